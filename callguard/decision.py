@@ -1,0 +1,253 @@
+"""The rule of admission, written once: numbers in, `Decision` out.
+
+The laws that this file holds:
+
+- A lane's ceiling is a pure function of the `Limits` and the `Lane`; see `Ceilings.of`.
+- A call is admitted if and only if ``usage + 1 <= ceiling``.
+- A burst limit below the limit never lowers a ceiling.
+- Without a reading, with one older than `max_age`, or with one taken before the provider's last
+  refusal, nothing is admitted: an unknown count is never 0.
+
+Nothing here waits, logs or reads a clock; the time is an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from callguard.lanes import Lane
+from callguard.limits import Limits, Snapshot
+
+__all__ = ["Ceilings", "Constraint", "Decision", "Tier", "Usage", "decide"]
+
+Tier = Literal["normal", "burst"]
+"""Which ceiling let a call in: the normal one, or the one above it that costs money."""
+
+Constraint = Literal[
+    "no reading",
+    "reading too old",
+    "reading spent",
+    "limit",
+    "burst limit",
+    "lane burst",
+    "reserve",
+]
+"""What keeps a call out.
+
+The readings: there is none, it is older than `max_age`, or the provider has refused a call since.
+The counts: the workspace's limit, its burst limit, the lane's own right to burst, or places that
+are free but kept for others.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The most calls that can be going on now, and what that is made of; in calls.
+
+    Attributes:
+        reported: what the snapshot counts, or None where there is no snapshot.
+        dispatching: permits whose dial has not returned.
+        unseen: placed calls that the snapshot may have missed.
+    """
+
+    reported: int | None
+    dispatching: int
+    unseen: int
+
+    @property
+    def total(self) -> int | None:
+        """The sum, or None where the reported part is unknown."""
+        if self.reported is None:
+            return None
+        return self.reported + self.dispatching + self.unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """The highest usage, in calls, up to which a lane may go; negative where reserves exceed it.
+
+    Attributes:
+        normal: without burst.
+        burst: with burst, or None where lane or workspace doesn't have it.
+    """
+
+    normal: int
+    burst: int | None
+
+    @classmethod
+    def of(cls, limits: Limits, lane: Lane) -> Ceilings:
+        """The ceilings of `lane` under `limits`."""
+        kept_free = limits.reserved_inbound_concurrency + lane.reserve
+        normal = limits.concurrency_limit - kept_free
+        if not (lane.burst and _bursts(limits)):
+            return cls(normal, None)
+        return cls(normal, _burst_cap(limits, lane) - kept_free)
+
+    @property
+    def highest(self) -> int:
+        """The ceiling that a call is measured against."""
+        return self.normal if self.burst is None else self.burst
+
+    def tier(self, usage: int) -> Tier:
+        """The tier of a call that brings the usage to `usage` calls."""
+        return "normal" if usage <= self.normal else "burst"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether one more call fits, with every number that this was made from.
+
+    ``str(decision)`` says it in one sentence.
+
+    Attributes:
+        admitted: whether the call fits.
+        lane: the lane that asked.
+        constraint: what keeps the call out; None where it fits.
+        tier: the ceiling that lets the call in; None where it doesn't fit.
+        usage: the usage before the call.
+        ceilings: the lane's ceilings; None without a reading.
+        limits: what the provider answered; None without a reading.
+        age: seconds since the reading began; None without a reading.
+        max_age: seconds that a reading may be trusted.
+    """
+
+    admitted: bool
+    lane: Lane
+    constraint: Constraint | None
+    tier: Tier | None
+    usage: Usage
+    ceilings: Ceilings | None
+    limits: Limits | None
+    age: float | None
+    max_age: float
+
+    @property
+    def headroom(self) -> int | None:
+        """Calls that still fit, negative after a limit was lowered; None without a reading."""
+        if self.ceilings is None or self.usage.total is None:
+            return None
+        return self.ceilings.highest - self.usage.total
+
+    def __str__(self) -> str:
+        verdict = "admitted" if self.admitted else "refused"
+        return f"{verdict}: {_reason(self)}"
+
+
+def decide(
+    lane: Lane,
+    usage: Usage,
+    snapshot: Snapshot | None,
+    *,
+    now: float,
+    max_age: float,
+    spent: bool = False,
+) -> Decision:
+    """Whether one more call of `lane` fits on top of `usage`.
+
+    Args:
+        lane: the lane that asks.
+        usage: the usage before the call.
+        snapshot: the latest reading, or None.
+        now: seconds, on the clock that dated the snapshot.
+        max_age: seconds that a reading may be trusted.
+        spent: whether the provider has refused a call since the snapshot was taken.
+    """
+    ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
+    age = None if snapshot is None else now - snapshot.began
+    constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, spent)
+    tier: Tier | None = None
+    if constraint is None and ceilings is not None and usage.total is not None:
+        tier = ceilings.tier(usage.total + 1)
+    return Decision(
+        admitted=constraint is None,
+        lane=lane,
+        constraint=constraint,
+        tier=tier,
+        usage=usage,
+        ceilings=ceilings,
+        limits=None if snapshot is None else snapshot.limits,
+        age=age,
+        max_age=max_age,
+    )
+
+
+def _constraint(
+    lane: Lane,
+    usage: Usage,
+    snapshot: Snapshot | None,
+    ceilings: Ceilings | None,
+    age: float | None,
+    max_age: float,
+    spent: bool,
+) -> Constraint | None:
+    if snapshot is None or ceilings is None or age is None or usage.total is None:
+        return "no reading"
+    if spent:
+        return "reading spent"
+    if age > max_age:
+        return "reading too old"
+    if usage.total + 1 <= ceilings.highest:
+        return None
+    return _binding_limit(lane, usage.total, snapshot.limits, ceilings)
+
+
+def _binding_limit(lane: Lane, usage: int, limits: Limits, ceilings: Ceilings) -> Constraint:
+    if usage < _cap(limits, lane):
+        return "reserve"
+    if ceilings.burst is None:
+        return "limit"
+    if _cap(limits, lane) < limits.concurrency_burst_limit:
+        return "lane burst"
+    return "burst limit"
+
+
+def _bursts(limits: Limits) -> bool:
+    return (
+        limits.concurrency_burst_enabled
+        and limits.concurrency_burst_limit > limits.concurrency_limit
+    )
+
+
+def _burst_cap(limits: Limits, lane: Lane) -> int:
+    if lane.burst == "all":
+        return limits.concurrency_burst_limit
+    return min(limits.concurrency_burst_limit, limits.concurrency_limit + lane.burst)
+
+
+def _cap(limits: Limits, lane: Lane) -> int:
+    """The ceiling before anything is kept free."""
+    if lane.burst and _bursts(limits):
+        return _burst_cap(limits, lane)
+    return limits.concurrency_limit
+
+
+def _reason(decision: Decision) -> str:
+    usage, limits, age = decision.usage, decision.limits, decision.age
+    own = f"{usage.dispatching} dialling, {usage.unseen} not yet visible"
+    if limits is None or age is None:
+        return f"no reading of the limits yet ({own})"
+    parts = f"({usage.reported} reported {age:.1f} s ago, {own})"
+    if decision.constraint == "reading spent":
+        return f"the provider refused a call after the last reading; awaiting a later one {parts}"
+    if decision.constraint == "reading too old":
+        return f"the last reading is older than {decision.max_age:g} s {parts}"
+    return (
+        f"{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
+        f"{_reserve(limits, decision.lane)}; {_burst(limits, decision.lane)}"
+    )
+
+
+def _reserve(limits: Limits, lane: Lane) -> str:
+    if not limits.reserved_inbound_concurrency:
+        return f"reserve {lane.reserve}"
+    return f"reserve {lane.reserve} and {limits.reserved_inbound_concurrency} for inbound"
+
+
+def _burst(limits: Limits, lane: Lane) -> str:
+    if not lane.burst:
+        return f"burst not allowed on lane {lane.name!r}"
+    if not _bursts(limits):
+        return "burst off in the workspace"
+    above = _burst_cap(limits, lane) - limits.concurrency_limit
+    return f"burst of {above} above the limit allowed on lane {lane.name!r}"

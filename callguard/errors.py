@@ -1,0 +1,117 @@
+"""Everything that callguard raises.
+
+::
+
+    CallGuardError
+    ├── AdmissionError                 a call was not let in
+    │   ├── NoHeadroom                 no room now, and the caller did not want to wait
+    │   ├── QueueFull                  the lane's line is as long as it may be
+    │   └── AdmissionTimeout           waited as long as allowed (a TimeoutError too)
+    ├── LimitsError                    the workspace's limits could not be read
+    │   ├── LimitsRejected             the provider refused the request, say for its key
+    │   ├── LimitsUnavailable          no answer, or only transient faults
+    │   └── LimitsMalformed            an answer that can't be right
+    └── UsageError                     callguard was used in a way that can't work
+
+Whatever goes wrong below (HTTP, retries, a ledger's server) arrives as one of these, so
+``except callguard.CallGuardError`` is all that a caller has to write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callguard.decision import Decision
+
+__all__ = [
+    "AdmissionError",
+    "AdmissionTimeout",
+    "CallGuardError",
+    "LimitsError",
+    "LimitsMalformed",
+    "LimitsRejected",
+    "LimitsUnavailable",
+    "NoHeadroom",
+    "QueueFull",
+    "UsageError",
+]
+
+
+class CallGuardError(Exception):
+    """The root of the tree."""
+
+
+class AdmissionError(CallGuardError):
+    """A call was not let in.
+
+    Attributes:
+        decision: every number that the refusal was made from; its ``str`` is the reason.
+        retry_after: seconds until the answer can differ, because a reading is due then;
+            None where no reading is expected.
+    """
+
+    def __init__(self, decision: Decision, retry_after: float | None = None) -> None:
+        super().__init__(decision, retry_after)
+        self.decision = decision
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.decision)
+
+
+class NoHeadroom(AdmissionError):
+    """No room for one more call now, and the caller did not want to wait in line."""
+
+
+class QueueFull(AdmissionError):
+    """The lane has `Lane.max_waiting` callers in line already."""
+
+
+class AdmissionTimeout(AdmissionError, TimeoutError):
+    """Waited in line as long as `timeout` or `Lane.max_wait` allowed."""
+
+    def __str__(self) -> str:
+        return f"timed out in line; {self.decision}"
+
+
+class LimitsError(CallGuardError):
+    """The workspace's limits could not be read."""
+
+
+class LimitsRejected(LimitsError):
+    """The provider refused the request, and would again: a wrong key, a wrong address.
+
+    Attributes:
+        status: the HTTP status of the refusal.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class LimitsUnavailable(LimitsError):
+    """The limits can't be known now: no answer, transient faults, or no reading young enough.
+
+    Attributes:
+        retry_after: seconds that the provider asked to wait, or None where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class LimitsMalformed(LimitsError):
+    """The provider's answer is not what its specification promises."""
+
+
+class UsageError(CallGuardError):
+    """A closed gate, another event loop, a lane that the gate doesn't have, a missing key."""

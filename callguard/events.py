@@ -1,0 +1,124 @@
+"""What a gate tells its listener: frozen records, one class a fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from callguard.errors import LimitsError
+
+if TYPE_CHECKING:
+    from callguard.limits import Limits, Snapshot
+
+__all__ = [
+    "Admitted",
+    "Event",
+    "LimitsChanged",
+    "Listener",
+    "OutageBegan",
+    "OutageEnded",
+    "Queued",
+    "ReadingFailed",
+    "ReadingTaken",
+    "Refused",
+    "TimedOut",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call was let in, after `waited` seconds in line, on the `tier` "normal" or "burst"."""
+
+    permit_id: str
+    lane: str
+    tier: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A caller joined its lane's line, which is `waiting` callers long now."""
+
+    lane: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A caller left the line after `waited` seconds, as long as it was allowed."""
+
+    lane: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider refused a call that had been let in."""
+
+    permit_id: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTaken:
+    """The limits were read: `duration` seconds from asking to answer, `age` seconds old by then."""
+
+    snapshot: Snapshot
+    duration: float
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingFailed:
+    """The limits could not be read, after `duration` seconds of trying.
+
+    `age` is that of the reading in hand, in seconds; None where there is none.
+    """
+
+    error: LimitsError
+    duration: float
+    age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutageBegan:
+    """The limits can't be read since now, because of `error`."""
+
+    error: LimitsError
+
+
+@dataclass(frozen=True, slots=True)
+class OutageEnded:
+    """The limits can be read again, after `duration` seconds."""
+
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The workspace's limits, other than its count of calls, are not what they were."""
+
+    before: Limits
+    after: Limits
+
+
+Event: TypeAlias = (
+    Admitted
+    | Queued
+    | TimedOut
+    | Refused
+    | ReadingTaken
+    | ReadingFailed
+    | OutageBegan
+    | OutageEnded
+    | LimitsChanged
+)
+
+
+class Listener(Protocol):
+    """A callable that gets each `Event`, in the event loop, as it happens.
+
+    It should return at once. What it raises is logged and breaks nothing.
+    """
+
+    def __call__(self, event: Event, /) -> None: ...

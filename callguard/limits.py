@@ -1,0 +1,147 @@
+"""What the provider allows, and a dated reading of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from callguard.errors import LimitsMalformed
+
+__all__ = ["Limits", "Snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A workspace's count of calls and its limits, under the provider's own field names.
+
+    All numbers are calls. None stands for a field that the provider left out; nothing is
+    decided from those. Source: ``GET /get-concurrency``,
+    docs.retellai.com/api-references/get-concurrency, read 2026-11-22.
+
+    Attributes:
+        current_concurrency: calls going on in the workspace, late and perhaps without those
+            that still ring.
+        concurrency_limit: the normal limit.
+        reserved_inbound_concurrency: normal places kept for inbound calls; 0 is none.
+        concurrency_burst_enabled: whether calls may go above the normal limit, at a surcharge.
+        concurrency_burst_limit: the limit with burst; 0 where burst is off.
+    """
+
+    current_concurrency: int
+    concurrency_limit: int
+    reserved_inbound_concurrency: int = 0
+    concurrency_burst_enabled: bool = False
+    concurrency_burst_limit: int = 0
+    base_concurrency: int | None = None
+    purchased_concurrency: int | None = None
+    concurrency_purchase_limit: int | None = None
+    remaining_purchase_limit: int | None = None
+
+    @classmethod
+    def parse(cls, payload: object) -> Limits:
+        """Limits from a decoded JSON body.
+
+        The count and the limit must be there. A missing or null burst or reservation means
+        off. Fields that nothing is decided from must be whole numbers where they are present;
+        unknown fields are ignored.
+
+        Raises:
+            LimitsMalformed: not an object, or a field that can't be right; names the field and
+                its value.
+        """
+        if not isinstance(payload, Mapping):
+            raise LimitsMalformed(f"the limits are a JSON object, not {_shown(payload)}")
+        return cls(
+            current_concurrency=_count(payload, "current_concurrency"),
+            concurrency_limit=_count(payload, "concurrency_limit"),
+            reserved_inbound_concurrency=_count(payload, "reserved_inbound_concurrency", 0),
+            concurrency_burst_enabled=_flag(payload, "concurrency_burst_enabled"),
+            concurrency_burst_limit=_count(payload, "concurrency_burst_limit", 0),
+            base_concurrency=_optional_whole(payload, "base_concurrency"),
+            purchased_concurrency=_optional_whole(payload, "purchased_concurrency"),
+            concurrency_purchase_limit=_optional_whole(payload, "concurrency_purchase_limit"),
+            remaining_purchase_limit=_optional_whole(payload, "remaining_purchase_limit"),
+        )
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Limits:
+        """Limits from a response body.
+
+        Raises:
+            LimitsMalformed: not JSON, or what `parse` refuses.
+        """
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise LimitsMalformed(
+                f"the limits are not JSON ({type(error).__name__}): {_shown(body)}"
+            ) from None
+        return cls.parse(payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One dated reading of the limits.
+
+    A reading says nothing of calls placed after its request began, so that is its date.
+
+    Attributes:
+        limits: what the provider answered.
+        began: when the request began, in seconds on the event loop's clock.
+        received: when the answer had come, on the same clock.
+    """
+
+    limits: Limits
+    began: float
+    received: float
+
+
+def _count(payload: Mapping[str, object], field: str, absent: int | None = None) -> int:
+    value = payload.get(field)
+    if value is None and absent is not None:
+        return absent
+    number = _whole(value)
+    if number is None or number < 0:
+        raise _malformed(payload, field, "a whole number of calls, 0 or more")
+    return number
+
+
+def _optional_whole(payload: Mapping[str, object], field: str) -> int | None:
+    value = payload.get(field)
+    if value is None:
+        return None
+    number = _whole(value)
+    if number is None:
+        raise _malformed(payload, field, "a whole number")
+    return number
+
+
+def _flag(payload: Mapping[str, object], field: str) -> bool:
+    value = payload.get(field)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise _malformed(payload, field, "true or false")
+    return value
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None
+
+
+def _malformed(payload: Mapping[str, object], field: str, expected: str) -> LimitsMalformed:
+    found = _shown(payload[field]) if field in payload else "missing"
+    return LimitsMalformed(f"{field} must be {expected}, and is {found}")
+
+
+def _shown(value: object) -> str:
+    """The value, at a length that fits a log line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
