@@ -121,4 +121,5 @@ class Listener(Protocol):
     It should return at once. What it raises is logged and breaks nothing.
     """
 
-    def __call__(self, event: Event, /) -> None: ...
+    def __call__(self, event: Event, /) -> None:
+        """Take note of `event`."""

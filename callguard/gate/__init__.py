@@ -1,0 +1,1 @@
+"""The gate: waiters, order, wake-ups, lifetime."""

@@ -1,0 +1,1 @@
+"""The ledgers: who holds a place."""
