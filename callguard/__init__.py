@@ -1,1 +1,56 @@
-"""The gate in front of an outbound voice call."""
+"""The gate in front of an outbound voice call.
+
+::
+
+    async with callguard.open_gate() as gate:
+        async with gate.admit() as permit:
+            call = await retell.call.create_phone_call(..., idempotency_key=permit.id)
+            permit.placed(call.call_id)
+"""
+
+import logging
+
+from callguard.decision import Decision, Usage
+from callguard.errors import (
+    AdmissionError,
+    AdmissionTimeout,
+    CallGuardError,
+    LimitsError,
+    LimitsMalformed,
+    LimitsRejected,
+    LimitsUnavailable,
+    NoHeadroom,
+    QueueFull,
+    UsageError,
+)
+from callguard.events import Listener
+from callguard.fetcher import LimitFetcher
+from callguard.gate import Gate, GateStatistics, Permit, open_gate
+from callguard.lanes import Lane
+from callguard.limits import Limits, Snapshot
+
+__all__ = [
+    "AdmissionError",
+    "AdmissionTimeout",
+    "CallGuardError",
+    "Decision",
+    "Gate",
+    "GateStatistics",
+    "Lane",
+    "LimitFetcher",
+    "Limits",
+    "LimitsError",
+    "LimitsMalformed",
+    "LimitsRejected",
+    "LimitsUnavailable",
+    "Listener",
+    "NoHeadroom",
+    "Permit",
+    "QueueFull",
+    "Snapshot",
+    "Usage",
+    "UsageError",
+    "open_gate",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

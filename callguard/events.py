@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from callguard.errors import LimitsError
+from callguard.errors import CallGuardError
 
 if TYPE_CHECKING:
     from callguard.limits import Limits, Snapshot
@@ -75,7 +75,7 @@ class ReadingFailed:
     `age` is that of the reading in hand, in seconds; None where there is none.
     """
 
-    error: LimitsError
+    error: CallGuardError
     duration: float
     age: float | None
 
@@ -84,7 +84,7 @@ class ReadingFailed:
 class OutageBegan:
     """The limits can't be read since now, because of `error`."""
 
-    error: LimitsError
+    error: CallGuardError
 
 
 @dataclass(frozen=True, slots=True)

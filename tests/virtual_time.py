@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+HORIZON = 1e6
+"""Seconds after which a run is given up: something waits for what never comes."""
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Instead of sleeping until the next timer, sets its clock to it."""
 
@@ -32,6 +36,8 @@ class _JumpingSelector(selectors.SelectSelector):
             if timeout is None:
                 raise RuntimeError("nothing is left that could wake the loop")
             self._loop.now += timeout
+            if self._loop.now > HORIZON:
+                raise RuntimeError(f"nothing has ended the run in {HORIZON:g} s of its own time")
         return ready
 
 

@@ -1,1 +1,5 @@
-"""The ledgers: who holds a place."""
+"""Ledgers: the books of who holds a place."""
+
+from callguard.ledger.memory import MemoryLedger
+
+__all__ = ["MemoryLedger"]

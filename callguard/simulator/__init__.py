@@ -1,1 +1,48 @@
-"""A simulated workspace."""
+"""A simulated voice workspace, to test a dialer against.
+
+::
+
+    async with callguard.simulator.serve(limit=5, seed=1) as server:
+        async with callguard.open_gate(server.api_key, base_url=server.url) as gate:
+            ...
+
+It has the provider's paths and bodies, a counter that is late as told, calls by others, faults on
+demand, and the truth to compare with: ``server.workspace.truth()``. Without a socket, and under
+any clock, there is `Workspace` alone.
+"""
+
+from callguard.simulator.app import create_app
+from callguard.simulator.distributions import (
+    Constant,
+    Distribution,
+    Exponential,
+    Uniform,
+    parse_distribution,
+)
+from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
+from callguard.simulator.model import KEPT_CALLS, Workspace
+from callguard.simulator.records import Call, CallRefused, CallStatus, Truth
+from callguard.simulator.server import Server, serve
+from callguard.simulator.settings import WorkspaceSettings
+
+__all__ = [
+    "DIAL_FAULTS",
+    "FAULTS",
+    "KEPT_CALLS",
+    "Call",
+    "CallRefused",
+    "CallStatus",
+    "Constant",
+    "Distribution",
+    "Exponential",
+    "Fault",
+    "Faults",
+    "Server",
+    "Truth",
+    "Uniform",
+    "Workspace",
+    "WorkspaceSettings",
+    "create_app",
+    "parse_distribution",
+    "serve",
+]

@@ -1,0 +1,68 @@
+"""What ``async with`` enters: the two ways through the gate."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from callguard.errors import UsageError
+from callguard.gate.permit import Permit
+from callguard.gate.waiting import Line
+
+if TYPE_CHECKING:
+    from callguard.gate.gate import Gate
+
+__all__ = ["Admission", "ImmediateAdmission"]
+
+
+class _Block:
+    """A block that holds one permit; it can be entered once."""
+
+    __slots__ = ("_gate", "_line", "_permit")
+
+    def __init__(self, gate: Gate, line: Line) -> None:
+        self._gate = gate
+        self._line = line
+        self._permit: Permit | None = None
+
+    def _check_unused(self) -> None:
+        if self._permit is not None:
+            raise UsageError("an admission is for one call; ask the gate for one each")
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._permit is not None:
+            self._permit._leave(error)
+
+
+class Admission(_Block):
+    """Waits in line; see `Gate.admit`."""
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, gate: Gate, line: Line, timeout: float | None) -> None:
+        super().__init__(gate, line)
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Permit:
+        self._check_unused()
+        permit = self._gate._take(self._line)
+        if permit is None:
+            permit = await self._gate._wait(self._line, self._timeout)
+        self._permit = permit
+        return permit
+
+
+class ImmediateAdmission(_Block):
+    """Doesn't wait in line; see `Gate.try_admit`."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Permit:
+        self._check_unused()
+        self._permit = permit = await self._gate._take_or_refuse(self._line)
+        return permit

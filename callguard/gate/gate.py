@@ -1,0 +1,380 @@
+"""The gate: waiters, order, wake-ups and lifetime.
+
+Three facts hold after every method here, and the rest follows from them:
+
+- Nobody waits who could go: whatever makes room (a reading, a place given back) ends in
+  `_admit_waiting`. So a newcomer that finds room has overtaken nobody.
+- A place is taken in the same step that finds it free (`MemoryLedger.acquire`), and belongs to a
+  permit from then on.
+- While somebody waits, a reading is under way or its timer is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import math
+import uuid
+from asyncio import current_task, get_running_loop
+from collections.abc import Callable, Sequence
+from types import MappingProxyType, TracebackType
+
+from callguard.decision import Decision, decide
+from callguard.errors import (
+    AdmissionTimeout,
+    CallGuardError,
+    LimitsMalformed,
+    LimitsUnavailable,
+    NoHeadroom,
+    QueueFull,
+    UsageError,
+)
+from callguard.events import Admitted, Listener, Queued, Refused, TimedOut
+from callguard.gate.admission import Admission, ImmediateAdmission
+from callguard.gate.permit import Permit
+from callguard.gate.reading import Fetcher, Reader
+from callguard.gate.reporting import Reporter
+from callguard.gate.statistics import GateStatistics
+from callguard.gate.waiting import Line, Lines, Waiter
+from callguard.lanes import DEFAULT_LANE, Lane
+from callguard.ledger import MemoryLedger
+from callguard.limits import Snapshot
+
+__all__ = ["Gate"]
+
+logger = logging.getLogger("callguard")
+
+
+class Gate:
+    """Lets in exactly as many calls as fit; made by `callguard.open_gate`.
+
+    ``async with gate:`` is the short form of ``async with gate.admit():``. It is to be left by the
+    task that entered it.
+
+    Attributes:
+        id: unique in the world; the first part of every permit's id.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        *,
+        lanes: Sequence[Lane],
+        ttl: float,
+        max_age: float,
+        visible_after: float,
+        min_interval: float,
+        refused: Callable[[Exception], bool],
+        listener: Listener | None,
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self._loop: asyncio.AbstractEventLoop | None = get_running_loop()
+        self._time = self._loop.time
+        self._max_age = max_age
+        self._refused = refused
+        self._ledger = MemoryLedger(visible_after=visible_after, max_age=max_age)
+        self._lines = Lines(lanes)
+        self._default = self._lines[DEFAULT_LANE.name]
+        self._reporter = Reporter(listener)
+        self._reader = Reader(
+            fetcher,
+            ttl=ttl,
+            min_interval=min_interval,
+            taken=self._note_reading,
+            failed=self._note_failure,
+            wanted=lambda: self._lines.anyone,
+        )
+        # The permit that a task holds by the short form, for `__aexit__` to find.
+        self._entered: dict[asyncio.Task[object] | None, Permit] = {}
+        self._refusals = 0
+        self._timeouts = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if self._loop is None else "open"
+        return f"<Gate {self.id}, {state}, {self._ledger.usage()}>"
+
+    def admit(self, lane: Lane | str | None = None, *, timeout: float | None = None) -> Admission:
+        """Enter the gate, after waiting in line for as long as it takes.
+
+        ``async with gate.admit() as permit:`` gives a `Permit`. Cancelling the wait leaves nothing
+        behind, and a place that was granted at that instant goes to the next in line.
+
+        Args:
+            lane: one of the gate's lanes, or its name; the default lane if not given.
+            timeout: seconds to wait in line at most, unless the lane's `max_wait` is shorter.
+
+        Raises:
+            AdmissionTimeout: the time was up.
+            QueueFull: the lane's line is as long as it may be.
+            LimitsRejected: the provider refused the key while this waited.
+            UsageError: the gate is closed, or is closed while this waits; it has no such lane; or
+                it belongs to another event loop.
+            ValueError: `timeout` is not a number.
+        """
+        if timeout is not None and math.isnan(timeout):
+            raise ValueError(f"timeout is seconds or None, not {timeout!r}")
+        return Admission(self, self._line(lane), timeout)
+
+    def try_admit(self, lane: Lane | str | None = None) -> ImmediateAdmission:
+        """Enter the gate without waiting in line.
+
+        ``async with gate.try_admit() as permit:`` gives a `Permit`. Where a reading is due that
+        might show room, it is waited for first. Cancelling that leaves nothing behind.
+
+        Args:
+            lane: one of the gate's lanes, or its name; the default lane if not given.
+
+        Raises:
+            NoHeadroom: no room for one more call.
+            LimitsUnavailable: there is no reading that may be trusted.
+            LimitsRejected: the provider refused the key.
+            UsageError: the gate is closed, has no such lane, or belongs to another event loop.
+        """
+        return ImmediateAdmission(self, self._line(lane))
+
+    def explain(self, lane: Lane | str | None = None) -> Decision:
+        """Whether a call would be let in on `lane` now, and why or why not.
+
+        Raises:
+            UsageError: the gate is closed, has no such lane, or belongs to another event loop.
+        """
+        self._check_open()
+        return self._decide(self._line(lane))
+
+    def statistics(self) -> GateStatistics:
+        """A frozen picture of the gate; also of a closed one."""
+        snapshot = self._ledger.snapshot
+        decisions = {line.lane.name: self._decide(line) for line in self._lines}
+        return GateStatistics(
+            usage=self._ledger.usage(),
+            ceilings=MappingProxyType({name: made.ceilings for name, made in decisions.items()}),
+            headroom=MappingProxyType({name: made.headroom for name, made in decisions.items()}),
+            waiting=MappingProxyType({line.lane.name: len(line) for line in self._lines}),
+            sample_age=None if snapshot is None else self._time() - snapshot.began,
+            admitted=self._ledger.leases,
+            refused=self._refusals,
+            timed_out=self._timeouts,
+            readings=self._reporter.readings,
+        )
+
+    async def __aenter__(self) -> Permit:
+        permit = self._take(self._default)
+        if permit is None:
+            permit = await self._wait(self._default, None)
+        task = current_task(self._loop)
+        if task in self._entered:
+            permit._outer = self._entered[task]
+        self._entered[task] = permit
+        return permit
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        task = current_task()
+        permit = self._entered.pop(task, None)
+        if permit is None:
+            raise UsageError(
+                "this task has not entered the gate; where one task enters and another leaves, "
+                "use `async with gate.admit()`"
+            )
+        if permit._outer is not None:
+            self._entered[task] = permit._outer
+        permit._leave(error)
+
+    async def _open(self) -> None:
+        """Read the limits once; an outage doesn't keep the gate from being opened.
+
+        Raises:
+            LimitsRejected: the provider refused the request.
+        """
+        await self._reader.renew()
+        if self._reader.error is not None and not _is_outage(self._reader.error):
+            raise self._reader.error
+
+    async def _close(self) -> None:
+        """Fail the waiters, and end the reading under way."""
+        self._loop = None
+        self._fail_waiting(UsageError("the gate was closed while this caller waited in line"))
+        await self._reader.aclose()
+
+    def _check_open(self) -> None:
+        if self._loop is None:
+            raise UsageError("the gate is closed; use it inside of `async with open_gate()`")
+        if self._loop is not get_running_loop():
+            raise UsageError("the gate belongs to another event loop; open one in each")
+
+    def _line(self, lane: Lane | str | None) -> Line:
+        if lane is None:
+            return self._default
+        name = lane.name if isinstance(lane, Lane) else lane
+        if name not in self._lines:
+            known = ", ".join(repr(line.lane.name) for line in self._lines)
+            raise UsageError(f"no lane {name!r}, only {known}; name it in open_gate(lanes=...)")
+        line = self._lines[name]
+        if isinstance(lane, Lane) and lane != line.lane:
+            raise UsageError(f"the gate was opened with {line.lane}, which is not {lane}")
+        return line
+
+    def _take(self, line: Line) -> Permit | None:
+        """A permit if one more call fits now; else None, and nothing has changed."""
+        if self._loop is not get_running_loop():
+            self._check_open()
+        now = self._time()
+        lease = self._ledger.acquire(line.ceiling, now)
+        if not lease:
+            return None
+        if now > self._reader.due_at:
+            self._reader.want()
+        return self._permit(line, lease, 0.0)
+
+    async def _take_or_refuse(self, line: Line) -> Permit:
+        permit = self._take(line)
+        if permit is None:
+            await self._reader.renew()
+            permit = self._take(line)
+        if permit is None:
+            raise self._refusal(line)
+        return permit
+
+    async def _wait(self, line: Line, timeout: float | None) -> Permit:
+        most = _shorter(timeout, line.lane.max_wait)
+        if most is not None and most <= 0:
+            raise self._timed_out(line, 0.0)
+        if line.full:
+            raise QueueFull(self._decide(line), self._retry_after())
+        loop = get_running_loop()
+        waiter = self._lines.join(line, loop.time(), loop.create_future())
+        timer = None if most is None else loop.call_later(most, self._expire, line, waiter)
+        self._reporter.tell(Queued(line.lane.name, len(line)))
+        self._reader.want()
+        try:
+            return await waiter.turn
+        except asyncio.CancelledError:
+            line.leave(waiter)
+            if waiter.granted is not None:
+                waiter.granted.cancel()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _admit_waiting(self) -> None:
+        """Let in everyone in line who fits: the one place in which a waiter is granted."""
+        now = self._time()
+        while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
+            waiter = line.first
+            if not waiter.turn.done():
+                lease = self._ledger.acquire(line.ceiling, now)
+                if not lease:
+                    return
+                waiter.grant(self._permit(line, lease, now - waiter.since))
+            line.leave(waiter)
+
+    def _permit(self, line: Line, lease: int, waited: float) -> Permit:
+        permit = Permit(self, lease, line.lane, line.ceilings, self._ledger.in_use)
+        if self._reporter.listens:
+            self._reporter.tell(Admitted(permit.id, line.lane.name, permit.tier, waited))
+        return permit
+
+    def _expire(self, line: Line, waiter: Waiter) -> None:
+        line.leave(waiter)
+        waiter.fail(self._timed_out(line, self._time() - waiter.since))
+
+    def _timed_out(self, line: Line, waited: float) -> AdmissionTimeout:
+        self._timeouts += 1
+        self._reporter.tell(TimedOut(line.lane.name, waited))
+        return AdmissionTimeout(self._decide(line), self._retry_after())
+
+    def _fail_waiting(self, error: CallGuardError) -> None:
+        for line in self._lines:
+            while line:
+                waiter = line.first
+                line.leave(waiter)
+                # An exception of its own for each: raising adds to an exception's traceback.
+                waiter.fail(copy.copy(error))
+
+    def _refusal(self, line: Line) -> CallGuardError:
+        error = self._reader.error
+        if error is not None and not _is_outage(error):
+            return copy.copy(error)
+        decision = self._decide(line)
+        if decision.constraint in {"no reading", "reading too old"}:
+            return LimitsUnavailable(f"{decision}; {error or 'the next reading is not due yet'}")
+        return NoHeadroom(decision, self._retry_after())
+
+    def _decide(self, line: Line) -> Decision:
+        return decide(
+            line.lane,
+            self._ledger.usage(),
+            self._ledger.snapshot,
+            now=self._time(),
+            max_age=self._max_age,
+            spent=self._ledger.spent,
+        )
+
+    def _retry_after(self) -> float:
+        return max(0.0, self._reader.due_at - self._time())
+
+    def _note_reading(self, snapshot: Snapshot, duration: float) -> None:
+        before = self._ledger.snapshot
+        if self._ledger.record(snapshot):
+            for line in self._lines:
+                line.apply(snapshot.limits)
+            self._admit_waiting()
+        if self._ledger.spent:
+            self._reader.hasten()
+        self._reporter.reading_taken(snapshot, before, duration)
+
+    def _note_failure(self, error: CallGuardError, duration: float) -> None:
+        now = self._time()
+        snapshot = self._ledger.snapshot
+        age = None if snapshot is None else now - snapshot.began
+        self._reporter.reading_failed(error, now, duration, age)
+        if not _is_outage(error):
+            self._fail_waiting(error)
+
+    def _is_refusal(self, error: BaseException) -> bool:
+        """Whether the provider refused the call; where that can't be told, it may be placed."""
+        if not isinstance(error, Exception):
+            return False
+        try:
+            return self._refused(error)
+        except Exception:
+            logger.exception("refused=%r failed on %s", self._refused, type(error).__name__)
+            return False
+
+    def _place(self, lease: int) -> None:
+        self._ledger.place(lease, self._time())
+
+    def _restore(self, lease: int) -> None:
+        self._ledger.restore(lease, self._time())
+
+    def _release(self) -> None:
+        self._ledger.release()
+        self._admit_waiting()
+
+    def _withdraw(self, lease: int) -> None:
+        self._ledger.withdraw(lease)
+        self._admit_waiting()
+
+    def _refuse(self, permit: Permit, *, dispatching: bool) -> None:
+        self._ledger.refuse(self._time())
+        if dispatching:
+            self._ledger.release()
+        self._refusals += 1
+        self._reader.hasten()
+        self._reporter.tell(Refused(permit.id, permit.lane.name))
+
+
+def _is_outage(error: CallGuardError) -> bool:
+    """Whether trying again can help."""
+    return isinstance(error, LimitsUnavailable | LimitsMalformed)
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    given = [seconds for seconds in (one, other) if seconds is not None]
+    return min(given, default=None)

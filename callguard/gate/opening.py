@@ -1,0 +1,111 @@
+"""`open_gate`: from arguments to a gate that has read its limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from callguard.events import Listener
+from callguard.fetcher import LimitFetcher
+from callguard.gate.gate import Gate
+from callguard.gate.refusal import refused_by_status
+from callguard.lanes import DEFAULT_LANE, Lane
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["open_gate"]
+
+
+@asynccontextmanager
+async def open_gate(
+    api_key: str | None = None,
+    *,
+    base_url: str | None = None,
+    session: aiohttp.ClientSession | None = None,
+    lanes: Iterable[Lane] = (),
+    ttl: float = 1.0,
+    max_age: float = 15.0,
+    counts_ringing: bool | None = None,
+    ring_limit: float = 30.0,
+    counter_lag: float = 2.0,
+    min_interval: float = 0.25,
+    refused: Callable[[Exception], bool] = refused_by_status,
+    listener: Listener | None = None,
+    allow_plain_http: bool = False,
+) -> AsyncIterator[Gate]:
+    """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
+
+    Reads the limits once. An outage doesn't keep the gate from being opened: callers wait until
+    it is over. Leaving the block, or cancelling it, fails whoever still waits in line and ends
+    every background task.
+
+    Args:
+        api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
+        base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
+            production server.
+        session: an aiohttp session to use, which stays open; else the gate has one of its own.
+        lanes: the classes of calls. A plain lane ``"default"`` is added where there is none.
+        ttl: seconds between two readings while somebody waits.
+        max_age: seconds that a reading may be trusted when it can't be renewed.
+        counts_ringing: whether the provider's count includes calls that still ring. None, for not
+            known, is as safe as False.
+        ring_limit: seconds that a call rings at most. The default is the provider's (SDK 6.2.13,
+            `ring_duration_ms`); an agent may be set to ring for up to 300 s.
+        counter_lag: seconds by which the provider's count is late at most. Nothing is published;
+            the default is twice the second that the simulator assumes.
+        min_interval: seconds between two readings at least, also where one is brought forward.
+        refused: whether an exception from the block means that the provider refused the call.
+        listener: gets every event; see `callguard.events`.
+        allow_plain_http: whether the key may travel unencrypted to another machine.
+
+    Raises:
+        LimitsRejected: the provider refused the key, or the address is wrong.
+        UsageError: no key, or an address that can't be used.
+        ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
+    """
+    gate_lanes = _with_default(lanes)
+    _require_seconds(max_age=max_age, ring_limit=ring_limit, counter_lag=counter_lag)
+    _require_seconds(ttl=ttl, min_interval=min_interval)
+    if max_age < ttl:
+        raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
+    fetcher = LimitFetcher(
+        api_key,
+        base_url=base_url,
+        session=session,
+        ttl=ttl,
+        allow_plain_http=allow_plain_http,
+    )
+    gate = Gate(
+        fetcher,
+        lanes=gate_lanes,
+        ttl=ttl,
+        max_age=max_age,
+        visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
+        min_interval=min_interval,
+        refused=refused,
+        listener=listener,
+    )
+    try:
+        await gate._open()
+        yield gate
+    finally:
+        await gate._close()
+        await fetcher.aclose()
+
+
+def _with_default(lanes: Iterable[Lane]) -> list[Lane]:
+    given = list(lanes)
+    names = [lane.name for lane in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two lanes are called {name!r}")
+    return given if DEFAULT_LANE.name in names else [*given, DEFAULT_LANE]
+
+
+def _require_seconds(**times: float) -> None:
+    for name, value in times.items():
+        if not math.isfinite(value) or value < 0:
+            raise ValueError(f"{name} is a number of seconds, 0 or more, not {value!r}")

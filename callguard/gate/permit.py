@@ -1,0 +1,100 @@
+"""The caller's handle on one admission."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from callguard.decision import Ceilings, Tier
+from callguard.lanes import Lane
+
+if TYPE_CHECKING:
+    from callguard.gate.gate import Gate
+
+__all__ = ["Permit"]
+
+State = Literal["dispatching", "left", "placed", "cancelled", "refused"]
+
+DISPATCHING: Final = "dispatching"
+LEFT: Final = "left"
+PLACED: Final = "placed"
+CANCELLED: Final = "cancelled"
+REFUSED: Final = "refused"
+
+
+class Permit:
+    """One call that has been let in.
+
+    What was said of it decides, not in which order: `placed` is a fact and beats all else, then
+    `cancel`, then what leaving the block implies. Every method may be called any number of times,
+    and after the block too.
+
+    Attributes:
+        lane: the lane that the call was let in on.
+        call_id: the provider's id, as told to `placed`; None before.
+    """
+
+    __slots__ = ("_ceilings", "_gate", "_lease", "_outer", "_state", "_usage", "call_id", "lane")
+
+    def __init__(self, gate: Gate, lease: int, lane: Lane, ceilings: Ceilings, usage: int) -> None:
+        self._gate = gate
+        self._lease = lease
+        self._ceilings = ceilings
+        self._usage = usage
+        self._state: State = DISPATCHING
+        self._outer: Permit | None = None
+        self.lane = lane
+        self.call_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Permit {self.id} on lane {self.lane.name!r}, {self.tier}, {self._state}>"
+
+    @property
+    def id(self) -> str:
+        """Unique in the world, the same at every look: fit for the provider's `idempotency_key`."""
+        return f"{self._gate.id}-{self._lease}"
+
+    @property
+    def tier(self) -> Tier:
+        """``"normal"``, or ``"burst"`` if only the lane's burst ceiling let the call in."""
+        return self._ceilings.tier(self._usage)
+
+    def placed(self, call_id: str | None = None) -> None:
+        """Say that the dial has returned and the call is placed.
+
+        Leaving the block says the same, later. Said of a permit that was cancelled or refused, it
+        counts the call again: the usage is never below the truth.
+
+        Args:
+            call_id: the provider's id of the call, if known.
+        """
+        if call_id is not None:
+            self.call_id = call_id
+        state, self._state = self._state, PLACED
+        if state is DISPATCHING:
+            self._gate._place(self._lease)
+        elif state is CANCELLED or state is REFUSED:
+            self._gate._restore(self._lease)
+
+    def cancel(self) -> None:
+        """Say that the call was not dialled: its place goes to the next in line at once.
+
+        Without effect once `placed` was said. Not to be said of a dial that timed out or was
+        cancelled: it may have reached the provider.
+        """
+        state = self._state
+        if state is DISPATCHING:
+            self._state = CANCELLED
+            self._gate._release()
+        elif state is LEFT:
+            self._state = CANCELLED
+            self._gate._withdraw(self._lease)
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Leave the block: whatever left it, the call may have been placed, unless refused."""
+        state = self._state
+        if error is not None and state is not PLACED and self._gate._is_refusal(error):
+            self._state = REFUSED
+            self._gate._refuse(self, dispatching=state is DISPATCHING)
+        elif state is DISPATCHING:
+            self._state = LEFT
+            self._gate._place(self._lease)

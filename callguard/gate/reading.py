@@ -1,0 +1,144 @@
+"""When the limits are read: while somebody wants to know, once per `ttl`, and never in a crowd."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from callguard.errors import CallGuardError, LimitsUnavailable
+from callguard.limits import Snapshot
+
+__all__ = ["Fetcher", "Reader"]
+
+MOST_RETRY_AFTER = 60.0
+"""Seconds: the longest that a provider's Retry-After may keep the reader silent.
+
+No Retry-After is documented for the endpoint; a minute outlasts every limit on requests that is
+reported of it, and is short enough that a wrong header costs little.
+"""
+
+
+class Fetcher(Protocol):
+    """Where readings come from; see `callguard.LimitFetcher`."""
+
+    async def get(self, *, newer_than: float | None = None) -> Snapshot:
+        """A reading, one that began after `newer_than` (seconds on the loop's clock) if given."""
+
+
+class Reader:
+    """Takes readings, one at a time, for as long as they are wanted.
+
+    It is one timer or one task, however many callers wait.
+
+    Args:
+        fetcher: where readings come from.
+        ttl: seconds between the beginnings of two readings.
+        min_interval: the same, for a reading that is brought forward.
+        taken: called with each reading, the seconds it took, in the event loop.
+        failed: called with each failure, and the seconds it took.
+        wanted: whether the next reading is to be taken when it is due.
+
+    Attributes:
+        due_at: the moment from which the next reading may begin, in seconds on the loop's clock.
+        error: why the latest attempt failed; None if it didn't.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        *,
+        ttl: float,
+        min_interval: float,
+        taken: Callable[[Snapshot, float], None],
+        failed: Callable[[CallGuardError, float], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        self._fetcher = fetcher
+        self._ttl = ttl
+        self._min_interval = min_interval
+        self._taken = taken
+        self._failed = failed
+        self._wanted = wanted
+        self._loop = asyncio.get_running_loop()
+        self._began = -math.inf
+        self._latest: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.due_at = -math.inf
+        self.error: CallGuardError | None = None
+
+    def want(self) -> None:
+        """See to it that a reading is taken as soon as one is due."""
+        if self._reading is not None or self._timer is not None:
+            return
+        if self.due_at <= self._loop.time():
+            self._begin()
+        else:
+            self._timer = self._loop.call_at(self.due_at, self._begin)
+
+    def hasten(self) -> None:
+        """Bring the next reading forward, not closer than `min_interval` to the one before."""
+        self.due_at = min(self.due_at, self._began + self._min_interval)
+        if self._timer is not None:
+            self._stop_timer()
+            self.want()
+
+    async def renew(self) -> None:
+        """Wait for the reading under way, or for one that begins now if one is due.
+
+        Cancelling this leaves the reading to go on. Whether it failed is in `error`.
+        """
+        if self._reading is None and self.due_at <= self._loop.time():
+            self._stop_timer()
+            self._begin()
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def aclose(self) -> None:
+        """End the timer and the reading under way, and wait until it has ended."""
+        self._stop_timer()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._began = self._loop.time()
+        self._reading = self._loop.create_task(self._read(), name="callguard reading")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _read(self) -> None:
+        try:
+            snapshot = await self._fetcher.get(newer_than=self._latest)
+        except CallGuardError as error:
+            self._note_failure(error)
+        else:
+            self._note(snapshot)
+        finally:
+            self._reading = None
+        if self._wanted():
+            self.want()
+
+    def _note(self, snapshot: Snapshot) -> None:
+        self.error = None
+        self._latest = snapshot.began
+        self.due_at = snapshot.began + self._ttl
+        self._taken(snapshot, self._loop.time() - self._began)
+
+    def _note_failure(self, error: CallGuardError) -> None:
+        now = self._loop.time()
+        self.error = error
+        self.due_at = now + max(self._ttl, _told_to_wait(error))
+        self._failed(error, now - self._began)
+
+
+def _told_to_wait(error: CallGuardError) -> float:
+    if isinstance(error, LimitsUnavailable) and error.retry_after is not None:
+        return min(error.retry_after, MOST_RETRY_AFTER)
+    return 0.0

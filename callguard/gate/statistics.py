@@ -1,0 +1,39 @@
+"""What a gate counts, at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from callguard.decision import Ceilings, Usage
+from callguard.gate.reporting import Outcome
+
+__all__ = ["GateStatistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatistics:
+    """A frozen picture of a gate.
+
+    Attributes:
+        usage: the calls that can be going on now, and what that is made of.
+        ceilings: by lane, the highest usage it may go to; None without a reading.
+        headroom: by lane, the calls that still fit, negative after a limit was lowered; None
+            without a reading. The age of the reading is not looked at: `Gate.explain` does.
+        waiting: by lane, the callers in line.
+        sample_age: seconds since the reading in hand began; None without one.
+        admitted: calls let in since the gate was opened.
+        refused: calls that the provider refused of those.
+        timed_out: callers that left the line because their time was up.
+        readings: by outcome, the attempts to read the limits.
+    """
+
+    usage: Usage
+    ceilings: Mapping[str, Ceilings | None]
+    headroom: Mapping[str, int | None]
+    waiting: Mapping[str, int]
+    sample_age: float | None
+    admitted: int
+    refused: int
+    timed_out: int
+    readings: Mapping[Outcome, int]

@@ -1,0 +1,131 @@
+"""The lines: who waits on which lane, and whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+
+from callguard.decision import Ceilings
+from callguard.gate.permit import Permit
+from callguard.lanes import Lane
+from callguard.limits import Limits
+
+__all__ = ["Line", "Lines", "Waiter"]
+
+
+class Waiter:
+    """One caller in line.
+
+    Attributes:
+        ticket: its place in the order of arrival, over all lanes.
+        since: when it joined, in seconds on the event loop's clock.
+        turn: done when it has its permit, or has to leave.
+        granted: the permit, also if the caller was cancelled before it could take it.
+    """
+
+    __slots__ = ("granted", "since", "ticket", "turn")
+
+    def __init__(self, ticket: int, since: float, turn: asyncio.Future[Permit]) -> None:
+        self.ticket = ticket
+        self.since = since
+        self.turn = turn
+        self.granted: Permit | None = None
+
+    def grant(self, permit: Permit) -> None:
+        """It is the caller's turn."""
+        self.granted = permit
+        self.turn.set_result(permit)
+
+    def fail(self, error: Exception) -> None:
+        """The caller has waited in vain."""
+        if not self.turn.done():
+            self.turn.set_exception(error)
+
+
+class Line:
+    """A lane's ceilings under the reading in hand, and its waiters in the order of arrival."""
+
+    __slots__ = ("_waiters", "ceiling", "ceilings", "lane")
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        # Without a reading the ledger lets nobody in, so that these decide nothing before `apply`.
+        self.ceilings = Ceilings(0, None)
+        self.ceiling = self.ceilings.highest
+        self._waiters: OrderedDict[int, Waiter] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody more may wait."""
+        most = self.lane.max_waiting
+        return most is not None and len(self) >= most
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """What orders the lines by whose first waiter goes first; only where someone waits."""
+        return self.lane.priority, self.first.ticket
+
+    def apply(self, limits: Limits) -> None:
+        """Take the ceilings from a new reading."""
+        self.ceilings = Ceilings.of(limits, self.lane)
+        self.ceiling = self.ceilings.highest
+
+    def join(self, waiter: Waiter) -> None:
+        """Stand at the end of the line."""
+        self._waiters[waiter.ticket] = waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Stand in the line no more; nothing happens to one that doesn't."""
+        self._waiters.pop(waiter.ticket, None)
+
+    @property
+    def first(self) -> Waiter:
+        """Whoever has waited longest; only where someone waits."""
+        return next(iter(self._waiters.values()))
+
+
+class Lines:
+    """All lines of a gate."""
+
+    __slots__ = ("_by_name", "_lines", "_tickets")
+
+    def __init__(self, lanes: Iterable[Lane]) -> None:
+        self._lines = [Line(lane) for lane in lanes]
+        self._by_name = {line.lane.name: line for line in self._lines}
+        self._tickets = itertools.count()
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self._lines)
+
+    def __getitem__(self, name: str) -> Line:
+        return self._by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    @property
+    def anyone(self) -> bool:
+        """Whether anyone waits on any lane."""
+        return any(self._lines)
+
+    def join(self, line: Line, since: float, turn: asyncio.Future[Permit]) -> Waiter:
+        """Put a new waiter at the end of `line`."""
+        waiter = Waiter(next(self._tickets), since, turn)
+        line.join(waiter)
+        return waiter
+
+    def next_to_go(self, in_use: int) -> Line | None:
+        """The line whose first waiter goes next when `in_use` calls are counted, if any may.
+
+        A higher lane before a lower one, and the earlier caller between lanes of equal priority.
+        A lane that can't go doesn't hold up one that can.
+        """
+        able = [line for line in self._lines if in_use < line.ceiling and line]
+        if len(able) < 2:
+            return able[0] if able else None
+        return min(able, key=lambda line: line.turn)

@@ -1,0 +1,197 @@
+"""The workspace behind the provider's HTTP paths."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from cachetools import TTLCache
+
+from callguard.simulator.bodies import (
+    NO_AUTHORIZATION,
+    Answer,
+    DialRequest,
+    described,
+    error,
+    half,
+    spoilt,
+)
+from callguard.simulator.distributions import Distribution, stream
+from callguard.simulator.faults import DIAL_FAULTS, Fault, Faults
+from callguard.simulator.model import Workspace
+from callguard.simulator.records import Call, CallRefused
+
+__all__ = ["create_app"]
+
+_IDEMPOTENCY_SECONDS: Final = 3600.0  # "for up to one hour", says create-phone-call's reference.
+_IDEMPOTENCY_KEYS: Final = 10_000
+
+
+def create_app(
+    workspace: Workspace,
+    *,
+    api_key: str = "key_simulated",
+    latency: Distribution | None = None,
+    faults: Faults | None = None,
+    dial_faults: Faults | None = None,
+    dial_faults_place: bool = True,
+) -> web.Application:
+    """The workspace as an aiohttp application, for a runner of your own; `serve` brings one.
+
+    It answers ``GET /get-concurrency``, ``POST /v2/create-phone-call``,
+    ``GET /v2/get-call/{call_id}`` and ``POST /v2/stop-call/{call_id}``. A create-phone-call with
+    the `idempotency_key` of one that was placed in the last hour gets the first one's answer; a
+    refused one doesn't use its key up. The last 10,000 keys are kept.
+
+    Run it with ``handler_cancellation=True``, or a request that hangs outlives its client.
+
+    Args:
+        workspace: what stands behind the paths.
+        api_key: the bearer key that is let in.
+        latency: how long each answer takes, in seconds. What was asked for is done when the
+            request has come: a count is as old as its answer took, and a dial that the client
+            gave up is placed.
+        faults: what goes wrong with ``GET /get-concurrency``.
+        dial_faults: what goes wrong with ``POST /v2/create-phone-call``; only `DIAL_FAULTS` can.
+        dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
+
+    Raises:
+        ValueError: `dial_faults` may bring a fault that a dial can't have.
+    """
+    if dial_faults is not None:
+        dial_faults.require_only(DIAL_FAULTS)
+    api = _Api(workspace, api_key, latency, faults, dial_faults, dial_faults_place)
+    app = web.Application(middlewares=[api.let_in])
+    app.router.add_get("/get-concurrency", api.get_concurrency)
+    app.router.add_post("/v2/create-phone-call", api.create_phone_call)
+    app.router.add_get("/v2/get-call/{call_id}", api.get_call)
+    app.router.add_post("/v2/stop-call/{call_id}", api.stop_call)
+    app.on_shutdown.append(api.let_go)
+    return app
+
+
+class _Api:
+    """The handlers, and what they share."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        api_key: str,
+        latency: Distribution | None,
+        faults: Faults | None,
+        dial_faults: Faults | None,
+        dial_faults_place: bool,
+    ) -> None:
+        self._workspace = workspace
+        self._api_key = api_key
+        self._latency = latency
+        self._latencies = stream(workspace.settings.seed, "latencies")
+        self._faults = faults
+        self._dial_faults = dial_faults
+        self._dial_faults_place = dial_faults_place
+        self._closing = asyncio.Event()
+        self._placed: TTLCache[str, Call] = TTLCache(
+            _IDEMPOTENCY_KEYS, _IDEMPOTENCY_SECONDS, timer=lambda: workspace.elapsed
+        )
+
+    async def let_go(self, app: web.Application) -> None:  # noqa: ARG002 - aiohttp passes it
+        """Break off what goes on, because the server stops."""
+        self._closing.set()
+
+    @web.middleware
+    async def let_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let the handler answer whoever has the key."""
+        authorization = request.headers.get("Authorization")
+        if authorization is None:
+            return await self._deliver(request, NO_AUTHORIZATION)
+        if authorization != f"Bearer {self._api_key}":
+            return await self._deliver(request, error(401))
+        return await handler(request)
+
+    async def get_concurrency(self, request: web.Request) -> web.StreamResponse:
+        """The limits and the late counter, or a fault."""
+        answer = Answer.of(200, self._workspace.concurrency())
+        return await self._deliver(request, answer, self._next(self._faults))
+
+    async def create_phone_call(self, request: web.Request) -> web.StreamResponse:
+        """Dial, once for each idempotency key."""
+        dial = DialRequest.parse(await request.read())
+        if dial is None:
+            return await self._deliver(request, error(400))
+        fault = self._next(self._dial_faults)
+        reached = fault is None or self._dial_faults_place
+        answer = self._dial(dial) if reached else error(500)
+        return await self._deliver(request, answer, fault)
+
+    async def get_call(self, request: web.Request) -> web.StreamResponse:
+        """A call as it stands now."""
+        call = self._workspace.call(request.match_info["call_id"])
+        answer = error(422) if call is None else Answer.of(200, described(call))
+        return await self._deliver(request, answer)
+
+    async def stop_call(self, request: web.Request) -> web.StreamResponse:
+        """End a call; one that is over stays so."""
+        call_id = request.match_info["call_id"]
+        known = self._workspace.call(call_id) is not None
+        self._workspace.stop(call_id)
+        return await self._deliver(request, Answer(204) if known else error(422))
+
+    def _dial(self, dial: DialRequest) -> Answer:
+        call = None if dial.idempotency_key is None else self._placed.get(dial.idempotency_key)
+        if call is None:
+            try:
+                call = self._place(dial)
+            except CallRefused:
+                return error(429)
+        return Answer.of(201, described(call))
+
+    def _place(self, dial: DialRequest) -> Call:
+        call = self._workspace.dial(
+            from_number=dial.from_number,
+            to_number=dial.to_number,
+            agent_id=dial.agent_id,
+            metadata=dial.metadata,
+        )
+        if dial.idempotency_key is not None:
+            self._placed[dial.idempotency_key] = call
+        return call
+
+    def _next(self, faults: Faults | None) -> Fault | None:
+        return None if faults is None else faults.next(self._workspace.elapsed)
+
+    async def _deliver(
+        self, request: web.Request, answer: Answer, fault: Fault | None = None
+    ) -> web.StreamResponse:
+        if self._latency is not None:
+            await self._wait(self._latency(self._latencies))
+        if fault == "cut":
+            return await _cut(request, answer)
+        if fault == "hang":
+            await self._wait(None)
+            _hang_up(request)
+        sent = spoilt(answer, fault)
+        return web.Response(status=sent.status, body=sent.body, headers=sent.headers)
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait, for ever where `seconds` is None, but no longer than until the server stops."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
+
+async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
+    headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    await response.prepare(request)
+    await response.write(half(answer.body))
+    _hang_up(request)
+    return response
+
+
+def _hang_up(request: web.Request) -> None:
+    """Close the connection; aiohttp then takes the client for gone, and drops the answer."""
+    if request.transport is not None:
+        request.transport.close()

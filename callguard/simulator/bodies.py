@@ -1,0 +1,138 @@
+"""What goes over the wire, in the provider's words.
+
+Statuses, fields and messages are those of docs.retellai.com/api-references, read 2026-11-22; the
+two bodies of a 401 are those that a live account answered with on 2026-08-24.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from callguard.simulator.faults import Fault
+from callguard.simulator.records import Call
+
+__all__ = ["NO_AUTHORIZATION", "Answer", "DialRequest", "described", "error", "half", "spoilt"]
+
+_AGENT_ID: Final = "agent_simulated"
+_MESSAGES: Final = {
+    400: "Invalid request format, please check API reference.",
+    401: "Invalid API Key.",
+    422: "Cannot find requested asset under given api key.",
+    429: "Account rate limited, please throttle your requests.",
+    500: "An unexpected server error occurred.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response before it is sent; `retry_after` is in seconds, and None sends no such header."""
+
+    status: int
+    body: bytes = b""
+    retry_after: int | None = None
+
+    @classmethod
+    def of(cls, status: int, payload: Mapping[str, object]) -> Answer:
+        """An answer with a JSON body."""
+        return cls(status, json.dumps(payload).encode())
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that the status and the body ask for."""
+        headers = {"Content-Type": "application/json"} if self.body else {}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class DialRequest:
+    """The fields of a create-phone-call request that mean something here."""
+
+    from_number: str
+    to_number: str
+    agent_id: str
+    metadata: Mapping[str, object] | None
+    idempotency_key: str | None
+
+    @classmethod
+    def parse(cls, body: bytes) -> DialRequest | None:
+        """The request in a body, or None where the format is invalid."""
+        try:
+            fields = json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+        match fields:
+            case {"from_number": str(from_number), "to_number": str(to_number)}:
+                agent_id = fields.get("override_agent_id", _AGENT_ID)
+                metadata = fields.get("metadata")
+                key = fields.get("idempotency_key")
+            case _:
+                return None
+        if not (
+            isinstance(agent_id, str)
+            and isinstance(metadata, dict | None)
+            and isinstance(key, str | None)
+        ):
+            return None
+        return cls(from_number, to_number, agent_id, metadata, key)
+
+
+def described(call: Call) -> dict[str, object]:
+    """The call in the provider's fields; times are milliseconds on the workspace's clock."""
+    start, end = _milliseconds(call.answered_at), _milliseconds(call.ended_at)
+    fields: dict[str, object] = {
+        "call_id": call.call_id,
+        "call_type": "phone_call",
+        "agent_id": call.agent_id,
+        "agent_version": 0,
+        "call_status": call.status,
+        "direction": "outbound",
+        "from_number": call.from_number,
+        "to_number": call.to_number,
+        "metadata": call.metadata,
+        "start_timestamp": start,
+        "end_timestamp": end,
+        "duration_ms": None if start is None or end is None else end - start,
+        "disconnection_reason": call.disconnection_reason,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def error(status: int) -> Answer:
+    """The provider's answer with that status."""
+    return Answer.of(status, {"status": "error", "message": _MESSAGES[status]})
+
+
+NO_AUTHORIZATION: Final = Answer.of(401, {"error_message": "Authorization header required"})
+"""The other body of a 401, for a request without the header."""
+
+
+def spoilt(answer: Answer, fault: Fault | None) -> Answer:
+    """What is sent instead of `answer`; a fault of the connection doesn't change it."""
+    match fault:
+        case "500":
+            return error(500)
+        case "429":
+            return error(429)
+        case "429-retry-after":
+            return replace(error(429), retry_after=1)
+        case "broken-json":
+            return replace(answer, body=half(answer.body))
+        case "wrong-types":
+            fields = json.loads(answer.body)
+            return Answer.of(answer.status, {name: str(value) for name, value in fields.items()})
+        case _:
+            return answer
+
+
+def half(body: bytes) -> bytes:
+    """As much of the body as comes through when it breaks off."""
+    return body[: len(body) // 2]
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)

@@ -1,0 +1,348 @@
+"""The model of a workspace: its calls, its limits, and a counter that tells of them late.
+
+The laws that this file holds:
+
+- Nothing changes but at an event (a dial, an answer, an end, a call by others), so every integral
+  is a sum of products, and exact.
+- The n-th placed call has the same fate whatever the other knobs are: each kind of draw has a
+  stream of its own, and each placed call draws once from every stream.
+- Time is the clock that was handed in, and every public method first catches up with it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Final
+
+from callguard.simulator.distributions import stream
+from callguard.simulator.records import Call, CallRefused, Truth
+from callguard.simulator.settings import WorkspaceSettings
+
+__all__ = ["KEPT_CALLS", "Workspace"]
+
+KEPT_CALLS: Final = 10_000
+"""Calls that are over and can still be looked up; older ones are forgotten."""
+
+_BASE_LIMIT: Final = 20  # The free limit of an account: docs.retellai.com/deploy/concurrency.
+_PURCHASE_LIMIT: Final = 100  # As in the provider's published example.
+
+
+@dataclass(slots=True)
+class _Tally:
+    """A `Truth` in the making."""
+
+    count: int = 0
+    live: int = 0
+    peak: int = 0
+    worst_excess: int | None = None
+    placed: int = 0
+    answered: int = 0
+    ended: int = 0
+    refusals: int = 0
+    inbound_started: int = 0
+    inbound_ended: int = 0
+    inbound_turned_away: int = 0
+    call_seconds: float = 0.0
+    live_seconds: float = 0.0
+    seconds_over_limit: float = 0.0
+    surcharge_seconds: float = 0.0
+    readings: int = 0
+
+
+@dataclass(slots=True)
+class _Counted:
+    """How a call stands with the counters, whoever started it.
+
+    Attributes:
+        ceiling: the outbound ceiling when the call was placed; None for a call by others.
+        counts: whether it counts now.
+        until: when it ceased to count, in seconds on the clock; None before.
+        surcharged: whether it began to count above the normal limit.
+        shown: whether the reported number has it.
+    """
+
+    ceiling: int | None
+    counts: bool = False
+    until: float | None = None
+    surcharged: bool = False
+    shown: bool = False
+
+
+@dataclass(slots=True)
+class _Outbound:
+    call: Call
+    talk_time: float
+    counted: _Counted
+
+
+class Workspace:
+    """A simulated voice workspace.
+
+    Calls by others are in the counts, and can't be looked up or stopped.
+
+    Args:
+        settings: what the workspace is like; None for the defaults.
+        clock: the time in seconds, such as the event loop's ``time``. It need not start at 0. A
+            clock that runs backwards stands still here.
+    """
+
+    def __init__(self, settings: WorkspaceSettings | None, clock: Callable[[], float]) -> None:
+        self._settings = settings or WorkspaceSettings()
+        self._clock = clock
+        self._started = self._now = clock()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._calls: dict[str, _Outbound] = {}
+        self._over: deque[str] = deque()
+        self._tally = _Tally()
+        self._reported = 0
+        self._surcharged = 0
+        seed = self._settings.seed
+        self._ids = stream(seed, "ids")
+        self._answers = stream(seed, "answers")
+        self._rings = stream(seed, "rings")
+        self._unanswered_rings = stream(seed, "unanswered rings")
+        self._talks = stream(seed, "talks")
+        self._arrivals = stream(seed, "inbound arrivals")
+        self._inbound_talks = stream(seed, "inbound talks")
+        self._await_inbound()
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        """The settings, with the limits as they are now."""
+        return self._settings
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        self._catch_up()
+        return self._now - self._started
+
+    @property
+    def count(self) -> int:
+        """Calls that count against the limits now: the truth that the reported number follows."""
+        self._catch_up()
+        return self._tally.count
+
+    def dial(
+        self,
+        *,
+        from_number: str = "+10000000000",
+        to_number: str = "+10000000001",
+        agent_id: str = "agent_simulated",
+        metadata: Mapping[str, object] | None = None,
+    ) -> Call:
+        """Place an outbound call, which rings from now on.
+
+        Raises:
+            CallRefused: one more would bring the count above the outbound ceiling.
+        """
+        self._catch_up()
+        ceiling = self._settings.outbound_ceiling
+        if self._tally.count + 1 > ceiling:
+            self._tally.refusals += 1
+            raise CallRefused(f"{self._tally.count} calls of {ceiling} outbound are going on")
+        call = Call(
+            call_id=f"call_{self._ids.getrandbits(128):032x}",
+            status="registered",
+            from_number=from_number,
+            to_number=to_number,
+            agent_id=agent_id,
+            metadata=metadata,
+            placed_at=self._now,
+        )
+        self._ring(call, ceiling)
+        return call
+
+    def call(self, call_id: str) -> Call | None:
+        """The outbound call as it stands now; None if unknown, or over and long forgotten.
+
+        The last `KEPT_CALLS` that are over are remembered.
+        """
+        self._catch_up()
+        outbound = self._calls.get(call_id)
+        return None if outbound is None else outbound.call
+
+    def stop(self, call_id: str) -> bool:
+        """End an outbound call at once; False if it is unknown or over."""
+        self._catch_up()
+        outbound = self._calls.get(call_id)
+        if outbound is None or outbound.call.ended_at is not None:
+            return False
+        self._end(outbound, "manual_stopped")
+        return True
+
+    def concurrency(self) -> dict[str, object]:
+        """The body of the provider's ``GET /get-concurrency``, with the late counter."""
+        self._catch_up()
+        self._tally.readings += 1
+        limit, burst_limit = self._settings.limit, self._settings.burst_limit
+        base = min(limit, _BASE_LIMIT)
+        purchasable = max(limit - base, _PURCHASE_LIMIT)
+        return {
+            "current_concurrency": self._reported,
+            "concurrency_limit": limit,
+            "base_concurrency": base,
+            "purchased_concurrency": limit - base,
+            "concurrency_purchase_limit": purchasable,
+            "remaining_purchase_limit": purchasable - (limit - base),
+            "reserved_inbound_concurrency": self._settings.reserved_inbound,
+            "concurrency_burst_enabled": burst_limit > 0,
+            "concurrency_burst_limit": burst_limit,
+        }
+
+    def set_limits(
+        self,
+        *,
+        limit: int | None = None,
+        burst_limit: int | None = None,
+        reserved_inbound: int | None = None,
+    ) -> None:
+        """Change the limits from now on, in calls; None keeps one. Calls that go on stay.
+
+        Raises:
+            ValueError: a number that can't be right; nothing is changed.
+        """
+        self._catch_up()
+        was = self._settings
+        self._settings = replace(
+            was,
+            limit=was.limit if limit is None else limit,
+            burst_limit=was.burst_limit if burst_limit is None else burst_limit,
+            reserved_inbound=was.reserved_inbound if reserved_inbound is None else reserved_inbound,
+        )
+
+    def truth(self) -> Truth:
+        """What really went on, until now."""
+        self._catch_up()
+        return Truth(elapsed=self._now - self._started, **asdict(self._tally))
+
+    # The rest happens at `self._now`, which stands at the time of the event.
+
+    def _catch_up(self) -> None:
+        now = max(self._now, self._clock())
+        while self._events and self._events[0][0] <= now:
+            at, _, happen = heapq.heappop(self._events)
+            self._pass_time(at)
+            happen()
+        self._pass_time(now)
+
+    def _pass_time(self, until: float) -> None:
+        seconds, tally = until - self._now, self._tally
+        self._now = until
+        tally.call_seconds += tally.count * seconds
+        tally.live_seconds += tally.live * seconds
+        tally.surcharge_seconds += self._surcharged * seconds
+        if tally.count > self._settings.limit:
+            tally.seconds_over_limit += seconds
+
+    def _after(self, seconds: float, happen: Callable[[], None]) -> None:
+        at = self._now + max(seconds, 0.0)
+        heapq.heappush(self._events, (at, next(self._order), happen))
+
+    def _ring(self, call: Call, ceiling: int) -> None:
+        settings = self._settings
+        # Every draw is made for every call, used or not, so that the next call's stay the same.
+        answered = self._answers.random() < settings.answer_rate
+        ring_time = settings.ring_time(self._rings)
+        talk_time = settings.talk_time(self._talks)
+        unanswered_ring = settings.ring_limit
+        if settings.unanswered_ring is not None:
+            unanswered_ring = settings.unanswered_ring(self._unanswered_rings)
+        outbound = _Outbound(call, talk_time, _Counted(ceiling))
+        self._calls[call.call_id] = outbound
+        self._tally.placed += 1
+        self._tally.live += 1
+        if settings.counts_ringing:
+            self._begin_counting(outbound.counted)
+        if answered:
+            self._after(min(ring_time, settings.ring_limit), partial(self._answer, outbound))
+        else:
+            no_answer = partial(self._end, outbound, "dial_no_answer")
+            self._after(min(unanswered_ring, settings.ring_limit), no_answer)
+
+    def _answer(self, outbound: _Outbound) -> None:
+        if outbound.call.ended_at is not None:
+            return
+        self._tally.answered += 1
+        outbound.call = replace(outbound.call, status="ongoing", answered_at=self._now)
+        if not outbound.counted.counts:
+            self._begin_counting(outbound.counted)
+        self._after(outbound.talk_time, partial(self._end, outbound, "user_hangup"))
+
+    def _end(self, outbound: _Outbound, reason: str) -> None:
+        call = outbound.call
+        if call.ended_at is not None:
+            return
+        self._tally.ended += 1
+        self._tally.live -= 1
+        outbound.call = replace(
+            call,
+            status="not_connected" if call.answered_at is None else "ended",
+            ended_at=self._now,
+            disconnection_reason=reason,
+        )
+        if outbound.counted.counts:
+            self._cease_counting(outbound.counted)
+        self._over.append(call.call_id)
+        if len(self._over) > KEPT_CALLS:
+            del self._calls[self._over.popleft()]
+
+    def _await_inbound(self) -> None:
+        if self._settings.inbound_rate:
+            wait = self._arrivals.expovariate(self._settings.inbound_rate)
+            self._after(wait, self._start_inbound)
+
+    def _start_inbound(self) -> None:
+        self._await_inbound()
+        settings = self._settings
+        talk_time = settings.inbound_talk_time(self._inbound_talks)
+        if settings.inbound_respects_limit and self._tally.count + 1 > settings.full_limit:
+            self._tally.inbound_turned_away += 1
+            return
+        counted = _Counted(ceiling=None)
+        self._tally.inbound_started += 1
+        self._tally.live += 1
+        self._begin_counting(counted)
+        self._after(talk_time, partial(self._end_inbound, counted))
+
+    def _end_inbound(self, counted: _Counted) -> None:
+        self._tally.inbound_ended += 1
+        self._tally.live -= 1
+        self._cease_counting(counted)
+
+    def _begin_counting(self, counted: _Counted) -> None:
+        tally = self._tally
+        tally.count += 1
+        tally.peak = max(tally.peak, tally.count)
+        if counted.ceiling is not None:
+            excess = tally.count - counted.ceiling
+            worst = tally.worst_excess
+            tally.worst_excess = excess if worst is None else max(worst, excess)
+        counted.counts = True
+        counted.surcharged = tally.count > self._settings.limit
+        self._surcharged += counted.surcharged
+        self._after(self._settings.rise_lag, partial(self._show, counted))
+
+    def _cease_counting(self, counted: _Counted) -> None:
+        self._tally.count -= 1
+        self._surcharged -= counted.surcharged
+        counted.counts = False
+        counted.until = self._now
+        self._after(self._settings.fall_lag, partial(self._hide, counted))
+
+    def _show(self, counted: _Counted) -> None:
+        # A call shorter than the counter's rise is late may be hidden before it could be shown.
+        if counted.until is None or self._now < counted.until + self._settings.fall_lag:
+            counted.shown = True
+            self._reported += 1
+
+    def _hide(self, counted: _Counted) -> None:
+        if counted.shown:
+            counted.shown = False
+            self._reported -= 1

@@ -1,0 +1,110 @@
+"""What a simulated workspace is like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from callguard.simulator.distributions import Distribution, Exponential
+
+__all__ = ["WorkspaceSettings"]
+
+_TALK_TIME = Exponential(60.0, at_most=3600.0)
+_RING_TIME = Exponential(10.0, at_most=30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSettings:
+    """The knobs of a `Workspace`.
+
+    The limit of 20 calls, the ring limit of 30 s and the longest talk of 1 h are the provider's
+    defaults (docs.retellai.com/deploy/concurrency and its agent settings, read 2026-11-22). The
+    provider tells neither whether ringing calls count nor how late its counter is, and how people
+    answer is up to them: those defaults are only plausible.
+
+    Args:
+        limit: calls that may go on at once.
+        burst_limit: calls that may go on at once with burst; 0 where burst is off. The published
+            formula, ``min(3 * limit, limit + 300)``, is not enforced.
+        reserved_inbound: calls below every limit that outbound calls leave free.
+        talk_time: how long an answered call lasts, in seconds.
+        ring_time: how long an answered call rings before, in seconds; never over `ring_limit`.
+        answer_rate: the share of the dialled calls that are answered, from 0 to 1.
+        ring_limit: seconds after which an unanswered call stops ringing.
+        unanswered_ring: how long an unanswered call rings, in seconds, never over `ring_limit`;
+            None for as long as that.
+        counts_ringing: whether a call counts while it rings, both in the reported number and
+            against the limits.
+        rise_lag: seconds after which the reported number shows that a call began to count.
+        fall_lag: seconds after which it shows that a call no longer counts.
+        inbound_rate: calls that others start, on average, in calls per second (a Poisson
+            process). They count from their start.
+        inbound_talk_time: how long those last, in seconds.
+        inbound_respects_limit: whether a call by others is turned away at the full limit (the
+            burst limit, where that is higher). It doesn't wait, as the provider lets it do.
+        seed: what every draw follows from.
+
+    Raises:
+        ValueError: a number that can't be right; names the field and its value.
+    """
+
+    limit: int = 20
+    burst_limit: int = 0
+    reserved_inbound: int = 0
+    talk_time: Distribution = _TALK_TIME
+    ring_time: Distribution = _RING_TIME
+    answer_rate: float = 0.7
+    ring_limit: float = 30.0
+    unanswered_ring: Distribution | None = None
+    counts_ringing: bool = True
+    rise_lag: float = 1.0
+    fall_lag: float = 1.0
+    inbound_rate: float = 0.0
+    inbound_talk_time: Distribution = _TALK_TIME
+    inbound_respects_limit: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in ("limit", "burst_limit", "reserved_inbound"):
+            self._require(field, _is_count, "a whole number of calls, 0 or more")
+        for field in ("ring_limit", "rise_lag", "fall_lag"):
+            self._require(field, _is_amount, "a finite number of seconds, 0 or more")
+        self._require("inbound_rate", _is_amount, "a finite number of calls per second, 0 or more")
+        self._require("answer_rate", _is_share, "a share from 0 to 1")
+        for field in ("talk_time", "ring_time", "inbound_talk_time"):
+            self._require(field, callable, "a distribution such as Constant(12.0)")
+        if self.unanswered_ring is not None:
+            self._require("unanswered_ring", callable, "a distribution or None")
+
+    def _require(self, field: str, holds: Callable[[object], bool], expected: str) -> None:
+        value = getattr(self, field)
+        if not holds(value):
+            raise ValueError(f"{field} is {expected}, not {value!r}")
+
+    @property
+    def full_limit(self) -> int:
+        """Calls that may go on at once, with burst where it is on and above the limit."""
+        return max(self.limit, self.burst_limit)
+
+    @property
+    def outbound_ceiling(self) -> int:
+        """The count up to which outbound calls may go; negative where the reserve exceeds it."""
+        return self.full_limit - self.reserved_inbound
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_amount(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0
+    )
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and _is_amount(value) and value <= 1

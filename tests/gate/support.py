@@ -1,0 +1,124 @@
+"""A gate on scripted readings, under a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from callguard import CallGuardError, Gate, Lane, Limits, Listener, Permit, Snapshot
+from callguard.gate.refusal import refused_by_status
+from callguard.lanes import DEFAULT_LANE
+
+
+class ScriptedFetcher:
+    """Answers with the limits, or the error, that the test has set when the request begins."""
+
+    def __init__(self, limit: int = 20, current: int = 0, *, latency: float = 0.0) -> None:
+        self.latency = latency
+        self.error: CallGuardError | None = None
+        self.asked: list[float] = []
+        self.answer(limit, current)
+
+    def answer(
+        self,
+        limit: int,
+        current: int = 0,
+        *,
+        burst_limit: int = 0,
+        reserved_inbound: int = 0,
+    ) -> None:
+        self.error = None
+        self.limits = Limits(
+            current_concurrency=current,
+            concurrency_limit=limit,
+            reserved_inbound_concurrency=reserved_inbound,
+            concurrency_burst_enabled=burst_limit > 0,
+            concurrency_burst_limit=burst_limit,
+        )
+
+    async def get(self, *, newer_than: float | None = None) -> Snapshot:
+        loop = asyncio.get_running_loop()
+        began, limits, error = loop.time(), self.limits, self.error
+        self.asked.append(began)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if error is not None:
+            raise error
+        return Snapshot(limits, began, loop.time())
+
+
+@asynccontextmanager
+async def opened(
+    fetcher: ScriptedFetcher,
+    *lanes: Lane,
+    ttl: float = 1.0,
+    max_age: float = 15.0,
+    visible_after: float = 2.0,
+    min_interval: float = 0.25,
+    refused: Callable[[Exception], bool] = refused_by_status,
+    listener: Listener | None = None,
+) -> AsyncIterator[Gate]:
+    gate = Gate(
+        fetcher,
+        lanes=lanes if any(lane.name == "default" for lane in lanes) else (*lanes, DEFAULT_LANE),
+        ttl=ttl,
+        max_age=max_age,
+        visible_after=visible_after,
+        min_interval=min_interval,
+        refused=refused,
+        listener=listener,
+    )
+    try:
+        await gate._open()
+        yield gate
+    finally:
+        await gate._close()
+
+
+class Refusal(Exception):
+    """What a dial raises when the provider refuses it."""
+
+    status_code = 429
+
+
+class Crowd:
+    """Callers that each hold a permit until the test lets them go."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._tasks: list[asyncio.Task[None]] = []
+        self.arrived: list[str] = []
+        self.permits: dict[str, Permit] = {}
+        self._go: dict[str, asyncio.Event] = {}
+
+    def send(self, *names: str, lane: str | None = None, timeout: float | None = None) -> None:
+        for name in names:
+            self._go[name] = asyncio.Event()
+            self._tasks.append(asyncio.create_task(self._visit(name, lane, timeout), name=name))
+
+    def task(self, name: str) -> asyncio.Task[None]:
+        return next(task for task in self._tasks if task.get_name() == name)
+
+    def dismiss(self, names: Iterable[str]) -> None:
+        """Let callers leave without having dialled."""
+        for name in list(names):
+            self.permits[name].cancel()
+            self._go[name].set()
+
+    async def disperse(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _visit(self, name: str, lane: str | None, timeout: float | None) -> None:
+        async with self._gate.admit(lane, timeout=timeout) as permit:
+            self.arrived.append(name)
+            self.permits[name] = permit
+            await self._go[name].wait()
+
+
+async def settle() -> None:
+    """Let everything that can run now run, without any time passing."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,0 +1,225 @@
+"""The age of readings, outages, and the key refused while running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from callguard import (
+    LimitsMalformed,
+    LimitsRejected,
+    LimitsUnavailable,
+    NoHeadroom,
+)
+from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from tests.virtual_time import run
+
+DOWN = LimitsUnavailable("HTTP 503")
+
+
+def test_a_reading_past_its_ttl_still_admits_and_is_renewed_in_the_background() -> None:
+    """Callers would wait for a request although there is room, or the reading would rot."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        async with opened(fetcher) as gate:
+            await asyncio.sleep(10.0)
+            fetcher.latency = 3.0
+            started = asyncio.get_running_loop().time()
+            async with gate:
+                assert asyncio.get_running_loop().time() == started
+            await asyncio.sleep(3.5)
+            assert gate.statistics().sample_age == pytest.approx(3.5)
+            assert len(fetcher.asked) == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(("age", "admitted"), [(15.0, True), (15.001, False)])
+def test_a_reading_past_max_age_admits_nobody(age: float, admitted: bool) -> None:
+    """The gate would go on for ever on a count that nobody knows any more."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5)) as gate:
+            await asyncio.sleep(age)
+            decision = gate.explain()
+            assert decision.admitted is admitted
+            assert decision.constraint == (None if admitted else "reading too old")
+
+    run(main())
+
+
+def test_past_max_age_waiters_wait_for_the_outage_to_end_and_then_get_in() -> None:
+    """An outage would let callers in blindly, fail them, or keep them after it is over."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        async with opened(fetcher) as gate:
+            fetcher.error = DOWN
+            await asyncio.sleep(20.0)
+            crowd = Crowd(gate)
+            crowd.send("a", "b")
+            await asyncio.sleep(300.0)
+            assert crowd.arrived == []
+            assert 250 <= gate.statistics().readings["unavailable"] <= 301
+            fetcher.answer(limit=5)
+            await asyncio.sleep(1.1)
+            assert crowd.arrived == ["a", "b"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_past_max_age_a_try_fails_with_what_is_wrong() -> None:
+    """`try_admit` would say that there is no room when nobody knows."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        async with opened(fetcher) as gate:
+            fetcher.error = DOWN
+            await asyncio.sleep(20.0)
+            with pytest.raises(LimitsUnavailable, match=r"older than 15 s.*HTTP 503"):
+                async with gate.try_admit():
+                    pass
+
+    run(main())
+
+
+def test_a_try_takes_a_reading_that_is_due_before_it_gives_up() -> None:
+    """A caller would be turned away on old news: the first one after a quiet hour."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5, current=5)
+        async with opened(fetcher) as gate:
+            with pytest.raises(NoHeadroom):
+                async with gate.try_admit():
+                    pass
+            assert len(fetcher.asked) == 1
+            await asyncio.sleep(3600.0)
+            fetcher.answer(limit=5, current=4)
+            async with gate.try_admit():
+                assert len(fetcher.asked) == 2
+
+    run(main())
+
+
+def test_a_provider_that_asks_for_patience_gets_it() -> None:
+    """A Retry-After would be ignored by the gate's own retries."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        fetcher.error = LimitsUnavailable("HTTP 429", retry_after=30.0)
+        async with opened(fetcher) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a")
+            await asyncio.sleep(29.0)
+            assert len(fetcher.asked) == 1
+            fetcher.answer(limit=5)
+            await asyncio.sleep(1.1)
+            assert crowd.arrived == ["a"]
+            await crowd.disperse()
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [DOWN, LimitsMalformed("not JSON")])
+def test_an_outage_does_not_keep_a_gate_from_being_opened(error: LimitsUnavailable) -> None:
+    """A worker would not start while the counter is down."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        fetcher.error = error
+        async with opened(fetcher) as gate:
+            assert gate.explain().constraint == "no reading"
+            assert gate.statistics().usage.total is None
+            crowd = Crowd(gate)
+            crowd.send("a")
+            await asyncio.sleep(5.0)
+            assert crowd.arrived == []
+            fetcher.answer(limit=5)
+            await asyncio.sleep(1.1)
+            assert crowd.arrived == ["a"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_a_refused_key_is_told_on_opening() -> None:
+    """A wrong key would look like a workspace that is always full."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher()
+        fetcher.error = LimitsRejected("HTTP 401: Invalid API Key.", status=401)
+        with pytest.raises(LimitsRejected, match="Invalid API Key"):
+            async with opened(fetcher):
+                pass
+
+    run(main())
+
+
+def test_a_key_refused_later_fails_everyone_who_waits_at_once() -> None:
+    """Callers would wait for ever on a key that was withdrawn."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=0)
+        async with opened(fetcher) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a", "b", "c")
+            await settle()
+            fetcher.error = LimitsRejected("HTTP 401: Invalid API Key.", status=401)
+            await asyncio.sleep(1.1)
+            errors = [crowd.task(name).exception() for name in "abc"]
+            assert all(isinstance(error, LimitsRejected) for error in errors)
+            assert len({id(error) for error in errors}) == 3
+            assert gate.statistics().readings["rejected"] == 1
+            with pytest.raises(LimitsRejected):
+                async with gate.try_admit():
+                    pass
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_an_outage_is_two_log_lines_however_long_it_lasts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log would say nothing of an outage, or a line for every attempt."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=0)
+        async with opened(fetcher) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a")
+            await asyncio.sleep(5.5)
+            fetcher.error = DOWN
+            await asyncio.sleep(100.0)
+            fetcher.answer(limit=0)
+            await asyncio.sleep(5.0)
+            await crowd.disperse()
+
+    with caplog.at_level(logging.DEBUG, logger="callguard"):
+        run(main())
+    began, ended = caplog.records
+    assert (began.levelname, ended.levelname) == ("WARNING", "INFO")
+    assert began.getMessage() == (
+        "the limits can't be read: HTTP 503; the last reading is 1.0 s old"
+    )
+    assert vars(began)["callguard.sample_age"] == pytest.approx(1.0)
+    assert vars(ended)["callguard.duration"] == pytest.approx(100.0)
+
+
+def test_an_older_reading_never_replaces_a_newer_one() -> None:
+    """A slow answer would undo what a later one has said."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        async with opened(fetcher) as gate:
+            newest = gate._ledger.snapshot
+            assert newest is not None
+            stale = type(newest)(newest.limits, newest.began - 1.0, newest.received + 1.0)
+            gate._note_reading(stale, 2.0)
+            assert gate._ledger.snapshot is newest
+
+    run(main())
