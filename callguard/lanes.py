@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
+
+from callguard.arguments import checked_seconds, checked_whole
 
 __all__ = ["DEFAULT_LANE", "Lane"]
 
@@ -41,30 +42,17 @@ class Lane:
             raise TypeError(f"a lane's name is a string, not {self.name!r}")
         if not self.name:
             raise ValueError("a lane needs a name, and '' is none")
-        self._require_whole("priority", self.priority, least=None)
-        self._require_whole("reserve", self.reserve, least=0)
+        of = f"lane {self.name!r}:"
+        checked_whole(f"{of} priority", self.priority)
+        checked_whole(f"{of} reserve", self.reserve, least=0)
         if self.burst != "all":
-            self._require_whole("burst", self.burst, least=0, instead=' or "all"')
+            checked_whole(f'{of} burst (unless "all")', self.burst, least=0)
         if self.max_waiting is not None:
-            self._require_whole("max_waiting", self.max_waiting, least=0, instead=" or None")
+            checked_whole(f"{of} max_waiting (unless None)", self.max_waiting, least=0)
         if self.max_wait is not None:
-            self._require_seconds("max_wait", self.max_wait)
-
-    def _require_whole(
-        self, field: str, value: object, *, least: int | None, instead: str = ""
-    ) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(
-                f"lane {self.name!r}: {field} is a whole number{instead}, not {value!r}"
+            checked_seconds(
+                f"{of} max_wait (unless None)", self.max_wait, above_zero=False, finite=False
             )
-        if least is not None and value < least:
-            raise ValueError(f"lane {self.name!r}: {field} is {least} or more, not {value!r}")
-
-    def _require_seconds(self, field: str, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"lane {self.name!r}: {field} is seconds or None, not {value!r}")
-        if math.isnan(value) or value < 0:
-            raise ValueError(f"lane {self.name!r}: {field} is 0 s or more, not {value!r}")
 
 
 DEFAULT_LANE = Lane("default")

@@ -113,7 +113,7 @@ class Gate:
             ValueError: `timeout` is not a number.
         """
         if timeout is not None and math.isnan(timeout):
-            raise ValueError(f"timeout is seconds or None, not {timeout!r}")
+            raise ValueError("timeout is a number of seconds or None, not nan")
         return Admission(self, self._line(lane), timeout)
 
     def try_admit(self, lane: Lane | str | None = None) -> ImmediateAdmission:

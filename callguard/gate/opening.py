@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from callguard.arguments import checked_seconds
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
 from callguard.gate.gate import Gate
@@ -64,36 +64,39 @@ async def open_gate(
     Raises:
         LimitsRejected: the provider refused the key, or the address is wrong.
         UsageError: no key, or an address that can't be used.
+        TypeError: a time that is no number.
         ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
     """
-    gate_lanes = _with_default(lanes)
-    _require_seconds(max_age=max_age, ring_limit=ring_limit, counter_lag=counter_lag)
-    _require_seconds(ttl=ttl, min_interval=min_interval)
+    checked_seconds("ttl", ttl, above_zero=True)
+    checked_seconds("max_age", max_age, above_zero=True)
+    checked_seconds("ring_limit", ring_limit, above_zero=False)
+    checked_seconds("counter_lag", counter_lag, above_zero=False)
+    checked_seconds("min_interval", min_interval, above_zero=False)
     if max_age < ttl:
         raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
-    fetcher = LimitFetcher(
+    gate_lanes = _with_default(lanes)
+    async with LimitFetcher(
         api_key,
         base_url=base_url,
         session=session,
         ttl=ttl,
         allow_plain_http=allow_plain_http,
-    )
-    gate = Gate(
-        fetcher,
-        lanes=gate_lanes,
-        ttl=ttl,
-        max_age=max_age,
-        visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
-        min_interval=min_interval,
-        refused=refused,
-        listener=listener,
-    )
-    try:
-        await gate._open()
-        yield gate
-    finally:
-        await gate._close()
-        await fetcher.aclose()
+    ) as fetcher:
+        gate = Gate(
+            fetcher,
+            lanes=gate_lanes,
+            ttl=ttl,
+            max_age=max_age,
+            visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
+            min_interval=min_interval,
+            refused=refused,
+            listener=listener,
+        )
+        try:
+            await gate._open()
+            yield gate
+        finally:
+            await gate._close()
 
 
 def _with_default(lanes: Iterable[Lane]) -> list[Lane]:
@@ -103,9 +106,3 @@ def _with_default(lanes: Iterable[Lane]) -> list[Lane]:
         if names.count(name) > 1:
             raise ValueError(f"two lanes are called {name!r}")
     return given if DEFAULT_LANE.name in names else [*given, DEFAULT_LANE]
-
-
-def _require_seconds(**times: float) -> None:
-    for name, value in times.items():
-        if not math.isfinite(value) or value < 0:
-            raise ValueError(f"{name} is a number of seconds, 0 or more, not {value!r}")

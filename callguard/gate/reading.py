@@ -12,13 +12,6 @@ from callguard.limits import Snapshot
 
 __all__ = ["Fetcher", "Reader"]
 
-MOST_RETRY_AFTER = 60.0
-"""Seconds: the longest that a provider's Retry-After may keep the reader silent.
-
-No Retry-After is documented for the endpoint; a minute outlasts every limit on requests that is
-reported of it, and is short enough that a wrong header costs little.
-"""
-
 
 class Fetcher(Protocol):
     """Where readings come from; see `callguard.LimitFetcher`."""
@@ -134,11 +127,6 @@ class Reader:
     def _note_failure(self, error: CallGuardError) -> None:
         now = self._loop.time()
         self.error = error
-        self.due_at = now + max(self._ttl, _told_to_wait(error))
+        told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
+        self.due_at = now + max(self._ttl, told_to_wait or 0.0)
         self._failed(error, now - self._began)
-
-
-def _told_to_wait(error: CallGuardError) -> float:
-    if isinstance(error, LimitsUnavailable) and error.retry_after is not None:
-        return min(error.retry_after, MOST_RETRY_AFTER)
-    return 0.0

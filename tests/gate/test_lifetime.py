@@ -99,16 +99,19 @@ def test_a_timeout_that_is_not_a_number_is_refused() -> None:
     run(main())
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"ttl": -1.0}, "ttl"),
-    ({"ttl": math.inf}, "ttl"),
-    ({"max_age": math.nan}, "max_age"),
-    ({"max_age": 0.5}, "max_age is at least ttl"),
-    ({"ring_limit": -0.1}, "ring_limit"),
-    ({"counter_lag": -2}, "counter_lag"),
-    ({"min_interval": -2}, "min_interval"),
-    ({"lanes": [Lane("a"), Lane("a")]}, "two lanes are called 'a'"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ttl": -1.0}, "ttl"),
+        ({"ttl": math.inf}, "ttl"),
+        ({"max_age": math.nan}, "max_age"),
+        ({"max_age": 0.5}, "max_age is at least ttl"),
+        ({"ring_limit": -0.1}, "ring_limit"),
+        ({"counter_lag": -2}, "counter_lag"),
+        ({"min_interval": -2}, "min_interval"),
+        ({"lanes": [Lane("a"), Lane("a")]}, "two lanes are called 'a'"),
+    ],
+)
 def test_an_option_that_makes_no_sense_is_refused_by_name(
     options: dict[str, object], message: str
 ) -> None:

@@ -14,11 +14,14 @@ from tests.virtual_time import run
 WORDS = ("placed", "cancel", "leave")
 
 
-@pytest.mark.parametrize("said", [
-    said
-    for length in range(4)
-    for said in itertools.product(("placed", "cancel"), repeat=length)
-])
+@pytest.mark.parametrize(
+    "said",
+    [
+        said
+        for length in range(4)
+        for said in itertools.product(("placed", "cancel"), repeat=length)
+    ],
+)
 @pytest.mark.parametrize("leave_after", [0, 1, 2, 3])
 def test_what_was_said_decides_and_not_in_which_order(
     said: tuple[str, ...], leave_after: int
@@ -41,13 +44,16 @@ def test_what_was_said_decides_and_not_in_which_order(
     run(main())
 
 
-@pytest.mark.parametrize("error", [
-    RuntimeError("dial"),
-    TimeoutError(),
-    asyncio.CancelledError(),
-    KeyboardInterrupt(),
-    GeneratorExit(),
-])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("dial"),
+        TimeoutError(),
+        asyncio.CancelledError(),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+    ],
+)
 def test_leaving_the_block_by_any_error_counts_the_call_as_placed(error: BaseException) -> None:
     """A call that was placed before its dial failed would not be counted."""
 

@@ -179,15 +179,18 @@ def _httpx_error(status: int) -> Exception:
     return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
 
 
-@pytest.mark.parametrize(("error", "refused"), [
-    (Refusal(), True),
-    (_aiohttp_error(429), True),
-    (_aiohttp_error(500), False),
-    (_httpx_error(429), True),
-    (_httpx_error(503), False),
-    (ValueError(429), False),
-    (TimeoutError(), False),
-])
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (Refusal(), True),
+        (_aiohttp_error(429), True),
+        (_aiohttp_error(500), False),
+        (_httpx_error(429), True),
+        (_httpx_error(503), False),
+        (ValueError(429), False),
+        (TimeoutError(), False),
+    ],
+)
 def test_a_429_is_told_by_the_attributes_that_clients_give_their_errors(
     error: Exception, refused: bool
 ) -> None:

@@ -1,0 +1,192 @@
+"""`LimitFetcher`: many ask for the limits, one request goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from cachetools import TLRUCache
+
+from callguard.arguments import checked_seconds
+from callguard.errors import CallGuardError, UsageError
+from callguard.fetcher.http import ProviderClient
+from callguard.fetcher.reading import Reading
+from callguard.limits import Snapshot
+
+__all__ = ["LimitFetcher"]
+
+_CLOCK_STEP = 0.001
+"""Seconds to let pass where a reading has to begin later than now.
+
+The loop may wake a timer early by its clock's resolution, and the same clock that reads the same
+twice can't tell later from now.
+"""
+
+_WORKSPACE = "limits"
+"""The cache's one key: a fetcher reads one workspace."""
+
+
+class LimitFetcher:
+    """Reads the workspace's limits, at most once per `ttl` however many ask.
+
+    A thousand simultaneous callers share one request, and its failure too, which is not kept.
+
+    Args:
+        api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
+        base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
+            production server.
+        session: an aiohttp session to use, which stays open; else the fetcher has one of its own.
+        ttl: seconds from a request's beginning for which its reading is handed out again.
+        timeout: seconds for one attempt.
+        deadline: seconds for all attempts of one reading and the waits between them.
+        allow_plain_http: whether the key may travel unencrypted to another machine.
+
+    Raises:
+        UsageError: no key, or a key or an address that can't be used.
+        TypeError: a time that is not a number.
+        ValueError: a time that is not more than 0 s and finite.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        ttl: float = 1.0,
+        timeout: float = 5.0,
+        deadline: float = 10.0,
+        allow_plain_http: bool = False,
+    ) -> None:
+        self._ttl = checked_seconds("ttl", ttl, above_zero=True)
+        self._deadline = checked_seconds("deadline", deadline, above_zero=True)
+        self._client = ProviderClient(
+            api_key,
+            base_url=base_url,
+            session=session,
+            timeout=timeout,
+            allow_plain_http=allow_plain_http,
+        )
+        self._cache = TLRUCache[str, Snapshot, float](1, self._expiry, timer=_now)
+        self._latest: Snapshot | None = None
+        self._flight: asyncio.Task[Snapshot | CallGuardError] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"LimitFetcher({self._client!r}, ttl={self._ttl!r}, deadline={self._deadline!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The newest reading ever taken, whatever its age; None before the first."""
+        return self._latest
+
+    async def get(self, *, newer_than: float | None = None) -> Snapshot:
+        """A reading, from the cache or from a request that all callers share.
+
+        Cancelling this leaves the request to the others; it goes on though nobody is left, and
+        its reading is cached.
+
+        Args:
+            newer_than: seconds on the event loop's clock. The reading's request has begun later,
+                which may mean a second request after the one under way. One in the future is
+                waited for. None stands for no such wish.
+
+        Returns:
+            A reading that began less than `ttl` ago, or that was under way when this was called,
+            or a new one.
+
+        Raises:
+            LimitsUnavailable: only transient faults until the deadline. So says the request that
+                this caller waited for, also where it had begun too early for `newer_than`.
+            LimitsRejected: the provider refused the request, say for its key.
+            LimitsMalformed: the answer can't be right.
+            UsageError: the fetcher is closed, or belongs to another event loop.
+            ValueError: `newer_than` is not a moment.
+        """
+        after = -math.inf if newer_than is None else newer_than
+        if math.isnan(after) or after == math.inf:
+            raise ValueError(f"newer_than is a moment on the loop's clock, not {newer_than!r}")
+        while (snapshot := self._cached()) is None or snapshot.began <= after:
+            if _now() <= after:
+                await asyncio.sleep(after - _now() + _CLOCK_STEP)
+                continue
+            taken = await self._join_flight()
+            if taken.began > after:
+                return taken
+        return snapshot
+
+    async def aclose(self) -> None:
+        """End the request under way, if there is one, and the session, if it is the fetcher's own.
+
+        Who waits for a reading gets a UsageError. Closing twice is allowed. Cancelling this may
+        leave connections open.
+        """
+        self._closed = True
+        try:
+            if self._flight is not None:
+                self._flight.cancel()
+                await asyncio.wait([self._flight])
+        finally:
+            await self._client.aclose()
+
+    def _cached(self) -> Snapshot | None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._closed:
+            raise UsageError("the limit fetcher is closed")
+        if self._loop is not loop:
+            raise UsageError("the limit fetcher belongs to another event loop")
+        return self._cache.get(_WORKSPACE)
+
+    async def _join_flight(self) -> Snapshot:
+        if self._flight is None or self._flight.done():
+            self._flight = asyncio.create_task(self._fly(), name="callguard limits")
+        flight = self._flight
+        # Unlike awaiting the task itself, this leaves it alone when the caller is cancelled.
+        await asyncio.wait([flight])
+        if flight.cancelled():
+            raise UsageError("the limit fetcher was closed while it read the limits")
+        outcome = flight.result()
+        if isinstance(outcome, Snapshot):
+            return outcome
+        # Each caller raises its own: one exception raised in many tasks gathers the tracebacks
+        # and the context of them all.
+        raise copy.copy(outcome)
+
+    async def _fly(self) -> Snapshot | CallGuardError:
+        """Take a reading. A failure is returned, so that it may go unheard when nobody is left."""
+        try:
+            return self._keep(await Reading(self._client, self._deadline).take())
+        except CallGuardError as error:
+            return error
+
+    def _keep(self, snapshot: Snapshot) -> Snapshot:
+        """The newest reading, now that there is this one too."""
+        if self._latest is None or snapshot.began >= self._latest.began:
+            self._latest = snapshot
+            self._cache[_WORKSPACE] = snapshot
+        return self._latest
+
+    def _expiry(self, _key: str, snapshot: Snapshot, _stored_at: float) -> float:
+        return snapshot.began + self._ttl
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,105 @@
+"""One reading of the limits: as many attempts as fit under one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from callguard.errors import LimitsMalformed, LimitsUnavailable
+from callguard.fetcher.http import ProviderClient
+from callguard.limits import Limits, Snapshot
+
+__all__ = ["Reading"]
+
+PATH = "/get-concurrency"
+"""docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
+
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=0.1)
+"""Seconds between two attempts: between 0.1 and 0.5, then 1, 2, 4 and at most 8.
+
+The doubling is that of the provider's own client, retell-sdk 6.2.13. It is drawn from the whole
+span so that many workers, thrown back at once, don't come again at once; and never from nothing,
+so that a server that fails at once is not asked without a pause.
+"""
+
+
+class Reading:
+    """One reading, dated by the attempt that brought it. Made inside the event loop, used once.
+
+    Args:
+        client: whom to ask.
+        deadline: seconds for all attempts and the waits between them.
+    """
+
+    def __init__(self, client: ProviderClient, deadline: float) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._ends = self._began + deadline
+        self._attempts = 0
+        self._last_fault = LimitsUnavailable(f"{client.url(PATH)} gave no answer in time")
+
+    async def take(self) -> Snapshot:
+        """Ask until there is an answer. Cancelling leaves nothing behind.
+
+        Raises:
+            LimitsUnavailable: only transient faults until the deadline, or until it would have
+                passed before the next attempt.
+            LimitsRejected: the provider refused; there was no further attempt.
+            LimitsMalformed: the answer can't be right; there was no further attempt.
+            UsageError: the client is closed, or its session can't be used.
+        """
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(LimitsUnavailable),
+            wait=_wait,
+            stop=self._would_be_late,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout_at(self._ends):
+                return await retrying(self._attempt)
+        except (LimitsUnavailable, TimeoutError):
+            pass
+        raise LimitsUnavailable(self._summary(), self._last_fault.retry_after)
+
+    async def _attempt(self) -> Snapshot:
+        self._attempts += 1
+        began = self._loop.time()
+        try:
+            body = await self._client.get(PATH)
+        except LimitsUnavailable as fault:
+            self._last_fault = fault
+            raise
+        received = self._loop.time()
+        return Snapshot(self._parsed(body), began, received)
+
+    def _parsed(self, body: bytes) -> Limits:
+        try:
+            return Limits.from_json(body)
+        except LimitsMalformed:
+            pass
+        # The error quotes the body, which may echo the key, so it is made from one without.
+        try:
+            return Limits.from_json(self._client.without_key(body))
+        except LimitsMalformed as error:
+            fault = self._client.quoted(str(error))
+        raise LimitsMalformed(f"{self._client.url(PATH)} answered what can't be right: {fault}")
+
+    def _would_be_late(self, state: RetryCallState) -> bool:
+        # tenacity's own stops measure time.monotonic(), which is not the event loop's clock.
+        return self._loop.time() + state.upcoming_sleep >= self._ends
+
+    def _summary(self) -> str:
+        attempts = "1 attempt" if self._attempts == 1 else f"{self._attempts} attempts"
+        seconds = self._loop.time() - self._began
+        fault = self._last_fault
+        return f"could not read the limits: {attempts} in {seconds:.1f} s, the last fault: {fault}"
+
+
+def _wait(state: RetryCallState) -> float:
+    """Seconds before the next attempt: what the provider asked for, and never under our own."""
+    fault = state.outcome.exception() if state.outcome is not None else None
+    asked = fault.retry_after if isinstance(fault, LimitsUnavailable) else None
+    return max(_BACKOFF(state), asked or 0.0)

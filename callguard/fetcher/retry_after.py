@@ -1,0 +1,43 @@
+"""The Retry-After header: how long the provider asks to be left alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+__all__ = ["LONGEST_RETRY_AFTER", "retry_after"]
+
+LONGEST_RETRY_AFTER = 60.0
+"""Seconds that a Retry-After may ask for; more counts as this much.
+
+The provider's own client, retell-sdk 6.2.13, honours one up to 60 s.
+"""
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from 0 to `LONGEST_RETRY_AFTER`; None where nothing sensible is asked for.
+
+    Args:
+        headers: an answer's. A Retry-After that is a date is measured against the answer's own
+            Date, because two machines' clocks are never compared.
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(asked):
+        return min(float(asked), LONGEST_RETRY_AFTER)
+    until, now = _timestamp(asked), _timestamp(headers.get("Date", ""))
+    if until is None or now is None:
+        return None
+    return min(max(until - now, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _timestamp(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    # A date without a zone is one in UTC (RFC 9110, section 5.6.7), not in this machine's zone.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

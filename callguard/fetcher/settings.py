@@ -1,0 +1,85 @@
+"""What a client is given, checked before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from callguard.errors import UsageError
+
+__all__ = ["checked_api_key", "checked_base_url"]
+
+PRODUCTION_URL = "https://api.retellai.com"
+"""The server of docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
+
+_VISIBLE_ASCII = re.compile("[!-~]+")
+
+
+def checked_api_key(api_key: str | None) -> str:
+    """The key that was given, else the environment's `RETELL_API_KEY`.
+
+    Raises:
+        UsageError: there is none, or it can't be sent in a header. The key is not shown.
+    """
+    key = os.environ.get("RETELL_API_KEY") if api_key is None else api_key
+    if not key:
+        raise UsageError("no API key: pass api_key, or set RETELL_API_KEY in the environment")
+    if not isinstance(key, str):
+        raise UsageError(f"the API key is a string, not {type(key).__name__}")
+    if not _VISIBLE_ASCII.fullmatch(key):
+        raise UsageError(
+            "the API key holds whitespace, control or non-ASCII characters, which no key has: "
+            "copy it again from the provider's dashboard"
+        )
+    return key
+
+
+def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
+    """The address that was given, else the environment's `RETELL_BASE_URL`, else production.
+
+    Returns:
+        The address without a slash at its end, so that a path can be appended.
+
+    Raises:
+        UsageError: the address can't be used. It is not shown, because it may hold a password.
+    """
+    given = os.environ.get("RETELL_BASE_URL") or PRODUCTION_URL if base_url is None else base_url
+    parts = _split(given)
+    if parts.scheme not in {"https", "http"}:
+        raise UsageError("base_url begins with https:// (or http:// on this machine)")
+    if not parts.hostname:
+        raise UsageError("base_url names no host")
+    if "@" in parts.netloc:
+        raise UsageError("base_url holds no credentials: pass the key as api_key")
+    if "?" in given or "#" in given:
+        raise UsageError("base_url ends with its path: no query and no fragment")
+    if parts.scheme == "http" and not (allow_plain_http or _is_loopback(parts.hostname)):
+        raise UsageError(
+            "base_url is plain http to another machine, where anyone on the way can read the "
+            "key: use https, or pass allow_plain_http=True"
+        )
+    return given.rstrip("/")
+
+
+def _split(address: object) -> SplitResult:
+    # urlsplit drops tabs and line breaks in silence, so they are refused before it.
+    if isinstance(address, str) and address.isprintable() and " " not in address:
+        try:
+            parts = urlsplit(address)
+            _ = parts.port
+        except ValueError:
+            pass
+        else:
+            return parts
+    raise UsageError(f"base_url is no address, such as {PRODUCTION_URL}")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,57 @@
+"""What callguard promises to have."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import callguard
+
+
+def test_the_public_names_are_these() -> None:
+    """A name would be taken away, or given, by accident."""
+    assert set(callguard.__all__) == {
+        "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Gate",
+        "GateStatistics", "Lane", "LimitFetcher", "Limits", "LimitsError", "LimitsMalformed",
+        "LimitsRejected", "LimitsUnavailable", "Listener", "NoHeadroom", "Permit", "QueueFull",
+        "Snapshot", "Usage", "UsageError", "open_gate",
+    }  # fmt: skip
+    assert all(hasattr(callguard, name) for name in callguard.__all__)
+
+
+def test_the_arguments_of_open_gate_are_these() -> None:
+    """Somebody's program would break on an argument that was renamed."""
+    parameters = inspect.signature(callguard.open_gate).parameters
+    assert list(parameters) == [
+        "api_key", "base_url", "session", "lanes", "ttl", "max_age", "counts_ringing",
+        "ring_limit", "counter_lag", "min_interval", "refused", "listener", "allow_plain_http",
+    ]  # fmt: skip
+    named = [each for name, each in parameters.items() if name != "api_key"]
+    assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in named)
+
+
+def test_every_error_is_in_the_tree_that_its_module_draws() -> None:
+    """A user who catches the root would miss an error, or look for it in vain in the tree."""
+    errors = [
+        value
+        for value in vars(callguard.errors).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    ]
+    assert all(issubclass(error, callguard.CallGuardError) for error in errors)
+    drawn = callguard.errors.__doc__ or ""
+    assert all(error.__name__ in drawn for error in errors)
+    assert {error.__name__ for error in errors} == set(callguard.errors.__all__)
+
+
+def test_importing_callguard_brings_neither_the_command_line_nor_the_simulator() -> None:
+    """A library user would pay for what only the command line needs."""
+    script = (
+        "import sys, callguard; "
+        "print(*[m for m in ('typer', 'rich', 'callguard.simulator', 'callguard.cli') "
+        "if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
