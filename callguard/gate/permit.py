@@ -33,7 +33,7 @@ class Permit:
         call_id: the provider's id, as told to `placed`; None before.
     """
 
-    __slots__ = ("_ceilings", "_gate", "_lease", "_outer", "_state", "_usage", "call_id", "lane")
+    __slots__ = ("_ceilings", "_gate", "_lease", "_state", "_usage", "call_id", "lane")
 
     def __init__(self, gate: Gate, lease: int, lane: Lane, ceilings: Ceilings, usage: int) -> None:
         self._gate = gate
@@ -41,7 +41,6 @@ class Permit:
         self._ceilings = ceilings
         self._usage = usage
         self._state: State = DISPATCHING
-        self._outer: Permit | None = None
         self.lane = lane
         self.call_id: str | None = None
 
@@ -91,10 +90,10 @@ class Permit:
 
     def _leave(self, error: BaseException | None) -> None:
         """Leave the block: whatever left it, the call may have been placed, unless refused."""
-        state = self._state
-        if error is not None and state is not PLACED and self._gate._is_refusal(error):
+        if error is not None and self._state is not PLACED and self._gate._is_refusal(error):
+            dispatching = self._state is DISPATCHING
             self._state = REFUSED
-            self._gate._refuse(self, dispatching=state is DISPATCHING)
-        elif state is DISPATCHING:
+            self._gate._refuse(self, dispatching=dispatching)
+        elif self._state is DISPATCHING:
             self._state = LEFT
             self._gate._place(self._lease)

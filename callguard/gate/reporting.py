@@ -45,11 +45,6 @@ class Reporter:
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
 
     @property
-    def listens(self) -> bool:
-        """Whether anybody listens, and so whether an event is worth making."""
-        return self._listener is not None
-
-    @property
     def readings(self) -> Mapping[Outcome, int]:
         """The attempts to read the limits so far, by outcome."""
         return MappingProxyType(self._readings.copy())
