@@ -1,0 +1,52 @@
+"""README's blocks are run as they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from callguard.simulator import serve
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+SHELL = [text for language, text in BLOCKS if language == "sh"]
+IN_CI = [text for text in SHELL if text.startswith("python3 -m venv")]
+
+
+def test_every_block_is_one_that_is_run() -> None:
+    """A block of README would be in a language that no test runs."""
+    assert len(PYTHON) + len(SHELL) == len(BLOCKS)
+    assert len(IN_CI) == 2, "the CI script runs the demo's and the tests' own commands"
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_a_python_block_runs(block: str) -> None:
+    """What a newcomer copies from README would not work."""
+    asyncio.run(_run(sys.executable, "-W", "error", "-c", block))
+
+
+@pytest.mark.parametrize("block", [text for text in SHELL if text not in IN_CI])
+def test_a_shell_block_runs(block: str) -> None:
+    """A command that README names would not work."""
+    asyncio.run(_run("sh", "-ec", block))
+
+
+async def _run(*command: str) -> None:
+    async with serve(limit=20) as server:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        workspace = {"RETELL_API_KEY": server.api_key, "RETELL_BASE_URL": server.url}
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=os.environ | workspace | {"PATH": path},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
