@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -150,7 +149,7 @@ def _sockets() -> int:
 
 def _target(descriptor: Path) -> str:
     try:
-        return os.readlink(descriptor)
+        return str(descriptor.readlink())
     except OSError:  # the listing's own, closed by now
         return ""
 

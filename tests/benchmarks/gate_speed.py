@@ -115,7 +115,7 @@ async def main(rounds: int) -> None:
             rounds if waiters < 100_000 else max(3, rounds // 3),
         )
     growth = drained[100_000] / drained[1_000]
-    print(f"\nGrowth per admission from 1,000 to 100,000 waiters: {growth:.2f} ×")
+    print(f"\nGrowth per admission from 1,000 to 100,000 waiters: {growth:.2f}")
 
 
 if __name__ == "__main__":
