@@ -13,6 +13,7 @@ from cachetools import TLRUCache
 
 from callguard.arguments import checked_seconds
 from callguard.errors import CallGuardError, UsageError
+from callguard.fetcher.calls import CallState, call_path, parse_call
 from callguard.fetcher.http import ProviderClient
 from callguard.fetcher.reading import Reading
 from callguard.limits import Snapshot
@@ -130,6 +131,15 @@ class LimitFetcher:
             if taken.began > after:
                 return taken
         return snapshot
+
+    async def ask(self, call_id: str) -> CallState:
+        """What became of one call; asked once, not cached. Cancelling leaves nothing behind.
+
+        Raises:
+            LimitsError: the provider did not say.
+            UsageError: the fetcher is closed.
+        """
+        return parse_call(await self._client.get(call_path(call_id)))
 
     async def aclose(self) -> None:
         """End the request under way, if there is one, and the session, if it is the fetcher's own.

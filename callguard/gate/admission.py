@@ -42,17 +42,20 @@ class _Block:
 class Admission(_Block):
     """Waits in line; see `Gate.admit`."""
 
-    __slots__ = ("_timeout",)
+    __slots__ = ("_ticket", "_timeout")
 
-    def __init__(self, gate: Gate, line: Line, timeout: float | None) -> None:
+    def __init__(
+        self, gate: Gate, line: Line, timeout: float | None, ticket: int | None = None
+    ) -> None:
         super().__init__(gate, line)
         self._timeout = timeout
+        self._ticket = ticket
 
     async def __aenter__(self) -> Permit:
         self._check_unused()
         permit = self._gate._take(self._line)
         if permit is None:
-            permit = await self._gate._wait(self._line, self._timeout)
+            permit = await self._gate._wait(self._line, self._timeout, self._ticket)
         self._permit = permit
         return permit
 

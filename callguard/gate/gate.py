@@ -18,8 +18,9 @@ import math
 import time
 import uuid
 from asyncio import current_task, get_running_loop
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 from callguard.decision import Decision, decide
 from callguard.errors import (
@@ -32,7 +33,10 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.events import Admitted, Listener, Queued, Refused, TimedOut
+from callguard.fetcher import CallState
 from callguard.gate.admission import Admission, ImmediateAdmission
+from callguard.gate.asking import Asker
+from callguard.gate.dialling import Dialling
 from callguard.gate.permit import Permit
 from callguard.gate.reading import Fetcher, Reader
 from callguard.gate.reporting import Reporter
@@ -42,7 +46,12 @@ from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.ledger import MemoryLedger
 from callguard.limits import Snapshot
 
+if TYPE_CHECKING:
+    from tenacity.stop import StopBaseT
+
 __all__ = ["Gate"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("callguard")
 
@@ -65,16 +74,20 @@ class Gate:
         ttl: float,
         max_age: float,
         visible_after: float,
+        counter_lag: float,
         min_interval: float,
         refused: Callable[[Exception], bool],
         listener: Listener | None,
+        ask: Callable[[str], Awaitable[CallState]] | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = get_running_loop()
         self._time = _clock_of(self._loop)
         self._max_age = max_age
         self._refused = refused
-        self._ledger = MemoryLedger(visible_after=visible_after, max_age=max_age)
+        self._ledger = MemoryLedger(
+            visible_after=visible_after, counter_lag=counter_lag, max_age=max_age
+        )
         self._lines = Lines(lanes)
         self._default = self._lines[DEFAULT_LANE.name]
         self._reporter = Reporter(listener)
@@ -87,6 +100,8 @@ class Gate:
             failed=self._note_failure,
             wanted=lambda: self._lines.anyone,
         )
+        self._asker = None if ask is None else Asker(ask, self.note_started, self.note_ended)
+        self._changed_at = -math.inf
         # The permit that a task holds by the short form, for `__aexit__` to find, and the one of
         # the block around it where blocks are nested.
         self._entered: dict[asyncio.Task[object] | None, Permit] = {}
@@ -162,10 +177,74 @@ class Gate:
             readings=self._reporter.readings,
         )
 
+    def note_started(self, call_id: str) -> None:
+        """Take note that a call was answered, whoever placed it, and wherever that is known from.
+
+        May be said any number of times, in any order with `note_ended`, and before the dial of the
+        call has returned.
+
+        Args:
+            call_id: the provider's id of the call.
+        """
+        self._ledger.note_answered(call_id, self._time())
+
+    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+        """Take note that a call is over, whoever placed it, and wherever that is known from.
+
+        A place that the call still held goes to the next in line; otherwise the next reading is
+        brought forward, because the count has changed. May be said any number of times, and before
+        the dial of the call has returned.
+
+        Args:
+            call_id: the provider's id of the call.
+            refused: whether the provider refused the call for want of room.
+        """
+        now = self._time()
+        self._ledger.note_ended(call_id, now)
+        if refused:
+            self._ledger.refuse(now)
+        self._note_change()
+        self._admit_waiting()
+
+    async def place(
+        self,
+        dial: Callable[[Permit], Awaitable[T]],
+        *,
+        lane: Lane | str | None = None,
+        timeout: float | None = None,
+        attempts: int | StopBaseT = 10,
+        idempotent: bool = False,
+    ) -> T:
+        """Place a call through the gate: enter, dial, and take note of the call's id.
+
+        A refused call goes back into line at its old place and is dialled again on a later
+        reading. Any other error passes through. An unknown outcome (a timeout, a status of 500 or
+        above, a broken connection) may have placed the call, so it is dialled again only if `dial`
+        is idempotent, and then under the same permit.
+
+        Cancelling this cancels `dial`; its call counts as placed.
+
+        Args:
+            dial: places the call. Its result is looked at for ``.call_id`` or ``["call_id"]``.
+            lane: one of the gate's lanes, or its name; the default lane if not given.
+            timeout: seconds to wait in line at most, over all attempts.
+            attempts: how often to dial at most, or one of tenacity's strategies to stop.
+            idempotent: whether `dial` uses `permit.id` as the provider's idempotency key, so that
+                dialling again can't place a second call.
+
+        Returns:
+            What `dial` returned.
+
+        Raises:
+            AdmissionError: no place in time; see `admit`.
+            Exception: what `dial` raised last.
+        """
+        return await Dialling(self, self._line(lane), timeout, attempts, idempotent).place(dial)
+
     async def __aenter__(self) -> Permit:
         permit = self._take(self._default)
         if permit is None:
-            permit = await self._wait(self._default, None)
+            permit = await self._wait(self._default)
         task = current_task(self._loop)
         if task in self._entered:
             self._outer[permit] = self._entered[task]
@@ -204,6 +283,8 @@ class Gate:
         self._loop = None
         self._fail_waiting(UsageError("the gate was closed while this caller waited in line"))
         await self._reader.aclose()
+        if self._asker is not None:
+            await self._asker.aclose()
 
     def _check_open(self) -> None:
         if self._loop is None:
@@ -247,14 +328,18 @@ class Gate:
             raise self._refusal(line)
         return permit
 
-    async def _wait(self, line: Line, timeout: float | None) -> Permit:
+    async def _wait(
+        self, line: Line, timeout: float | None = None, ticket: int | None = None
+    ) -> Permit:
         most = _shorter(timeout, line.lane.max_wait)
         if most is not None and most <= 0:
             raise self._timed_out(line, 0.0)
         if line.full:
             raise QueueFull(self._decide(line), self._retry_after())
         loop = get_running_loop()
-        waiter = self._lines.join(line, loop.time(), loop.create_future())
+        ticket = self._lines.ticket() if ticket is None else ticket
+        waiter = Waiter(ticket, loop.time(), loop.create_future())
+        line.join(waiter)
         timer = None if most is None else loop.call_later(most, self._expire, line, waiter)
         self._reporter.tell(Queued(line.lane.name, len(line)))
         self._reader.want()
@@ -332,8 +417,10 @@ class Gate:
             for line in self._lines:
                 line.apply(snapshot.limits)
             self._admit_waiting()
-        if self._ledger.spent:
+        if self._ledger.spent or self._changed_at >= snapshot.began:
             self._reader.hasten()
+        if self._asker is not None and self._lines.anyone:
+            self._asker.ask(self._ledger.unseen_calls())
         self._reporter.reading_taken(snapshot, before, duration)
 
     def _note_failure(self, error: CallGuardError, duration: float) -> None:
@@ -359,6 +446,18 @@ class Gate:
 
     def _restore(self, lease: int) -> None:
         self._ledger.restore(lease, self._time())
+
+    def _bind(self, lease: int, call_id: str) -> None:
+        self._ledger.bind(lease, call_id, self._time())
+        self._admit_waiting()
+
+    def _answered(self, lease: int) -> None:
+        self._ledger.answered(lease, self._time())
+
+    def _note_change(self) -> None:
+        """The count is not what it was: the next reading is brought forward."""
+        self._changed_at = self._time()
+        self._reader.hasten()
 
     def _release(self) -> None:
         self._ledger.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from callguard.arguments import checked_seconds
 from callguard.events import Listener
@@ -34,6 +34,7 @@ async def open_gate(
     min_interval: float = 0.25,
     refused: Callable[[Exception], bool] = refused_by_status,
     listener: Listener | None = None,
+    track: Literal["ask"] | None = None,
     allow_plain_http: bool = False,
 ) -> AsyncIterator[Gate]:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
@@ -59,6 +60,8 @@ async def open_gate(
         min_interval: seconds between two readings at least, also where one is brought forward.
         refused: whether an exception from the block means that the provider refused the call.
         listener: gets every event; see `callguard.events`.
+        track: ``"ask"`` to ask the provider, after each reading, what became of the placed calls
+            that it may have missed. For where no webhook can be received.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
@@ -72,6 +75,8 @@ async def open_gate(
     checked_seconds("ring_limit", ring_limit, above_zero=False)
     checked_seconds("counter_lag", counter_lag, above_zero=False)
     checked_seconds("min_interval", min_interval, above_zero=False)
+    if track not in {None, "ask"}:
+        raise ValueError(f'track is "ask" or None, not {track!r}')
     if max_age < ttl:
         raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
     gate_lanes = _with_default(lanes)
@@ -87,10 +92,12 @@ async def open_gate(
             lanes=gate_lanes,
             ttl=ttl,
             max_age=max_age,
+            counter_lag=counter_lag,
             visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
             min_interval=min_interval,
             refused=refused,
             listener=listener,
+            ask=fetcher.ask if track else None,
         )
         try:
             await gate._open()

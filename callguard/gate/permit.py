@@ -12,21 +12,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Permit"]
 
-State = Literal["dispatching", "left", "placed", "cancelled", "refused"]
+State = Literal["dispatching", "left", "placed", "cancelled", "refused", "ended"]
 
 DISPATCHING: Final = "dispatching"
 LEFT: Final = "left"
 PLACED: Final = "placed"
 CANCELLED: Final = "cancelled"
 REFUSED: Final = "refused"
+ENDED: Final = "ended"
 
 
 class Permit:
     """One call that has been let in.
 
-    What was said of it decides, not in which order: `placed` is a fact and beats all else, then
-    `cancel`, then what leaving the block implies. Every method may be called any number of times,
-    and after the block too.
+    What was said of it decides, not in which order: `ended` is a fact that beats all else, then
+    `started` and `placed`, then `cancel`, then what leaving the block implies. Every method may be
+    called any number of times, and after the block too.
 
     Attributes:
         lane: the lane that the call was let in on.
@@ -66,19 +67,40 @@ class Permit:
         Args:
             call_id: the provider's id of the call, if known.
         """
-        if call_id is not None:
-            self.call_id = call_id
-        state, self._state = self._state, PLACED
+        state = self._state
+        if state is not ENDED:
+            self._state = PLACED
         if state is DISPATCHING:
             self._gate._place(self._lease)
         elif state is CANCELLED or state is REFUSED:
             self._gate._restore(self._lease)
+        if call_id is not None and call_id != self.call_id:
+            self.call_id = call_id
+            self._gate._bind(self._lease, call_id)
+
+    def started(self) -> None:
+        """Say that the call is placed and was answered: the counter shows it soon."""
+        self.placed()
+        self._gate._answered(self._lease)
+
+    def ended(self) -> None:
+        """Say that the call is over: its place goes to the next in line, if it was still held.
+
+        Where a reading counts the call already, the next reading is brought forward.
+        """
+        state, self._state = self._state, ENDED
+        if state is DISPATCHING:
+            self._gate._release()
+        elif state is LEFT or state is PLACED:
+            self._gate._withdraw(self._lease)
+        if state is not ENDED:
+            self._gate._note_change()
 
     def cancel(self) -> None:
         """Say that the call was not dialled: its place goes to the next in line at once.
 
-        Without effect once `placed` was said. Not to be said of a dial that timed out or was
-        cancelled: it may have reached the provider.
+        Without effect once `placed`, `started` or `ended` was said. Not to be said of a dial that
+        timed out or was cancelled: it may have reached the provider.
         """
         state = self._state
         if state is DISPATCHING:
@@ -90,7 +112,8 @@ class Permit:
 
     def _leave(self, error: BaseException | None) -> None:
         """Leave the block: whatever left it, the call may have been placed, unless refused."""
-        if error is not None and self._state is not PLACED and self._gate._is_refusal(error):
+        dialled = self._state is PLACED or self._state is ENDED
+        if error is not None and not dialled and self._gate._is_refusal(error):
             dispatching = self._state is DISPATCHING
             self._state = REFUSED
             self._gate._refuse(self, dispatching=dispatching)

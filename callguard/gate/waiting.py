@@ -76,8 +76,13 @@ class Line:
         self.ceiling = self.ceilings.highest
 
     def join(self, waiter: Waiter) -> None:
-        """Stand at the end of the line."""
+        """Stand in the line where the ticket belongs: at its end, or further on with an old one."""
+        newcomer = not self._waiters or waiter.ticket > next(reversed(self._waiters))
         self._waiters[waiter.ticket] = waiter
+        if not newcomer:
+            ahead = list(itertools.takewhile(lambda ticket: ticket < waiter.ticket, self._waiters))
+            for ticket in (waiter.ticket, *reversed(ahead)):
+                self._waiters.move_to_end(ticket, last=False)
 
     def leave(self, waiter: Waiter) -> None:
         """Stand in the line no more; nothing happens to one that doesn't."""
@@ -113,11 +118,9 @@ class Lines:
         """Whether anyone waits on any lane."""
         return any(self._lines)
 
-    def join(self, line: Line, since: float, turn: asyncio.Future[Permit]) -> Waiter:
-        """Put a new waiter at the end of `line`."""
-        waiter = Waiter(next(self._tickets), since, turn)
-        line.join(waiter)
-        return waiter
+    def ticket(self) -> int:
+        """A place in the order of arrival, behind everyone who has one."""
+        return next(self._tickets)
 
     def next_to_go(self, in_use: int) -> Line | None:
         """The line whose first waiter goes next when `in_use` calls are counted, if any may.

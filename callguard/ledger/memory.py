@@ -7,11 +7,33 @@ ceiling a lane has is decided elsewhere and comes as an argument.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cachetools import TLRUCache
 
 from callguard.decision import Usage
 from callguard.limits import Snapshot
 
 __all__ = ["MemoryLedger"]
+
+EARLY_EVIDENCE = 10_000
+"""Calls of which evidence is remembered that came before the dial returned.
+
+A second's worth of the heaviest storm of deliveries that is provided for. What is forgotten costs
+nothing but the evidence.
+"""
+
+EARLY_EVIDENCE_SECONDS = 300.0
+"""How long it is remembered: longer than a dial takes (120 s at most with SDK 6.2.13)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """What is known of a call whose dial has not returned: when it was answered, or it is over."""
+
+    known_at: float
+    ended: bool
 
 
 class MemoryLedger:
@@ -22,6 +44,7 @@ class MemoryLedger:
 
     Args:
         visible_after: seconds after a dial returned from which the counter surely shows its call.
+        counter_lag: the same, after the call is known to have been answered.
         max_age: seconds that a reading may be trusted.
 
     Attributes:
@@ -32,26 +55,44 @@ class MemoryLedger:
 
     __slots__ = (
         "_admits_until",
+        "_answered",
+        "_call_of",
+        "_counter_lag",
+        "_early",
+        "_lease_of",
         "_max_age",
+        "_now",
+        "_placed",
         "_refused_at",
-        "_unseen",
         "_visible_after",
         "in_use",
         "leases",
         "snapshot",
     )
 
-    def __init__(self, *, visible_after: float, max_age: float) -> None:
+    def __init__(self, *, visible_after: float, counter_lag: float, max_age: float) -> None:
         self.in_use = 0
         self.leases = 0
         self.snapshot: Snapshot | None = None
         self._visible_after = visible_after
+        self._counter_lag = counter_lag
         self._max_age = max_age
         self._refused_at = -math.inf
         self._admits_until = -math.inf
-        # By lease, in the order of placing: when the dial returned. Numbers only, so that the
-        # garbage collector has nothing to walk through however many there are.
-        self._unseen: dict[int, float] = {}
+        # The unseen calls, by lease: when the counter surely shows them, in that order. Those that
+        # are known to have been answered are apart, because their order is another. Numbers only,
+        # so that the garbage collector has nothing to walk through however many there are.
+        self._placed: dict[int, float] = {}
+        self._answered: dict[int, float] = {}
+        # The provider's ids of the unseen calls, as far as they are known.
+        self._lease_of: dict[str, int] = {}
+        self._call_of: dict[int, str] = {}
+        self._now = -math.inf
+        self._early = TLRUCache[str, _Early, float](
+            EARLY_EVIDENCE,
+            ttu=lambda _, early, __: early.known_at + EARLY_EVIDENCE_SECONDS,
+            timer=lambda: self._now,
+        )
 
     @property
     def spent(self) -> bool:
@@ -61,8 +102,12 @@ class MemoryLedger:
     def usage(self) -> Usage:
         """The usage and what it is made of."""
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
-        unseen = len(self._unseen)
+        unseen = len(self._placed) + len(self._answered)
         return Usage(reported, self.in_use - (reported or 0) - unseen, unseen)
+
+    def unseen_calls(self) -> Iterator[str]:
+        """The provider's ids of the unseen calls, as far as they are known, the oldest first."""
+        return iter(self._lease_of)
 
     def acquire(self, ceiling: int, now: float) -> int:
         """Check and commit in one step.
@@ -79,21 +124,59 @@ class MemoryLedger:
 
     def place(self, lease: int, now: float) -> None:
         """The dial of a dispatching `lease` has returned: it is unseen until a reading shows it."""
-        self._unseen[lease] = now
+        self._placed[lease] = now + self._visible_after
 
     def release(self) -> None:
-        """A dispatching lease gives its place back: its call never was."""
+        """A dispatching lease gives its place back: its call never was, or is over."""
         self.in_use -= 1
 
     def withdraw(self, lease: int) -> None:
-        """A placed `lease` gives its place back, unless a reading has absorbed it: it never was."""
-        if self._unseen.pop(lease, None) is not None:
+        """A placed `lease` gives its place back, unless a reading has absorbed it."""
+        if self._forget(lease):
             self.in_use -= 1
 
     def restore(self, lease: int, now: float) -> None:
         """A `lease` that gave its place back was placed after all."""
         self.in_use += 1
         self.place(lease, now)
+
+    def answered(self, lease: int, now: float) -> None:
+        """The call of a placed `lease` was answered, at `now` or before."""
+        visible_at = now + self._counter_lag
+        if visible_at < self._placed.get(lease, -math.inf):
+            del self._placed[lease]
+            self._answered[lease] = visible_at
+
+    def bind(self, lease: int, call_id: str, now: float) -> None:
+        """The call of a placed `lease` has the provider's id `call_id`.
+
+        Evidence about it that came before is taken into account now.
+        """
+        if lease in self._placed or lease in self._answered:
+            self._lease_of[call_id] = lease
+            self._call_of[lease] = call_id
+            self._now = now
+            early = self._early.pop(call_id, None)
+            if early is not None and early.ended:
+                self.withdraw(lease)
+            elif early is not None:
+                self.answered(lease, early.known_at)
+
+    def note_answered(self, call_id: str, now: float) -> None:
+        """Evidence, from anywhere, that a call was answered at `now` or before."""
+        lease = self._lease_of.get(call_id)
+        if lease is not None:
+            self.answered(lease, now)
+        else:
+            self._remember(call_id, now, ended=False)
+
+    def note_ended(self, call_id: str, now: float) -> None:
+        """Evidence, from anywhere, that a call is over at `now`."""
+        lease = self._lease_of.get(call_id)
+        if lease is not None:
+            self.withdraw(lease)
+        else:
+            self._remember(call_id, now, ended=True)
 
     def refuse(self, now: float) -> None:
         """The provider refused a call: nothing more until a reading that begins after `now`."""
@@ -113,16 +196,32 @@ class MemoryLedger:
         self.in_use += snapshot.limits.current_concurrency
         if before is not None:
             self.in_use -= before.limits.current_concurrency
-        self._absorb(snapshot.began)
+        self._absorb(self._placed, snapshot.began)
+        self._absorb(self._answered, snapshot.began)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         return True
 
-    def _absorb(self, began: float) -> None:
+    def _absorb(self, unseen: dict[int, float], began: float) -> None:
         seen = []
-        for lease, placed_at in self._unseen.items():
-            if placed_at + self._visible_after >= began:
+        for lease, visible_at in unseen.items():
+            if visible_at >= began:
                 break
             seen.append(lease)
         for lease in seen:
-            del self._unseen[lease]
+            self._forget(lease)
         self.in_use -= len(seen)
+
+    def _forget(self, lease: int) -> bool:
+        """Take a lease from the unseen; whether it was among them."""
+        call_id = self._call_of.pop(lease, None)
+        if call_id is not None and self._lease_of.get(call_id) == lease:
+            del self._lease_of[call_id]
+        unseen = self._placed if lease in self._placed else self._answered
+        return unseen.pop(lease, None) is not None
+
+    def _remember(self, call_id: str, now: float, *, ended: bool) -> None:
+        self._now = now
+        early = self._early.get(call_id)
+        # That a call is over outlasts that it was answered, whichever comes first.
+        if early is None or (ended and not early.ended):
+            self._early[call_id] = _Early(now, ended)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from callguard import CallGuardError, Gate, Lane, Limits, Listener, Permit, Snapshot
+from callguard.fetcher import CallState
 from callguard.gate.refusal import refused_by_status
 from callguard.lanes import DEFAULT_LANE
 
@@ -55,9 +56,11 @@ async def opened(
     ttl: float = 1.0,
     max_age: float = 15.0,
     visible_after: float = 2.0,
+    counter_lag: float = 2.0,
     min_interval: float = 0.25,
     refused: Callable[[Exception], bool] = refused_by_status,
     listener: Listener | None = None,
+    ask: Callable[[str], Awaitable[CallState]] | None = None,
 ) -> AsyncIterator[Gate]:
     gate = Gate(
         fetcher,
@@ -65,9 +68,11 @@ async def opened(
         ttl=ttl,
         max_age=max_age,
         visible_after=visible_after,
+        counter_lag=counter_lag,
         min_interval=min_interval,
         refused=refused,
         listener=listener,
+        ask=ask,
     )
     try:
         await gate._open()

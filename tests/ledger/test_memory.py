@@ -17,7 +17,7 @@ def reading(current: int, began: float, limit: int = 10) -> Snapshot:
 
 
 def opened(current: int = 0) -> MemoryLedger:
-    ledger = MemoryLedger(visible_after=LAG, max_age=15.0)
+    ledger = MemoryLedger(visible_after=LAG, counter_lag=LAG, max_age=15.0)
     ledger.record(reading(current, began=0.0))
     return ledger
 
@@ -88,7 +88,7 @@ def test_a_refusal_closes_the_books_until_a_reading_that_began_later(
 
 def test_without_a_reading_there_is_no_lease_and_no_number() -> None:
     """An unknown count would be 0."""
-    ledger = MemoryLedger(visible_after=LAG, max_age=15.0)
+    ledger = MemoryLedger(visible_after=LAG, counter_lag=LAG, max_age=15.0)
     assert not ledger.acquire(10, 0.0)
     assert ledger.usage() == Usage(None, 0, 0)
     assert not ledger.spent

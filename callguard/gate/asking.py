@@ -1,0 +1,70 @@
+"""Asking what became of the calls that the counter may not show yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Protocol
+
+from callguard.errors import CallGuardError
+from callguard.fetcher import CallState
+
+__all__ = ["Asker"]
+
+AT_ONCE = 8
+"""Requests under way at once: enough for 20 unseen calls a second at 400 ms each, and few enough
+that the provider's limits on requests, which are not published, are an unlikely concern."""
+
+
+class _NoteEnded(Protocol):
+    def __call__(self, call_id: str, *, refused: bool) -> None: ...
+
+
+class Asker:
+    """Asks about calls, one round at a time; a fault costs nothing but the evidence.
+
+    Args:
+        state_of: asks about one call.
+        note_started: called for each call that was answered.
+        note_ended: called for each call that is over.
+    """
+
+    def __init__(
+        self,
+        state_of: Callable[[str], Awaitable[CallState]],
+        note_started: Callable[[str], None],
+        note_ended: _NoteEnded,
+    ) -> None:
+        self._state_of = state_of
+        self._note_started = note_started
+        self._note_ended = note_ended
+        self._round: asyncio.Task[None] | None = None
+
+    def ask(self, call_ids: Iterable[str]) -> None:
+        """Begin a round about these calls, unless one is under way still."""
+        asked = list(call_ids)
+        if asked and (self._round is None or self._round.done()):
+            self._round = asyncio.get_running_loop().create_task(
+                self._ask_all(asked), name="callguard asking"
+            )
+
+    async def aclose(self) -> None:
+        """End the round under way, and wait until it has ended."""
+        if self._round is not None:
+            self._round.cancel()
+            await asyncio.wait([self._round])
+
+    async def _ask_all(self, call_ids: list[str]) -> None:
+        left = iter(call_ids)
+        await asyncio.gather(*(self._ask_in_turn(left) for _ in range(AT_ONCE)))
+
+    async def _ask_in_turn(self, left: Iterator[str]) -> None:
+        for call_id in left:
+            try:
+                state = await self._state_of(call_id)
+            except CallGuardError:
+                continue
+            if state.over:
+                self._note_ended(call_id, refused=state.refused)
+            elif state.answered:
+                self._note_started(call_id)

@@ -1,0 +1,87 @@
+"""Dialling through the gate, again where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_none,
+    wait_random_exponential,
+)
+
+from callguard.gate.admission import Admission
+from callguard.gate.permit import Permit
+from callguard.gate.refusal import outcome_is_unknown
+from callguard.gate.waiting import Line
+
+if TYPE_CHECKING:
+    from tenacity.stop import StopBaseT
+    from tenacity.wait import WaitBaseT
+
+    from callguard.gate.gate import Gate
+
+__all__ = ["Dialling"]
+
+T = TypeVar("T")
+
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0)
+"""Seconds between two dials under one permit: up to 0.5, then 1, 2, 4 and at most 8, like the
+provider's own client (SDK 6.2.13)."""
+
+
+class Dialling:
+    """One call on its way through the gate; see `Gate.place`."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        line: Line,
+        timeout: float | None,
+        attempts: int | StopBaseT,
+        idempotent: bool,
+    ) -> None:
+        self._gate = gate
+        self._line = line
+        self._ticket = gate._lines.ticket()
+        self._gives_up_at = None if timeout is None else gate._time() + timeout
+        self._stop = stop_after_attempt(attempts) if isinstance(attempts, int) else attempts
+        self._idempotent = idempotent
+
+    async def place(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
+        """Enter and dial, again after a refusal."""
+        return await self._retrying(self._gate._is_refusal, wait_none())(self._enter, dial)
+
+    async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
+        left = None if self._gives_up_at is None else self._gives_up_at - self._gate._time()
+        async with Admission(self._gate, self._line, left, self._ticket) as permit:
+            result = await self._dial(dial, permit)
+            permit.placed(_call_id_of(result))
+            return result
+
+    async def _dial(self, dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
+        if not self._idempotent:
+            return await dial(permit)
+        return await self._retrying(self._may_be_placed, _BACKOFF)(dial, permit)
+
+    def _may_be_placed(self, error: BaseException) -> bool:
+        return outcome_is_unknown(error) and not self._gate._is_refusal(error)
+
+    def _retrying(self, again: Callable[[BaseException], bool], wait: WaitBaseT) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(again),
+            stop=self._stop,
+            wait=wait,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+
+
+def _call_id_of(result: object) -> str | None:
+    found = result.get("call_id") if isinstance(result, Mapping) else None
+    found = getattr(result, "call_id", found)
+    return found if isinstance(found, str) else None

@@ -1,0 +1,217 @@
+"""`gate.place`: what is dialled again, where in line, and under which permit."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import aiohttp
+import httpx
+import pytest
+import retell
+import tenacity
+
+from callguard import AdmissionTimeout, Gate, Permit
+from callguard.gate.refusal import outcome_is_unknown, refused_by_status
+from tests.gate.support import Refusal, ScriptedFetcher, opened
+from tests.virtual_time import run
+
+REQUEST = httpx.Request("POST", "http://localhost")
+
+
+class Dial:
+    """Fails as it is told, then places."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self._failures = list(failures)
+        self.permits: list[str] = []
+        self.at: list[float] = []
+
+    async def __call__(self, permit: Permit) -> dict[str, str]:
+        self.permits.append(permit.id)
+        self.at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.1)
+        if self._failures:
+            raise self._failures.pop(0)
+        return {"call_id": "call_1"}
+
+
+@pytest.mark.parametrize(
+    "result", [{"call_id": "call_1"}, SimpleNamespace(call_id="call_1"), {"id": 1}, None]
+)
+def test_the_result_comes_back_and_its_call_id_is_bound(result: object) -> None:
+    """A call would be placed without a name for the evidence to come."""
+
+    async def dial(permit: Permit) -> object:
+        return result
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5)) as gate:
+            assert await gate.place(dial) is result
+            bound = list(gate._ledger.unseen_calls())
+            assert bound == (["call_1"] if "call_1" in str(result) else [])
+            assert gate.statistics().usage.unseen == 1
+
+    run(main())
+
+
+def test_a_refused_call_is_dialled_again_on_a_later_reading() -> None:
+    """A refused lead would be lost, or dialled again on the reading that was wrong."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        async with opened(fetcher) as gate:
+            dial = Dial(Refusal(), Refusal())
+            assert await gate.place(dial) == {"call_id": "call_1"}
+            assert len(set(dial.permits)) == 3
+            assert gate.statistics().refused == 2
+            assert gate.statistics().usage.total == 1
+            for again in dial.at[1:]:
+                assert any(again - 0.3 < began <= again for began in fetcher.asked)
+
+    run(main())
+
+
+def test_a_refused_call_goes_back_to_its_old_place_in_line() -> None:
+    """A refused lead would go behind everyone that came later."""
+    order: list[str] = []
+
+    async def lead(gate: Gate, name: str, refusals: int) -> None:
+        left = refusals
+
+        async def dial(permit: Permit) -> None:
+            nonlocal left
+            await asyncio.sleep(0.1)
+            if left:
+                left -= 1
+                raise Refusal
+            order.append(name)
+
+        await gate.place(dial)
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=2), visible_after=0.5) as gate:
+            names = [("a", 2), ("b", 1), ("c", 0), ("d", 0), ("e", 0), ("f", 0)]
+            await asyncio.gather(*(lead(gate, name, refusals) for name, refusals in names))
+
+    run(main())
+    assert order == ["b", "a", "c", "d", "e", "f"] or order == list("abcdef")
+
+
+@pytest.mark.parametrize("attempts", [3, tenacity.stop_after_attempt(3)])
+def test_a_call_is_dialled_as_often_as_attempts_says(
+    attempts: int | tenacity.stop.stop_base,
+) -> None:
+    """A lead that is always refused would be dialled for ever, or given up too early."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5)) as gate:
+            dial = Dial(*(Refusal() for _ in range(9)))
+            with pytest.raises(Refusal):
+                await gate.place(dial, attempts=attempts)
+            assert len(dial.permits) == 3
+
+    run(main())
+
+
+def test_the_timeout_is_for_all_the_waiting_together() -> None:
+    """A lead that is refused again and again would wait for ever."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5), ttl=2.0, min_interval=2.0) as gate:
+            dial = Dial(*(Refusal() for _ in range(9)))
+            with pytest.raises(AdmissionTimeout):
+                await gate.place(dial, timeout=5.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [ValueError("number"), TimeoutError(), ConnectionResetError()])
+def test_any_other_error_passes_through_and_is_not_dialled_again(error: Exception) -> None:
+    """A call that may have been placed would be placed twice."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5)) as gate:
+            dial = Dial(error)
+            with pytest.raises(type(error)) as caught:
+                await gate.place(dial)
+            assert caught.value is error
+            assert len(dial.permits) == 1
+            assert gate.statistics().usage.unseen == 1
+
+    run(main())
+
+
+def test_an_idempotent_dial_is_repeated_under_the_same_permit() -> None:
+    """A second permit would be a second key, and a second call."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5)) as gate:
+            dial = Dial(TimeoutError(), ConnectionResetError())
+            await gate.place(dial, idempotent=True)
+            assert len(dial.permits) == 3
+            assert len(set(dial.permits)) == 1
+            assert gate.statistics().usage.unseen == 1
+
+    run(main())
+
+
+def test_a_503_is_what_refused_says() -> None:
+    """A provider that refuses with a 503 would have its calls dialled again without a place."""
+    error = httpx.HTTPStatusError("", request=REQUEST, response=httpx.Response(503))
+
+    async def main() -> None:
+        async with opened(
+            ScriptedFetcher(limit=5), refused=lambda error: "503" in repr(error.response)
+        ) as gate:
+            dial = Dial(error)
+            await gate.place(dial, idempotent=True)
+            assert len(set(dial.permits)) == 2
+
+    run(main())
+
+
+def test_cancelling_counts_the_call_as_placed_and_leaves_nothing_waiting() -> None:
+    """A place would be given back though its call may be going on."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=1)) as gate:
+            dialling = asyncio.create_task(gate.place(Dial()))
+            waiting = asyncio.create_task(gate.place(Dial()))
+            await asyncio.sleep(0.05)
+            dialling.cancel()
+            waiting.cancel()
+            await asyncio.gather(dialling, waiting, return_exceptions=True)
+            statistics = gate.statistics()
+            assert (statistics.usage.unseen, statistics.waiting["default"]) == (1, 0)
+
+    run(main())
+
+
+def _status_error(cls: type[retell.APIStatusError], status: int) -> retell.APIStatusError:
+    return cls("", response=httpx.Response(status, request=REQUEST), body=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "refused", "unknown"),
+    [
+        (_status_error(retell.RateLimitError, 429), True, False),
+        (_status_error(retell.InternalServerError, 503), False, True),
+        (_status_error(retell.BadRequestError, 400), False, False),
+        (_status_error(retell.APIStatusError, 402), False, False),
+        (retell.APIConnectionError(request=REQUEST), False, True),
+        (retell.APITimeoutError(request=REQUEST), False, True),
+        (httpx.ReadTimeout(""), False, True),
+        (aiohttp.ServerDisconnectedError(), False, True),
+        (aiohttp.ClientPayloadError(), False, True),
+        (TimeoutError(), False, True),
+        (KeyError("call_id"), False, False),
+    ],
+)
+def test_the_errors_of_the_clients_in_use_are_recognised(
+    error: Exception, refused: bool, unknown: bool
+) -> None:
+    """A client's error would be taken for what it is not, and a lead lost or called twice."""
+    assert refused_by_status(error) is refused
+    assert outcome_is_unknown(error) is unknown

@@ -1,0 +1,239 @@
+"""The usage against an independent model of the truth, over any sequence of things that happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from callguard import Gate, Limits, Permit, Snapshot
+from callguard.gate.refusal import refused_by_status
+from callguard.lanes import DEFAULT_LANE
+from tests.gate.support import Refusal, ScriptedFetcher
+from tests.virtual_time import VirtualTimeLoop
+
+T = TypeVar("T")
+
+LIMIT = 6
+RING_LIMIT = 30.0
+COUNTER_LAG = 2.0
+
+seconds = st.sampled_from([0.0, 0.1, 0.9, 1.0, 2.0, 2.1, 10.0, 29.9, 32.0, 33.0])
+
+
+@dataclass
+class Call:
+    """A call as it really is."""
+
+    name: str
+    placed_at: float
+    permit: Permit | None
+    answered_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass
+class Flight:
+    """A reading under way: what the counter said once, when that is no longer open."""
+
+    began: float
+    count: int | None = None
+
+
+class World(RuleBasedStateMachine):
+    """Own calls and calls by others, a counter that is late, and deliveries in any order."""
+
+    @initialize(
+        counts_ringing=st.booleans(),
+        known=st.booleans(),
+        late=st.floats(min_value=0.0, max_value=COUNTER_LAG),
+    )
+    def open(self, counts_ringing: bool, known: bool, late: float) -> None:
+        self.loop = VirtualTimeLoop()
+        self.counts_ringing = counts_ringing
+        self.late = late
+        visible_after = COUNTER_LAG if counts_ringing and known else RING_LIMIT + COUNTER_LAG
+        self.gate = self.do(lambda: self._gate(visible_after))
+        self.calls: list[Call] = []
+        self.others: list[Call] = []
+        self.dialling: list[tuple[Permit, Call | None]] = []
+        self.gone: list[Permit] = []
+        self.flight: Flight | None = None
+        self.seen_until = float("-inf")
+        self.begin_reading()
+        self.finish_reading()
+
+    def _gate(self, visible_after: float) -> Gate:
+        return Gate(
+            ScriptedFetcher(),
+            lanes=[DEFAULT_LANE],
+            ttl=1e9,
+            max_age=1e9,
+            visible_after=visible_after,
+            counter_lag=COUNTER_LAG,
+            min_interval=1e9,
+            refused=refused_by_status,
+            listener=None,
+        )
+
+    def do(self, step: Callable[[], T]) -> T:
+        async def inside() -> T:
+            return step()
+
+        return self.loop.run_until_complete(inside())
+
+    @property
+    def now(self) -> float:
+        return self.loop.now
+
+    @rule(passed=seconds)
+    def wait(self, passed: float) -> None:
+        until = self.now + passed
+        for call in self.calls:
+            if call.answered_at is None and call.ended_at is None:
+                no_answer = call.placed_at + RING_LIMIT
+                if no_answer <= until:
+                    call.ended_at = no_answer
+        self.loop.now = until
+
+    @rule(placed=st.booleans())
+    def begin_dial(self, placed: bool) -> None:
+        permit = self.do(lambda: self.gate._take(self.gate._default))
+        if permit is not None:
+            self.dialling.append((permit, self._call(permit) if placed else None))
+
+    def _call(self, permit: Permit | None) -> Call:
+        own = Call(f"call_{len(self.calls)}", self.now, permit)
+        self.calls.append(own)
+        return own
+
+    @precondition(lambda self: self.dialling)
+    @rule(data=st.data(), way=st.sampled_from(["placed", "left", "timed out", "named late"]))
+    def finish_dial(self, data: st.DataObject, way: str) -> None:
+        permit, call = self._one_that_dials(data)
+        if call is None:
+            if way == "placed":
+                self.do(permit.cancel)
+                self.do(lambda: permit._leave(None))
+            else:
+                self.do(lambda: permit._leave(Refusal()))
+            return
+        # Ringing begins when the provider has answered the dial at the latest.
+        if call.answered_at is None and call.ended_at is None:
+            call.placed_at = self.now
+        if way == "placed":
+            self.do(lambda: permit.placed(call.name))
+        self.do(lambda: permit._leave(TimeoutError() if way == "timed out" else None))
+        if way == "named late":
+            self.do(lambda: permit.placed(call.name))
+        self.gone.append(permit)
+
+    def _one_that_dials(self, data: st.DataObject) -> tuple[Permit, Call | None]:
+        index = data.draw(st.integers(0, len(self.dialling) - 1))
+        return self.dialling.pop(index)
+
+    @rule(data=st.data(), how=st.sampled_from(["answered", "ended"]))
+    def something_happens_to_a_call(self, data: st.DataObject, how: str) -> None:
+        going_on = [each for each in (*self.calls, *self.others) if each.ended_at is None]
+        if going_on:
+            call = data.draw(st.sampled_from(going_on))
+            if how == "ended":
+                call.ended_at = self.now
+            elif call.answered_at is None:
+                call.answered_at = self.now
+
+    @rule()
+    def somebody_else_calls(self) -> None:
+        other = Call(f"other_{len(self.others)}", self.now, None, answered_at=self.now)
+        self.others.append(other)
+
+    @rule(data=st.data(), event=st.sampled_from(["started", "ended"]), said_by_caller=st.booleans())
+    def something_is_delivered(self, data: st.DataObject, event: str, said_by_caller: bool) -> None:
+        happened = [
+            each
+            for each in (*self.calls, *self.others)
+            if (each.answered_at if event == "started" else each.ended_at) is not None
+        ]
+        if not happened:
+            return
+        call = data.draw(st.sampled_from(happened))
+        permit = call.permit if said_by_caller else None
+        if permit is not None and permit in self.gone:
+            self.do(permit.started if event == "started" else permit.ended)
+        elif event == "started":
+            self.do(lambda: self.gate.note_started(call.name))
+        else:
+            self.do(lambda: self.gate.note_ended(call.name))
+
+    @precondition(lambda self: self.flight is None)
+    @rule()
+    def begin_reading(self) -> None:
+        self.flight = Flight(self.now)
+
+    @precondition(lambda self: self.flight is not None and self.flight.count is None)
+    @rule()
+    def the_counter_is_looked_at(self) -> None:
+        assert self.flight is not None
+        self.flight.count = self._counter(self.now)
+
+    @precondition(lambda self: self.flight is not None)
+    @rule()
+    def finish_reading(self) -> None:
+        flight = self.flight
+        assert flight is not None
+        self.flight = None
+        count = self._counter(self.now) if flight.count is None else flight.count
+        limits = Limits(current_concurrency=count, concurrency_limit=LIMIT)
+        snapshot = Snapshot(limits, flight.began, self.now)
+        self.seen_until = max(self.seen_until, flight.began)
+        self.do(lambda: self.gate._note_reading(snapshot, 0.0))
+
+    def _counter(self, at: float) -> int:
+        """What the counter shows: rises and falls late by the same, ringing calls or not."""
+        then = at - self.late
+        counted = 0
+        for call in (*self.calls, *self.others):
+            since = call.placed_at if self.counts_ringing else call.answered_at
+            over = call.ended_at is not None and call.ended_at <= then
+            counted += since is not None and since <= then and not over
+        return counted
+
+    @invariant()
+    def the_usage_is_never_below_the_truth(self) -> None:
+        """Own calls that go on, and those by others that the last reading surely shows."""
+        if not hasattr(self, "gate"):
+            return
+        own = sum(call.ended_at is None for call in self.calls)
+        sure = self.seen_until - COUNTER_LAG
+        others = sum(call.ended_at is None and call.placed_at <= sure for call in self.others)
+        total = self.gate.statistics().usage.total
+        assert total is not None
+        assert total >= own + others
+
+    def teardown(self) -> None:
+        """Every permit leaves the books in the end."""
+        if not hasattr(self, "gate"):
+            return
+        while self.dialling:
+            permit, _ = self.dialling.pop()
+            self.do(lambda permit=permit: permit._leave(None))
+        if self.flight is not None:
+            self.finish_reading()
+        self.wait(RING_LIMIT + COUNTER_LAG + 0.1)
+        self.begin_reading()
+        self.finish_reading()
+        usage = self.gate.statistics().usage
+        assert (usage.dispatching, usage.unseen) == (0, 0)
+        assert not list(self.gate._ledger.unseen_calls())
+        self.do(lambda: asyncio.ensure_future(self.gate._close()))
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
