@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -112,6 +111,17 @@ class World(RuleBasedStateMachine):
         self.calls.append(own)
         return own
 
+    @rule(passed=seconds)
+    def dial(self, passed: float) -> None:
+        """A whole dial, and some time after it: what happens most."""
+        permit = self.do(lambda: self.gate._take(self.gate._default))
+        if permit is not None:
+            call = self._call(permit)
+            self.do(lambda: permit.placed(call.name))
+            self.do(lambda: permit._leave(None))
+            self.gone.append(permit)
+            self.wait(passed)
+
     @precondition(lambda self: self.dialling)
     @rule(data=st.data(), way=st.sampled_from(["placed", "left", "timed out", "named late"]))
     def finish_dial(self, data: st.DataObject, way: str) -> None:
@@ -175,6 +185,14 @@ class World(RuleBasedStateMachine):
     def begin_reading(self) -> None:
         self.flight = Flight(self.now)
 
+    @precondition(lambda self: self.flight is None)
+    @rule(passed=seconds)
+    def take_reading(self, passed: float) -> None:
+        """A whole reading, and some time before it."""
+        self.wait(passed)
+        self.begin_reading()
+        self.finish_reading()
+
     @precondition(lambda self: self.flight is not None and self.flight.count is None)
     @rule()
     def the_counter_is_looked_at(self) -> None:
@@ -230,10 +248,11 @@ class World(RuleBasedStateMachine):
         usage = self.gate.statistics().usage
         assert (usage.dispatching, usage.unseen) == (0, 0)
         assert not list(self.gate._ledger.unseen_calls())
-        self.do(lambda: asyncio.ensure_future(self.gate._close()))
-        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(self.gate._close())
         self.loop.close()
 
 
 TestWorld = World.TestCase
-TestWorld.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestWorld.settings = settings(
+    max_examples=400, stateful_step_count=30, deadline=None, derandomize=True
+)
