@@ -17,17 +17,41 @@ import random
 import statistics
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 import callguard
-from callguard.simulator import CallRefused, Exponential, Faults, Truth, Workspace
+from callguard import webhooks
+from callguard.simulator import (
+    Call,
+    CallRefused,
+    Courier,
+    Deliveries,
+    Delivery,
+    Exponential,
+    Faults,
+    Truth,
+    Uniform,
+    WebhookPlan,
+    Workspace,
+)
 from callguard.simulator import WorkspaceSettings as Settings
 from tests.fake_network import FakeSession, Reply, hang
 from tests.virtual_time import run
 
+API_KEY = "key_test"
+
 RAMP = 120.0
 """Seconds until the share is measured: two mean lengths of a call."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How the gate learns what became of a call: by asking, or by webhooks that may go wrong."""
+
+    asking: bool = False
+    webhooks: WebhookPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +64,7 @@ class Plan:
     counter_lag: float = 2.0
     reserve: int = 0
     faults_rate: float = 0.0
+    evidence: Evidence | None = None
     reading_seconds: float = 0.1
     dial_seconds: float = 0.2
 
@@ -96,12 +121,14 @@ async def carry_out(plan: Plan) -> Report:
         picture["ramp"] = workspace.truth()
 
     async with callguard.open_gate(
-        "key_test",
+        API_KEY,
         session=FakeSession(partial(_answer, workspace, plan, _faults(plan))),
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         lanes=[callguard.Lane("default", reserve=plan.reserve)],
+        track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:
+        courier = _courier(workspace, plan, gate)
         watch = asyncio.create_task(look_after_ramp())
         await asyncio.gather(*(dial(gate, lead) for lead in range(plan.leads)))
         readings = workspace.truth().readings
@@ -113,6 +140,8 @@ async def carry_out(plan: Plan) -> Report:
         async with gate.admit() as permit:
             permit.cancel()
         usage = gate.statistics().usage
+        if courier is not None:
+            courier.close()
     truth = workspace.truth()
     return Report(
         excess=-plan.settings.limit if truth.worst_excess is None else truth.worst_excess,
@@ -136,6 +165,19 @@ def _faults(plan: Plan) -> Faults:
     return Faults(rate=plan.faults_rate, seed=plan.settings.seed)
 
 
+def _courier(workspace: Workspace, plan: Plan, gate: callguard.Gate) -> Courier | None:
+    if plan.evidence is None or plan.evidence.webhooks is None:
+        return None
+    now = asyncio.get_running_loop().time
+
+    def deliver(delivery: Delivery) -> None:
+        with suppress(webhooks.WebhookError):
+            webhooks.receive(gate, delivery.body, delivery.signature, api_key=API_KEY, now=now)
+
+    deliveries = Deliveries(workspace, plan.evidence.webhooks, api_key=API_KEY, wall_clock=now)
+    return Courier(workspace, deliveries, deliver)
+
+
 async def _answer(
     workspace: Workspace,
     plan: Plan,
@@ -145,6 +187,8 @@ async def _answer(
     headers: Mapping[str, str],
 ) -> Reply:
     await asyncio.sleep(plan.reading_seconds / 2)
+    if "/v2/get-call/" in url:
+        return _described(workspace.call(url.rpartition("/")[2]))
     reading = workspace.concurrency()
     await asyncio.sleep(plan.reading_seconds / 2)
     match faults.next(workspace.elapsed):
@@ -164,11 +208,30 @@ async def _answer(
             return Reply.json({"status": "error"}, int(status))
 
 
+def _described(call: Call | None) -> Reply:
+    if call is None:
+        return Reply.json({"status": "error"}, 422)
+    return Reply.json({"call_id": call.call_id, "call_status": call.status})
+
+
 def report(plan: Plan) -> Report:
     """Carry out the plan in a loop of its own."""
     random.seed(plan.settings.seed)  # tenacity draws its jitter from the module's own source
     return run(carry_out(plan))
 
+
+WEBHOOKS = WebhookPlan(late=Uniform(0.1, 0.5))
+BAD_WEBHOOKS = replace(
+    WEBHOOKS, lost=0.2, duplicated=0.2, shuffled=0.2, held_back=Uniform(0.0, 5.0), forged=0.2
+)
+
+EVIDENCE: Mapping[str, Evidence | None] = {
+    "no evidence": None,
+    "asking": Evidence(asking=True),
+    "webhooks": Evidence(webhooks=WEBHOOKS),
+    "webhooks, 20 % lost, doubled, shuffled, forged": Evidence(webhooks=BAD_WEBHOOKS),
+}
+"""By name: what the gate is told of its calls."""
 
 KNOWLEDGE: Mapping[str, tuple[bool, bool | None]] = {
     "ringing counted, and known": (True, True),
@@ -178,7 +241,9 @@ KNOWLEDGE: Mapping[str, tuple[bool, bool | None]] = {
 """By name: whether the workspace counts ringing calls, and what the gate is told of that."""
 
 
-def plans(name: str, seeds: Iterable[int], leads: int, unanswered: str) -> list[Plan]:
+def plans(
+    name: str, seeds: Iterable[int], leads: int, unanswered: str, evidence: str = "no evidence"
+) -> list[Plan]:
     """The issue's campaign under one state of knowledge, for each seed."""
     counted, known = KNOWLEDGE[name]
     made = []
@@ -186,15 +251,21 @@ def plans(name: str, seeds: Iterable[int], leads: int, unanswered: str) -> list[
         settings = workspace_of_the_issue(seed, counts_ringing=counted)
         if unanswered == "drawn":
             settings = replace(settings, unanswered_ring=Exponential(10.0, at_most=30.0))
-        made.append(Plan(settings, leads=leads, counts_ringing=known))
+        told = EVIDENCE[evidence]
+        if told is not None and told.webhooks is not None:
+            told = replace(told, webhooks=replace(told.webhooks, seed=seed))
+        made.append(Plan(settings, leads=leads, counts_ringing=known, evidence=told))
     return made
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--leads", type=int, default=2000)
+    parser.add_argument("--evidence", choices=[*EVIDENCE, "all"], default="no evidence")
     parser.add_argument(
         "--unanswered",
         choices=["ring out", "drawn"],
@@ -203,21 +274,34 @@ def main() -> None:
     )
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
+    told = list(EVIDENCE) if options.evidence == "all" else [options.evidence]
+    print(
+        "| the workspace | evidence | seeds | largest count - ceiling | refusals | share, mean "
+        "| share, least | readings per call | every lead once | left on the books |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for name in KNOWLEDGE:
-            made = plans(name, seeds, options.leads, options.unanswered)
-            reports = list(pool.map(report, made))
-            shares = [each.share for each in reports]
-            print(
-                f"{name}: {len(reports)} seeds, largest count - ceiling "
-                f"{max(each.excess for each in reports)}, refusals "
-                f"{sum(each.refusals for each in reports)}, share of the limit "
-                f"{statistics.mean(shares):.4f} (least {min(shares):.4f}), readings per call "
-                f"{statistics.mean(each.readings_per_call for each in reports):.3f}, every lead "
-                f"dialled once: {all(each.dialled_once for each in reports)}, left on the books "
-                f"{sum(each.left_over for each in reports)}",
-                flush=True,
-            )
+            for evidence in told:
+                made = plans(name, seeds, options.leads, options.unanswered, evidence)
+                print(f"| {name} | {evidence} | {_row(list(pool.map(report, made)))} |", flush=True)
+
+
+def _row(reports: list[Report]) -> str:
+    shares = [each.share for each in reports]
+    return " | ".join(
+        str(figure)
+        for figure in (
+            len(reports),
+            max(each.excess for each in reports),
+            sum(each.refusals for each in reports),
+            f"{statistics.mean(shares):.4f}",
+            f"{min(shares):.4f}",
+            f"{statistics.mean(each.readings_per_call for each in reports):.2f}",
+            all(each.dialled_once for each in reports),
+            sum(each.left_over for each in reports),
+        )
+    )
 
 
 if __name__ == "__main__":
