@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -68,7 +69,7 @@ class World(RuleBasedStateMachine):
         self.finish_reading()
 
     def _gate(self, visible_after: float) -> Gate:
-        return Gate(
+        gate = Gate(
             ScriptedFetcher(),
             lanes=[DEFAULT_LANE],
             ttl=1e9,
@@ -79,6 +80,8 @@ class World(RuleBasedStateMachine):
             refused=refused_by_status,
             listener=None,
         )
+        gate._reader.due_at = math.inf  # readings are taken by the rules below, and by nobody else
+        return gate
 
     def do(self, step: Callable[[], T]) -> T:
         async def inside() -> T:
