@@ -1,1 +1,47 @@
-"""The command line."""
+"""The command line: ``callguard demo``, ``callguard status``, ``callguard simulator``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from callguard.cli.exits import ExitCode
+
+__all__ = ["main"]
+
+_USAGE_ERROR = 2
+"""What typer exits with when it can't make sense of the arguments; no command of ours does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name.
+
+    Args:
+        arguments: what follows the program's name; None for those of this process.
+
+    Returns:
+        The code to exit with; see `ExitCode`.
+    """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # before a command began, which would have dealt with it
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        # Here, so that whoever lacks the extra is told so instead of shown a traceback.
+        from callguard.cli.app import app  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if missing.name not in {"typer", "rich"}:
+            raise
+        print(
+            f"the command line needs {missing.name}: pip install 'callguard[cli]'", file=sys.stderr
+        )
+        return ExitCode.NOT_INSTALLED
+    try:
+        app(args=arguments, prog_name="callguard")
+    except SystemExit as ended:
+        return ExitCode.WRONG_USE if ended.code == _USAGE_ERROR else int(ended.code or 0)
+    return ExitCode.OK

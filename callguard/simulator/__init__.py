@@ -7,11 +7,13 @@
             ...
 
 It has the provider's paths and bodies, a counter that is late as told, calls by others, faults on
-demand, and the truth to compare with: ``server.workspace.truth()``. Without a socket, and under
-any clock, there is `Workspace` alone.
+demand, signed webhooks that may be late, lost, doubled, shuffled or forged, and the truth to
+compare with: ``server.workspace.truth()``. Without a socket, and under any clock, there are
+`Workspace` alone, and `Deliveries` for its webhooks.
 """
 
 from callguard.simulator.app import create_app
+from callguard.simulator.courier import Courier
 from callguard.simulator.distributions import (
     Constant,
     Distribution,
@@ -24,6 +26,7 @@ from callguard.simulator.model import KEPT_CALLS, Workspace
 from callguard.simulator.records import Call, CallRefused, CallStatus, Truth
 from callguard.simulator.server import Server, serve
 from callguard.simulator.settings import WorkspaceSettings
+from callguard.simulator.webhooks import Deliveries, Delivery, Forgery, WebhookEvent, WebhookPlan
 
 __all__ = [
     "DIAL_FAULTS",
@@ -33,13 +36,19 @@ __all__ = [
     "CallRefused",
     "CallStatus",
     "Constant",
+    "Courier",
+    "Deliveries",
+    "Delivery",
     "Distribution",
     "Exponential",
     "Fault",
     "Faults",
+    "Forgery",
     "Server",
     "Truth",
     "Uniform",
+    "WebhookEvent",
+    "WebhookPlan",
     "Workspace",
     "WorkspaceSettings",
     "create_app",

@@ -6,7 +6,8 @@ The laws that this file holds:
   is a sum of products, and exact.
 - The n-th placed call has the same fate whatever the other knobs are: each kind of draw has a
   stream of its own, and each placed call draws once from every stream.
-- Time is the clock that was handed in, and every public method first catches up with it.
+- Time is the clock that was handed in, and every public method first catches up with it. Nothing
+  happens by itself: whoever wants to know of an event in time asks at `Workspace.next_event_at`.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class Workspace:
         self._order = itertools.count()
         self._calls: dict[str, _Outbound] = {}
         self._over: deque[str] = deque()
+        self._watchers: list[Callable[[Call], None]] = []
         self._tally = _Tally()
         self._reported = 0
         self._surcharged = 0
@@ -116,6 +118,21 @@ class Workspace:
     def settings(self) -> WorkspaceSettings:
         """The settings, with the limits as they are now."""
         return self._settings
+
+    @property
+    def now(self) -> float:
+        """Seconds on the clock; what is due by now has happened."""
+        self._catch_up()
+        return self._now
+
+    @property
+    def next_event_at(self) -> float | None:
+        """When something is to happen next, in seconds on the clock; None if nothing is.
+
+        Time that has passed since the last look at the workspace is not caught up with, so this
+        may be over. A dial or a stop may bring something earlier; see `watch`.
+        """
+        return self._events[0][0] if self._events else None
 
     @property
     def elapsed(self) -> float:
@@ -157,6 +174,7 @@ class Workspace:
             placed_at=self._now,
         )
         self._ring(call, ceiling)
+        self._tell(call)
         return call
 
     def call(self, call_id: str) -> Call | None:
@@ -167,6 +185,19 @@ class Workspace:
         self._catch_up()
         outbound = self._calls.get(call_id)
         return None if outbound is None else outbound.call
+
+    def calls(self) -> list[Call]:
+        """Every outbound call as it stands now: those that go on, and the last that are over."""
+        self._catch_up()
+        return [outbound.call for outbound in self._calls.values()]
+
+    def watch(self, watcher: Callable[[Call], None]) -> None:
+        """Tell `watcher` of every outbound call when it was placed, is answered, and is over.
+
+        The call's own times say when that was, which may be some time ago: it is told when the
+        workspace catches up with its clock. The watcher must not ask the workspace back.
+        """
+        self._watchers.append(watcher)
 
     def stop(self, call_id: str) -> bool:
         """End an outbound call at once; False if it is unknown or over."""
@@ -274,6 +305,7 @@ class Workspace:
         if not outbound.counted.counts:
             self._begin_counting(outbound.counted)
         self._after(outbound.talk_time, partial(self._end, outbound, "user_hangup"))
+        self._tell(outbound.call)
 
     def _end(self, outbound: _Outbound, reason: str) -> None:
         call = outbound.call
@@ -292,6 +324,11 @@ class Workspace:
         self._over.append(call.call_id)
         if len(self._over) > KEPT_CALLS:
             del self._calls[self._over.popleft()]
+        self._tell(outbound.call)
+
+    def _tell(self, call: Call) -> None:
+        for watcher in self._watchers:
+            watcher(call)
 
     def _await_inbound(self) -> None:
         if self._settings.inbound_rate:

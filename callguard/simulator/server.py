@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiohttp import web
 
 from callguard.simulator.app import create_app
+from callguard.simulator.courier import Courier
 from callguard.simulator.distributions import Distribution
 from callguard.simulator.faults import Faults
 from callguard.simulator.model import Workspace
+from callguard.simulator.posting import Poster
 from callguard.simulator.settings import WorkspaceSettings
+from callguard.simulator.webhooks import Deliveries, WebhookPlan
 
 __all__ = ["Server", "serve"]
 
 # Requests are broken off as the server stops, so this is only for those that are stuck in a
 # client that doesn't read.
 _SHUTDOWN_SECONDS: Final = 1.0
+
+# How often a clock that is not the loop's is looked at for webhooks that are due.
+_FOREIGN_CLOCK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +39,14 @@ class Server:
         url: where it listens, such as ``"http://127.0.0.1:54321"``.
         api_key: the key that it lets in.
         workspace: the model behind it, for its truth and for changing its limits.
+        webhook_answers: how often each HTTP status has answered a webhook so far; 0 is for no
+            answer. It goes on counting.
     """
 
     url: str
     api_key: str
     workspace: Workspace
+    webhook_answers: Mapping[int, int] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -49,6 +60,8 @@ async def serve(
     faults: Faults | None = None,
     dial_faults: Faults | None = None,
     dial_faults_place: bool = True,
+    webhook_url: str | None = None,
+    webhooks: WebhookPlan | None = None,
     **knobs: Any,
 ) -> AsyncIterator[Server]:
     """Run a simulated workspace on this machine, for the length of an ``async with`` block.
@@ -58,8 +71,8 @@ async def serve(
         async with callguard.simulator.serve(limit=5, seed=1) as server:
             ...  # server.url, server.api_key, server.workspace
 
-    Leaving the block, by cancellation too, breaks off the requests that are going on, and leaves
-    no task and no socket behind.
+    Leaving the block, by cancellation too, breaks off the requests that are going on, webhooks
+    too, and leaves no task and no socket behind.
 
     Args:
         settings: what the workspace is like; None for the defaults.
@@ -70,13 +83,20 @@ async def serve(
         faults: what goes wrong with the reading of the limits; see `create_app`.
         dial_faults: what goes wrong with dials; see `create_app`.
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
+        webhook_url: where each event of an outbound call is posted to, signed with `api_key`; None
+            for nowhere. As with the provider, a post waits 10 s for its answer, and is repeated
+            up to three times if that is no 2xx.
+        webhooks: how late, how often and in what order they come.
         knobs: fields of `WorkspaceSettings`, over those of `settings`.
 
     Raises:
         OSError: the port is taken.
         TypeError: an unknown knob.
-        ValueError: a knob that can't be right, or a fault that a dial can't have.
+        ValueError: a knob that can't be right, a fault that a dial can't have, a URL that can't
+            be posted to, or webhooks without a URL.
     """
+    if webhooks is not None and webhook_url is None:
+        raise ValueError("webhooks are sent nowhere without a webhook_url")
     workspace = Workspace(
         replace(settings or WorkspaceSettings(), **knobs),
         clock or asyncio.get_running_loop().time,
@@ -96,6 +116,30 @@ async def serve(
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
-        yield Server(f"http://127.0.0.1:{site.port}", api_key, workspace)
+        longest_sleep = math.inf if clock is None else _FOREIGN_CLOCK_SECONDS
+        async with _sent(workspace, api_key, webhook_url, webhooks, longest_sleep) as answers:
+            yield Server(f"http://127.0.0.1:{site.port}", api_key, workspace, answers)
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _sent(
+    workspace: Workspace,
+    api_key: str,
+    url: str | None,
+    plan: WebhookPlan | None,
+    longest_sleep: float,
+) -> AsyncIterator[Mapping[int, int]]:
+    """Send the workspace's webhooks in the meantime; yields the count of the answers."""
+    if url is None:
+        yield {}
+        return
+    plan = plan or WebhookPlan()
+    async with Poster(url, retry_wait=plan.retry_wait) as poster:
+        deliveries = Deliveries(workspace, plan, api_key=api_key)
+        courier = Courier(workspace, deliveries, poster.post, longest_sleep=longest_sleep)
+        try:
+            yield MappingProxyType(poster.answers)
+        finally:
+            courier.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from callguard.simulator.distributions import Distribution, Exponential
 
-__all__ = ["WorkspaceSettings"]
+__all__ = ["WorkspaceSettings", "is_amount", "is_share"]
 
 _TALK_TIME = Exponential(60.0, at_most=3600.0)
 _RING_TIME = Exponential(10.0, at_most=30.0)
@@ -69,9 +69,9 @@ class WorkspaceSettings:
         for field in ("limit", "burst_limit", "reserved_inbound"):
             self._require(field, _is_count, "a whole number of calls, 0 or more")
         for field in ("ring_limit", "rise_lag", "fall_lag"):
-            self._require(field, _is_amount, "a finite number of seconds, 0 or more")
-        self._require("inbound_rate", _is_amount, "a finite number of calls per second, 0 or more")
-        self._require("answer_rate", _is_share, "a share from 0 to 1")
+            self._require(field, is_amount, "a finite number of seconds, 0 or more")
+        self._require("inbound_rate", is_amount, "a finite number of calls per second, 0 or more")
+        self._require("answer_rate", is_share, "a share from 0 to 1")
         for field in ("talk_time", "ring_time", "inbound_talk_time"):
             self._require(field, callable, "a distribution such as Constant(12.0)")
         if self.unanswered_ring is not None:
@@ -97,7 +97,8 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_amount(value: object) -> bool:
+def is_amount(value: object) -> bool:
+    """Whether this is a finite number, 0 or more."""
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -106,5 +107,6 @@ def _is_amount(value: object) -> bool:
     )
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and _is_amount(value) and value <= 1
+def is_share(value: object) -> bool:
+    """Whether this is a number from 0 to 1."""
+    return isinstance(value, int | float) and is_amount(value) and value <= 1

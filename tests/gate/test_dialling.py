@@ -95,7 +95,7 @@ def test_a_refused_call_goes_back_to_its_old_place_in_line() -> None:
             await asyncio.gather(*(lead(gate, name, refusals) for name, refusals in names))
 
     run(main())
-    assert order == ["b", "a", "c", "d", "e", "f"] or order == list("abcdef")
+    assert order == ["b", "a", "c", "d", "e", "f"]
 
 
 @pytest.mark.parametrize("attempts", [3, tenacity.stop_after_attempt(3)])
@@ -163,7 +163,7 @@ def test_a_503_is_what_refused_says() -> None:
 
     async def main() -> None:
         async with opened(
-            ScriptedFetcher(limit=5), refused=lambda error: "503" in repr(error.response)
+            ScriptedFetcher(limit=5), refused=lambda refusal: refusal is error
         ) as gate:
             dial = Dial(error)
             await gate.place(dial, idempotent=True)

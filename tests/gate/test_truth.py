@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import hypothesis.strategies as st
@@ -14,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from callguard import Gate, Limits, Permit, Snapshot
 from callguard.gate.refusal import refused_by_status
 from callguard.lanes import DEFAULT_LANE
-from tests.gate.support import Refusal, ScriptedFetcher
+from tests.gate.support import Refusal
 from tests.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
@@ -24,6 +25,14 @@ RING_LIMIT = 30.0
 COUNTER_LAG = 2.0
 
 seconds = st.sampled_from([0.0, 0.1, 0.9, 1.0, 2.0, 2.1, 10.0, 29.9, 32.0, 33.0])
+
+
+class NoFetcher:
+    """Never answers: readings come by the rules below, and from nobody else."""
+
+    async def get(self, *, newer_than: float | None = None) -> Snapshot:
+        never: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
+        return await never
 
 
 @dataclass
@@ -69,8 +78,8 @@ class World(RuleBasedStateMachine):
         self.finish_reading()
 
     def _gate(self, visible_after: float) -> Gate:
-        gate = Gate(
-            ScriptedFetcher(),
+        return Gate(
+            NoFetcher(),
             lanes=[DEFAULT_LANE],
             ttl=1e9,
             max_age=1e9,
@@ -80,8 +89,6 @@ class World(RuleBasedStateMachine):
             refused=refused_by_status,
             listener=None,
         )
-        gate._reader.due_at = math.inf  # readings are taken by the rules below, and by nobody else
-        return gate
 
     def do(self, step: Callable[[], T]) -> T:
         async def inside() -> T:
@@ -242,7 +249,7 @@ class World(RuleBasedStateMachine):
             return
         while self.dialling:
             permit, _ = self.dialling.pop()
-            self.do(lambda permit=permit: permit._leave(None))
+            self.do(partial(permit._leave, None))
         if self.flight is not None:
             self.finish_reading()
         self.wait(RING_LIMIT + COUNTER_LAG + 0.1)

@@ -547,3 +547,49 @@ def test_wrong_settings(knobs: dict[str, Any], message: str) -> None:
     """A slip in the settings would simulate something else in silence."""
     with pytest.raises(ValueError, match=message):
         WorkspaceSettings(**knobs)
+
+
+def test_every_call_can_be_listed() -> None:
+    """Somebody who asks which leads were called would have to keep every id."""
+    of = workspace(HandClock())
+    placed = [of.dial(to_number=f"+1{number}") for number in range(3)]
+    assert of.stop(placed[0].call_id)
+    assert [call.to_number for call in of.calls()] == ["+10", "+11", "+12"]
+    assert [call.ended_at is None for call in of.calls()] == [False, True, True]
+
+
+def test_whoever_watches_is_told_of_every_outbound_call() -> None:
+    """Webhooks would be missing, or tell of a call at another time than it changed."""
+    clock = HandClock()
+    of = workspace(clock, inbound_rate=1.0)
+    seen: list[tuple[str, str, float | None, float | None]] = []
+    of.watch(lambda call: seen.append((call.call_id, call.status, call.answered_at, call.ended_at)))
+    first = of.dial().call_id
+    clock.now = 1.0
+    second = of.dial().call_id
+    clock.now = 2.0
+    of.stop(second)
+    assert seen[1:] == [(second, "registered", None, None), (second, "not_connected", None, 2.0)]
+    clock.now = 100.0
+    assert of.now == 100.0
+    assert [(status, *times) for call_id, status, *times in seen if call_id == first] == [
+        ("registered", None, None),
+        ("ongoing", 5.0, None),
+        ("ended", 5.0, 15.0),
+    ]
+    assert {call_id for call_id, *_ in seen} == {first, second}
+
+
+def test_what_happens_next() -> None:
+    """Somebody who waits for an event would look too late, or again and again for nothing."""
+    clock = HandClock(50.0)
+    of = workspace(clock)
+    assert of.next_event_at is None
+    of.dial()
+    moments: list[float] = []
+    while (at := of.next_event_at) is not None:
+        moments.append(at)
+        clock.now = max(clock.now, at)
+        assert of.now == clock.now
+    # The counter's rise, the answer, and the end with the counter's fall.
+    assert moments == [50.0, 55.0, 65.0]

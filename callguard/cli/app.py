@@ -1,0 +1,43 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from callguard.cli.demo import demo
+from callguard.cli.simulator import simulator
+from callguard.cli.status import status
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command()(status)
+app.command()(simulator)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"callguard {version('callguard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _callguard(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """The gate in front of an outbound voice call."""

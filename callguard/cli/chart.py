@@ -1,0 +1,168 @@
+"""A chart of the calls over time, drawn in characters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from rich.text import Text
+
+from callguard.cli.progress import Progress
+
+__all__ = ["Glyphs", "chart"]
+
+_HORIZON: Final = 20.0
+"""Seconds that the chart is wide at least, so that it grows from the left as time goes on."""
+
+_MARGIN: Final = 3
+"""Calls above the ceiling that the chart is high at least."""
+
+_LABEL_WIDTH: Final = 9
+
+_HALF: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters to draw with.
+
+    Attributes:
+        levels: a cell that is filled more and more, the last one wholly.
+        held: a cell of places that are held, though no call is going on in them.
+        limit: a cell of the line at the limit.
+        ceiling: a cell of the line at the limit with burst.
+        axis: what stands between the labels and the chart.
+    """
+
+    levels: str
+    held: str
+    limit: str
+    ceiling: str
+    axis: str
+
+    @classmethod
+    def fit_for(cls, *, ascii_only: bool) -> Glyphs:
+        """The characters that a terminal can show."""
+        if ascii_only:
+            return cls(levels="#", held=".", limit="-", ceiling="=", axis="|")
+        return cls(levels="▁▂▃▄▅▆▇█", held="░", limit="─", ceiling="═", axis="┤")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A span of time: the highest count and usage in it."""
+
+    count: int
+    usage: int
+
+
+_NOTHING: Final = _Column(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    glyph: str
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """How calls become rows.
+
+    Attributes:
+        height: rows of the chart.
+        top: calls at its upper edge.
+        limit, ceiling: where its two lines are, in calls.
+    """
+
+    height: int
+    top: int
+    limit: int
+    ceiling: int
+
+    def row(self, calls: int) -> int:
+        """The row above a bar of so many calls; 0 is the lowest."""
+        return calls * self.height // self.top
+
+    def filled(self, calls: int, row: int) -> float:
+        """How much of a row such a bar fills, from 0 to 1."""
+        return min(max(calls * self.height / self.top - row, 0.0), 1.0)
+
+
+def chart(history: Sequence[Progress], *, width: int, height: int, glyphs: Glyphs) -> Text:
+    """The count and the usage so far, with lines at the limit and at the limit with burst.
+
+    Args:
+        history: every look at the campaign so far; at least one.
+        width: characters of a line, with its label.
+        height: lines.
+        glyphs: what to draw with.
+    """
+    latest = history[-1]
+    scale = _Scale(height, _top(history), latest.limit, latest.ceiling)
+    columns = _columns(history, width - _LABEL_WIDTH - 1)
+    lines = [_line(row, columns, scale, glyphs) for row in reversed(range(height))]
+    return Text("\n", no_wrap=True, end="").join(lines)
+
+
+def _top(history: Sequence[Progress]) -> int:
+    latest = history[-1]
+    return max(latest.truth.peak, latest.ceiling) + _MARGIN
+
+
+def _columns(history: Sequence[Progress], number: int) -> list[_Column]:
+    """The history in as many spans of time, with nothing in those that are still to come."""
+    span = max(_HORIZON, history[-1].truth.elapsed) / number
+    columns: list[_Column] = []
+    for progress in history:
+        reached = min(int(progress.truth.elapsed / span), number - 1)
+        column = _Column(progress.truth.count, progress.reckoning.usage or 0)
+        columns += [columns[-1] if columns else column] * (reached - len(columns))
+        if reached == len(columns):
+            columns.append(column)
+        else:
+            columns[-1] = _higher(columns[-1], column)
+    return columns + [_NOTHING] * (number - len(columns))
+
+
+def _higher(one: _Column, other: _Column) -> _Column:
+    return _Column(max(one.count, other.count), max(one.usage, other.usage))
+
+
+def _line(row: int, columns: Sequence[_Column], scale: _Scale, glyphs: Glyphs) -> Text:
+    line = Text(f"{_label(row, scale):>{_LABEL_WIDTH}}{glyphs.axis}")
+    cells = [_cell(row, column, scale, glyphs) for column in columns]
+    for style, run in groupby(cells, key=lambda cell: cell.style):
+        line.append("".join(cell.glyph for cell in run), style)
+    return line
+
+
+def _label(row: int, scale: _Scale) -> str:
+    if row == scale.row(scale.ceiling):
+        return f"burst {scale.ceiling}"
+    if row == scale.row(scale.limit):
+        return f"limit {scale.limit}"
+    return "" if row else "0"
+
+
+def _cell(row: int, column: _Column, scale: _Scale, glyphs: Glyphs) -> _Cell:
+    filled = scale.filled(column.count, row)
+    if filled > 0:
+        level = math.ceil(filled * len(glyphs.levels)) - 1
+        return _Cell(glyphs.levels[level], _bar_style(row, scale))
+    if scale.filled(column.usage, row) >= _HALF:
+        return _Cell(glyphs.held, "dim green")
+    if row == scale.row(scale.ceiling):
+        return _Cell(glyphs.ceiling, "red")
+    if row == scale.row(scale.limit):
+        return _Cell(glyphs.limit, "yellow")
+    return _Cell(" ", "")
+
+
+def _bar_style(row: int, scale: _Scale) -> str:
+    if row >= scale.row(scale.ceiling):
+        return "red"
+    return "yellow" if row >= scale.row(scale.limit) else "green"

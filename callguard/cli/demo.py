@@ -1,0 +1,84 @@
+"""``callguard demo``: a campaign to look at, on a terminal, in a log or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from callguard.cli import campaign
+from callguard.cli.campaign import Plan
+from callguard.cli.exits import ExitCode
+from callguard.cli.picture import Picture
+from callguard.cli.plain import PlainLines
+from callguard.cli.progress import Outcome, Progress
+from callguard.cli.running import run
+from callguard.cli.summary import summary, verdict
+
+__all__ = ["demo"]
+
+
+def demo(
+    *,
+    without: Annotated[
+        bool,
+        typer.Option(
+            "--without",
+            help="Dial the same leads as most people do today: read the counter, start that many, "
+            "sleep, again.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, at the end.")] = False,
+    seed: Annotated[
+        int, typer.Option(help="What talk times, calls by others and faults follow from.")
+    ] = 1,
+    leads: Annotated[int, typer.Option(min=1, max=10_000, hidden=True)] = 150,
+) -> None:
+    """Dial 150 leads against a simulated workspace, in less than half a minute.
+
+    The workspace has a limit of 20 calls, calls by others, and a counter that is late and fails
+    one time in ten. One lead in ten is urgent, and may burst by 5 calls above the limit.
+
+    Exit code: 0 if nothing was refused, the peak stayed within the ceiling and every lead was
+    dialled once; else 1.
+    """
+    run(_demo(Plan(leads, seed, gated=not without), as_json))
+
+
+async def _demo(plan: Plan, as_json: bool) -> ExitCode:
+    console = Console()
+    with _view(plan, console, as_json) as show:
+        outcome = await campaign.run(plan, show)
+    if as_json:
+        print(json.dumps(outcome.as_json()))
+    else:
+        _conclude(plan, outcome, console)
+    return ExitCode.OK if outcome.kept else ExitCode.FAILED
+
+
+@contextmanager
+def _view(plan: Plan, console: Console, as_json: bool) -> Iterator[Callable[[Progress], None]]:
+    if as_json:
+        yield lambda _: None
+    elif console.is_terminal and not console.is_dumb_terminal:
+        with Picture(console, _title(plan)) as picture:
+            yield picture
+    else:
+        print(_title(plan), flush=True)
+        yield PlainLines()
+
+
+def _title(plan: Plan) -> str:
+    how = "through the gate" if plan.gated else "without the gate"
+    return f"callguard demo: {plan.leads} leads {how}, seed {plan.seed}"
+
+
+def _conclude(plan: Plan, outcome: Outcome, console: Console) -> None:
+    console.print(summary(outcome))
+    console.print(verdict(outcome))
+    other = "callguard demo --without" if plan.gated else "callguard demo"
+    console.print(f"The same leads {'without' if plan.gated else 'with'} the gate: {other}")

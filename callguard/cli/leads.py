@@ -1,0 +1,88 @@
+"""The leads of the demo, and the placing of one call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import aiohttp
+
+from callguard.simulator import Workspace
+
+__all__ = ["BULK", "REFUSED", "URGENT", "Caller", "Lead", "dialled_once", "leads"]
+
+BULK = "bulk"
+URGENT = "urgent"
+
+REFUSED = 429
+"""The status with which a workspace refuses a call that doesn't fit."""
+
+_URGENT_EVERY = 10
+_SECONDS_A_LEAD = 0.11  # What a lead takes of a campaign; measured over twenty seeds.
+_WAVES = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Somebody to be called.
+
+    Attributes:
+        name: unique in the campaign.
+        lane: ``"bulk"`` or ``"urgent"``.
+        known_after: seconds into the campaign from which it can be called.
+    """
+
+    name: str
+    lane: str
+    known_after: float = 0.0
+
+
+def leads(number: int) -> list[Lead]:
+    """As many leads, every tenth urgent.
+
+    The bulk is known from the beginning. The urgent ones turn up in three waves, when the bulk
+    has taken all the places that it may, or they would never need to burst.
+    """
+    return [_lead(index, number) for index in range(number)]
+
+
+def dialled_once(call_ids: list[str], workspace: Workspace) -> int:
+    """How many leads the workspace has exactly one of these calls for, by its own record."""
+    records = [workspace.call(call_id) for call_id in call_ids]
+    calls = Counter(call.to_number for call in records if call is not None)
+    return sum(1 for number_of_calls in calls.values() if number_of_calls == 1)
+
+
+class Caller:
+    """Places calls, one request each.
+
+    Args:
+        session: has the workspace's address and key, and raises for a status of 400 and above.
+
+    Attributes:
+        call_ids: those of the calls placed so far.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self.call_ids: list[str] = []
+
+    async def call(self, lead: Lead, **fields: str) -> str:
+        """Call `lead`, and return the call's id.
+
+        Raises:
+            aiohttp.ClientResponseError: the workspace refused, with a status of 429.
+        """
+        body = {"from_number": "+14155550100", "to_number": lead.name, **fields}
+        async with self._session.post("/v2/create-phone-call", json=body) as response:
+            call_id = str((await response.json())["call_id"])
+        self.call_ids.append(call_id)
+        return call_id
+
+
+def _lead(index: int, number: int) -> Lead:
+    name = f"+1212555{index:04}"
+    if index % _URGENT_EVERY:
+        return Lead(name, BULK)
+    wave = _WAVES[index // _URGENT_EVERY % len(_WAVES)]
+    return Lead(name, URGENT, known_after=wave * number * _SECONDS_A_LEAD)

@@ -1,0 +1,131 @@
+"""The live picture of a campaign on a terminal: only drawing."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from callguard.cli.chart import Glyphs, chart
+from callguard.cli.progress import Progress
+
+__all__ = ["Frame", "Picture"]
+
+_LOWEST_CHART: Final = 4
+_HIGHEST_CHART: Final = 24
+_NARROWEST_CHART: Final = 40
+
+_OTHER_LINES: Final = 7
+"""Title, legend, counts, two lanes, readings, and the line that the cursor is left on."""
+
+_LONGEST_REASON: Final = 200
+"""Characters of the sentence at the bottom, about."""
+
+
+class Picture:
+    """Draws each `Progress` over the one before, for the length of a ``with`` block.
+
+    Leaving the block, whatever leaves it, leaves the last frame on the screen and the cursor as it
+    was.
+
+    Args:
+        console: where to draw.
+        title: what is going on, in one line.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._history: list[Progress] = []
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Draw `progress`."""
+        self._history.append(progress)
+        self._live.update(Frame(self._title, tuple(self._history)), refresh=True)
+
+
+class Frame:
+    """One frame, in the size of the terminal that it is drawn on.
+
+    Args:
+        title: what is going on, in one line.
+        history: every look at the campaign so far; at least one.
+    """
+
+    def __init__(self, title: str, history: tuple[Progress, ...]) -> None:
+        self._title = title
+        self._history = history
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        latest, glyphs = self._history[-1], Glyphs.fit_for(ascii_only=options.ascii_only)
+        yield Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        width, height = options.max_width, _chart_height(options)
+        if width >= _NARROWEST_CHART and height >= _LOWEST_CHART:
+            yield chart(self._history, width=width, height=height, glyphs=glyphs)
+            yield _legend(latest, glyphs)
+        yield _counts(latest)
+        for lane, waiting in latest.reckoning.waiting.items():
+            yield _waiting(lane, waiting, latest.leads, options, glyphs)
+        yield _readings(latest)
+        yield Text(latest.reckoning.reason, style="italic")
+
+
+def _chart_height(options: ConsoleOptions) -> int:
+    """The lines that all else leaves, so that a frame never scrolls its own top away."""
+    reason = _LONGEST_REASON // options.max_width + 1
+    return min(options.size.height - _OTHER_LINES - reason, _HIGHEST_CHART)
+
+
+def _legend(progress: Progress, glyphs: Glyphs) -> Text:
+    legend = Text(no_wrap=True, overflow="ellipsis")
+    legend.append(f"{glyphs.levels[-1]} calls going on  ", "green")
+    if progress.reckoning.usage is not None:
+        legend.append(f"{glyphs.held} held until the counter surely shows them  ", "dim green")
+    legend.append(f"{glyphs.limit} limit  ", "yellow")
+    legend.append(f"{glyphs.ceiling} limit with burst", "red")
+    return legend
+
+
+def _counts(progress: Progress) -> Text:
+    truth, usage = progress.truth, progress.reckoning.usage
+    counts = Text(no_wrap=True, overflow="ellipsis")
+    counts.append(f"{truth.elapsed:4.1f} s  ")
+    counts.append(f"placed {truth.placed} of {progress.leads}  ", "bold")
+    counts.append(f"refused {truth.refusals}  ", _alarming(truth.refusals > 0))
+    counts.append(f"now {truth.count}  ")
+    counts.append("" if usage is None else f"usage {usage}  ")
+    counts.append(f"peak {truth.peak}", _alarming(truth.peak > progress.ceiling))
+    return counts
+
+
+def _waiting(lane: str, waiting: int, leads: int, options: ConsoleOptions, glyphs: Glyphs) -> Text:
+    line = Text(f"{lane + ' waiting':>15} {waiting:>4} ", no_wrap=True, overflow="crop")
+    room = max(0, options.max_width - len(line))
+    return line.append(glyphs.levels[-1] * (waiting * room // leads), "blue")
+
+
+def _readings(progress: Progress) -> Text:
+    reckoning = progress.reckoning
+    age = reckoning.sample_age
+    dated = "none in hand" if age is None else f"the last began {age:.1f} s ago"
+    text = f"{reckoning.readings} readings, {progress.failed} failed requests; {dated}"
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _alarming(bad: bool) -> str:
+    return "bold red" if bad else "bold green"

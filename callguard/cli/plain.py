@@ -1,0 +1,40 @@
+"""A campaign in lines of text, for where there is no terminal."""
+
+from __future__ import annotations
+
+import math
+
+from callguard.cli.progress import Progress
+
+__all__ = ["PlainLines", "line"]
+
+
+class PlainLines:
+    """Prints a `Progress` once a second."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Print `progress`, if a second has gone since the last line or all is placed."""
+        elapsed = progress.truth.elapsed
+        if elapsed >= self._next or progress.truth.placed == progress.leads:
+            self._next = math.floor(elapsed) + 1.0
+            print(line(progress), flush=True)
+
+
+def line(progress: Progress) -> str:
+    """The figures of `progress` in one line."""
+    truth, reckoning = progress.truth, progress.reckoning
+    waiting = ", ".join(f"{lane} {number}" for lane, number in reckoning.waiting.items())
+    parts = [
+        f"{truth.elapsed:4.1f} s",
+        f"{truth.count:2} calls (limit {progress.limit}, with burst {progress.ceiling})",
+        f"waiting: {waiting}",
+        f"placed {truth.placed} of {progress.leads}",
+        f"refused {truth.refusals}",
+        f"peak {truth.peak}",
+    ]
+    if reckoning.usage is not None:
+        parts.insert(2, f"usage {reckoning.usage}")
+    return "  ".join(parts)

@@ -1,0 +1,42 @@
+"""Running a command's coroutine until it ends, by itself or by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import typer
+
+from callguard.cli.exits import ExitCode
+
+__all__ = ["run"]
+
+
+def run(command: Coroutine[Any, Any, ExitCode]) -> NoReturn:
+    """Run `command` and exit with its code.
+
+    Ctrl-C and SIGTERM cancel it, so that it can put the terminal in order, and say so in one line.
+    """
+    try:
+        code = asyncio.run(_cancelled_by_sigterm(command))
+    except KeyboardInterrupt:
+        code = _ended("interrupted", ExitCode.INTERRUPTED)
+    except asyncio.CancelledError:
+        code = _ended("terminated", ExitCode.TERMINATED)
+    raise typer.Exit(code)
+
+
+async def _cancelled_by_sigterm(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+    task = asyncio.ensure_future(command)
+    with suppress(NotImplementedError):  # on Windows, where nothing sends it
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+def _ended(how: str, code: ExitCode) -> ExitCode:
+    print(how, file=sys.stderr)
+    return code

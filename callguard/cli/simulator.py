@@ -1,0 +1,250 @@
+"""``callguard simulator``: a simulated workspace on a port, to test any dialer against."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from callguard.cli.exits import ExitCode
+from callguard.cli.running import run
+from callguard.simulator import (
+    DIAL_FAULTS,
+    FAULTS,
+    Distribution,
+    Fault,
+    Faults,
+    Server,
+    Truth,
+    WorkspaceSettings,
+    parse_distribution,
+    serve,
+)
+
+__all__ = ["scheduled_fault", "simulator", "truth_table"]
+
+_DEFAULTS = WorkspaceSettings()
+_KINDS = ", ".join(FAULTS)
+_DIAL_KINDS = ", ".join(DIAL_FAULTS)
+
+
+def simulator(
+    *,
+    port: Annotated[int, typer.Option(help="Where to listen on this machine; 0: any.")] = 8787,
+    api_key: Annotated[
+        str, typer.Option(metavar="KEY", help="The key to let in; made up, so not a secret.")
+    ] = "key_simulated",
+    limit: Annotated[int, typer.Option(help="Calls that may go on at once.")] = _DEFAULTS.limit,
+    burst_limit: Annotated[
+        int, typer.Option(help="Calls that may go on at once with burst; 0: burst is off.")
+    ] = _DEFAULTS.burst_limit,
+    reserved_inbound: Annotated[
+        int, typer.Option(help="Calls below every limit that outbound calls leave free.")
+    ] = _DEFAULTS.reserved_inbound,
+    talk_time: Annotated[
+        str, typer.Option(metavar="TIME", help="How long an answered call lasts.")
+    ] = str(_DEFAULTS.talk_time),
+    ring_time: Annotated[
+        str, typer.Option(metavar="TIME", help="How long an answered call rings before.")
+    ] = str(_DEFAULTS.ring_time),
+    answer_rate: Annotated[
+        float, typer.Option(help="The share of the dialled calls that are answered, 0 to 1.")
+    ] = _DEFAULTS.answer_rate,
+    ring_limit: Annotated[
+        float, typer.Option(help="Seconds after which an unanswered call stops ringing.")
+    ] = _DEFAULTS.ring_limit,
+    unanswered_ring: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="How long such a call rings; else the ring limit."),
+    ] = None,
+    counts_ringing: Annotated[
+        bool, typer.Option(help="Whether a call counts while it rings.")
+    ] = _DEFAULTS.counts_ringing,
+    rise_lag: Annotated[
+        float, typer.Option(help="Seconds after which the counter shows that a call began.")
+    ] = _DEFAULTS.rise_lag,
+    fall_lag: Annotated[
+        float, typer.Option(help="Seconds after which the counter shows that a call is over.")
+    ] = _DEFAULTS.fall_lag,
+    inbound_rate: Annotated[
+        float, typer.Option(help="Calls that others start, on average, per second.")
+    ] = _DEFAULTS.inbound_rate,
+    inbound_talk_time: Annotated[
+        str, typer.Option(metavar="TIME", help="How long those last.")
+    ] = str(_DEFAULTS.inbound_talk_time),
+    inbound_respects_limit: Annotated[
+        bool, typer.Option(help="Whether those are turned away at the limit.")
+    ] = _DEFAULTS.inbound_respects_limit,
+    seed: Annotated[
+        int, typer.Option(help="What every draw and every fault at random follows from.")
+    ] = _DEFAULTS.seed,
+    latency: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long each answer takes.")
+    ] = None,
+    fault_rate: Annotated[
+        float, typer.Option(help="The share of the readings that go wrong at random, 0 to 1.")
+    ] = 0.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help=f"With what; may be repeated; any of {_KINDS}."),
+    ] = None,
+    fault_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BEGIN:END:KIND",
+            help="Every reading goes wrong between these seconds; may be repeated.",
+        ),
+    ] = None,
+    dial_fault_rate: Annotated[
+        float, typer.Option(help="The share of the dials that go wrong at random, 0 to 1.")
+    ] = 0.0,
+    dial_fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help=f"With what; may be repeated; any of {_DIAL_KINDS}."),
+    ] = None,
+    dial_fault_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BEGIN:END:KIND",
+            help="Every dial goes wrong between these seconds; may be repeated.",
+        ),
+    ] = None,
+    dial_faults_place: Annotated[
+        bool, typer.Option(help="Whether a call whose dial goes wrong is placed nevertheless.")
+    ] = True,
+) -> None:
+    """Run a simulated workspace, so that a dialer can be tested without an account.
+
+    A TIME is 12 (seconds), constant:12, uniform:5:30, exponential:60 or exponential:60:300 (mean,
+    at most).
+
+    Ctrl-C ends it (exit code 130; SIGTERM 143), and it prints the truth it kept. Exit code 64:
+    an option that can't be right; 69: the port can't be had.
+    """
+    try:
+        world = World(
+            WorkspaceSettings(
+                limit=limit,
+                burst_limit=burst_limit,
+                reserved_inbound=reserved_inbound,
+                talk_time=parse_distribution(talk_time),
+                ring_time=parse_distribution(ring_time),
+                answer_rate=answer_rate,
+                ring_limit=ring_limit,
+                unanswered_ring=_distribution(unanswered_ring),
+                counts_ringing=counts_ringing,
+                rise_lag=rise_lag,
+                fall_lag=fall_lag,
+                inbound_rate=inbound_rate,
+                inbound_talk_time=parse_distribution(inbound_talk_time),
+                inbound_respects_limit=inbound_respects_limit,
+                seed=seed,
+            ),
+            port=port,
+            api_key=api_key,
+            latency=_distribution(latency),
+            faults=_faults(fault_rate, fault or FAULTS, fault_at, seed),
+            dial_faults=_dial_faults(dial_fault_rate, dial_fault, dial_fault_at, seed),
+            dial_faults_place=dial_faults_place,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    run(_simulate(world))
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that `serve` is given."""
+
+    settings: WorkspaceSettings
+    port: int
+    api_key: str
+    latency: Distribution | None
+    faults: Faults
+    dial_faults: Faults
+    dial_faults_place: bool
+
+
+def scheduled_fault(text: str) -> tuple[float, float, Fault]:
+    """The fault, and the seconds between which it hits, that `BEGIN:END:KIND` stands for.
+
+    Raises:
+        ValueError: not of that form; an unknown fault is left to `Faults`.
+    """
+    match text.split(":"):
+        case [begin, end, kind]:
+            return float(begin), float(end), cast("Fault", kind)
+        case _:
+            raise ValueError(f"a scheduled fault is BEGIN:END:KIND, not {text!r}")
+
+
+def truth_table(truth: Truth) -> Table:
+    """What really went on, a line for each field of `Truth`."""
+    table = Table("truth", "", show_header=False)
+    table.add_column(justify="right")
+    for name, value in asdict(truth).items():
+        shown = f"{value:.1f}" if isinstance(value, float) else str(value)
+        table.add_row(name.replace("_", " "), shown)
+    return table
+
+
+async def _simulate(world: World) -> ExitCode:
+    try:
+        await _serve(world)
+    except OSError as error:
+        print(f"can't listen on port {world.port}: {error}; choose another", file=sys.stderr)
+    return ExitCode.UNREACHABLE
+
+
+async def _serve(world: World) -> None:
+    async with serve(
+        world.settings,
+        port=world.port,
+        api_key=world.api_key,
+        latency=world.latency,
+        faults=world.faults,
+        dial_faults=world.dial_faults,
+        dial_faults_place=world.dial_faults_place,
+    ) as server:
+        _introduce(server)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            console = Console()
+            console.print()
+            console.print(truth_table(server.workspace.truth()))
+
+
+def _introduce(server: Server) -> None:
+    address = f"RETELL_API_KEY={server.api_key} RETELL_BASE_URL={server.url}"
+    print(f"A simulated workspace listens on {server.url}, and lets in the key {server.api_key}.")
+    print(f"Try it:  {address} callguard status")
+    # Whoever reads this from a pipe waits for it.
+    print("Ctrl-C ends it.", flush=True)
+
+
+def _distribution(text: str | None) -> Distribution | None:
+    return None if text is None else parse_distribution(text)
+
+
+def _faults(rate: float, kinds: Sequence[str], schedule: Sequence[str] | None, seed: int) -> Faults:
+    return Faults(
+        rate=rate,
+        kinds=cast("tuple[Fault, ...]", tuple(kinds)),
+        schedule=tuple(scheduled_fault(text) for text in schedule or ()),
+        seed=seed,
+    )
+
+
+def _dial_faults(
+    rate: float, kinds: Sequence[str] | None, schedule: Sequence[str] | None, seed: int
+) -> Faults:
+    faults = _faults(rate, kinds or DIAL_FAULTS, schedule, seed)
+    faults.require_only(DIAL_FAULTS)
+    return faults

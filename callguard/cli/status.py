@@ -1,0 +1,200 @@
+"""``callguard status``: the workspace's limits, use and headroom, for people or for scripts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from callguard.cli.exits import ExitCode
+from callguard.cli.running import run
+from callguard.decision import Decision, Usage, decide
+from callguard.errors import (
+    CallGuardError,
+    LimitsMalformed,
+    LimitsRejected,
+    LimitsUnavailable,
+    UsageError,
+)
+from callguard.fetcher import LimitFetcher
+from callguard.lanes import DEFAULT_LANE, Lane
+from callguard.limits import Limits, Snapshot
+
+__all__ = ["Standing", "status"]
+
+_LONGEST_ATTEMPT = 5.0
+"""Seconds for one attempt, so that a longer timeout has room for another; the fetcher's own."""
+
+_KEY_STATUSES = frozenset({401, 402, 403})
+"""What a provider answers to a key that is wrong, unpaid or not allowed to read the limits."""
+
+
+def status(
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout, on errors too.")
+    ] = False,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The provider's address; else RETELL_BASE_URL, else the production server.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="How long to try to get an answer."),
+    ] = 10.0,
+    allow_plain_http: Annotated[
+        bool,
+        typer.Option(
+            "--allow-plain-http", help="Let the key travel unencrypted to another machine."
+        ),
+    ] = False,
+) -> None:
+    """Show the workspace's limits, use and headroom.
+
+    The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
+    stay in the shell's history.
+
+    Exit code: 0 a call fits without burst, 75 none does (room with burst is shown beside it),
+    77 the key was refused, 69 the provider can't be reached, 65 its answer is malformed, 64 wrong
+    use. An error is one line on stderr; with --json it is an object on stdout as well.
+    """
+    run(_status(as_json, base_url, timeout, allow_plain_http))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the workspace stands by one reading.
+
+    Attributes:
+        snapshot: the reading.
+        plain: whether a call fits on a lane without burst.
+        burst: whether one fits on a lane that may burst as far as the workspace allows.
+    """
+
+    snapshot: Snapshot
+    plain: Decision
+    burst: Decision
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Standing:
+        """The standing by `snapshot`, at the moment at which it came."""
+        bursting = Lane("burst", burst="all")
+        return cls(snapshot, _decided(DEFAULT_LANE, snapshot), _decided(bursting, snapshot))
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Whether a call fits without burst."""
+        return ExitCode.OK if self.plain.admitted else ExitCode.FULL
+
+    @property
+    def seconds(self) -> float:
+        """How long the reading took, which is also its age when it came."""
+        return self.snapshot.received - self.snapshot.began
+
+    def as_json(self) -> dict[str, object]:
+        """The provider's nine fields, null where it left one out, and what follows from them."""
+        return {
+            "fits": self.plain.admitted,
+            "headroom": self.plain.headroom,
+            "headroom_with_burst": self.burst.headroom,
+            "seconds": round(self.seconds, 3),
+            "reason": str(self.plain),
+            **asdict(self.snapshot.limits),
+        }
+
+    def as_table(self) -> Table:
+        """The same, for people."""
+        limits = self.snapshot.limits
+        table = Table("calls", "", show_header=False)
+        table.add_column(justify="right")
+        rows = {
+            "in use": limits.current_concurrency,
+            "limit": limits.concurrency_limit,
+            "reserved for inbound": limits.reserved_inbound_concurrency,
+            "burst limit": _burst_limit(limits),
+            "headroom": self.plain.headroom,
+            "headroom with burst": self.burst.headroom,
+            "read in": f"{self.seconds:.2f} s",
+        }
+        for name, value in rows.items():
+            table.add_row(name, str(value))
+        return table
+
+
+async def _status(
+    as_json: bool, base_url: str | None, timeout: float, allow_plain_http: bool
+) -> ExitCode:
+    try:
+        standing = Standing.of(await _read(base_url, timeout, allow_plain_http))
+    except CallGuardError as error:
+        return _failed(error, as_json)
+    if as_json:
+        print(json.dumps(standing.as_json()))
+    else:
+        _show(standing)
+    return standing.exit_code
+
+
+async def _read(base_url: str | None, timeout: float, allow_plain_http: bool) -> Snapshot:
+    if not os.environ.get("RETELL_API_KEY"):
+        raise UsageError("no API key: set RETELL_API_KEY in the environment")
+    try:
+        fetcher = LimitFetcher(
+            base_url=base_url,
+            timeout=min(timeout, _LONGEST_ATTEMPT),
+            deadline=timeout,
+            allow_plain_http=allow_plain_http,
+        )
+    except ValueError as error:
+        raise UsageError(f"--timeout: {error}") from None
+    async with fetcher:
+        return await fetcher.get()
+
+
+def _decided(lane: Lane, snapshot: Snapshot) -> Decision:
+    limits = snapshot.limits
+    usage = Usage(limits.current_concurrency, dispatching=0, unseen=0)
+    return decide(lane, usage, snapshot, now=snapshot.received, max_age=math.inf)
+
+
+def _show(standing: Standing) -> None:
+    console = Console()
+    console.print(standing.as_table())
+    console.print(str(standing.plain), highlight=False, markup=False)
+
+
+def _burst_limit(limits: Limits) -> str:
+    return str(limits.concurrency_burst_limit) if limits.concurrency_burst_enabled else "off"
+
+
+def _failed(error: CallGuardError, as_json: bool) -> ExitCode:
+    code, advice = _verdict(error)
+    print(f"{error}; {advice}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": type(error).__name__, "message": str(error), "exit": code}))
+    return code
+
+
+def _verdict(error: CallGuardError) -> tuple[ExitCode, str]:
+    """The exit code for `error`, and what to do about it."""
+    match error:
+        case LimitsRejected() if error.status in _KEY_STATUSES:
+            return ExitCode.KEY_REFUSED, "check RETELL_API_KEY"
+        case LimitsRejected():
+            return ExitCode.WRONG_USE, "check --base-url and RETELL_BASE_URL"
+        case LimitsMalformed():
+            return ExitCode.MALFORMED, "check that --base-url and RETELL_BASE_URL are the provider"
+        case LimitsUnavailable():
+            return ExitCode.UNREACHABLE, "try again later, or check the address and the network"
+        case _:
+            return ExitCode.WRONG_USE, "see `callguard status --help`"

@@ -1,0 +1,51 @@
+"""Why a delivery was not taken."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from callguard.errors import CallGuardError
+
+__all__ = [
+    "WebhookError",
+    "WebhookForged",
+    "WebhookMalformed",
+    "WebhookReplayed",
+    "WebhookTooLarge",
+]
+
+
+class WebhookError(CallGuardError):
+    """A delivery was not taken, and has changed nothing.
+
+    The message holds no part of the delivery and no key, so it may be sent back.
+
+    Attributes:
+        status: the HTTP status to answer with.
+    """
+
+    status: ClassVar[int] = 400
+
+
+class WebhookForged(WebhookError):
+    """Not signed, or not with this key, or not for this body."""
+
+    status = 401
+
+
+class WebhookReplayed(WebhookError):
+    """Signed with this key, at a time too far from now; or this machine's clock is wrong."""
+
+    status = 401
+
+
+class WebhookTooLarge(WebhookError):
+    """The body has more than `LONGEST_BODY` bytes."""
+
+    status = 413
+
+
+class WebhookMalformed(WebhookError):
+    """The body is not what the provider sends."""
+
+    status = 400

@@ -1,0 +1,94 @@
+"""What a delivery says, and what that proves.
+
+Names and fields are those of docs.retellai.com/features/webhook-overview, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from callguard.webhooks.errors import WebhookMalformed
+
+__all__ = ["LONGEST_CALL_ID", "CallEvent", "parse"]
+
+LONGEST_CALL_ID: Final = 256
+"""Characters of a call's id at most, so that remembering ids is bounded. The provider's have 37."""
+
+_STARTED: Final = "call_started"
+_ENDED: Final = frozenset({"call_ended", "call_analyzed"})
+_REFUSED: Final = "concurrency_limit_reached"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """One delivery.
+
+    What it proves follows from `event` alone. The call's own status does not count: the
+    provider's sample of a ``call_ended`` says ``registered`` there.
+
+    Attributes:
+        event: ``"call_started"``, ``"call_ended"``, ``"call_analyzed"``, or any other: the
+            provider has more, and adds to them.
+        call_id: the provider's id of the call; None for an event about something else, such as a
+            chat, which proves nothing here.
+        disconnection_reason: why the call is over, in the provider's words; None if it doesn't say.
+    """
+
+    event: str
+    call_id: str | None
+    disconnection_reason: str | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether it proves that the call was answered."""
+        return self.event == _STARTED
+
+    @property
+    def ended(self) -> bool:
+        """Whether it proves that the call is over; the analysis comes after the end."""
+        return self.event in _ENDED
+
+    @property
+    def refused(self) -> bool:
+        """Whether it proves that the call is over because the workspace was full."""
+        return self.ended and self.disconnection_reason == _REFUSED
+
+
+def parse(body: bytes) -> CallEvent:
+    """The event in the body of a delivery, which has to be verified first.
+
+    Raises:
+        WebhookMalformed: not JSON, or too deep, or no object, or without the name of an event, or
+            with a call that has no proper id, or an event of a call's life without a call.
+    """
+    match _document(body):
+        case {"event": str(event), "call": {"call_id": str(call_id), **call}}:
+            return CallEvent(event, _checked_id(call_id), _reason(call))
+        case {"event": str(event), **rest} if "call" not in rest and not _about_a_life(event):
+            return CallEvent(event, None)
+        case _:
+            raise WebhookMalformed("the body is no event with the id of a call")
+
+
+def _document(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise WebhookMalformed("the body is no JSON document") from None
+
+
+def _checked_id(call_id: str) -> str:
+    if not 0 < len(call_id) <= LONGEST_CALL_ID or not call_id.isprintable():
+        raise WebhookMalformed("the id of the call is empty, too long or not printable")
+    return call_id
+
+
+def _reason(call: dict[object, object]) -> str | None:
+    reason = call.get("disconnection_reason")
+    return reason if isinstance(reason, str) else None
+
+
+def _about_a_life(event: str) -> bool:
+    return event == _STARTED or event in _ENDED

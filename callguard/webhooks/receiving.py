@@ -1,0 +1,100 @@
+"""From a delivery to evidence at the gate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterable, Callable
+from typing import Final, Protocol
+
+from callguard.webhooks.errors import WebhookTooLarge
+from callguard.webhooks.event import CallEvent, parse
+from callguard.webhooks.signature import TOLERANCE, verify
+
+__all__ = ["LONGEST_BODY", "EvidenceGate", "read", "receive"]
+
+LONGEST_BODY: Final = 8 * 1024 * 1024
+"""Bytes of a delivery at most.
+
+An ended call comes with its transcript, several times over, and each word with two times (SDK
+6.2.13, `PhoneCallResponse`). The longest call has 2 h; at 150 words a minute and 70 bytes a word
+that makes 1.3 MB for each of up to five transcripts.
+"""
+
+
+class EvidenceGate(Protocol):
+    """What a gate does with evidence about a call; a `callguard.Gate` is one.
+
+    Both may be told of any call, any number of times and in any order.
+    """
+
+    def note_started(self, call_id: str) -> None:
+        """The call was answered."""
+
+    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+        """The call is over; `refused` where that is because the workspace was full."""
+
+
+def receive(
+    gate: EvidenceGate,
+    body: bytes,
+    signature: str | None,
+    *,
+    api_key: str | None = None,
+    tolerance: float = TOLERANCE,
+    now: Callable[[], float] = time.time,
+) -> CallEvent:
+    """Take one delivery: check its size, its signature and its form, and tell the gate.
+
+    Neither waits nor remembers anything. An event that proves nothing about a call is accepted,
+    and so is one that came before.
+
+    Args:
+        gate: who is told.
+        body: the body as it was received, from `read`.
+        signature: the header `SIGNATURE_HEADER`; None where the request has none.
+        api_key: the workspace's key that has the webhook badge; else the environment's
+            `RETELL_API_KEY`.
+        tolerance: seconds between signing and now at most; see `verify`.
+        now: the wall clock, in seconds since 1970; see `verify`.
+
+    Raises:
+        WebhookError: the delivery was not taken; answer with its `status`.
+        UsageError: no key, or one that can't be right.
+    """
+    if len(body) > LONGEST_BODY:
+        raise _too_large()
+    verify(body, signature, api_key, tolerance=tolerance, now=now)
+    event = parse(body)
+    if event.call_id is not None:
+        _tell(gate, event, event.call_id)
+    return event
+
+
+async def read(chunks: AsyncIterable[bytes]) -> bytes:
+    """The body of a request, without reading further than it may be long.
+
+    Cancelling leaves nothing behind.
+
+    Args:
+        chunks: the body as it comes in, such as Starlette's ``request.stream()``.
+
+    Raises:
+        WebhookTooLarge: there are more than `LONGEST_BODY` bytes.
+    """
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise _too_large()
+    return bytes(body)
+
+
+def _tell(gate: EvidenceGate, event: CallEvent, call_id: str) -> None:
+    if event.ended:
+        gate.note_ended(call_id, refused=event.refused)
+    elif event.started:
+        gate.note_started(call_id)
+
+
+def _too_large() -> WebhookTooLarge:
+    return WebhookTooLarge(f"the body has more than {LONGEST_BODY} bytes")

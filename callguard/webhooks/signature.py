@@ -1,0 +1,82 @@
+"""Whether the provider sent these bytes, lately.
+
+The scheme is that of docs.retellai.com/features/secure-webhook and of retell-sdk 6.2.13
+(``retell/lib/webhook_auth.py``): the header says ``v=<milliseconds>,d=<digest>``, where the digest
+is the HMAC-SHA256, under the workspace's API key, of the raw body followed by the milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+from callguard.arguments import checked_seconds
+from callguard.fetcher.settings import checked_api_key
+from callguard.webhooks.errors import WebhookForged, WebhookReplayed
+
+__all__ = ["SIGNATURE_HEADER", "TOLERANCE", "verify"]
+
+SIGNATURE_HEADER: Final = "x-retell-signature"
+"""The header that holds the signature (docs.retellai.com/features/secure-webhook)."""
+
+TOLERANCE: Final = 300.0
+"""Seconds between signing and receiving at most, as in retell-sdk 6.2.13 (`FIVE_MINUTES`)."""
+
+# The digits are ASCII, and few: Python would read those of other scripts too, and takes long for,
+# or refuses, thousands of them. Sixteen last for 300,000 years.
+_SIGNATURE: Final = re.compile(r"v=([0-9]{1,16}),d=([0-9a-f]{64})")
+
+
+def verify(
+    body: bytes,
+    signature: str | None,
+    api_key: str | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Return if the provider signed this body within the tolerance; raise if it did not.
+
+    This is the one place that looks at the wall clock: the signature is dated by the provider's,
+    and no other clock can be compared with it. Nothing but the age of a delivery depends on it.
+
+    Args:
+        body: the body as it was received, before any decoding. JSON that was read and written
+            again is another body.
+        signature: the header `SIGNATURE_HEADER`; None where the request has none.
+        api_key: the workspace's key that has the webhook badge; else the environment's
+            `RETELL_API_KEY`.
+        tolerance: seconds between signing and now, at most, to either side.
+        now: the wall clock, in seconds since 1970.
+
+    Raises:
+        WebhookForged: not signed, or not with this key, or not for this body.
+        WebhookReplayed: signed with this key, but outside the tolerance.
+        UsageError: no key, or one that can't be right.
+        TypeError: a tolerance that is no number.
+        ValueError: a tolerance that is not a finite number of seconds, 0 or more.
+    """
+    key = checked_api_key(api_key)
+    checked_seconds("tolerance", tolerance, above_zero=False)
+    match = _SIGNATURE.fullmatch(signature or "")
+    if match is None:
+        raise WebhookForged("the delivery is not signed in the provider's form")
+    signed_at, digest = int(match[1]), match[2]
+    # The digest goes first, so that "replayed" is only said of what was truly signed once.
+    if not hmac.compare_digest(_digest(body, signed_at, key), digest):
+        raise WebhookForged("the signature does not fit the body and the workspace's key")
+    # Whole milliseconds, as retell-sdk counts them, so that both agree at the edge too.
+    age = int(now() * 1000) - signed_at
+    if abs(age) > tolerance * 1000:
+        when = "ago" if age > 0 else "ahead of this machine's clock"
+        raise WebhookReplayed(f"signed {abs(age) / 1000:.0f} s {when}, {tolerance:g} s are allowed")
+
+
+def _digest(body: bytes, signed_at: int, key: str) -> str:
+    code = hmac.new(key.encode(), body, hashlib.sha256)
+    code.update(str(signed_at).encode())
+    return code.hexdigest()
