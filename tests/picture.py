@@ -1,0 +1,32 @@
+"""README's picture: the last frame of a real `callguard demo`, and its summary.
+
+    python -m tests.picture docs/demo.svg
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from callguard.cli import campaign
+from callguard.cli.campaign import Plan
+from callguard.cli.picture import Frame
+from callguard.cli.progress import Progress
+from callguard.cli.summary import verdict
+
+
+def main(path: Path) -> None:
+    history: list[Progress] = []
+    outcome = asyncio.run(campaign.run(Plan(leads=150, seed=1, gated=True), history.append))
+    console = Console(record=True, width=100, height=30, file=io.StringIO(), force_terminal=True)
+    console.print(Frame("$ callguard demo", tuple(history)))
+    console.print(verdict(outcome))
+    path.write_text(console.export_svg(title="callguard demo"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
