@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from callguard.fetcher.calls import REFUSED_REASON
 from callguard.webhooks.errors import WebhookMalformed
 
 __all__ = ["LONGEST_CALL_ID", "CallEvent", "parse"]
@@ -18,7 +19,6 @@ LONGEST_CALL_ID: Final = 256
 
 _STARTED: Final = "call_started"
 _ENDED: Final = frozenset({"call_ended", "call_analyzed"})
-_REFUSED: Final = "concurrency_limit_reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class CallEvent:
     @property
     def refused(self) -> bool:
         """Whether it proves that the call is over because the workspace was full."""
-        return self.ended and self.disconnection_reason == _REFUSED
+        return self.ended and self.disconnection_reason == REFUSED_REASON
 
 
 def parse(body: bytes) -> CallEvent:
