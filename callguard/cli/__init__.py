@@ -34,11 +34,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         # Here, so that whoever lacks the extra is told so instead of shown a traceback.
         from callguard.cli.app import app  # noqa: PLC0415
     except ModuleNotFoundError as missing:
-        if missing.name not in {"typer", "rich"}:
+        package = (missing.name or "").partition(".")[0]
+        if package not in {"typer", "rich"}:
             raise
-        print(
-            f"the command line needs {missing.name}: pip install 'callguard[cli]'", file=sys.stderr
-        )
+        print(f"the command line needs {package}: pip install 'callguard[cli]'", file=sys.stderr)
         return ExitCode.NOT_INSTALLED
     try:
         app(args=arguments, prog_name="callguard")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -53,7 +53,7 @@ class Glyphs:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A span of time: the highest count and usage in it."""
+    """A span of time: the highest count in it, and the usage at its end."""
 
     count: int
     usage: int
@@ -105,7 +105,7 @@ def chart(history: Sequence[Progress], *, width: int, height: int, glyphs: Glyph
     scale = _Scale(height, _top(history), latest.limit, latest.ceiling)
     columns = _columns(history, width - _LABEL_WIDTH - 1)
     lines = [_line(row, columns, scale, glyphs) for row in reversed(range(height))]
-    return Text("\n", no_wrap=True, end="").join(lines)
+    return Text("\n", no_wrap=True).join(lines)
 
 
 def _top(history: Sequence[Progress]) -> int:
@@ -124,12 +124,8 @@ def _columns(history: Sequence[Progress], number: int) -> list[_Column]:
         if reached == len(columns):
             columns.append(column)
         else:
-            columns[-1] = _higher(columns[-1], column)
+            columns[-1] = replace(column, count=max(columns[-1].count, column.count))
     return columns + [_NOTHING] * (number - len(columns))
-
-
-def _higher(one: _Column, other: _Column) -> _Column:
-    return _Column(max(one.count, other.count), max(one.usage, other.usage))
 
 
 def _line(row: int, columns: Sequence[_Column], scale: _Scale, glyphs: Glyphs) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -41,7 +42,7 @@ def demo(
     """Dial 150 leads against a simulated workspace, in less than half a minute.
 
     The workspace has a limit of 20 calls, calls by others, and a counter that is late and fails
-    one time in ten. One lead in ten is urgent, and may burst by 5 calls above the limit.
+    one time in ten. One lead in five is urgent, and may burst by 5 calls above the limit.
 
     Exit code: 0 if nothing was refused, the peak stayed within the ceiling and every lead was
     dialled once; else 1.
@@ -64,7 +65,8 @@ async def _demo(plan: Plan, as_json: bool) -> ExitCode:
 def _view(plan: Plan, console: Console, as_json: bool) -> Iterator[Callable[[Progress], None]]:
     if as_json:
         yield lambda _: None
-    elif console.is_terminal and not console.is_dumb_terminal:
+    # FORCE_COLOR makes a log a terminal to rich, which it isn't for a picture.
+    elif console.is_interactive and sys.stdout.isatty():
         with Picture(console, _title(plan)) as picture:
             yield picture
     else:

@@ -24,11 +24,11 @@ RESERVE: Final = 3
 
 What others begin comes on top of what the gate has counted, until its next reading. So the count
 passes the ceiling only if, after the gate has filled the urgent lane, four more calls by others
-begin than calls end. Of the 17 and more calls that are going on then, 10 a second end; others begin
-one in 5 s. A walk with such odds ever climbs by four with a chance of ``(0.2 / 10) ** 4``; the lane
-is filled six times a campaign at most, so it happens in less than one campaign in a million. A
-model of the campaign under a clock that jumps agrees: with eight times as many calls by others,
-9 of 10,000 passed the ceiling, which makes 1 in 4 million for these.
+begin than calls end; and of the 17 and more that are going on then, 10 a second end, while others
+begin one in 5 s. How rare that is was measured in a model of this campaign, under a clock that
+jumps and with eight times as many calls by others: 23 of 20,000 runs passed the ceiling. Four have
+to come together, so here it is ``8 ** 4`` times rarer: 1 in 3 million. (A walk with such odds ever
+climbs by four with a chance of ``(0.2 / 10) ** 4``, 1 in 6 million each time the lane is filled.)
 """
 
 _LANES: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 import aiohttp
 
@@ -11,15 +12,15 @@ from callguard.simulator import Workspace
 
 __all__ = ["BULK", "REFUSED", "URGENT", "Caller", "Lead", "dialled_once", "leads"]
 
-BULK = "bulk"
-URGENT = "urgent"
+BULK: Final = "bulk"
+URGENT: Final = "urgent"
 
-REFUSED = 429
+REFUSED: Final = 429
 """The status with which a workspace refuses a call that doesn't fit."""
 
-_URGENT_EVERY = 10
-_SECONDS_A_LEAD = 0.11  # What a lead takes of a campaign; measured over twenty seeds.
-_WAVES = (0.25, 0.5, 0.75)
+_URGENT_EVERY: Final = 5
+_SECONDS_A_LEAD: Final = 0.11  # What a lead takes of a campaign; measured over twenty seeds.
+_WAVES: Final = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Lead:
 
 
 def leads(number: int) -> list[Lead]:
-    """As many leads, every tenth urgent.
+    """As many leads, every fifth urgent.
 
     The bulk is known from the beginning. The urgent ones turn up in three waves, when the bulk
     has taken all the places that it may, or they would never need to burst.

@@ -19,7 +19,7 @@ from callguard.cli.progress import Reckoning
 __all__ = ["LoopDialer"]
 
 _SLEEP: Final = 0.125
-"""Seconds between two rounds: 5 s is the shortest that is seen, and all is forty times as fast here."""
+"""Seconds between two rounds: the 5 s of the quickest loops that are seen, forty times as fast."""
 
 
 class LoopDialer:
@@ -36,6 +36,7 @@ class LoopDialer:
         self._session = session
         self._caller = caller
         self._time = asyncio.get_running_loop().time
+        self._unknown: deque[Lead] = deque()
         self._queue: deque[Lead] = deque()
         self._unplaced = 0
         self._readings = 0
@@ -45,12 +46,12 @@ class LoopDialer:
 
     async def dial(self, leads: Sequence[Lead]) -> None:
         """Dial every lead, until all are placed."""
-        began, unknown = self._time(), deque(sorted(leads, key=lambda lead: lead.known_after))
+        began = self._time()
+        self._unknown.extend(sorted(leads, key=lambda lead: lead.known_after))
         self._unplaced = len(leads)
         async with asyncio.TaskGroup() as group:
             while self._unplaced:
-                while unknown and began + unknown[0].known_after <= self._time():
-                    self._join(unknown.popleft())
+                self._queue_known(self._time() - began)
                 await self._read()
                 for _ in range(min(self._room, len(self._queue))):
                     group.create_task(self._dial(self._queue.popleft()))
@@ -67,11 +68,13 @@ class LoopDialer:
             reason=self._reason,
         )
 
-    def _join(self, lead: Lead) -> None:
-        if lead.lane == URGENT:
-            self._queue.appendleft(lead)
-        else:
-            self._queue.append(lead)
+    def _queue_known(self, elapsed: float) -> None:
+        while self._unknown and self._unknown[0].known_after <= elapsed:
+            lead = self._unknown.popleft()
+            if lead.lane == URGENT:
+                self._queue.appendleft(lead)
+            else:
+                self._queue.append(lead)
 
     async def _read(self) -> None:
         """Read the counter; where that fails there is no room this time."""

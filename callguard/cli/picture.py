@@ -73,7 +73,7 @@ class Frame:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         latest, glyphs = self._history[-1], Glyphs.fit_for(ascii_only=options.ascii_only)
-        yield Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        yield Text(self._title, style="bold", no_wrap=True, overflow="crop")
         width, height = options.max_width, _chart_height(options)
         if width >= _NARROWEST_CHART and height >= _LOWEST_CHART:
             yield chart(self._history, width=width, height=height, glyphs=glyphs)
@@ -92,7 +92,7 @@ def _chart_height(options: ConsoleOptions) -> int:
 
 
 def _legend(progress: Progress, glyphs: Glyphs) -> Text:
-    legend = Text(no_wrap=True, overflow="ellipsis")
+    legend = Text(no_wrap=True, overflow="crop")
     legend.append(f"{glyphs.levels[-1]} calls going on  ", "green")
     if progress.reckoning.usage is not None:
         legend.append(f"{glyphs.held} held until the counter surely shows them  ", "dim green")
@@ -103,7 +103,7 @@ def _legend(progress: Progress, glyphs: Glyphs) -> Text:
 
 def _counts(progress: Progress) -> Text:
     truth, usage = progress.truth, progress.reckoning.usage
-    counts = Text(no_wrap=True, overflow="ellipsis")
+    counts = Text(no_wrap=True, overflow="crop")
     counts.append(f"{truth.elapsed:4.1f} s  ")
     counts.append(f"placed {truth.placed} of {progress.leads}  ", "bold")
     counts.append(f"refused {truth.refusals}  ", _alarming(truth.refusals > 0))
@@ -124,7 +124,7 @@ def _readings(progress: Progress) -> Text:
     age = reckoning.sample_age
     dated = "none in hand" if age is None else f"the last began {age:.1f} s ago"
     text = f"{reckoning.readings} readings, {progress.failed} failed requests; {dated}"
-    return Text(text, no_wrap=True, overflow="ellipsis")
+    return Text(text, no_wrap=True, overflow="crop")
 
 
 def _alarming(bad: bool) -> str:

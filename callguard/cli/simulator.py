@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Annotated, cast
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from callguard.cli.exits import ExitCode
 from callguard.cli.running import run
+from callguard.cli.tables import figures
 from callguard.simulator import (
     DIAL_FAULTS,
     FAULTS,
@@ -36,7 +38,9 @@ _DIAL_KINDS = ", ".join(DIAL_FAULTS)
 
 def simulator(
     *,
-    port: Annotated[int, typer.Option(help="Where to listen on this machine; 0: any.")] = 8787,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to listen on this machine; 0: any.")
+    ] = 8787,
     api_key: Annotated[
         str, typer.Option(metavar="KEY", help="The key to let in; made up, so not a secret.")
     ] = "key_simulated",
@@ -118,6 +122,10 @@ def simulator(
     dial_faults_place: Annotated[
         bool, typer.Option(help="Whether a call whose dial goes wrong is placed nevertheless.")
     ] = True,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where to post webhooks, signed with the key."),
+    ] = None,
 ) -> None:
     """Run a simulated workspace, so that a dialer can be tested without an account.
 
@@ -149,9 +157,10 @@ def simulator(
             port=port,
             api_key=api_key,
             latency=_distribution(latency),
-            faults=_faults(fault_rate, fault or FAULTS, fault_at, seed),
-            dial_faults=_dial_faults(dial_fault_rate, dial_fault, dial_fault_at, seed),
+            faults=_faults(fault_rate, fault, fault_at, seed),
+            dial_faults=_faults(dial_fault_rate, dial_fault, dial_fault_at, seed, DIAL_FAULTS),
             dial_faults_place=dial_faults_place,
+            webhook_url=webhook_url,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
@@ -169,6 +178,7 @@ class World:
     faults: Faults
     dial_faults: Faults
     dial_faults_place: bool
+    webhook_url: str | None
 
 
 def scheduled_fault(text: str) -> tuple[float, float, Fault]:
@@ -186,24 +196,29 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
 
 def truth_table(truth: Truth) -> Table:
     """What really went on, a line for each field of `Truth`."""
-    table = Table("truth", "", show_header=False)
-    table.add_column(justify="right")
-    for name, value in asdict(truth).items():
-        shown = f"{value:.1f}" if isinstance(value, float) else str(value)
-        table.add_row(name.replace("_", " "), shown)
-    return table
+    return figures({name.replace("_", " "): _shown(value) for name, value in asdict(truth).items()})
 
 
 async def _simulate(world: World) -> ExitCode:
-    try:
-        await _serve(world)
-    except OSError as error:
-        print(f"can't listen on port {world.port}: {error}; choose another", file=sys.stderr)
-    return ExitCode.UNREACHABLE
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(_served(world))
+        except OSError as error:
+            print(f"can't listen on port {world.port}: {error}; choose another", file=sys.stderr)
+            return ExitCode.UNREACHABLE
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return ExitCode.WRONG_USE
+        _introduce(server)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            _take_leave(server)
+    return ExitCode.OK
 
 
-async def _serve(world: World) -> None:
-    async with serve(
+def _served(world: World) -> AbstractAsyncContextManager[Server]:
+    return serve(
         world.settings,
         port=world.port,
         api_key=world.api_key,
@@ -211,14 +226,8 @@ async def _serve(world: World) -> None:
         faults=world.faults,
         dial_faults=world.dial_faults,
         dial_faults_place=world.dial_faults_place,
-    ) as server:
-        _introduce(server)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            console = Console()
-            console.print()
-            console.print(truth_table(server.workspace.truth()))
+        webhook_url=world.webhook_url,
+    )
 
 
 def _introduce(server: Server) -> None:
@@ -229,22 +238,36 @@ def _introduce(server: Server) -> None:
     print("Ctrl-C ends it.", flush=True)
 
 
+def _take_leave(server: Server) -> None:
+    console = Console()
+    console.print()
+    console.print(truth_table(server.workspace.truth()))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none yet"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
 def _distribution(text: str | None) -> Distribution | None:
     return None if text is None else parse_distribution(text)
 
 
-def _faults(rate: float, kinds: Sequence[str], schedule: Sequence[str] | None, seed: int) -> Faults:
-    return Faults(
+def _faults(
+    rate: float,
+    kinds: Sequence[str] | None,
+    schedule: Sequence[str] | None,
+    seed: int,
+    allowed: tuple[Fault, ...] = FAULTS,
+) -> Faults:
+    if kinds and not rate:
+        raise ValueError(f"faults at random ({', '.join(kinds)}) need a rate above 0 to come")
+    faults = Faults(
         rate=rate,
-        kinds=cast("tuple[Fault, ...]", tuple(kinds)),
+        kinds=cast("tuple[Fault, ...]", tuple(kinds or allowed)),
         schedule=tuple(scheduled_fault(text) for text in schedule or ()),
         seed=seed,
     )
-
-
-def _dial_faults(
-    rate: float, kinds: Sequence[str] | None, schedule: Sequence[str] | None, seed: int
-) -> Faults:
-    faults = _faults(rate, kinds or DIAL_FAULTS, schedule, seed)
-    faults.require_only(DIAL_FAULTS)
+    faults.require_only(allowed)
     return faults

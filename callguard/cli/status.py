@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from callguard.arguments import checked_seconds
 from callguard.cli.exits import ExitCode
 from callguard.cli.running import run
+from callguard.cli.tables import figures
 from callguard.decision import Decision, Usage, decide
 from callguard.errors import (
     CallGuardError,
@@ -27,7 +29,7 @@ from callguard.fetcher import LimitFetcher
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Standing", "status"]
+__all__ = ["Standing", "failure", "status"]
 
 _LONGEST_ATTEMPT = 5.0
 """Seconds for one attempt, so that a longer timeout has room for another; the fetcher's own."""
@@ -115,20 +117,17 @@ class Standing:
     def as_table(self) -> Table:
         """The same, for people."""
         limits = self.snapshot.limits
-        table = Table("calls", "", show_header=False)
-        table.add_column(justify="right")
-        rows = {
-            "in use": limits.current_concurrency,
-            "limit": limits.concurrency_limit,
-            "reserved for inbound": limits.reserved_inbound_concurrency,
-            "burst limit": _burst_limit(limits),
-            "headroom": self.plain.headroom,
-            "headroom with burst": self.burst.headroom,
-            "read in": f"{self.seconds:.2f} s",
-        }
-        for name, value in rows.items():
-            table.add_row(name, str(value))
-        return table
+        return figures(
+            {
+                "in use": limits.current_concurrency,
+                "limit": limits.concurrency_limit,
+                "reserved for inbound": limits.reserved_inbound_concurrency,
+                "burst limit": _burst_limit(limits),
+                "headroom": self.plain.headroom,
+                "headroom with burst": self.burst.headroom,
+                "read in": f"{self.seconds:.2f} s",
+            }
+        )
 
 
 async def _status(
@@ -149,15 +148,15 @@ async def _read(base_url: str | None, timeout: float, allow_plain_http: bool) ->
     if not os.environ.get("RETELL_API_KEY"):
         raise UsageError("no API key: set RETELL_API_KEY in the environment")
     try:
-        fetcher = LimitFetcher(
-            base_url=base_url,
-            timeout=min(timeout, _LONGEST_ATTEMPT),
-            deadline=timeout,
-            allow_plain_http=allow_plain_http,
-        )
+        checked_seconds("--timeout", timeout, above_zero=True)
     except ValueError as error:
-        raise UsageError(f"--timeout: {error}") from None
-    async with fetcher:
+        raise UsageError(str(error)) from None
+    async with LimitFetcher(
+        base_url=base_url,
+        timeout=min(timeout, _LONGEST_ATTEMPT),
+        deadline=timeout,
+        allow_plain_http=allow_plain_http,
+    ) as fetcher:
         return await fetcher.get()
 
 
@@ -170,7 +169,7 @@ def _decided(lane: Lane, snapshot: Snapshot) -> Decision:
 def _show(standing: Standing) -> None:
     console = Console()
     console.print(standing.as_table())
-    console.print(str(standing.plain), highlight=False, markup=False)
+    console.print(str(standing.plain), highlight=False, markup=False, soft_wrap=True)
 
 
 def _burst_limit(limits: Limits) -> str:
@@ -178,14 +177,14 @@ def _burst_limit(limits: Limits) -> str:
 
 
 def _failed(error: CallGuardError, as_json: bool) -> ExitCode:
-    code, advice = _verdict(error)
+    code, advice = failure(error)
     print(f"{error}; {advice}", file=sys.stderr)
     if as_json:
         print(json.dumps({"error": type(error).__name__, "message": str(error), "exit": code}))
     return code
 
 
-def _verdict(error: CallGuardError) -> tuple[ExitCode, str]:
+def failure(error: CallGuardError) -> tuple[ExitCode, str]:
     """The exit code for `error`, and what to do about it."""
     match error:
         case LimitsRejected() if error.status in _KEY_STATUSES:

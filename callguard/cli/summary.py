@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from callguard.cli.progress import Outcome
@@ -13,7 +13,7 @@ __all__ = ["summary", "verdict"]
 def summary(outcome: Outcome) -> Table:
     """The figures of `outcome`, those that the promise is about before the others."""
     truth = outcome.truth
-    table = Table("", "measured", "promised")
+    table = Table("", Column("measured", justify="right"), Column("promised", justify="right"))
     _promised(table, "leads dialled once", outcome.dialled_once, outcome.leads)
     _promised(table, "calls placed", truth.placed, outcome.leads)
     _promised(table, "calls refused", truth.refusals, 0)

@@ -1,0 +1,17 @@
+"""Figures for people: a name and a number a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.table import Column, Table
+
+__all__ = ["figures"]
+
+
+def figures(rows: Mapping[str, object]) -> Table:
+    """A table of the names and what `str` makes of their values."""
+    table = Table("", Column(justify="right"), show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    return table

@@ -1,0 +1,64 @@
+"""Records of campaigns, made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from callguard.cli.progress import Outcome, Progress, Reckoning
+from callguard.simulator import Truth, Workspace
+
+REASON = "refused: 17 of 20 in use; reserve 3; burst not allowed on lane 'bulk'"
+
+
+def truth(**fields: Any) -> Truth:
+    """That of a workspace in which nothing has happened, but for `fields`."""
+    return replace(Workspace(None, lambda: 0.0).truth(), **fields)
+
+
+def progress(
+    elapsed: float = 0.0,
+    count: int = 0,
+    usage: int | None = 0,
+    *,
+    peak: int | None = None,
+    placed: int = 0,
+    refusals: int = 0,
+    waiting: int = 100,
+    sample_age: float | None = 0.2,
+) -> Progress:
+    """A campaign of 100 leads with a limit of 20, and of 25 with burst."""
+    return Progress(
+        leads=100,
+        limit=20,
+        ceiling=25,
+        failed=3,
+        truth=truth(
+            elapsed=elapsed,
+            count=count,
+            peak=count if peak is None else peak,
+            placed=placed,
+            refusals=refusals,
+        ),
+        reckoning=Reckoning(
+            usage=usage,
+            waiting={"urgent": 0, "bulk": waiting},
+            readings=31,
+            sample_age=sample_age,
+            reason=REASON,
+        ),
+    )
+
+
+def outcome(*, dialled_once: int = 100, **fields: Any) -> Outcome:
+    """Of such a campaign, with `fields` of its truth; kept where none is given."""
+    return Outcome(
+        dialer="gate",
+        seed=1,
+        leads=100,
+        limit=20,
+        ceiling=25,
+        dialled_once=dialled_once,
+        failed=3,
+        truth=truth(**{"placed": 100, "peak": 25, "worst_excess": -35, "elapsed": 10.0, **fields}),
+    )

@@ -1,0 +1,101 @@
+"""What holds for every command: exit codes, the version, and what is imported when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from callguard.cli import main
+from callguard.cli.exits import ExitCode
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("demo", "--nonsense"),
+        ("demo", "--seed", "one"),
+        ("demo", "--leads", "0"),
+        ("status", "--timeout"),
+        ("status", "--api-key", "k"),
+        ("simulator", "--port", "65536"),
+        ("simulator", "--talk-time", "sometimes"),
+        ("simulator", "--limit", "-1"),
+        ("simulator", "--fault", "500"),
+        ("simulator", "--fault-rate", "1", "--fault", "404"),
+        ("simulator", "--fault-rate", "2"),
+        ("simulator", "--fault-at", "5:500"),
+        ("simulator", "--dial-fault-rate", "1", "--dial-fault", "broken-json"),
+        ("simulator", "--port", "0", "--webhook-url", "ftp://here"),
+    ],
+)
+def test_wrong_use(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """A script could not tell its own mistake from an answer, or would see a traceback."""
+    assert main(arguments) == ExitCode.WRONG_USE
+    captured = capsys.readouterr()
+    # What it says besides is typer's, and without arguments differs between its versions.
+    assert captured.err if arguments else captured.err + captured.out
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("demo", "--without"),
+        ("status", "RETELL_API_KEY"),
+        ("simulator", "exponential:60:300"),
+    ],
+)
+def test_help(command: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command would not say how it is used."""
+    assert main([command, "--help"]) == ExitCode.OK
+    assert said in capsys.readouterr().out
+
+
+def test_hidden_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that only the tests need would be offered to people."""
+    main(["demo", "--help"])
+    assert "--leads" not in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody could say which version a report is about."""
+    assert main(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"callguard {version('callguard')}\n"
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_missing_extra(missing: str) -> None:
+    """Whoever installed callguard without its extra would see a traceback."""
+    code = f"import sys; sys.modules[{missing!r}] = None; import callguard.__main__"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == ExitCode.NOT_INSTALLED
+    assert ended.stderr == f"the command line needs {missing}: pip install 'callguard[cli]'\n"
+
+
+def test_import_is_light() -> None:
+    """Importing the library would need, or load, what only the command line needs."""
+    code = "import sys, callguard; print({'typer', 'rich', 'callguard.cli'} & set(sys.modules))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert shown.stdout == "set()\n"
+
+
+def test_interrupted_before_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while the program starts would end in a traceback."""
+
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("callguard.cli._run", interrupt)
+    assert main([]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"

@@ -1,0 +1,124 @@
+"""What `callguard status` makes of a reading, or of there being none."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+
+import pytest
+from rich.console import Console
+
+from callguard.cli import main
+from callguard.cli.exits import ExitCode
+from callguard.cli.status import Standing, failure
+from callguard.errors import (
+    CallGuardError,
+    LimitsMalformed,
+    LimitsRejected,
+    LimitsUnavailable,
+    UsageError,
+)
+from callguard.limits import Limits, Snapshot
+
+BURSTING = Limits(
+    current_concurrency=18,
+    concurrency_limit=20,
+    reserved_inbound_concurrency=2,
+    concurrency_burst_enabled=True,
+    concurrency_burst_limit=60,
+)
+
+
+def standing(limits: Limits) -> Standing:
+    return Standing.of(Snapshot(limits, began=100.0, received=100.25))
+
+
+def rendered(shown: Standing) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as capture:
+        console.print(shown.as_table())
+    return capture.get()
+
+
+@pytest.mark.parametrize(
+    ("limits", "headroom", "with_burst", "code"),
+    [
+        (Limits(0, 20), 20, 20, ExitCode.OK),
+        (Limits(19, 20), 1, 1, ExitCode.OK),
+        (Limits(20, 20), 0, 0, ExitCode.FULL),
+        (Limits(25, 20), -5, -5, ExitCode.FULL),
+        (BURSTING, 0, 40, ExitCode.FULL),
+        (Limits(17, 20, 2, False, 60), 1, 1, ExitCode.OK),
+        (Limits(90, 100, 0, True, 60), 10, 10, ExitCode.OK),
+    ],
+)
+def test_headroom(limits: Limits, headroom: int, with_burst: int, code: ExitCode) -> None:
+    """A script would dial into a full workspace, or not dial into an empty one."""
+    shown = standing(limits)
+    assert (shown.plain.headroom, shown.burst.headroom) == (headroom, with_burst)
+    assert shown.exit_code == code
+
+
+def test_json_has_every_field() -> None:
+    """A script would miss a field of the provider's, or read a 0 where nothing is known."""
+    fields = standing(BURSTING).as_json()
+    assert fields.items() >= asdict(BURSTING).items()
+    assert fields["base_concurrency"] is None
+    assert (fields["fits"], fields["headroom"], fields["headroom_with_burst"]) == (False, 0, 40)
+    assert fields["seconds"] == 0.25
+
+
+def test_table() -> None:
+    """People would not see what the workspace is at, or take a burst that is off for one."""
+    lines = [line.split("│") for line in rendered(standing(BURSTING)).splitlines() if "│" in line]
+    rows = {name.strip(): value.strip() for _, name, value, _ in lines}
+    assert rows == {
+        "in use": "18",
+        "limit": "20",
+        "reserved for inbound": "2",
+        "burst limit": "60",
+        "headroom": "0",
+        "headroom with burst": "40",
+        "read in": "0.25 s",
+    }
+    assert "off" in rendered(standing(Limits(0, 20, 0, False, 60)))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "advice"),
+    [
+        (LimitsRejected("no", 401), ExitCode.KEY_REFUSED, "RETELL_API_KEY"),
+        (LimitsRejected("no", 402), ExitCode.KEY_REFUSED, "RETELL_API_KEY"),
+        (LimitsRejected("no", 403), ExitCode.KEY_REFUSED, "RETELL_API_KEY"),
+        (LimitsRejected("no", 404), ExitCode.WRONG_USE, "--base-url"),
+        (LimitsRejected("no", 301), ExitCode.WRONG_USE, "--base-url"),
+        (LimitsUnavailable("no"), ExitCode.UNREACHABLE, "later"),
+        (LimitsMalformed("no"), ExitCode.MALFORMED, "--base-url"),
+        (UsageError("no"), ExitCode.WRONG_USE, "--help"),
+    ],
+)
+def test_failures(error: CallGuardError, code: ExitCode, advice: str) -> None:
+    """A script would try again where it can't help, or people not know what to do."""
+    ended, advised = failure(error)
+    assert ended == code
+    assert advice in advised
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan"])
+def test_senseless_timeout(
+    seconds: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A timeout that can't be one would end in a traceback."""
+    monkeypatch.setenv("RETELL_API_KEY", "key_secret")
+    assert main(["status", "--timeout", seconds]) == ExitCode.WRONG_USE
+    assert "--timeout is more than 0 s" in capsys.readouterr().err
+
+
+def test_no_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever has no key set would be told of an argument that the command doesn't have."""
+    monkeypatch.delenv("RETELL_API_KEY", raising=False)
+    assert main(["status"]) == ExitCode.WRONG_USE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("no API key: set RETELL_API_KEY in the environment; ")
+    assert captured.err.count("\n") == 1

@@ -1,0 +1,373 @@
+"""The commands as processes of their own: exit codes, output, and what a signal leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from callguard.cli.exits import ExitCode
+from callguard.simulator import Faults, serve
+
+# Ignored signals are inherited, and a shell that starts the tests in the background has the command
+# ignore Ctrl-C, so it is put back.
+COMMAND = (
+    sys.executable,
+    "-c",
+    (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('callguard', run_name='__main__')"
+    ),
+)
+KEY = "key_of_this_test"
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
+LONGEST = 60.0
+"""Seconds for a command that takes one or two on a machine with nothing else to do."""
+
+if sys.platform != "win32":
+    import termios
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and terminals")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**variables: str | None) -> dict[str, str]:
+    """This process's, without what would change how the commands behave."""
+    changing = ("RETELL_", "NO_COLOR", "FORCE_COLOR", "TTY_", "COLUMNS", "LINES", "TYPER_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(changing)}
+    wanted = {"TERM": "xterm", "PYTHONIOENCODING": "utf-8", **variables}
+    return kept | {name: value for name, value in wanted.items() if value is not None}
+
+
+async def piped(*arguments: str, **variables: str | None) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, stdout=PIPE, stderr=PIPE, env=environment(**variables)
+    )
+
+
+async def callguard(*arguments: str, **variables: str | None) -> Ended:
+    """Run a command to its end."""
+    process = await piped(*arguments, **variables)
+    async with asyncio.timeout(LONGEST), killed_at_last(process):
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return Ended(process.returncode, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def killed_at_last(process: Process) -> AsyncIterator[None]:
+    """Leave no process behind, whatever a test does."""
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def status(*arguments: str, **workspace: Any) -> Ended:
+    """What ``callguard status`` says of a workspace."""
+    async with serve(api_key=KEY, **workspace) as server:
+        return await callguard("status", *arguments, RETELL_API_KEY=KEY, RETELL_BASE_URL=server.url)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_status_of_a_workspace_with_room() -> None:
+    """`callguard status` would not work at all, or say something else than the provider does."""
+    ended = await status(limit=7, reserved_inbound=2)
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    assert re.search(r"headroom +│ +5 ", ended.out)
+    assert "admitted: 0 of 7 in use" in ended.out
+    assert "\x1b" not in ended.out
+
+
+async def test_status_as_json() -> None:
+    """A script could not read what `callguard status --json` says."""
+    ended = await status("--json", limit=7, burst_limit=21)
+    fields = json.loads(ended.out)
+    assert (fields["fits"], fields["headroom"], fields["headroom_with_burst"]) == (True, 7, 21)
+    assert (fields["base_concurrency"], fields["concurrency_limit"]) == (7, 7)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("workspace", "code", "name"),
+    [
+        ({"limit": 0, "burst_limit": 5}, ExitCode.FULL, None),
+        (
+            {"faults": Faults(rate=1.0, kinds=("wrong-types",))},
+            ExitCode.MALFORMED,
+            "LimitsMalformed",
+        ),
+        ({"faults": Faults(rate=1.0, kinds=("500",))}, ExitCode.UNREACHABLE, "LimitsUnavailable"),
+    ],
+)
+async def test_status_exit_codes(
+    arguments: tuple[str, ...], workspace: dict[str, Any], code: ExitCode, name: str | None
+) -> None:
+    """A script could not tell a full workspace from one that can't be asked."""
+    ended = await status("--timeout", "1", *arguments, **workspace)
+    assert ended.code == code
+    assert ended.err.count("\n") == (name is not None)
+    assert KEY not in ended.out + ended.err
+    if arguments:
+        assert json.loads(ended.out).get("error") == name
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "code"),
+    [
+        ({"RETELL_API_KEY": "key_secret"}, (), ExitCode.KEY_REFUSED),
+        ({"RETELL_API_KEY": None}, (), ExitCode.WRONG_USE),
+        ({"RETELL_API_KEY": "key secret"}, (), ExitCode.WRONG_USE),
+        ({}, ("--base-url", "http://example.invalid"), ExitCode.WRONG_USE),
+        ({}, ("--base-url", "URL/elsewhere"), ExitCode.WRONG_USE),
+        ({}, ("--timeout", "0"), ExitCode.WRONG_USE),
+        ({}, ("--no-such-option",), ExitCode.WRONG_USE),
+    ],
+)
+async def test_status_of_a_wrong_use(
+    variables: dict[str, str | None], arguments: tuple[str, ...], code: ExitCode
+) -> None:
+    """A wrong key or address would look like an outage, or the key be shown to whoever looks on."""
+    async with serve(api_key=KEY) as server:
+        given = [argument.replace("URL", server.url) for argument in arguments]
+        defaults: dict[str, str | None] = {"RETELL_API_KEY": KEY, "RETELL_BASE_URL": server.url}
+        ended = await callguard("status", *given, **(defaults | variables))
+    assert (ended.code, ended.out) == (code, "")
+    assert "Traceback" not in ended.err
+    for key in (KEY, "key_secret", "key secret"):
+        assert key not in ended.err
+
+
+async def test_status_of_nobody() -> None:
+    """A provider that can't be reached would look like one that refuses."""
+    ended = await callguard(
+        "status",
+        "--timeout",
+        "0.5",
+        RETELL_API_KEY=KEY,
+        RETELL_BASE_URL=f"http://127.0.0.1:{free_port()}",
+    )
+    assert (ended.code, ended.out) == (ExitCode.UNREACHABLE, "")
+    assert ended.err.count("\n") == 1
+    assert KEY not in ended.err
+
+
+async def test_demo() -> None:
+    """The product's own demonstration would fail, or not be readable by a script."""
+    ended = await callguard("demo", "--json", "--leads", "20", "--seed", "3")
+    fields = json.loads(ended.out)
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    assert (fields["kept"], fields["dialer"], fields["seed"]) == (True, "gate", 3)
+    assert (fields["dialled_once"], fields["placed"], fields["refused"]) == (20, 20, 0)
+    assert 0 < fields["peak"] <= fields["ceiling"] == 25
+
+
+async def test_demo_in_a_log() -> None:
+    """Where there is no terminal, the demo would write control sequences, or nothing."""
+    ended = await callguard("demo", "--leads", "5", FORCE_COLOR=None)
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    assert "placed 5 of 5" in ended.out
+    assert "Nothing refused" in ended.out
+    assert "\x1b" not in ended.out
+
+
+async def test_demo_without_a_gate() -> None:
+    """The demo would not show what the gate is for."""
+    ended = await callguard("demo", "--without", "--json", "--leads", "60")
+    fields = json.loads(ended.out)
+    assert ended.code == ExitCode.FAILED
+    assert (fields["kept"], fields["dialer"]) == (False, "loop")
+    assert fields["over_ceiling"] == fields["peak"] - 25 > 0
+    assert fields["seconds_over_limit"] > 0
+
+
+@asynccontextmanager
+async def running_simulator(*arguments: str) -> AsyncIterator[tuple[Process, str]]:
+    """A simulator on any free port, and its address."""
+    process = await piped("simulator", "--port", "0", *arguments)
+    async with asyncio.timeout(LONGEST), killed_at_last(process):
+        assert process.stdout is not None
+        first = (await process.stdout.readline()).decode()
+        found = re.search(r"http://127\.0\.0\.1:\d+", first)
+        assert found is not None, first
+        yield process, found[0]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("sent", "code", "said"),
+    [
+        ("SIGINT", ExitCode.INTERRUPTED, "interrupted"),
+        ("SIGTERM", ExitCode.TERMINATED, "terminated"),
+    ],
+)
+async def test_simulator(sent: str, code: ExitCode, said: str) -> None:
+    """The simulator alone could not be dialled against, ended, or asked what happened."""
+    async with running_simulator("--limit", "3", "--api-key", KEY) as (process, url):
+        ended = await callguard("status", "--json", RETELL_API_KEY=KEY, RETELL_BASE_URL=url)
+        assert json.loads(ended.out)["concurrency_limit"] == 3
+        process.send_signal(signal.Signals[sent])
+        out, err = await process.communicate()
+        assert (process.returncode, err.decode()) == (code, f"{said}\n")
+    assert f"RETELL_API_KEY={KEY} RETELL_BASE_URL={url} callguard status" in out.decode()
+    assert re.search(r"readings +│ +1 ", out.decode())
+
+
+async def test_simulator_on_a_taken_port() -> None:
+    """Starting the simulator twice would end in a traceback."""
+    async with serve() as server:
+        port = server.url.rpartition(":")[2]
+        ended = await callguard("simulator", "--port", port)
+    assert (ended.code, ended.out) == (ExitCode.UNREACHABLE, "")
+    assert ended.err.startswith(f"can't listen on port {port}: ")
+    assert ended.err.count("\n") == 1
+
+
+class Terminal:
+    """A terminal that a command has for its own, and what it has written to it so far."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = os.openpty()
+        termios.tcsetwinsize(self._theirs, (30, 100))
+        self._before = termios.tcgetattr(self._theirs)
+        self._news = asyncio.Event()
+        self.output = b""
+        asyncio.get_running_loop().add_reader(self._ours, self._read)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, *arguments: str, **variables: str | None
+    ) -> AsyncIterator[tuple[Terminal, Process]]:
+        """A command in the foreground of a new terminal, and that terminal."""
+        terminal = cls()
+        try:
+            process = await terminal._run(*arguments, env=environment(**variables))
+            async with asyncio.timeout(LONGEST), killed_at_last(process):
+                yield terminal, process
+        finally:
+            terminal.close()
+
+    async def shows(self, text: bytes) -> None:
+        """Wait until `text` has been written."""
+        while text not in self.output:
+            self._news.clear()
+            await self._news.wait()
+
+    def press_ctrl_c(self) -> None:
+        """What the key does: the terminal sends the signal."""
+        os.write(self._ours, b"\x03")
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether its settings are as they were, and its cursor can be seen."""
+        visible = self.output.rfind(SHOW_CURSOR) >= self.output.rfind(HIDE_CURSOR)
+        return visible and termios.tcgetattr(self._theirs) == self._before
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._ours)
+        os.close(self._ours)
+        os.close(self._theirs)
+
+    async def _run(self, *arguments: str, env: dict[str, str]) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, env=env, preexec_fn=partial(os.login_tty, self._theirs)
+        )
+
+    def _read(self) -> None:
+        self.output += os.read(self._ours, 65536)
+        self._news.set()
+
+
+async def interrupted(terminal: Terminal, process: Process) -> None:
+    """Press Ctrl-C, and check what it leaves behind."""
+    terminal.press_ctrl_c()
+    assert await process.wait() == ExitCode.INTERRUPTED
+    await terminal.shows(b"interrupted\r\n")
+    assert terminal.output.endswith(b"interrupted\r\n")
+    assert b"Traceback" not in terminal.output
+    assert terminal.is_as_before
+
+
+@posix
+async def test_ctrl_c_in_the_demo() -> None:
+    """Ctrl-C in the demo would leave a terminal without a cursor, or show a traceback."""
+    async with Terminal.running("demo") as (terminal, process):
+        await terminal.shows(b"bulk waiting")
+        assert HIDE_CURSOR in terminal.output
+        await interrupted(terminal, process)
+
+
+@posix
+async def test_ctrl_c_in_the_simulator() -> None:
+    """Ctrl-C would lose the truth that the simulator kept."""
+    async with Terminal.running("simulator", "--port", "0") as (terminal, process):
+        await terminal.shows(b"Ctrl-C ends it.")
+        await interrupted(terminal, process)
+        assert b"seconds over limit" in terminal.output
+
+
+@posix
+async def test_ctrl_c_in_status() -> None:
+    """Ctrl-C while the provider doesn't answer would show a traceback."""
+    async with (
+        serve(api_key=KEY, faults=Faults(rate=1.0, kinds=("hang",))) as server,
+        Terminal.running("status", RETELL_API_KEY=KEY, RETELL_BASE_URL=server.url) as (
+            terminal,
+            process,
+        ),
+    ):
+        while not server.workspace.truth().readings:  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(0.01)
+        await interrupted(terminal, process)
+
+
+@posix
+async def test_demo_on_a_terminal() -> None:
+    """The picture would not be drawn, or its end not stay on the screen."""
+    async with Terminal.running("demo", "--leads", "5") as (terminal, process):
+        assert await process.wait() == ExitCode.OK
+        await terminal.shows(b"callguard demo --without")
+    drawn, _, after = terminal.output.partition(SHOW_CURSOR)
+    assert "█" in drawn.decode()
+    assert b"placed 5 of 5" in drawn
+    assert b"Nothing refused" in after
+    assert b"\x1b[?1049h" not in terminal.output
+
+
+@posix
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "unknown"}])
+async def test_demo_on_a_dumb_terminal(variables: dict[str, str | None]) -> None:
+    """A terminal that can't move its cursor would fill with frames."""
+    async with Terminal.running("demo", "--leads", "5", **variables) as (terminal, process):
+        assert await process.wait() == ExitCode.OK
+        await terminal.shows(b"callguard demo --without")
+    assert b"\x1b" not in terminal.output
+    assert b"placed 5 of 5" in terminal.output
