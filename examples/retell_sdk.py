@@ -69,8 +69,8 @@ async def campaign(calls: int, limit: int) -> callguard.simulator.Truth:
 
 
 def test_every_call_is_placed_and_none_refused() -> None:
-    truth = asyncio.run(campaign(calls=30, limit=5))
-    assert truth.placed == truth.ended == 30
+    truth = asyncio.run(campaign(calls=15, limit=5))
+    assert truth.placed == truth.ended == 15
     assert truth.refusals == 0
     assert truth.peak <= 5
 

@@ -34,7 +34,7 @@ def world(seed: int) -> Plan:
             fall_lag=draw.uniform(0.0, 4.0),
             seed=seed,
         ),
-        leads=15,
+        leads=10,
         counts_ringing=draw.choice([None, True]) if counted else draw.choice([None, False]),
         counter_lag=lag,
         faults_rate=draw.choice([0.0, 0.1, 0.5]),
@@ -70,7 +70,7 @@ def test_the_same_seed_replays_the_same_world() -> None:
 )
 def test_the_limit_is_used_as_far_as_what_is_known_allows(name: str, least: float) -> None:
     """The gate would be safe by wasting what the workspace pays for."""
-    (plan,) = plans(name, [7], leads=1000, unanswered="ring out")
+    (plan,) = plans(name, [7], leads=700, unanswered="ring out")
     came_of_it = report(plan)
     assert came_of_it.share >= least
     assert came_of_it.excess <= 0

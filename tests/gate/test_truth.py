@@ -264,5 +264,5 @@ class World(RuleBasedStateMachine):
 
 TestWorld = World.TestCase
 TestWorld.settings = settings(
-    max_examples=400, stateful_step_count=30, deadline=None, derandomize=True
+    max_examples=200, stateful_step_count=30, deadline=None, derandomize=True
 )
