@@ -1,6 +1,6 @@
 """README's picture: the last frame of a real `callguard demo`, and its summary.
 
-    python -m tests.picture docs/demo.svg
+python -m tests.picture docs/demo.svg
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from callguard.cli.demo import demo
+from callguard.cli.probe import probe
 from callguard.cli.simulator import simulator
 from callguard.cli.status import status
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(status)
+app.command()(probe)
 app.command()(simulator)
 
 

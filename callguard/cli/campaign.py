@@ -121,16 +121,21 @@ class _Campaign:
         self._dialer = dialer
 
     async def run(self, show: Callable[[Progress], None]) -> None:
-        """Dial, and show how it goes.
+        """Dial, and show how it goes. Whatever `show` raises ends it.
 
         Raises:
             TimeoutError: it took too long.
         """
-        async with asyncio.timeout(_LONGEST), asyncio.TaskGroup() as group:
-            dialling = group.create_task(self._dialer.dial(leads(self._plan.leads)))
-            while not dialling.done():
-                show(self._progress())
-                await asyncio.wait([dialling], timeout=_INTERVAL)
+        dialling = asyncio.create_task(self._dialer.dial(leads(self._plan.leads)))
+        try:
+            async with asyncio.timeout(_LONGEST):
+                while not dialling.done():
+                    show(self._progress())
+                    await asyncio.wait([dialling], timeout=_INTERVAL)
+            await dialling
+        finally:
+            dialling.cancel()
+            await asyncio.wait([dialling])
         show(self._progress())
 
     def outcome(self, once: int) -> Outcome:

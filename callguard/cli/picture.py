@@ -95,9 +95,9 @@ def _legend(progress: Progress, glyphs: Glyphs) -> Text:
     legend = Text(no_wrap=True, overflow="crop")
     legend.append(f"{glyphs.levels[-1]} calls going on  ", "green")
     if progress.reckoning.usage is not None:
-        legend.append(f"{glyphs.held} held until the counter surely shows them  ", "dim green")
+        legend.append(f"{glyphs.held} held until the counter shows them  ", "dim green")
     legend.append(f"{glyphs.limit} limit  ", "yellow")
-    legend.append(f"{glyphs.ceiling} limit with burst", "red")
+    legend.append(f"{glyphs.ceiling} with burst", "red")
     return legend
 
 

@@ -19,7 +19,7 @@ def summary(outcome: Outcome) -> Table:
     _promised(table, "calls refused", truth.refusals, 0)
     _promised(table, "peak over the ceiling", outcome.over_ceiling, 0)
     table.add_section()
-    table.add_row("peak, of a ceiling of", f"{truth.peak} of {outcome.ceiling}")
+    table.add_row("peak", f"{truth.peak} of {outcome.ceiling}")
     table.add_row("calls on average", f"{outcome.average:.1f}")
     table.add_row("seconds over the limit", f"{truth.seconds_over_limit:.1f}")
     table.add_row("call-seconds at a surcharge", f"{truth.surcharge_seconds:.1f}")

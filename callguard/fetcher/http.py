@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -35,6 +36,12 @@ _TRANSIENT = (aiohttp.ClientError, HttpProcessingError, OSError)
 
 _LASTING = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.RedirectClientError)
 """The aiohttp.ClientErrors that say the request itself is wrong."""
+
+_READ = frozenset({200})
+"""The statuses of a GET that brought what it asked for."""
+
+_DONE = frozenset({200, 201, 204})
+"""The statuses of a POST that was carried out; 201 is create-phone-call's, 204 stop-call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +105,30 @@ class ProviderClient:
             LimitsMalformed: any other status, or a body that is too long or compressed.
             UsageError: the client or its session is closed, or the session can't send this.
         """
-        if self._closed:
-            raise UsageError("the client is closed")
-        outcome = await self._exchange(self.url(path))
-        # Raised here and not where it was caught: a fault of aiohttp holds the request's headers,
-        # and the key is one of them, so it must be neither cause nor context.
-        if isinstance(outcome, CallGuardError):
-            raise outcome
-        return self._accepted(self.url(path), outcome)
+        return await self._ask(path, None, _READ)
+
+    async def post(self, path: str, payload: Mapping[str, object]) -> bytes:
+        """The body of the answer to one POST request, which is never sent a second time.
+
+        Cancelling leaves the provider to do what it was asked for, or not: nobody knows.
+
+        Args:
+            path: what follows the base URL, from its slash on, already quoted.
+            payload: what is sent, as JSON.
+
+        Returns:
+            The body, at most `LONGEST_BODY` bytes, of an answer with status 200, 201 or 204.
+
+        Raises:
+            LimitsUnavailable: no answer in time, a broken connection, or a status of 408, 429 or
+                500 and above. Only after a 429 is it sure that nothing was done.
+            LimitsRejected: a redirect, or any other status of 400 and above. Nothing was done.
+            LimitsMalformed: any other status, or a body that is too long or compressed. It may
+                have been done.
+            UsageError: the client or its session is closed, or the session can't send this.
+            TypeError: a payload that JSON can't say. Nothing was sent.
+        """
+        return await self._ask(path, json.dumps(payload).encode(), _DONE)
 
     def url(self, path: str) -> str:
         """The address that a request for `path` goes to."""
@@ -129,26 +152,47 @@ class ProviderClient:
         if self._owns_session and self._session is not None:
             await self._session.close()
 
-    async def _exchange(self, url: str) -> _Answer | CallGuardError:
+    async def _ask(self, path: str, sent: bytes | None, accepted: frozenset[int]) -> bytes:
+        if self._closed:
+            raise UsageError("the client is closed")
+        outcome = await self._exchange(self.url(path), sent, accepted)
+        # Raised here and not where it was caught: a fault of aiohttp holds the request's headers,
+        # and the key is one of them, so it must be neither cause nor context.
+        if isinstance(outcome, CallGuardError):
+            raise outcome
+        return self._accepted(self.url(path), outcome, accepted)
+
+    async def _exchange(
+        self, url: str, sent: bytes | None, accepted: frozenset[int]
+    ) -> _Answer | CallGuardError:
         answer: _Answer | None = None
         try:
-            async with asyncio.timeout(self._timeout), self._request(url) as response:
+            async with asyncio.timeout(self._timeout), self._request(url, sent) as response:
                 answer = _Answer(response.status, response.headers)
                 return replace(answer, body=await _read_body(response))
         # The session may be the caller's, with middlewares that raise anything.
         except Exception as fault:  # noqa: BLE001
             # A refusal is one though its body breaks off, and must not be taken for an outage.
-            if answer is not None and answer.status != 200:
+            if answer is not None and answer.status not in accepted:
                 return answer
             return self._explained(url, fault)
 
-    def _request(self, url: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def _request(
+        self, url: str, sent: bytes | None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        return self._session.get(
+        # A compressed body could unfold to any size; it is neither asked for nor unfolded.
+        headers = {"Authorization": f"Bearer {self._key}", "Accept-Encoding": "identity"}
+        request = self._session.get
+        if sent is not None:
+            # aiohttp sends what is idempotent again over a connection that had gone stale, so a
+            # POST must go out as one.
+            request = partial(self._session.post, data=sent)
+            headers["Content-Type"] = "application/json"
+        return request(
             url,
-            # A compressed body could unfold to any size; it is neither asked for nor unfolded.
-            headers={"Authorization": f"Bearer {self._key}", "Accept-Encoding": "identity"},
+            headers=headers,
             auto_decompress=False,
             allow_redirects=False,
             raise_for_status=False,
@@ -163,8 +207,8 @@ class ProviderClient:
             return LimitsUnavailable(f"{url} gave no answer: {text}")
         return UsageError(f"{url} could not be asked: {text}")
 
-    def _accepted(self, url: str, answer: _Answer) -> bytes:
-        if answer.status != 200:
+    def _accepted(self, url: str, answer: _Answer, accepted: frozenset[int]) -> bytes:
+        if answer.status not in accepted:
             raise self._refusal(url, answer)
         if len(answer.body) > LONGEST_BODY:
             raise LimitsMalformed(f"{url} answered with more than {LONGEST_BODY} bytes")

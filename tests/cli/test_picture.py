@@ -90,6 +90,13 @@ def test_what_is_shown() -> None:
         assert part in shown
 
 
+def test_legend() -> None:
+    """Nobody could tell what the chart shows, on the narrowest terminal that is common."""
+    shown = frame(progress(1.0, 16, 18))
+    legend = "█ calls going on  ░ held until the counter shows them  ─ limit  ═ with burst"
+    assert legend in [line.rstrip() for line in shown]
+
+
 def test_before_the_first_reading() -> None:
     """The picture would fail before there is anything to draw."""
     shown = "\n".join(frame(progress(0.0, 0, None, sample_age=None)))

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,16 +21,7 @@ import pytest
 from callguard.cli.exits import ExitCode
 from callguard.simulator import Faults, serve
 
-# Ignored signals are inherited, and a shell that starts the tests in the background has the command
-# ignore Ctrl-C, so it is put back.
-COMMAND = (
-    sys.executable,
-    "-c",
-    (
-        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "runpy.run_module('callguard', run_name='__main__')"
-    ),
-)
+COMMAND = (sys.executable, "-m", "callguard")
 KEY = "key_of_this_test"
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 LONGEST = 60.0
@@ -40,6 +31,14 @@ if sys.platform != "win32":
     import termios
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and terminals")
+
+
+@pytest.fixture(autouse=True)
+def _heeds_ctrl_c() -> Iterator[None]:
+    """Ignored signals are inherited, and a shell's background jobs ignore Ctrl-C; not ours."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +197,22 @@ async def test_demo_in_a_log() -> None:
     assert "\x1b" not in ended.out
 
 
+@posix
+async def test_demo_whose_reader_goes() -> None:
+    """``callguard demo | head -1`` would end in a traceback."""
+    process = await piped("demo", "--leads", "20")
+    async with asyncio.timeout(LONGEST), killed_at_last(process):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await process.stdout.readline()
+        process._transport.get_pipe_transport(1).close()
+        assert await process.stderr.read() == b""
+        assert await process.wait() == 1
+
+
 async def test_demo_without_a_gate() -> None:
     """The demo would not show what the gate is for."""
-    ended = await callguard("demo", "--without", "--json", "--leads", "60")
+    ended = await callguard("demo", "--without", "--json", "--leads", "40")
     fields = json.loads(ended.out)
     assert ended.code == ExitCode.FAILED
     assert (fields["kept"], fields["dialer"]) == (False, "loop")

@@ -1,0 +1,285 @@
+"""``callguard probe``: learns from one call what the provider's papers leave open."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from callguard.cli import probing
+from callguard.cli.exits import ExitCode
+from callguard.cli.findings import Findings, Lag
+from callguard.cli.probing import MaybePlaced, NotPlaced, PhoneCall, Plan
+from callguard.cli.running import run
+from callguard.errors import (
+    CallGuardError,
+    LimitsMalformed,
+    LimitsRejected,
+    LimitsUnavailable,
+    UsageError,
+)
+from callguard.fetcher import ProviderClient
+
+__all__ = ["probe"]
+
+_NUMBER: Final = re.compile(r"\+[0-9]{8,15}")
+"""Loosely E.164, which has 15 digits at most; the provider knows better."""
+
+_TIMEOUT: Final = 30.0
+"""Seconds for one request.
+
+A dial without an answer is a call that nobody can stop, so it gets time. retell-sdk 6.2.13 gives
+it 120 s, for which nobody wants to wait after Ctrl-C.
+"""
+
+_KEY_STATUSES: Final = frozenset({401, 402, 403})
+"""What a provider answers to a key that is wrong, unpaid or not allowed to do this."""
+
+_DEFAULTS: Final = Plan()
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the command was told.
+
+    Attributes:
+        call: the call to place.
+        plan: how long and how often to look.
+        client: whom to ask; `_probe` closes it.
+        as_json: whether stdout is for a program.
+    """
+
+    call: PhoneCall
+    plan: Plan
+    client: ProviderClient
+    as_json: bool
+
+    @property
+    def tell(self) -> Callable[[str], None]:
+        """Where progress goes: not to stdout if that is for a program."""
+        stream = sys.stderr if self.as_json else sys.stdout
+        return lambda line: print(line, file=stream, flush=True)
+
+
+def probe(
+    *,
+    from_number: Annotated[
+        str,
+        typer.Option("--from", metavar="NUMBER", help="A number of the workspace: +14155550100."),
+    ],
+    to_number: Annotated[
+        str,
+        typer.Option("--to", metavar="NUMBER", help="Whom to call: a phone of your own."),
+    ],
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The agent to call with; else the number's own."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Place the call without asking.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="One JSON object on stdout, on errors too; progress goes to stderr."
+        ),
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Between two readings of the counter.")
+    ] = _DEFAULTS.interval,
+    longest: Annotated[
+        float, typer.Option(metavar="SECONDS", help="After which the call is stopped.")
+    ] = _DEFAULTS.longest,
+    longest_lag: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="That the counter is assumed to be late at most."),
+    ] = _DEFAULTS.longest_lag,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The provider's address; else RETELL_BASE_URL, else the production server.",
+        ),
+    ] = None,
+    allow_plain_http: Annotated[
+        bool,
+        typer.Option(
+            "--allow-plain-http", help="Let the key travel unencrypted to another machine."
+        ),
+    ] = False,
+) -> None:
+    """Place one call, and learn from it what to give to open_gate.
+
+    Tells whether the workspace's counter has calls that still ring, and how late it rises and
+    falls. The call is a real one and costs what a call costs. Let it ring for more than
+    --longest-lag (5 s), answer it, and talk for as long; a call that is not answered shows less.
+    It is best done while nobody else is calling: if the counter moves by the calls of others, the
+    result is "not clear" instead of a guess.
+
+    The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
+    stay in the shell's history. Nothing is ever dialled twice. Ctrl-C stops the call.
+
+    Exit code: 0 clear, 75 not clear (again, later), 1 no call was placed (refused by the
+    provider, or by the answer to the question), 77 the key was refused, 69 the provider can't be
+    reached, 65 its answer is malformed, 64 wrong use, 130 Ctrl-C. After 69 and 65 the call may
+    have been placed if the error says so. An error is one line on stderr; with --json it is an
+    object on stdout as well.
+    """
+    try:
+        call = PhoneCall(_number("--from", from_number), _number("--to", to_number), agent)
+        plan = _plan(interval, longest, longest_lag)
+        options = _Options(call, plan, _client(base_url, allow_plain_http), as_json)
+        agreed = yes or _asked(options)
+    except UsageError as error:
+        raise typer.Exit(_failed(error, as_json)) from None
+    if not agreed:
+        print("no call was placed", file=sys.stderr)
+        raise typer.Exit(ExitCode.FAILED)
+    run(_probe(options))
+
+
+def _number(option: str, number: str) -> str:
+    if _NUMBER.fullmatch(number):
+        return number
+    raise UsageError(f"{option} is a number such as +14155550100, not {number!r}")
+
+
+def _plan(interval: float, longest: float, longest_lag: float) -> Plan:
+    try:
+        return Plan(interval=interval, longest=longest, longest_lag=longest_lag)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _client(base_url: str | None, allow_plain_http: bool) -> ProviderClient:
+    if not os.environ.get("RETELL_API_KEY"):
+        raise UsageError("no API key: set RETELL_API_KEY in the environment")
+    return ProviderClient(base_url=base_url, timeout=_TIMEOUT, allow_plain_http=allow_plain_http)
+
+
+def _asked(options: _Options) -> bool:
+    """What the person at the terminal says to the call.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("no terminal to ask at: pass --yes to place the call")
+    print(_announcement(options), file=sys.stderr)
+    try:
+        return typer.confirm("Place the call?", err=True)
+    except typer.Abort:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _announcement(options: _Options) -> str:
+    call, plan = options.call, options.plan
+    return (
+        f"One real call from {call.from_number} to {call.to_number}, by {options.client.url('')}, "
+        "at the price of a call.\n"
+        f"Let it ring for more than {plan.longest_lag:g} s, answer it, and talk for as long. "
+        f"It is stopped after {plan.longest:g} s."
+    )
+
+
+async def _probe(options: _Options) -> ExitCode:
+    try:
+        findings = await probing.probe(options.client, options.call, options.plan, options.tell)
+    except (CallGuardError, NotPlaced, MaybePlaced) as error:
+        return _failed(error, options.as_json)
+    finally:
+        await options.client.aclose()
+    code = ExitCode.OK if findings.is_clear else ExitCode.FULL
+    if options.as_json:
+        print(json.dumps(_as_json(findings) | {"exit": code}))
+    else:
+        _show(findings)
+    return code
+
+
+def _as_json(findings: Findings) -> dict[str, object]:
+    return {
+        "clear": findings.is_clear,
+        "counts_ringing": findings.counts_ringing,
+        "readings": findings.readings,
+        "counter_lag": findings.counter_lag,
+        "rise_lag": _lag_as_json(findings.rise_lag),
+        "fall_lag": _lag_as_json(findings.fall_lag),
+        "settings": findings.settings,
+        "reason": findings.reason,
+        "remark": findings.remark,
+    }
+
+
+def _lag_as_json(lag: Lag | None) -> dict[str, object] | None:
+    if lag is None:
+        return None
+    at_least, at_most = round(lag.at_least, 3), round(lag.at_most, 3)
+    return {"at_least": at_least, "at_most": at_most, "readings": lag.readings}
+
+
+def _show(findings: Findings) -> None:
+    if not findings.is_clear:
+        print(f"Not clear, again: {findings.reason}.")
+        return
+    Console().print(_table(findings))
+    if findings.remark:
+        print(f"{findings.remark[0].upper()}{findings.remark[1:]}.")
+    # Not by rich, which would break the line that is to be pasted.
+    print(findings.settings)
+
+
+def _table(findings: Findings) -> Table:
+    table = Table("", "found", "readings")
+    counted = "yes" if findings.counts_ringing else "no"
+    table.add_row("ringing calls are counted", counted, str(findings.readings))
+    table.add_row("the counter rises late by", *_lag_cells(findings.rise_lag))
+    table.add_row("the counter falls late by", *_lag_cells(findings.fall_lag))
+    return table
+
+
+def _lag_cells(lag: Lag | None) -> tuple[str, str]:
+    if lag is None:
+        return "not seen", "0"
+    return f"{lag.at_least:.1f} to {lag.at_most:.1f} s", str(lag.readings)
+
+
+def _failed(error: CallGuardError | NotPlaced | MaybePlaced, as_json: bool) -> ExitCode:
+    code, advice = _verdict(error)
+    print(f"{error}; {advice}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": type(error).__name__, "message": str(error), "exit": code}))
+    return code
+
+
+def _verdict(error: CallGuardError | NotPlaced | MaybePlaced) -> tuple[ExitCode, str]:
+    """The exit code for `error`, and what to do about it."""
+    match error:
+        case LimitsRejected() | NotPlaced() if error.status in _KEY_STATUSES:
+            return ExitCode.KEY_REFUSED, "check RETELL_API_KEY"
+        case NotPlaced():
+            return ExitCode.FAILED, "no call was placed"
+        case MaybePlaced():
+            code = ExitCode.MALFORMED if error.malformed else ExitCode.UNREACHABLE
+            return code, "look for it in the provider's dashboard"
+        case _:
+            return _reading_verdict(error)
+
+
+def _reading_verdict(error: CallGuardError) -> tuple[ExitCode, str]:
+    match error:
+        case LimitsRejected():
+            return ExitCode.WRONG_USE, "check --base-url and RETELL_BASE_URL"
+        case LimitsMalformed():
+            return ExitCode.MALFORMED, "check that --base-url and RETELL_BASE_URL are the provider"
+        case LimitsUnavailable():
+            return ExitCode.UNREACHABLE, "try again later, or check the address and the network"
+        case _:
+            return ExitCode.WRONG_USE, "see `callguard probe --help`"
