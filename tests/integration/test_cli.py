@@ -58,15 +58,15 @@ def environment(**variables: str | None) -> dict[str, str]:
     return kept | {name: value for name, value in wanted.items() if value is not None}
 
 
-async def piped(*arguments: str, **variables: str | None) -> Process:
+async def piped(*arguments: str, stdout: int = PIPE, env: dict[str, str] | None = None) -> Process:
     return await asyncio.create_subprocess_exec(
-        *COMMAND, *arguments, stdout=PIPE, stderr=PIPE, env=environment(**variables)
+        *COMMAND, *arguments, stdout=stdout, stderr=PIPE, env=env or environment()
     )
 
 
 async def callguard(*arguments: str, **variables: str | None) -> Ended:
     """Run a command to its end."""
-    process = await piped(*arguments, **variables)
+    process = await piped(*arguments, env=environment(**variables))
     async with asyncio.timeout(LONGEST), killed_at_last(process):
         out, err = await process.communicate()
         assert process.returncode is not None
@@ -200,14 +200,14 @@ async def test_demo_in_a_log() -> None:
 @posix
 async def test_demo_whose_reader_goes() -> None:
     """``callguard demo | head -1`` would end in a traceback."""
-    process = await piped("demo", "--leads", "20")
+    ours, theirs = os.pipe()
+    process = await piped("demo", "--leads", "20", stdout=theirs)
+    os.close(theirs)
     async with asyncio.timeout(LONGEST), killed_at_last(process):
-        assert process.stdout is not None
-        assert process.stderr is not None
-        await process.stdout.readline()
-        process._transport.get_pipe_transport(1).close()
-        assert await process.stderr.read() == b""
-        assert await process.wait() == 1
+        assert await asyncio.to_thread(os.read, ours, 9) == b"callguard"
+        os.close(ours)
+        _, err = await process.communicate()
+        assert (process.returncode, err) == (1, b"")
 
 
 async def test_demo_without_a_gate() -> None:
