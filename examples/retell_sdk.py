@@ -45,7 +45,7 @@ async def campaign(calls: int, limit: int) -> callguard.simulator.Truth:
             limit=limit,
             ring_time=Exponential(0.1, at_most=0.3),
             ring_limit=0.3,
-            talk_time=Exponential(0.4, at_most=2.0),
+            talk_time=Exponential(0.4, at_most=1.0),
             rise_lag=0.05,
             fall_lag=0.05,
         ) as server,
@@ -63,14 +63,14 @@ async def campaign(calls: int, limit: int) -> callguard.simulator.Truth:
         numbers = [f"+1213{number:07}" for number in range(calls)]
         placed = await dial_all(retell, gate, numbers)
         assert len({call.call_id for call in placed}) == calls
-        await asyncio.sleep(3.0)  # no call lasts longer
+        await asyncio.sleep(1.5)  # no call lasts longer
         async with gate:
             return server.workspace.truth()
 
 
 def test_every_call_is_placed_and_none_refused() -> None:
-    truth = asyncio.run(campaign(calls=15, limit=5))
-    assert truth.placed == truth.ended == 15
+    truth = asyncio.run(campaign(calls=10, limit=5))
+    assert truth.placed == truth.ended == 10
     assert truth.refusals == 0
     assert truth.peak <= 5
 

@@ -9,6 +9,6 @@ from tests.soak import soak
 
 def test_every_fault_on_for_a_few_seconds() -> None:
     """Real sockets and real faults would make the gate overshoot, dial twice or leave something."""
-    outcome = asyncio.run(soak(seconds=3.0, seed=1))
+    outcome = asyncio.run(soak(seconds=1.5, seed=1))
     assert outcome.clean, outcome
     assert outcome.placed == outcome.leads > 0
