@@ -16,14 +16,12 @@ from rich.table import Table
 
 from callguard.cli import probing
 from callguard.cli.exits import ExitCode
+from callguard.cli.failures import KEY_STATUSES, report, verdict
 from callguard.cli.findings import Findings, Lag
 from callguard.cli.probing import MaybePlaced, NotPlaced, PhoneCall, Plan
 from callguard.cli.running import run
 from callguard.errors import (
     CallGuardError,
-    LimitsMalformed,
-    LimitsRejected,
-    LimitsUnavailable,
     UsageError,
 )
 from callguard.fetcher import ProviderClient
@@ -39,9 +37,6 @@ _TIMEOUT: Final = 30.0
 A dial without an answer is a call that nobody can stop, so it gets time. retell-sdk 6.2.13 gives
 it 120 s, for which nobody wants to wait after Ctrl-C.
 """
-
-_KEY_STATUSES: Final = frozenset({401, 402, 403})
-"""What a provider answers to a key that is wrong, unpaid or not allowed to do this."""
 
 _DEFAULTS: Final = Plan()
 
@@ -253,16 +248,13 @@ def _lag_cells(lag: Lag | None) -> tuple[str, str]:
 
 def _failed(error: CallGuardError | NotPlaced | MaybePlaced, as_json: bool) -> ExitCode:
     code, advice = _verdict(error)
-    print(f"{error}; {advice}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"error": type(error).__name__, "message": str(error), "exit": code}))
-    return code
+    return report(error, code, advice, as_json=as_json)
 
 
 def _verdict(error: CallGuardError | NotPlaced | MaybePlaced) -> tuple[ExitCode, str]:
     """The exit code for `error`, and what to do about it."""
     match error:
-        case LimitsRejected() | NotPlaced() if error.status in _KEY_STATUSES:
+        case NotPlaced() if error.status in KEY_STATUSES:
             return ExitCode.KEY_REFUSED, "check RETELL_API_KEY"
         case NotPlaced():
             return ExitCode.FAILED, "no call was placed"
@@ -270,16 +262,4 @@ def _verdict(error: CallGuardError | NotPlaced | MaybePlaced) -> tuple[ExitCode,
             code = ExitCode.MALFORMED if error.malformed else ExitCode.UNREACHABLE
             return code, "look for it in the provider's dashboard"
         case _:
-            return _reading_verdict(error)
-
-
-def _reading_verdict(error: CallGuardError) -> tuple[ExitCode, str]:
-    match error:
-        case LimitsRejected():
-            return ExitCode.WRONG_USE, "check --base-url and RETELL_BASE_URL"
-        case LimitsMalformed():
-            return ExitCode.MALFORMED, "check that --base-url and RETELL_BASE_URL are the provider"
-        case LimitsUnavailable():
-            return ExitCode.UNREACHABLE, "try again later, or check the address and the network"
-        case _:
-            return ExitCode.WRONG_USE, "see `callguard probe --help`"
+            return verdict(error, "probe")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -15,27 +14,22 @@ from rich.table import Table
 
 from callguard.arguments import checked_seconds
 from callguard.cli.exits import ExitCode
+from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
 from callguard.cli.tables import figures
 from callguard.decision import Decision, Usage, decide
 from callguard.errors import (
     CallGuardError,
-    LimitsMalformed,
-    LimitsRejected,
-    LimitsUnavailable,
     UsageError,
 )
 from callguard.fetcher import LimitFetcher
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Standing", "failure", "status"]
+__all__ = ["Standing", "status"]
 
 _LONGEST_ATTEMPT = 5.0
 """Seconds for one attempt, so that a longer timeout has room for another; the fetcher's own."""
-
-_KEY_STATUSES = frozenset({401, 402, 403})
-"""What a provider answers to a key that is wrong, unpaid or not allowed to read the limits."""
 
 
 def status(
@@ -136,7 +130,7 @@ async def _status(
     try:
         standing = Standing.of(await _read(base_url, timeout, allow_plain_http))
     except CallGuardError as error:
-        return _failed(error, as_json)
+        return report(error, *verdict(error, "status"), as_json=as_json)
     if as_json:
         print(json.dumps(standing.as_json()))
     else:
@@ -174,26 +168,3 @@ def _show(standing: Standing) -> None:
 
 def _burst_limit(limits: Limits) -> str:
     return str(limits.concurrency_burst_limit) if limits.concurrency_burst_enabled else "off"
-
-
-def _failed(error: CallGuardError, as_json: bool) -> ExitCode:
-    code, advice = failure(error)
-    print(f"{error}; {advice}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"error": type(error).__name__, "message": str(error), "exit": code}))
-    return code
-
-
-def failure(error: CallGuardError) -> tuple[ExitCode, str]:
-    """The exit code for `error`, and what to do about it."""
-    match error:
-        case LimitsRejected() if error.status in _KEY_STATUSES:
-            return ExitCode.KEY_REFUSED, "check RETELL_API_KEY"
-        case LimitsRejected():
-            return ExitCode.WRONG_USE, "check --base-url and RETELL_BASE_URL"
-        case LimitsMalformed():
-            return ExitCode.MALFORMED, "check that --base-url and RETELL_BASE_URL are the provider"
-        case LimitsUnavailable():
-            return ExitCode.UNREACHABLE, "try again later, or check the address and the network"
-        case _:
-            return ExitCode.WRONG_USE, "see `callguard status --help`"

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
-from callguard.cli.status import Standing, failure
+from callguard.cli.failures import verdict
+from callguard.cli.status import Standing
 from callguard.errors import (
     CallGuardError,
     LimitsMalformed,
@@ -99,7 +100,7 @@ def test_table() -> None:
 )
 def test_failures(error: CallGuardError, code: ExitCode, advice: str) -> None:
     """A script would try again where it can't help, or people not know what to do."""
-    ended, advised = failure(error)
+    ended, advised = verdict(error, "status")
     assert ended == code
     assert advice in advised
 
