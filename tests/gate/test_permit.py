@@ -3,45 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 
 import pytest
 
 from callguard import Gate, Lane, Permit, UsageError
 from tests.gate.support import Refusal, ScriptedFetcher, opened
 from tests.virtual_time import run
-
-WORDS = ("placed", "cancel", "leave")
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        said
-        for length in range(4)
-        for said in itertools.product(("placed", "cancel"), repeat=length)
-    ],
-)
-@pytest.mark.parametrize("leave_after", [0, 1, 2, 3])
-def test_what_was_said_decides_and_not_in_which_order(
-    said: tuple[str, ...], leave_after: int
-) -> None:
-    """The usage would depend on the order of words, or fall below a call that was placed."""
-
-    async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
-            admission = gate.admit()
-            permit = await admission.__aenter__()
-            for word in said[:leave_after]:
-                getattr(permit, word)()
-            await admission.__aexit__(None, None, None)
-            for word in said[leave_after:]:
-                getattr(permit, word)()
-            usage = gate.statistics().usage
-            given_back = "cancel" in said and "placed" not in said
-            assert (usage.dispatching, usage.unseen) == (0, 0 if given_back else 1)
-
-    run(main())
 
 
 @pytest.mark.parametrize(
