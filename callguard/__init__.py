@@ -15,6 +15,7 @@ from callguard.errors import (
     AdmissionError,
     AdmissionTimeout,
     CallGuardError,
+    LedgerUnavailable,
     LimitsError,
     LimitsMalformed,
     LimitsRejected,
@@ -27,6 +28,7 @@ from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
 from callguard.gate import Gate, GateStatistics, Permit, open_gate
 from callguard.lanes import Lane
+from callguard.ledger import RedisLedger
 from callguard.limits import Limits, Snapshot
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Gate",
     "GateStatistics",
     "Lane",
+    "LedgerUnavailable",
     "LimitFetcher",
     "Limits",
     "LimitsError",
@@ -47,6 +50,7 @@ __all__ = [
     "NoHeadroom",
     "Permit",
     "QueueFull",
+    "RedisLedger",
     "Snapshot",
     "Usage",
     "UsageError",

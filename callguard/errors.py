@@ -11,6 +11,7 @@
     │   ├── LimitsRejected             the provider refused the request, say for its key
     │   ├── LimitsUnavailable          no answer, or only transient faults
     │   └── LimitsMalformed            an answer that can't be right
+    ├── LedgerUnavailable              the shared books can't be reached
     └── UsageError                     callguard was used in a way that can't work
 
 Whatever goes wrong below (HTTP, retries, a ledger's server) arrives as one of these, so
@@ -28,6 +29,7 @@ __all__ = [
     "AdmissionError",
     "AdmissionTimeout",
     "CallGuardError",
+    "LedgerUnavailable",
     "LimitsError",
     "LimitsMalformed",
     "LimitsRejected",
@@ -111,6 +113,10 @@ class LimitsUnavailable(LimitsError):
 
 class LimitsMalformed(LimitsError):
     """The provider's answer is not what its specification promises."""
+
+
+class LedgerUnavailable(CallGuardError):
+    """The shared books can't be reached: nothing is admitted, and what was admitted is honoured."""
 
 
 class UsageError(CallGuardError):

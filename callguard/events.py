@@ -17,6 +17,7 @@ __all__ = [
     "Listener",
     "OutageBegan",
     "OutageEnded",
+    "PermitLost",
     "Queued",
     "ReadingFailed",
     "ReadingTaken",
@@ -54,6 +55,18 @@ class TimedOut:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The provider refused a call that had been let in."""
+
+    permit_id: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermitLost:
+    """The shared books took a call that was being dialled for a placed one.
+
+    That is because this process was silent for longer than its lease. The permit's place may be
+    another's now; the books count both.
+    """
 
     permit_id: str
     lane: str
@@ -107,6 +120,7 @@ Event: TypeAlias = (
     | Queued
     | TimedOut
     | Refused
+    | PermitLost
     | ReadingTaken
     | ReadingFailed
     | OutageBegan

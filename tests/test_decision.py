@@ -10,6 +10,7 @@ import pytest
 from callguard import Lane, Limits, Snapshot, Usage
 from callguard.decision import Ceilings, decide
 from callguard.ledger import MemoryLedger
+from tests.times import times
 
 MAX_AGE = 15.0
 
@@ -79,7 +80,7 @@ def test_the_ledger_commits_exactly_what_the_rule_admits() -> None:
     for limit, reported, age, already in itertools.product(
         range(4), range(4), (0.0, MAX_AGE, MAX_AGE + 0.001), range(3)
     ):
-        ledger = MemoryLedger(visible_after=2.0, counter_lag=2.0, max_age=MAX_AGE)
+        ledger = MemoryLedger(times(max_age=MAX_AGE))
         snapshot = Snapshot(limits(limit, current=reported), 0.0, 0.1)
         ledger.record(snapshot)
         ceiling = Ceilings.of(snapshot.limits, Lane("a")).highest

@@ -13,9 +13,9 @@ def test_the_public_names_are_these() -> None:
     """A name would be taken away, or given, by accident."""
     assert set(callguard.__all__) == {
         "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Gate",
-        "GateStatistics", "Lane", "LimitFetcher", "Limits", "LimitsError", "LimitsMalformed",
-        "LimitsRejected", "LimitsUnavailable", "Listener", "NoHeadroom", "Permit", "QueueFull",
-        "Snapshot", "Usage", "UsageError", "open_gate",
+        "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "Limits", "LimitsError",
+        "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "NoHeadroom",
+        "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError", "open_gate",
     }  # fmt: skip
     assert all(hasattr(callguard, name) for name in callguard.__all__)
 
@@ -26,7 +26,7 @@ def test_the_arguments_of_open_gate_are_these() -> None:
     assert list(parameters) == [
         "api_key", "base_url", "session", "lanes", "ttl", "max_age", "counts_ringing",
         "ring_limit", "counter_lag", "min_interval", "refused", "listener", "track",
-        "allow_plain_http",
+        "ledger", "allow_plain_http",
     ]  # fmt: skip
     named = [each for name, each in parameters.items() if name != "api_key"]
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in named)
@@ -45,11 +45,11 @@ def test_every_error_is_in_the_tree_that_its_module_draws() -> None:
     assert {error.__name__ for error in errors} == set(callguard.errors.__all__)
 
 
-def test_importing_callguard_brings_neither_the_command_line_nor_the_simulator() -> None:
-    """A library user would pay for what only the command line needs."""
+def test_importing_callguard_brings_only_what_a_gate_needs() -> None:
+    """A user with one process would pay for the command line, the simulator or Redis."""
     script = (
         "import sys, callguard; "
-        "print(*[m for m in ('typer', 'rich', 'callguard.simulator', 'callguard.cli') "
+        "print(*[m for m in ('typer', 'rich', 'redis', 'callguard.simulator', 'callguard.cli') "
         "if m in sys.modules])"
     )
     shown = subprocess.run(

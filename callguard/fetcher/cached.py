@@ -93,6 +93,11 @@ class LimitFetcher:
         await self.aclose()
 
     @property
+    def workspace(self) -> str:
+        """What the workspace is told by among others: a secret, since it is made of the key."""
+        return self._client.workspace
+
+    @property
     def latest(self) -> Snapshot | None:
         """The newest reading ever taken, whatever its age; None before the first."""
         return self._latest

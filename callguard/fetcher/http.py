@@ -134,6 +134,11 @@ class ProviderClient:
         """The address that a request for `path` goes to."""
         return self._base_url + path
 
+    @property
+    def workspace(self) -> str:
+        """What tells the workspace from others: the key itself."""
+        return self._key
+
     def without_key(self, body: bytes) -> bytes:
         """The body with stars in the key's place, should it echo the key."""
         return body.replace(self._key.encode(), b"***")

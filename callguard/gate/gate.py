@@ -4,8 +4,8 @@ Three facts hold after every method here, and the rest follows from them:
 
 - Nobody waits who could go: whatever makes room (a reading, a place given back) ends in
   `_admit_waiting`. So a newcomer that finds room has overtaken nobody.
-- A place is taken in the same step that finds it free (`MemoryLedger.acquire`), and belongs to a
-  permit from then on.
+- A place is taken in the same step that finds it free (`Ledger.acquire`, or a server's script), and
+  belongs to a permit from then on.
 - While somebody waits, a reading is under way or its timer is set.
 """
 
@@ -26,6 +26,7 @@ from callguard.decision import Decision, decide
 from callguard.errors import (
     AdmissionTimeout,
     CallGuardError,
+    LedgerUnavailable,
     LimitsMalformed,
     LimitsUnavailable,
     NoHeadroom,
@@ -43,7 +44,7 @@ from callguard.gate.reporting import Reporter
 from callguard.gate.statistics import GateStatistics
 from callguard.gate.waiting import Line, Lines, Waiter
 from callguard.lanes import DEFAULT_LANE, Lane
-from callguard.ledger import MemoryLedger
+from callguard.ledger import Ledger, Times
 from callguard.limits import Snapshot
 
 if TYPE_CHECKING:
@@ -69,39 +70,36 @@ class Gate:
     def __init__(
         self,
         fetcher: Fetcher,
+        ledger: Ledger,
         *,
         lanes: Sequence[Lane],
-        ttl: float,
-        max_age: float,
-        visible_after: float,
-        counter_lag: float,
-        min_interval: float,
+        times: Times,
         refused: Callable[[Exception], bool],
         listener: Listener | None,
         ask: Callable[[str], Awaitable[CallState]] | None = None,
+        gate_id: str | None = None,
+        consult: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = gate_id or uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = get_running_loop()
         self._time = _clock_of(self._loop)
-        self._max_age = max_age
+        self._max_age = times.max_age
         self._refused = refused
-        self._ledger = MemoryLedger(
-            visible_after=visible_after, counter_lag=counter_lag, max_age=max_age
-        )
+        self._ledger = ledger
+        self._consult = consult
         self._lines = Lines(lanes)
         self._default = self._lines[DEFAULT_LANE.name]
         self._reporter = Reporter(listener)
         self._listens = listener is not None
         self._reader = Reader(
             fetcher,
-            ttl=ttl,
-            min_interval=min_interval,
+            ttl=times.ttl,
+            min_interval=times.min_interval,
             taken=self._note_reading,
             failed=self._note_failure,
-            wanted=lambda: self._lines.anyone,
+            wanted=lambda: self._lines.anyone or self._ledger.others_wait,
         )
         self._asker = None if ask is None else Asker(ask, self.note_started, self.note_ended)
-        self._changed_at = -math.inf
         # The permit that a task holds by the short form, for `__aexit__` to find, and the one of
         # the block around it where blocks are nested.
         self._entered: dict[asyncio.Task[object] | None, Permit] = {}
@@ -320,13 +318,28 @@ class Gate:
         return permit
 
     async def _take_or_refuse(self, line: Line) -> Permit:
-        permit = self._take(line)
+        permit = await self._take_now(line)
         if permit is None:
             await self._reader.renew()
-            permit = self._take(line)
+            permit = await self._take_now(line)
         if permit is None:
             raise self._refusal(line)
         return permit
+
+    async def _take_now(self, line: Line) -> Permit | None:
+        """A permit if one more call fits by what the books say now, wherever they are kept."""
+        permit = self._take(line)
+        if permit is not None or self._consult is None:
+            return permit
+        waiter = self._join(line)
+        try:
+            await self._consult()
+        except BaseException:
+            self._leave(line, waiter)
+            raise
+        if waiter.granted is None:
+            self._leave(line, waiter)
+        return waiter.granted
 
     async def _wait(
         self, line: Line, timeout: float | None = None, ticket: int | None = None
@@ -337,22 +350,33 @@ class Gate:
         if line.full:
             raise QueueFull(self._decide(line), self._retry_after())
         loop = get_running_loop()
-        ticket = self._lines.ticket() if ticket is None else ticket
-        waiter = Waiter(ticket, loop.time(), loop.create_future())
-        line.join(waiter)
+        waiter = self._join(line, ticket)
         timer = None if most is None else loop.call_later(most, self._expire, line, waiter)
         self._reporter.tell(Queued(line.lane.name, len(line)))
         self._reader.want()
         try:
             return await waiter.turn
         except asyncio.CancelledError:
-            line.leave(waiter)
-            if waiter.granted is not None:
-                waiter.granted.cancel()
+            self._leave(line, waiter)
             raise
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _join(self, line: Line, ticket: int | None = None) -> Waiter:
+        loop = get_running_loop()
+        ticket = self._lines.ticket() if ticket is None else ticket
+        waiter = Waiter(ticket, loop.time(), loop.create_future())
+        line.join(waiter)
+        self._ledger.note_line()
+        return waiter
+
+    def _leave(self, line: Line, waiter: Waiter) -> None:
+        """Give up a place in line, and the place that was granted at this very moment."""
+        line.leave(waiter)
+        self._ledger.note_line()
+        if waiter.granted is not None:
+            waiter.granted.cancel()
 
     def _admit_waiting(self) -> None:
         """Let in everyone in line who fits: the one place in which a waiter is granted."""
@@ -363,11 +387,24 @@ class Gate:
                 lease = self._ledger.acquire(line.ceiling, now)
                 if not lease:
                     return
-                permit = Permit(self, lease, line.lane, line.ceilings, self._ledger.in_use)
-                waiter.grant(permit)
-                if self._listens:
-                    self._tell_admitted(permit, waited=now - waiter.since)
+                self._grant(line, waiter, lease, self._ledger.in_use)
             line.leave(waiter)
+
+    def _grant(self, line: Line, waiter: Waiter, lease: int, usage: int) -> None:
+        permit = Permit(self, lease, line.lane, line.ceilings, usage)
+        waiter.grant(permit)
+        if self._listens:
+            self._tell_admitted(permit, waited=self._time() - waiter.since)
+
+    def _grant_from_afar(self, line: Line, lease: int, usage: int) -> None:
+        """Shared books have given a place to whoever is first in `line` by now."""
+        while line:
+            waiter = line.first
+            line.leave(waiter)
+            if not waiter.turn.done():
+                self._grant(line, waiter, lease, usage)
+                return
+        self._ledger.release(lease)
 
     def _tell_admitted(self, permit: Permit, waited: float) -> None:
         self._reporter.tell(Admitted(permit.id, permit.lane.name, permit.tier, waited))
@@ -413,11 +450,12 @@ class Gate:
 
     def _note_reading(self, snapshot: Snapshot, duration: float) -> None:
         before = self._ledger.snapshot
-        if self._ledger.record(snapshot):
-            for line in self._lines:
-                line.apply(snapshot.limits)
-            self._admit_waiting()
-        if self._ledger.spent or self._changed_at >= snapshot.began:
+        if not self._ledger.record(snapshot):
+            return
+        for line in self._lines:
+            line.apply(snapshot.limits)
+        self._admit_waiting()
+        if self._ledger.outdated:
             self._reader.hasten()
         if self._asker is not None and self._lines.anyone:
             self._asker.ask(self._ledger.unseen_calls())
@@ -441,6 +479,9 @@ class Gate:
             logger.exception("refused=%r failed on %s", self._refused, type(error).__name__)
             return False
 
+    def _lost(self, lease: int) -> bool:
+        return self._ledger.lost(lease, self._time())
+
     def _place(self, lease: int) -> None:
         self._ledger.place(lease, self._time())
 
@@ -456,21 +497,21 @@ class Gate:
 
     def _note_change(self) -> None:
         """The count is not what it was: the next reading is brought forward."""
-        self._changed_at = self._time()
+        self._ledger.note_change(self._time())
         self._reader.hasten()
 
-    def _release(self) -> None:
-        self._ledger.release()
+    def _release(self, lease: int) -> None:
+        self._ledger.release(lease)
         self._admit_waiting()
 
     def _withdraw(self, lease: int) -> None:
         self._ledger.withdraw(lease)
         self._admit_waiting()
 
-    def _refuse(self, permit: Permit, *, dispatching: bool) -> None:
+    def _refuse(self, permit: Permit, lease: int, *, dispatching: bool) -> None:
         self._ledger.refuse(self._time())
         if dispatching:
-            self._ledger.release()
+            self._ledger.release(lease)
         self._refusals += 1
         self._reader.hasten()
         self._reporter.tell(Refused(permit.id, permit.lane.name))
@@ -485,7 +526,7 @@ def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 def _is_outage(error: CallGuardError) -> bool:
     """Whether trying again can help."""
-    return isinstance(error, LimitsUnavailable | LimitsMalformed)
+    return isinstance(error, LimitsUnavailable | LimitsMalformed | LedgerUnavailable)
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

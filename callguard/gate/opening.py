@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from callguard.arguments import checked_seconds
@@ -11,7 +12,9 @@ from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
 from callguard.gate.gate import Gate
 from callguard.gate.refusal import refused_by_status
+from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE, Lane
+from callguard.ledger import MemoryLedger, RedisLedger, Times
 
 if TYPE_CHECKING:
     import aiohttp
@@ -35,6 +38,7 @@ async def open_gate(
     refused: Callable[[Exception], bool] = refused_by_status,
     listener: Listener | None = None,
     track: Literal["ask"] | None = None,
+    ledger: RedisLedger | str | None = None,
     allow_plain_http: bool = False,
 ) -> AsyncIterator[Gate]:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
@@ -62,6 +66,8 @@ async def open_gate(
         listener: gets every event; see `callguard.events`.
         track: ``"ask"`` to ask the provider, after each reading, what became of the placed calls
             that it may have missed. For where no webhook can be received.
+        ledger: books that gates in other processes share: a `RedisLedger`, or its server's
+            address, such as ``redis://localhost:6379``. None for books of the gate's own.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
@@ -79,6 +85,13 @@ async def open_gate(
         raise ValueError(f'track is "ask" or None, not {track!r}')
     if max_age < ttl:
         raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
+    times = Times(
+        visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
+        counter_lag=counter_lag,
+        ttl=ttl,
+        min_interval=min_interval,
+        max_age=max_age,
+    )
     gate_lanes = _with_default(lanes)
     async with LimitFetcher(
         api_key,
@@ -87,23 +100,33 @@ async def open_gate(
         ttl=ttl,
         allow_plain_http=allow_plain_http,
     ) as fetcher:
-        gate = Gate(
-            fetcher,
+        make = partial(
+            Gate,
             lanes=gate_lanes,
-            ttl=ttl,
-            max_age=max_age,
-            counter_lag=counter_lag,
-            visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
-            min_interval=min_interval,
+            times=times,
             refused=refused,
             listener=listener,
             ask=fetcher.ask if track else None,
         )
-        try:
-            await gate._open()
-            yield gate
-        finally:
-            await gate._close()
+        async with _gate(make, fetcher, times, ledger) as gate:
+            try:
+                await gate._open()
+                yield gate
+            finally:
+                await gate._close()
+
+
+@asynccontextmanager
+async def _gate(
+    make: Callable[..., Gate], fetcher: LimitFetcher, times: Times, ledger: RedisLedger | str | None
+) -> AsyncIterator[Gate]:
+    if ledger is None:
+        yield make(fetcher, MemoryLedger(times))
+        return
+    async with AsyncExitStack() as stack:
+        if isinstance(ledger, str):
+            ledger = await stack.enter_async_context(RedisLedger.from_url(ledger))
+        yield await stack.enter_async_context(gate_among_many(make, fetcher, times, ledger))
 
 
 def _with_default(lanes: Iterable[Lane]) -> list[Lane]:

@@ -58,6 +58,16 @@ class Permit:
         """``"normal"``, or ``"burst"`` if only the lane's burst ceiling let the call in."""
         return self._ceilings.tier(self._usage)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the place may have been given to another call, before this one was dialled.
+
+        So it is where the books are shared and this process was silent for longer than its lease.
+        A call that is dialled all the same is counted, as far above the limit as that may be; one
+        that is not should be cancelled.
+        """
+        return self._gate._lost(self._lease)
+
     def placed(self, call_id: str | None = None) -> None:
         """Say that the dial has returned and the call is placed.
 
@@ -90,7 +100,7 @@ class Permit:
         """
         state, self._state = self._state, ENDED
         if state is DISPATCHING:
-            self._gate._release()
+            self._gate._release(self._lease)
         elif state is LEFT or state is PLACED:
             self._gate._withdraw(self._lease)
         if state is not ENDED:
@@ -105,7 +115,7 @@ class Permit:
         state = self._state
         if state is DISPATCHING:
             self._state = CANCELLED
-            self._gate._release()
+            self._gate._release(self._lease)
         elif state is LEFT:
             self._state = CANCELLED
             self._gate._withdraw(self._lease)
@@ -116,7 +126,7 @@ class Permit:
         if error is not None and not dialled and self._gate._is_refusal(error):
             dispatching = self._state is DISPATCHING
             self._state = REFUSED
-            self._gate._refuse(self, dispatching=dispatching)
+            self._gate._refuse(self, self._lease, dispatching=dispatching)
         elif self._state is DISPATCHING:
             self._state = LEFT
             self._gate._place(self._lease)

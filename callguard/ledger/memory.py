@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cachetools import TLRUCache
 
 from callguard.decision import Usage
+from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 
 __all__ = ["MemoryLedger"]
@@ -43,13 +44,12 @@ class MemoryLedger:
     seconds on the event loop's clock.
 
     Args:
-        visible_after: seconds after a dial returned from which the counter surely shows its call.
-        counter_lag: the same, after the call is known to have been answered.
-        max_age: seconds that a reading may be trusted.
+        times: how long things last.
 
     Attributes:
         in_use: the usage in calls, without the reported part where there is no reading yet.
         leases: leases granted so far, which is also the latest of them.
+        others_wait: False: these books are the process's own.
         snapshot: the latest reading, or None.
     """
 
@@ -57,6 +57,7 @@ class MemoryLedger:
         "_admits_until",
         "_answered",
         "_call_of",
+        "_changed_at",
         "_counter_lag",
         "_early",
         "_lease_of",
@@ -67,17 +68,20 @@ class MemoryLedger:
         "_visible_after",
         "in_use",
         "leases",
+        "others_wait",
         "snapshot",
     )
 
-    def __init__(self, *, visible_after: float, counter_lag: float, max_age: float) -> None:
+    def __init__(self, times: Times) -> None:
         self.in_use = 0
         self.leases = 0
+        self.others_wait = False
         self.snapshot: Snapshot | None = None
-        self._visible_after = visible_after
-        self._counter_lag = counter_lag
-        self._max_age = max_age
+        self._visible_after = times.visible_after
+        self._counter_lag = times.counter_lag
+        self._max_age = times.max_age
         self._refused_at = -math.inf
+        self._changed_at = -math.inf
         self._admits_until = -math.inf
         # The unseen calls, by lease: when the counter surely shows them, in that order. Those that
         # are known to have been answered are apart, because their order is another. Numbers only,
@@ -98,6 +102,12 @@ class MemoryLedger:
     def spent(self) -> bool:
         """Whether the provider has refused a call since the reading in hand began."""
         return self.snapshot is not None and self.snapshot.began <= self._refused_at
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the count is known to have changed since the reading in hand began."""
+        snapshot = self.snapshot
+        return snapshot is not None and snapshot.began <= max(self._refused_at, self._changed_at)
 
     def usage(self) -> Usage:
         """The usage and what it is made of."""
@@ -126,8 +136,8 @@ class MemoryLedger:
         """The dial of a dispatching `lease` has returned: it is unseen until a reading shows it."""
         self._placed[lease] = now + self._visible_after
 
-    def release(self) -> None:
-        """A dispatching lease gives its place back: its call never was, or is over."""
+    def release(self, lease: int) -> None:  # noqa: ARG002
+        """A dispatching `lease` gives its place back: its call never was, or is over."""
         self.in_use -= 1
 
     def withdraw(self, lease: int) -> None:
@@ -177,6 +187,17 @@ class MemoryLedger:
             self.withdraw(lease)
         else:
             self._remember(call_id, now, ended=True)
+
+    def note_change(self, now: float) -> None:
+        """The count is not what it was at `now`."""
+        self._changed_at = now
+
+    def note_line(self) -> None:
+        """Nothing: who waits is known where places are given."""
+
+    def lost(self, lease: int, now: float) -> bool:  # noqa: ARG002
+        """False: these books are the process's own."""
+        return False
 
     def refuse(self, now: float) -> None:
         """The provider refused a call: nothing more until a reading that begins after `now`."""

@@ -10,6 +10,7 @@ from callguard import CallGuardError, Gate, Lane, Limits, Listener, Permit, Snap
 from callguard.fetcher import CallState
 from callguard.gate.refusal import refused_by_status
 from callguard.lanes import DEFAULT_LANE
+from callguard.ledger import MemoryLedger, Times
 
 
 class ScriptedFetcher:
@@ -62,14 +63,18 @@ async def opened(
     listener: Listener | None = None,
     ask: Callable[[str], Awaitable[CallState]] | None = None,
 ) -> AsyncIterator[Gate]:
-    gate = Gate(
-        fetcher,
-        lanes=lanes if any(lane.name == "default" for lane in lanes) else (*lanes, DEFAULT_LANE),
-        ttl=ttl,
-        max_age=max_age,
+    times = Times(
         visible_after=visible_after,
         counter_lag=counter_lag,
+        ttl=ttl,
         min_interval=min_interval,
+        max_age=max_age,
+    )
+    gate = Gate(
+        fetcher,
+        MemoryLedger(times),
+        lanes=lanes if any(lane.name == "default" for lane in lanes) else (*lanes, DEFAULT_LANE),
+        times=times,
         refused=refused,
         listener=listener,
         ask=ask,

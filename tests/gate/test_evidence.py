@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from callguard import Gate
+from callguard.ledger import MemoryLedger
 from tests.gate.support import Crowd, Refusal, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
 
@@ -211,6 +212,7 @@ def test_a_storm_of_ends_costs_one_reading_each_min_interval_and_bounded_memory(
                         gate.note_ended(f"call_{second}_{number}_{each}")
                     await asyncio.sleep(0.1)
             assert len(fetcher.asked) <= 1 + 5.0 / 0.25 + 1
+            assert isinstance(gate._ledger, MemoryLedger)
             assert len(gate._ledger._early) <= 10_000
             await crowd.disperse()
 

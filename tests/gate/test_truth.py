@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from callguard import Gate, Limits, Permit, Snapshot
 from callguard.gate.refusal import refused_by_status
 from callguard.lanes import DEFAULT_LANE
+from callguard.ledger import MemoryLedger, Times
 from tests.gate.support import Refusal
 from tests.virtual_time import VirtualTimeLoop
 
@@ -78,14 +79,18 @@ class World(RuleBasedStateMachine):
         self.finish_reading()
 
     def _gate(self, visible_after: float) -> Gate:
-        return Gate(
-            NoFetcher(),
-            lanes=[DEFAULT_LANE],
-            ttl=1e9,
-            max_age=1e9,
+        times = Times(
             visible_after=visible_after,
             counter_lag=COUNTER_LAG,
+            ttl=1e9,
             min_interval=1e9,
+            max_age=1e9,
+        )
+        return Gate(
+            NoFetcher(),
+            MemoryLedger(times),
+            lanes=[DEFAULT_LANE],
+            times=times,
             refused=refused_by_status,
             listener=None,
         )

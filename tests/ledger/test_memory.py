@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from callguard import Limits, Snapshot, Usage
 from callguard.ledger import MemoryLedger
+from tests.times import times
 
 LAG = 2.0
 
@@ -17,7 +18,7 @@ def reading(current: int, began: float, limit: int = 10) -> Snapshot:
 
 
 def opened(current: int = 0) -> MemoryLedger:
-    ledger = MemoryLedger(visible_after=LAG, counter_lag=LAG, max_age=15.0)
+    ledger = MemoryLedger(times(visible_after=LAG, counter_lag=LAG))
     ledger.record(reading(current, began=0.0))
     return ledger
 
@@ -44,7 +45,7 @@ def test_the_books_through_a_life_of_readings_and_calls() -> None:
     assert ledger.usage() == Usage(3, 1, 2)
     ledger.record(reading(4, 3.5))
     assert ledger.usage() == Usage(4, 1, 1)
-    ledger.release()
+    ledger.release(leases[2])
     assert ledger.usage() == Usage(4, 0, 1)
     ledger.withdraw(leases[0])
     assert ledger.usage() == Usage(4, 0, 1)
@@ -88,7 +89,7 @@ def test_a_refusal_closes_the_books_until_a_reading_that_began_later(
 
 def test_without_a_reading_there_is_no_lease_and_no_number() -> None:
     """An unknown count would be 0."""
-    ledger = MemoryLedger(visible_after=LAG, counter_lag=LAG, max_age=15.0)
+    ledger = MemoryLedger(times(visible_after=LAG, counter_lag=LAG))
     assert not ledger.acquire(10, 0.0)
     assert ledger.usage() == Usage(None, 0, 0)
     assert not ledger.spent
@@ -117,8 +118,7 @@ def test_the_sum_that_is_kept_is_the_sum_of_the_parts(steps: list[str]) -> None:
             placed.append(dispatching.pop())
             ledger.place(placed[-1], now)
         elif step == "release" and dispatching:
-            dispatching.pop()
-            ledger.release()
+            ledger.release(dispatching.pop())
         elif step == "withdraw" and placed:
             ledger.withdraw(placed.pop())
         elif step == "read":

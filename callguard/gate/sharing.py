@@ -1,0 +1,94 @@
+"""What shared books tell a gate, and ask of it."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from callguard.errors import CallGuardError
+from callguard.events import PermitLost
+from callguard.ledger import Claim, RedisLedger, Times
+from callguard.limits import Snapshot
+
+if TYPE_CHECKING:
+    from callguard.fetcher import LimitFetcher
+    from callguard.gate.gate import Gate
+
+__all__ = ["gate_among_many"]
+
+logger = logging.getLogger("callguard")
+
+
+@asynccontextmanager
+async def gate_among_many(
+    make: Callable[..., Gate], fetcher: LimitFetcher, times: Times, ledger: RedisLedger
+) -> AsyncIterator[Gate]:
+    """A gate that shares its books, and its readings, with all others on the same ledger.
+
+    Args:
+        make: the gate's class, with the arguments that don't depend on its books.
+        fetcher: whom to ask when it is this gate's turn to read.
+        times: how long things last.
+        ledger: where the books are.
+    """
+    dispatcher = _GateDispatcher()
+    gate_id = uuid.uuid4().hex
+    session = ledger.session(gate_id, fetcher.workspace, times, dispatcher)
+    readings = session.readings(fetcher)
+    dispatcher.gate = make(readings, session.desk, gate_id=gate_id, consult=session.consult)
+    try:
+        await session.start()
+        yield dispatcher.gate
+    finally:
+        await session.aclose()
+
+
+class _GateDispatcher:
+    """A `Dispatcher` on behalf of a gate.
+
+    Attributes:
+        gate: the gate; to be set before the books are opened.
+    """
+
+    gate: Gate
+
+    def claims(self) -> list[Claim]:
+        """What the callers in line need: one claim for each lane on which anybody waits."""
+        now = self.gate._time()
+        return [
+            Claim(
+                line.lane.name,
+                line.lane.priority,
+                line.ceiling,
+                len(line),
+                now - line.first.since,
+            )
+            for line in self.gate._lines
+            if line
+        ]
+
+    def granted(self, lane: str, lease: int, usage: int) -> None:
+        """A lane has got a place."""
+        self.gate._grant_from_afar(self.gate._lines[lane], lease, usage)
+
+    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+        """Some gate has taken a reading."""
+        self.gate._note_reading(snapshot, duration)
+
+    def lost(self, lanes: Mapping[int, str]) -> None:
+        """The books took these leases for placed calls."""
+        for lease, lane in lanes.items():
+            permit_id = f"{self.gate.id}-{lease}"
+            logger.warning("silent for longer than the lease: permit %s is lost", permit_id)
+            self.gate._reporter.tell(PermitLost(permit_id, lane))
+
+    def unreachable(self, error: CallGuardError) -> None:
+        """The books can't be reached since now."""
+        logger.warning("nothing is admitted: %s", error)
+
+    def reachable(self, duration: float) -> None:
+        """The books can be reached again."""
+        logger.info("the ledger's server can be reached again, after %.1f s", duration)

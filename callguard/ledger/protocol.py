@@ -1,0 +1,101 @@
+"""What a gate needs of its books, in one process or among many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from callguard.decision import Usage
+from callguard.errors import CallGuardError
+from callguard.limits import Snapshot
+
+__all__ = ["Claim", "Dispatcher", "Ledger"]
+
+
+class Claim(NamedTuple):
+    """What a gate asks of shared books for the callers of one lane.
+
+    Attributes:
+        lane: the lane's name.
+        priority: lower goes first.
+        ceiling: the highest usage up to which a call may go, under the reading in hand.
+        callers: how many are in line.
+        waited: seconds that the first of them has waited.
+    """
+
+    lane: str
+    priority: int
+    ceiling: int
+    callers: int
+    waited: float
+
+
+class Dispatcher(Protocol):
+    """What shared books tell the gate that uses them, and ask of it."""
+
+    def claims(self) -> list[Claim]:
+        """What the callers in line need now: one claim for each lane on which anybody waits."""
+
+    def granted(self, lane: str, lease: int, usage: int) -> None:
+        """The claim of a lane has got a place, which brought the usage to `usage` calls."""
+
+    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+        """Some gate has taken a reading, `duration` seconds after it was its turn."""
+
+    def lost(self, lanes: Mapping[int, str]) -> None:
+        """The books took these leases for placed calls: their places may be others' now.
+
+        Args:
+            lanes: the lane of each lease.
+        """
+
+    def unreachable(self, error: CallGuardError) -> None:
+        """The books can't be reached since now."""
+
+    def reachable(self, duration: float) -> None:
+        """The books can be reached again, after `duration` seconds."""
+
+
+class Ledger(Protocol):
+    """The accounting of DESIGN.md's law.
+
+    A permit is a *lease* here, a number that is never used twice. Every method is one step that
+    nothing can come between. Times are seconds on the event loop's clock; shared books know better,
+    and go by their server's.
+
+    Attributes:
+        in_use: the usage in calls, without the reported part where there is no reading yet.
+        leases: leases granted so far.
+        others_wait: whether callers of other gates are in line.
+        snapshot: the latest reading, or None.
+        spent: whether the reading in hand authorises nothing, because the provider has refused a
+            call since it began.
+        outdated: whether the count is known to have changed since the reading in hand began.
+    """
+
+    in_use: int
+    leases: int
+    others_wait: bool
+    snapshot: Snapshot | None
+
+    @property
+    def spent(self) -> bool: ...
+    @property
+    def outdated(self) -> bool: ...
+
+    def usage(self) -> Usage: ...
+    def unseen_calls(self) -> Iterable[str]: ...
+    def acquire(self, ceiling: int, now: float) -> int: ...
+    def place(self, lease: int, now: float) -> None: ...
+    def release(self, lease: int) -> None: ...
+    def withdraw(self, lease: int) -> None: ...
+    def restore(self, lease: int, now: float) -> None: ...
+    def answered(self, lease: int, now: float) -> None: ...
+    def bind(self, lease: int, call_id: str, now: float) -> None: ...
+    def note_answered(self, call_id: str, now: float) -> None: ...
+    def note_ended(self, call_id: str, now: float) -> None: ...
+    def note_change(self, now: float) -> None: ...
+    def note_line(self) -> None: ...
+    def lost(self, lease: int, now: float) -> bool: ...
+    def refuse(self, now: float) -> None: ...
+    def record(self, snapshot: Snapshot) -> bool: ...

@@ -1,0 +1,5 @@
+"""Books on a Redis or Valkey server, shared by gates in many processes and on many machines."""
+
+from callguard.ledger.redis.ledger import RedisLedger
+
+__all__ = ["RedisLedger"]

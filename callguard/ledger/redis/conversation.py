@@ -1,0 +1,272 @@
+"""The words of an exchange: what a worker says, and what the server's answer means.
+
+Exchanges are numbered, one at a time, so that one that was given up and runs late changes nothing.
+After any doubt the worker joins anew: it says what it holds, and what it was given without hearing
+of it goes back. If the server doesn't know the worker any more, either its lease ran out, or the
+books were lost.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from callguard.ledger.protocol import Claim, Dispatcher
+from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.settings import Settings
+from callguard.limits import Limits, Snapshot
+
+__all__ = ["Conversation", "TurnToRead"]
+
+MOST_PLACES: Final = 1000
+"""Places that one exchange asks for at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnToRead:
+    """It is this worker's turn to take a reading.
+
+    Attributes:
+        token: what the turn is told by.
+        began: the turn's beginning, in milliseconds on the server's clock.
+        heard: when this worker heard of it, in seconds on its own clock.
+    """
+
+    token: int
+    began: int
+    heard: float
+
+    def date(self, request_began: float) -> int:
+        """The server's time, in ms, at or before which a request began on this worker's clock.
+
+        Only the time between two moments of one clock is used, never that of two clocks.
+        """
+        return self.began + int(max(0.0, request_began - self.heard) * 1000)
+
+
+class Conversation:
+    """One worker's side of the exchanges.
+
+    Args:
+        worker: unique in the world, and without a slash.
+        label: what people call the worker.
+        names: what channels are called on the server.
+        settings: how long things last.
+        desk: what there is to tell, and where the answers go.
+        dispatcher: who gets places and news.
+        clock: seconds, the event loop's.
+
+    Attributes:
+        turn: this worker's turn to read, until it is taken.
+        wants_reading: whether the next exchange asks for such a turn.
+        reads: whether this worker took the latest reading.
+        due_at: when the next reading is due, in seconds on the event loop's clock.
+        ask_again_at: when to ask again for places that others are to take first; or None.
+        leaves: whether the next exchange is the last.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        label: str,
+        names: Names,
+        settings: Settings,
+        desk: Desk,
+        dispatcher: Dispatcher,
+        clock: Callable[[], float],
+    ) -> None:
+        self.turn: TurnToRead | None = None
+        self.wants_reading = False
+        self.reads = False
+        self.due_at = -math.inf
+        self.ask_again_at: float | None = None
+        self.leaves = False
+        self._worker = worker
+        self._label = label
+        self._settings = settings
+        self._constant = (worker.encode(), names.channels.encode(), *settings.for_script())
+        self._desk = desk
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._epoch: str | None = None
+        self._number = 0
+        self._acknowledged = 0
+        self._joined = False
+        self._next_lease = 1
+        self._claims: list[Claim] = []
+        self._reports: dict[str, object] = {}
+        self._sent_reports: dict[str, object] = {}
+        self._sent_at = 0.0
+        self._renews = True
+        self._renew_at = -math.inf
+        self._began = 0
+        self._offset = 0.0
+
+    # Speaking ------------------------------------------------------------------------------------
+
+    def report(self, turn: TurnToRead, snapshot: Snapshot) -> None:
+        """The next exchange tells a reading that was taken in `turn`."""
+        limits = snapshot.limits
+        self._reports["taken"] = {
+            "token": turn.token,
+            "began": turn.date(snapshot.began),
+            "current": limits.current_concurrency,
+            "limits": json.dumps(asdict(limits)),
+        }
+
+    def report_failure(self, turn: TurnToRead, wait: float) -> None:
+        """The next exchange tells that `turn` brought no reading, and to wait before the next."""
+        self._reports["failed"] = {"token": turn.token, "wait": int(wait * 1000)}
+
+    @property
+    def renewal_due(self) -> bool:
+        """Whether the lease should be renewed now."""
+        return self._clock() >= self._renew_at
+
+    @property
+    def anyone_waits(self) -> bool:
+        """Whether callers of this worker are in line."""
+        return bool(self._dispatcher.claims())
+
+    def request(self) -> tuple[str | bytes, ...]:
+        """The next exchange: the script's arguments."""
+        self._sent_at = self._clock()
+        self._number += 1
+        self._renews = self._sent_at >= self._renew_at or not self._joined
+        self._claims = self._claims_now()
+        self._sent_reports = self._reports.copy()
+        said: dict[str, object] = {
+            "number": self._number,
+            "acknowledged": self._acknowledged,
+            "epoch": self._epoch or "",
+            "knows": self._began,
+            "next": self._next_lease,
+            "happenings": self._desk.outbox.batch(),
+            "claims": [_claim(claim) for claim in self._claims],
+            **self._reports,
+        }
+        for name, wanted in (
+            ("wants_reading", self.wants_reading),
+            ("leaves", self.leaves),
+            ("renew", self._renews),
+        ):
+            if wanted:
+                said[name] = True
+        if not self._joined:
+            said["join"] = self._introduction()
+        return json.dumps(said), *self._constant
+
+    def _claims_now(self) -> list[Claim]:
+        """Who waits, and an end of each claim of the exchange before that nobody makes any more."""
+        claims = self._dispatcher.claims()
+        if self._claims:
+            lanes = {claim.lane for claim in claims}
+            ended = (claim for claim in self._claims if claim.callers and claim.lane not in lanes)
+            claims.extend(claim._replace(callers=0) for claim in ended)
+        return claims
+
+    def _introduction(self) -> dict[str, object]:
+        return {
+            "epoch": uuid.uuid4().hex,
+            "label": self._label,
+            "held": self._desk.held(),
+            # Whether the lease has not run out, however late this exchange is.
+            "alive": self._sent_at + self._settings.timeout < self._desk.valid_until,
+        }
+
+    # Hearing -------------------------------------------------------------------------------------
+
+    def doubt(self) -> None:
+        """No answer came to the exchange, so that it may have run or not."""
+        self._joined = False
+        self._next_lease += sum(claim.callers for claim in self._claims)
+
+    def accept(self, answer: str | bytes) -> bool:
+        """Take in what the server answered; whether the exchange took place."""
+        reply = json.loads(answer)
+        if reply["status"] != "ok":
+            # Unknown here, or overtaken by a copy of itself that a client has sent.
+            return False
+        self._acknowledge(reply)
+        self._offset = self._sent_at - reply["now"] / 1000
+        self._take_news(reply)
+        self._desk.others_wait = reply["others"]
+        self.due_at = self._clock() + reply["due_in"] / 1000
+        again = reply.get("again")
+        self.ask_again_at = None if again is None else self._clock() + again / 1000
+        turn = reply.get("turn_to_read")
+        if turn is not None:
+            self.wants_reading = False
+            self.turn = TurnToRead(turn["token"], turn["began"], self._clock())
+        if reply.get("grants"):
+            self._take_places(reply["grants"])
+        return True
+
+    def hear(self, message: str | bytes) -> bool:
+        """Take in what the server told unasked; whether that calls for an exchange."""
+        told = json.loads(message)
+        if told.get("epoch", self._epoch) != self._epoch:
+            return True
+        if "reading" in told:
+            self._take_news(told)
+        return "come" in told
+
+    def _acknowledge(self, reply: Mapping[str, Any]) -> None:
+        if reply.get("void"):
+            self._dispatcher.lost(self._desk.lose())
+        if self._epoch != reply["epoch"]:
+            self._epoch = reply["epoch"]
+            self._began = 0
+        self._joined = True
+        self._acknowledged = self._number
+        for kind, report in self._sent_reports.items():
+            if self._reports[kind] is report:
+                del self._reports[kind]
+        self._desk.told()
+        if self._renews:
+            self._renew_at = self._sent_at + self._settings.heartbeat
+            self._desk.valid_until = self._sent_at + self._settings.lease
+
+    def _take_news(self, told: Mapping[str, Any]) -> None:
+        self._desk.see(told["counts"], spent=told["spent"])
+        reading = told.get("reading")
+        if reading is None or reading["began"] <= self._began:
+            return
+        self._began = reading["began"]
+        self.reads = reading["reader"] == self._worker
+        self.due_at = self._local(reading["began"]) + self._settings.times.ttl
+        self.wants_reading = False
+        limits = Limits.parse(json.loads(reading["limits"]))
+        began, received = self._local(reading["began"]), self._local(reading["received"])
+        self._dispatcher.reading_came(Snapshot(limits, began, received), received - began)
+
+    def _take_places(self, grants: list[tuple[int, int]]) -> None:
+        valid = self._clock() <= self._desk.valid_until
+        leases = range(self._next_lease, self._next_lease + len(grants))
+        self._next_lease += len(grants)
+        for lease, (number, usage) in zip(leases, grants, strict=True):
+            lane = self._claims[number].lane
+            if valid:
+                self._desk.hold(lease, lane)
+                self._dispatcher.granted(lane, lease, usage)
+            else:
+                self._desk.withdraw(lease)
+
+    def _local(self, milliseconds: int) -> float:
+        """The server's time on the own clock: never later than it was."""
+        return milliseconds / 1000 + self._offset
+
+
+def _claim(claim: Claim) -> dict[str, object]:
+    return {
+        "lane": claim.lane,
+        "priority": claim.priority,
+        "ceiling": claim.ceiling,
+        "count": min(claim.callers, MOST_PLACES),
+        "waited": int(claim.waited * 1000),
+    }

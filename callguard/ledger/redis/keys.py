@@ -1,0 +1,37 @@
+"""What things are called on the server: no key, no name and no call id in clear."""
+
+from __future__ import annotations
+
+import hashlib
+
+__all__ = ["Names"]
+
+_KEYS = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
+
+
+class Names:
+    """The names that belong to one workspace; all under one hash tag, so in one cluster slot.
+
+    Args:
+        workspace: what the workspace is told by: its API key and address, or a name of the
+            user's. It can't be found again from what is made of it, if it is as long as a key.
+    """
+
+    def __init__(self, workspace: str) -> None:
+        self._secret = hashlib.sha256(b"callguard\0" + workspace.encode()).digest()
+        prefix = f"callguard:{{{self._secret[:12].hex()}}}:"
+        self.keys = tuple((prefix + key).encode() for key in _KEYS)
+        self._prefix = prefix
+
+    @property
+    def channels(self) -> str:
+        """What every channel's name begins with."""
+        return self._prefix
+
+    def channels_of(self, worker: str) -> tuple[str, str]:
+        """Where a worker listens: what concerns all, and what concerns it alone."""
+        return f"{self._prefix}all", f"{self._prefix}{worker}"
+
+    def call(self, call_id: str) -> str:
+        """What stands for the provider's id of a call, in 24 hexadecimal digits."""
+        return hashlib.blake2b(call_id.encode(), digest_size=12, key=self._secret).hexdigest()

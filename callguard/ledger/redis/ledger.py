@@ -1,0 +1,131 @@
+"""`RedisLedger`: which server keeps the books of a workspace, and how patient it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from callguard.arguments import checked_seconds
+from callguard.errors import UsageError
+from callguard.ledger.redis.settings import Settings
+from callguard.ledger.times import Times
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
+
+    from callguard.ledger.protocol import Dispatcher
+    from callguard.ledger.redis.session import Session
+
+__all__ = ["RedisLedger"]
+
+GRACE = 1.0
+"""Seconds for which new books let nobody in: twice what a worker takes that has lost its
+connection, and the books with it, to come back and say so (`session._BACKOFF`)."""
+
+
+class RedisLedger:
+    """Books on a Redis (6.2 or newer) or Valkey server, shared by all gates that name it.
+
+    One of these may serve any number of gates. Each uses two connections of the client: one to
+    speak, and one to listen.
+
+    Args:
+        client: redis-py's asyncio client of a single server, of a Sentinel's master
+            (``sentinel.master_for(...)``), or of a cluster. It stays open.
+        name: what the workspace's books are called, for workers that use different API keys; else
+            a hash of the key and the address. It is kept as a hash on the server.
+        lease: seconds of a worker's silence after which what it was dialling counts as placed. A
+            worker whose event loop is blocked or whose machine sleeps for longer loses its places.
+        timeout: seconds to wait for an answer.
+
+    Raises:
+        TypeError: a time that is no number.
+        ValueError: a time that is not above 0 s and finite, or a lease too short for the timeout.
+    """
+
+    def __init__(
+        self,
+        client: Redis | RedisCluster,
+        *,
+        name: str | None = None,
+        lease: float = 10.0,
+        timeout: float = 2.0,
+    ) -> None:
+        checked_seconds("lease", lease, above_zero=True)
+        checked_seconds("timeout", timeout, above_zero=True)
+        if lease < 2 * timeout:
+            raise ValueError(f"lease is at least twice timeout, {timeout!r} s, not {lease!r}")
+        self._client = client
+        self._name = name
+        self._lease = lease
+        self._timeout = timeout
+        self._owns_client = False
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, name: str | None = None, lease: float = 10.0, timeout: float = 2.0
+    ) -> Self:
+        """Books on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
+
+        Raises:
+            UsageError: redis-py is not installed, or the address can't be used. It is not shown,
+                because it may hold a password.
+        """
+        try:
+            from redis.asyncio import Redis
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+        except ImportError:
+            raise UsageError(
+                "a ledger on Redis needs redis-py: pip install 'callguard[redis]'"
+            ) from None
+        try:
+            client = Redis.from_url(
+                url,
+                retry=Retry(NoBackoff(), 0),
+                socket_timeout=None,
+                socket_connect_timeout=timeout,
+            )
+        except ValueError:
+            raise UsageError(
+                "the ledger's address can't be used: it is like redis://localhost:6379/0"
+            ) from None
+        ledger = cls(client, name=name, lease=lease, timeout=timeout)
+        ledger._owns_client = True
+        return ledger
+
+    def session(self, worker: str, workspace: str, times: Times, dispatcher: Dispatcher) -> Session:
+        """A worker's connection to the books, to be started. Made in the event loop.
+
+        Args:
+            worker: unique in the world, and without a slash.
+            workspace: what the workspace is told by, unless this ledger has a name.
+            times: how long things last.
+            dispatcher: who gets places and news.
+        """
+        from callguard.ledger.redis.keys import Names
+        from callguard.ledger.redis.session import Session
+
+        names = Names(self._name or workspace)
+        settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
+        label = f"{socket.gethostname()}:{os.getpid()}"
+        return Session(self._client, worker, label, names, settings, dispatcher)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client, if it was made by `from_url`."""
+        if self._owns_client:
+            await self._client.aclose()

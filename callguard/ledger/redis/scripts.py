@@ -1,0 +1,50 @@
+"""The scripts: loaded once, called by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
+
+__all__ = ["EXCHANGE", "HOLDERS", "Script"]
+
+
+class Script:
+    """A script, of one file or of several, one after the other.
+
+    Args:
+        parts: the files' names, without their ends.
+    """
+
+    def __init__(self, *parts: str) -> None:
+        folder = files(__package__).joinpath("lua")
+        texts = (folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+        self.text = "\n".join(texts)
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(
+        self, client: Redis | RedisCluster, keys: tuple[bytes, ...], *arguments: str | bytes
+    ) -> Any:
+        """Run the script; a server that doesn't have it, or has lost it, is given its text.
+
+        Cancelling this may leave the script to run.
+
+        Raises:
+            redis.exceptions.RedisError: it did not run, or failed, or its answer was lost.
+        """
+        try:
+            return await client.execute_command(
+                "EVALSHA", self.digest, len(keys), *keys, *arguments
+            )
+        except NoScriptError:
+            return await client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
+
+
+EXCHANGE = Script("state", "permits", "workers", "readings", "places", "exchange")
+HOLDERS = Script("holders")

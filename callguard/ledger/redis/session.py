@@ -1,0 +1,278 @@
+"""One worker's connection to shared books: what is said when, and what if nobody answers.
+
+One task makes the exchanges, one at a time, so that everything that has come up while one was
+under way goes into the next; another listens to what the server tells unasked. Callers never wait
+for the server themselves: cancelling one cancels no command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import RedisError
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_random_exponential,
+)
+
+from callguard.errors import LedgerUnavailable
+from callguard.ledger.redis.conversation import Conversation
+from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.readings import Fetcher, SharedReadings
+from callguard.ledger.redis.scripts import EXCHANGE
+from callguard.ledger.redis.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
+
+    from callguard.ledger.protocol import Dispatcher
+
+__all__ = ["Session"]
+
+logger = logging.getLogger("callguard")
+
+_FAULTS: Final = (RedisError, OSError)
+"""What says that the server was not reached or could not do it; TimeoutError is among them."""
+
+_BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
+"""Seconds between two tries: short, because calls wait; drawn, because all workers come at once."""
+
+
+class Session:
+    """Keeps a desk in touch with the server, from `start` to `aclose`. Made in the event loop.
+
+    Args:
+        client: redis-py's asyncio client; it stays open.
+        worker: unique in the world, and without a slash.
+        label: what people call the worker.
+        names: what things are called on the server.
+        settings: how long things last.
+        dispatcher: who gets places and news.
+
+    Attributes:
+        desk: the books, as the gate sees and changes them.
+        conversation: what is said in the exchanges.
+    """
+
+    def __init__(
+        self,
+        client: Redis | RedisCluster,
+        worker: str,
+        label: str,
+        names: Names,
+        settings: Settings,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.desk = Desk(names, settings.times.visible_after, self.speak)
+        self.conversation = Conversation(
+            worker, label, names, settings, self.desk, dispatcher, self._loop.time
+        )
+        self._client = client
+        self._worker = worker
+        self._names = names
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._tasks: list[asyncio.Task[None]] = []
+        self._wanted = asyncio.Event()
+        self._asked: list[asyncio.Future[LedgerUnavailable | None]] = []
+        self._news: asyncio.Future[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._heard_at = self._loop.time()
+        self._away: LedgerUnavailable | None = None
+        self._away_since = 0.0
+
+    def readings(self, fetcher: Fetcher) -> SharedReadings:
+        """The readings that all workers share, `fetcher` being asked in this worker's turn."""
+        return SharedReadings(fetcher, self, self._settings.times.ttl)
+
+    async def start(self) -> None:
+        """Begin, and wait until the server has answered once, or has failed to.
+
+        Cancelling this leaves the tasks to `aclose`.
+        """
+        self._tasks = [
+            self._loop.create_task(self._speak_when_wanted(), name="callguard ledger"),
+            self._loop.create_task(self._listen(), name="callguard ledger, listening"),
+            self._loop.create_task(self._tick(), name="callguard ledger, ticking"),
+        ]
+        with contextlib.suppress(LedgerUnavailable):
+            await self.consult()
+
+    async def aclose(self) -> None:
+        """Tell the rest, leave, and end every task.
+
+        What can't be told before the timeout, or because this was cancelled, is told by the end of
+        the lease: what was being dialled counts as placed then.
+        """
+        self.conversation.leaves = True
+        self.speak()
+        try:
+            await asyncio.wait(self._tasks[:1], timeout=self._settings.timeout)
+        finally:
+            if self._again is not None:
+                self._again.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
+    def speak(self) -> None:
+        """There is something to tell or to ask: make an exchange as soon as none is under way."""
+        self._wanted.set()
+
+    async def consult(self) -> None:
+        """Wait for an exchange that begins now or later. Cancelling leaves nothing behind.
+
+        Raises:
+            LedgerUnavailable: the server did not answer in time, or does not for a while already.
+        """
+        if self._away is not None:
+            raise copy.copy(self._away)
+        asked = self._loop.create_future()
+        self._asked.append(asked)
+        self.speak()
+        await asyncio.wait([asked], timeout=self._settings.timeout)
+        error = asked.result() if asked.done() else _unavailable("no answer in time")
+        if error is not None:
+            raise copy.copy(error)
+
+    async def news(self, until: float) -> None:
+        """Wait until the server has told anything, or until a moment on the loop's clock."""
+        if self._news is None:
+            self._news = self._loop.create_future()
+        await asyncio.wait([self._news], timeout=max(0.0, until - self._loop.time()))
+
+    # Speaking ------------------------------------------------------------------------------------
+
+    async def _speak_when_wanted(self) -> None:
+        left = False
+        while not left:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                left = await self._exchange()
+            except _FAULTS as fault:
+                self._note_fault(fault)
+                left = await self._retrying(self._note_retry)(self._exchange)
+
+    async def _exchange(self) -> bool:
+        """Make one exchange; whether it was the last."""
+        asked, self._asked = self._asked, []
+        leaves = self.conversation.leaves
+        request = self.conversation.request()
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                answer = await EXCHANGE.run(self._client, self._names.keys, *request)
+        except BaseException as fault:
+            self.conversation.doubt()
+            _answer(asked, _unavailable(fault))
+            raise
+        if not self.conversation.accept(answer):
+            self.conversation.doubt()
+            self._asked = asked + self._asked
+            self.speak()
+            return False
+        self._note_answer()
+        _answer(asked, None)
+        return leaves
+
+    def _note_answer(self) -> None:
+        if self._away is not None:
+            self._away = None
+            self._dispatcher.reachable(self._loop.time() - self._away_since)
+        self._note_news()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self.desk.outbox:
+            self.speak()
+        elif self.conversation.ask_again_at is not None:
+            self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        fault = None if state.outcome is None else state.outcome.exception()
+        if fault is not None:
+            self._note_fault(fault)
+
+    def _note_fault(self, fault: BaseException) -> None:
+        error = _unavailable(fault)
+        if self._away is None:
+            self._away_since = self._loop.time()
+            self._dispatcher.unreachable(error)
+        self._away = error
+
+    def _note_news(self) -> None:
+        self._heard_at = self._loop.time()
+        if self._news is not None:
+            self._news.set_result(None)
+            self._news = None
+
+    async def _tick(self) -> None:
+        """Renew the lease in time, and don't rely on being called while somebody waits."""
+        most = min(self._settings.times.ttl, self._settings.heartbeat) / 2
+        while True:
+            await asyncio.sleep(most)
+            silent = self._loop.time() - self._heard_at >= most
+            if self.conversation.renewal_due or (silent and self.conversation.anyone_waits):
+                self.speak()
+
+    # Listening -----------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        await self._retrying(None)(self._hear_out)
+
+    async def _hear_out(self) -> None:
+        """Hear what the server tells, until the connection breaks or is found dead."""
+        async with self._client.pubsub() as bell:
+            await bell.subscribe(*self._names.channels_of(self._worker))
+            self.speak()
+            silences = 0
+            while silences < 2:
+                message = await bell.get_message(timeout=self._settings.heartbeat)
+                silences = 0 if message is not None else silences + 1
+                if message is None:
+                    await bell.ping()
+                elif message["type"] == "message":
+                    self._hear(message["data"])
+        raise Disconnected("the server answers no ping")
+
+    def _hear(self, message: bytes | str) -> None:
+        try:
+            calls = self.conversation.hear(message)
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("the ledger's server told what can't be right: %r", error)
+            return
+        self._note_news()
+        if calls:
+            self.speak()
+
+    def _retrying(self, before_sleep: Callable[[RetryCallState], None] | None) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(_FAULTS),
+            wait=_BACKOFF,
+            before_sleep=before_sleep,
+            sleep=asyncio.sleep,
+        )
+
+
+def _answer(
+    asked: list[asyncio.Future[LedgerUnavailable | None]], error: LedgerUnavailable | None
+) -> None:
+    for future in asked:
+        if not future.done():
+            future.set_result(error)
+
+
+def _unavailable(fault: BaseException | str) -> LedgerUnavailable:
+    said = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}".rstrip(": ")
+    return LedgerUnavailable(f"the ledger's server can't be reached: {said}")

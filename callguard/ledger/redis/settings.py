@@ -1,0 +1,46 @@
+"""How long things last in shared books."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from callguard.ledger.times import Times
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times in seconds.
+
+    Attributes:
+        times: those of any books.
+        lease: a worker's silence after which what it was dialling counts as placed.
+        grace: for which new books let nobody in, so that a worker that knew others can object.
+        timeout: for one exchange.
+    """
+
+    times: Times
+    lease: float
+    grace: float
+    timeout: float
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between two renewals of the lease, so that four may fail before it runs out."""
+        return self.lease / 5
+
+    def for_script(self) -> tuple[bytes, ...]:
+        """What the script goes by, in its order and in its milliseconds, rounded up."""
+        times = self.times
+        seconds = (
+            times.visible_after,
+            times.counter_lag,
+            times.ttl,
+            times.min_interval,
+            times.max_age,
+            self.lease,
+            self.grace,
+        )
+        return tuple(b"%d" % math.ceil(value * 1000) for value in seconds)
