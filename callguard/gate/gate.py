@@ -337,9 +337,10 @@ class Gate:
         except BaseException:
             self._leave(line, waiter)
             raise
-        if waiter.granted is None:
+        if not waiter.turn.done():
             self._leave(line, waiter)
-        return waiter.granted
+            return None
+        return waiter.turn.result()
 
     async def _wait(
         self, line: Line, timeout: float | None = None, ticket: int | None = None
@@ -411,6 +412,7 @@ class Gate:
 
     def _expire(self, line: Line, waiter: Waiter) -> None:
         line.leave(waiter)
+        self._ledger.note_line()
         waiter.fail(self._timed_out(line, self._time() - waiter.since))
 
     def _timed_out(self, line: Line, waited: float) -> AdmissionTimeout:
@@ -425,6 +427,7 @@ class Gate:
                 line.leave(waiter)
                 # An exception of its own for each: raising adds to an exception's traceback.
                 waiter.fail(copy.copy(error))
+        self._ledger.note_line()
 
     def _refusal(self, line: Line) -> CallGuardError:
         error = self._reader.error

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from callguard.arguments import checked_seconds
+from callguard.arguments import checked_seconds, checked_whole
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
 from callguard.gate.gate import Gate
@@ -39,6 +39,8 @@ async def open_gate(
     listener: Listener | None = None,
     track: Literal["ask"] | None = None,
     ledger: RedisLedger | str | None = None,
+    ledger_down: Literal["closed", "local"] = "closed",
+    local_share: int = 1,
     allow_plain_http: bool = False,
 ) -> AsyncIterator[Gate]:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
@@ -68,6 +70,11 @@ async def open_gate(
             that it may have missed. For where no webhook can be received.
         ledger: books that gates in other processes share: a `RedisLedger`, or its server's
             address, such as ``redis://localhost:6379``. None for books of the gate's own.
+        ledger_down: what happens while shared books can't be reached: ``"closed"`` lets nobody in;
+            ``"local"`` lets in up to `local_share` calls at once that the count may not show yet,
+            and no more than the count leaves free. The count may then exceed the ceiling by the
+            shares of the other gates.
+        local_share: calls, for ``ledger_down="local"``.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
@@ -83,6 +90,9 @@ async def open_gate(
     checked_seconds("min_interval", min_interval, above_zero=False)
     if track not in {None, "ask"}:
         raise ValueError(f'track is "ask" or None, not {track!r}')
+    if ledger_down not in {"closed", "local"}:
+        raise ValueError(f'ledger_down is "closed" or "local", not {ledger_down!r}')
+    checked_whole("local_share", local_share, least=0)
     if max_age < ttl:
         raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
     times = Times(
@@ -108,7 +118,8 @@ async def open_gate(
             listener=listener,
             ask=fetcher.ask if track else None,
         )
-        async with _gate(make, fetcher, times, ledger) as gate:
+        share = local_share if ledger_down == "local" else None
+        async with _gate(make, fetcher, times, ledger, share) as gate:
             try:
                 await gate._open()
                 yield gate
@@ -118,7 +129,11 @@ async def open_gate(
 
 @asynccontextmanager
 async def _gate(
-    make: Callable[..., Gate], fetcher: LimitFetcher, times: Times, ledger: RedisLedger | str | None
+    make: Callable[..., Gate],
+    fetcher: LimitFetcher,
+    times: Times,
+    ledger: RedisLedger | str | None,
+    share: int | None,
 ) -> AsyncIterator[Gate]:
     if ledger is None:
         yield make(fetcher, MemoryLedger(times))
@@ -126,7 +141,7 @@ async def _gate(
     async with AsyncExitStack() as stack:
         if isinstance(ledger, str):
             ledger = await stack.enter_async_context(RedisLedger.from_url(ledger))
-        yield await stack.enter_async_context(gate_among_many(make, fetcher, times, ledger))
+        yield await stack.enter_async_context(gate_among_many(make, fetcher, times, ledger, share))
 
 
 def _with_default(lanes: Iterable[Lane]) -> list[Lane]:

@@ -24,7 +24,11 @@ logger = logging.getLogger("callguard")
 
 @asynccontextmanager
 async def gate_among_many(
-    make: Callable[..., Gate], fetcher: LimitFetcher, times: Times, ledger: RedisLedger
+    make: Callable[..., Gate],
+    fetcher: LimitFetcher,
+    times: Times,
+    ledger: RedisLedger,
+    share: int | None,
 ) -> AsyncIterator[Gate]:
     """A gate that shares its books, and its readings, with all others on the same ledger.
 
@@ -33,10 +37,11 @@ async def gate_among_many(
         fetcher: whom to ask when it is this gate's turn to read.
         times: how long things last.
         ledger: where the books are.
+        share: calls that may be given places while the books can't be reached; None for none.
     """
     dispatcher = _GateDispatcher()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, fetcher.workspace, times, dispatcher)
+    session = ledger.session(gate_id, fetcher.workspace, times, dispatcher, share)
     readings = session.readings(fetcher)
     dispatcher.gate = make(readings, session.desk, gate_id=gate_id, consult=session.consult)
     try:
@@ -87,7 +92,8 @@ class _GateDispatcher:
 
     def unreachable(self, error: CallGuardError) -> None:
         """The books can't be reached since now."""
-        logger.warning("nothing is admitted: %s", error)
+        logger.warning("%s", error)
+        self.gate._admit_waiting()
 
     def reachable(self, duration: float) -> None:
         """The books can be reached again."""

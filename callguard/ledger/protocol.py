@@ -73,11 +73,12 @@ class Ledger(Protocol):
         outdated: whether the count is known to have changed since the reading in hand began.
     """
 
-    in_use: int
     leases: int
     others_wait: bool
     snapshot: Snapshot | None
 
+    @property
+    def in_use(self) -> int: ...
     @property
     def spent(self) -> bool: ...
     @property

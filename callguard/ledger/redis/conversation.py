@@ -97,7 +97,6 @@ class Conversation:
         self._number = 0
         self._acknowledged = 0
         self._joined = False
-        self._next_lease = 1
         self._claims: list[Claim] = []
         self._reports: dict[str, object] = {}
         self._sent_reports: dict[str, object] = {}
@@ -145,7 +144,7 @@ class Conversation:
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
             "knows": self._began,
-            "next": self._next_lease,
+            "next": self._desk.next_lease,
             "happenings": self._desk.outbox.batch(),
             "claims": [_claim(claim) for claim in self._claims],
             **self._reports,
@@ -184,7 +183,7 @@ class Conversation:
     def doubt(self) -> None:
         """No answer came to the exchange, so that it may have run or not."""
         self._joined = False
-        self._next_lease += sum(claim.callers for claim in self._claims)
+        self._desk.next_lease += sum(claim.callers for claim in self._claims)
 
     def accept(self, answer: str | bytes) -> bool:
         """Take in what the server answered; whether the exchange took place."""
@@ -247,8 +246,8 @@ class Conversation:
 
     def _take_places(self, grants: list[tuple[int, int]]) -> None:
         valid = self._clock() <= self._desk.valid_until
-        leases = range(self._next_lease, self._next_lease + len(grants))
-        self._next_lease += len(grants)
+        leases = range(self._desk.next_lease, self._desk.next_lease + len(grants))
+        self._desk.next_lease += len(grants)
         for lease, (number, usage) in zip(leases, grants, strict=True):
             lane = self._claims[number].lane
             if valid:

@@ -9,6 +9,7 @@ from typing import Final
 from callguard.decision import Usage
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.outbox import CALL_ENDED, CALL_STARTED, Outbox
+from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 
 __all__ = ["Desk"]
@@ -21,28 +22,31 @@ class Desk:
 
     Args:
         names: what calls are called on the server.
-        visible_after: seconds after a dial returned from which the counter surely shows its call.
+        times: how long things last.
         speak: called when there is something to tell.
 
     Attributes:
+        alone: whether the server can't be reached.
+        next_lease: a number that no lease has had.
         outbox: what there is to tell.
         others_wait: whether callers of other workers are in line.
         valid_until: when the worker's lease runs out, unless it is renewed.
     """
 
-    def __init__(self, names: Names, visible_after: float, speak: Callable[[], None]) -> None:
-        self.in_use = 0
+    def __init__(self, names: Names, times: Times, speak: Callable[[], None]) -> None:
         self.leases = 0
         self.snapshot: Snapshot | None = None
-        self.spent = False
+        self.alone = False
+        self.next_lease = 1
         self.outbox = Outbox()
         self.others_wait = False
         self.valid_until = -math.inf
         self._names = names
-        self._visible_after = visible_after
+        self._visible_after = times.visible_after
         self._speak = speak
         self._dispatching = 0
         self._unseen = 0
+        self._spent = False
         self._changed_at = -math.inf
         # Leases whose end has not been heard by the server, with their lanes.
         self._held: dict[int, str] = {}
@@ -52,6 +56,22 @@ class Desk:
         self._call_of: dict[int, str] = {}
 
     # What the gate says and asks -----------------------------------------------------------------
+
+    @property
+    def in_use(self) -> int:
+        """The usage in calls, without the reported part where there is no reading yet."""
+        usage = self.usage()
+        return usage.dispatching + usage.unseen + (usage.reported or 0)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the reading in hand authorises nothing."""
+        return self._spent
+
+    @property
+    def reads_alone(self) -> bool:
+        """Whether this worker needs readings of its own: never, because alone it gives nothing."""
+        return False
 
     @property
     def outdated(self) -> bool:
@@ -119,7 +139,7 @@ class Desk:
 
     def refuse(self, now: float) -> None:  # noqa: ARG002
         """The provider refused a call: nothing more until a reading that begins later."""
-        self.spent = True
+        self._spent = True
         self._say("refused")
 
     def record(self, snapshot: Snapshot) -> bool:
@@ -130,7 +150,6 @@ class Desk:
         for lease, call_id in list(self._call_of.items()):
             if self._asked_until.get(call_id, -math.inf) < snapshot.began:
                 self._forget_call(lease)
-        self.in_use = self.usage().total or 0
         return True
 
     def lost(self, lease: int, now: float) -> bool:
@@ -164,8 +183,7 @@ class Desk:
     def see(self, counts: Sequence[int], *, spent: bool) -> None:
         """What the server counts, other than what is reported."""
         self._dispatching, self._unseen = counts
-        self.spent = spent
-        self.in_use = self.usage().total or self._dispatching + self._unseen
+        self._spent = spent
 
     def _say(self, *happening: str | int) -> None:
         self.outbox.say(*happening)

@@ -97,7 +97,14 @@ class RedisLedger:
         ledger._owns_client = True
         return ledger
 
-    def session(self, worker: str, workspace: str, times: Times, dispatcher: Dispatcher) -> Session:
+    def session(
+        self,
+        worker: str,
+        workspace: str,
+        times: Times,
+        dispatcher: Dispatcher,
+        share: int | None = None,
+    ) -> Session:
         """A worker's connection to the books, to be started. Made in the event loop.
 
         Args:
@@ -105,6 +112,7 @@ class RedisLedger:
             workspace: what the workspace is told by, unless this ledger has a name.
             times: how long things last.
             dispatcher: who gets places and news.
+            share: calls that may be given places while the server can't be reached; None for none.
         """
         from callguard.ledger.redis.keys import Names
         from callguard.ledger.redis.session import Session
@@ -112,7 +120,7 @@ class RedisLedger:
         names = Names(self._name or workspace)
         settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
         label = f"{socket.gethostname()}:{os.getpid()}"
-        return Session(self._client, worker, label, names, settings, dispatcher)
+        return Session(self._client, worker, label, names, settings, dispatcher, share)
 
     async def __aenter__(self) -> Self:
         return self

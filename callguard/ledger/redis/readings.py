@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from callguard.errors import CallGuardError, LimitsUnavailable
+from callguard.errors import CallGuardError, LedgerUnavailable, LimitsUnavailable
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.conversation import TurnToRead
@@ -54,14 +54,20 @@ class SharedReadings:
         after = self._clock() - self._ttl if newer_than is None else newer_than
         asked = False
         while (snapshot := self._known(after)) is None:
+            if self._session.desk.reads_alone:
+                return await self._fetcher.get(newer_than=newer_than)
             ask_at = self._ask_at(asked)
             if self._clock() < ask_at:
                 await self._session.news(until=ask_at)
                 continue
             asked = True
-            turn = await self._turn()
-            if turn is not None:
-                await self._read(turn)
+            try:
+                turn = await self._turn()
+                if turn is not None:
+                    await self._read(turn)
+            except LedgerUnavailable:
+                if not self._session.desk.reads_alone:
+                    raise
         return snapshot
 
     def _known(self, after: float) -> Snapshot | None:

@@ -8,14 +8,13 @@ for the server themselves: cancelling one cancels no command.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import RedisError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -27,6 +26,7 @@ from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.local import DeskWithShare
 from callguard.ledger.redis.readings import Fetcher, SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from redis.asyncio.cluster import RedisCluster
 
     from callguard.ledger.protocol import Dispatcher
+    from callguard.limits import Snapshot
 
 __all__ = ["Session"]
 
@@ -43,6 +44,9 @@ logger = logging.getLogger("callguard")
 
 _FAULTS: Final = (RedisError, OSError)
 """What says that the server was not reached or could not do it; TimeoutError is among them."""
+
+_REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
+"""What says that trying again can't help."""
 
 _BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
 """Seconds between two tries: short, because calls wait; drawn, because all workers come at once."""
@@ -58,6 +62,7 @@ class Session:
         names: what things are called on the server.
         settings: how long things last.
         dispatcher: who gets places and news.
+        share: calls that may be given places while the server can't be reached; None for none.
 
     Attributes:
         desk: the books, as the gate sees and changes them.
@@ -72,9 +77,14 @@ class Session:
         names: Names,
         settings: Settings,
         dispatcher: Dispatcher,
+        share: int | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.desk = Desk(names, settings.times.visible_after, self.speak)
+        self.desk = (
+            Desk(names, settings.times, self.speak)
+            if share is None
+            else DeskWithShare(names, settings.times, self.speak, share=share)
+        )
         self.conversation = Conversation(
             worker, label, names, settings, self.desk, dispatcher, self._loop.time
         )
@@ -87,10 +97,12 @@ class Session:
         self._wanted = asyncio.Event()
         self._asked: list[asyncio.Future[LedgerUnavailable | None]] = []
         self._news: asyncio.Future[None] | None = None
+        self._known: Snapshot | None = None
         self._again: asyncio.TimerHandle | None = None
         self._heard_at = self._loop.time()
         self._away: LedgerUnavailable | None = None
         self._away_since = 0.0
+        self._fault: BaseException | None = None
 
     def readings(self, fetcher: Fetcher) -> SharedReadings:
         """The readings that all workers share, `fetcher` being asked in this worker's turn."""
@@ -100,14 +112,20 @@ class Session:
         """Begin, and wait until the server has answered once, or has failed to.
 
         Cancelling this leaves the tasks to `aclose`.
+
+        Raises:
+            LedgerUnavailable: the server refuses this client, and would again.
         """
         self._tasks = [
             self._loop.create_task(self._speak_when_wanted(), name="callguard ledger"),
             self._loop.create_task(self._listen(), name="callguard ledger, listening"),
             self._loop.create_task(self._tick(), name="callguard ledger, ticking"),
         ]
-        with contextlib.suppress(LedgerUnavailable):
+        try:
             await self.consult()
+        except LedgerUnavailable:
+            if isinstance(self._fault, _REJECTIONS):
+                raise
 
     async def aclose(self) -> None:
         """Tell the rest, leave, and end every task.
@@ -147,8 +165,9 @@ class Session:
             raise copy.copy(error)
 
     async def news(self, until: float) -> None:
-        """Wait until the server has told anything, or until a moment on the loop's clock."""
+        """Wait for a reading, for a change of the count, or until a moment on the loop's clock."""
         if self._news is None:
+            self._known = self.desk.snapshot
             self._news = self._loop.create_future()
         await asyncio.wait([self._news], timeout=max(0.0, until - self._loop.time()))
 
@@ -161,9 +180,9 @@ class Session:
             self._wanted.clear()
             try:
                 left = await self._exchange()
-            except _FAULTS as fault:
+            except Exception as fault:  # noqa: BLE001, whatever it is, the books have to go on
                 self._note_fault(fault)
-                left = await self._retrying(self._note_retry)(self._exchange)
+                left = await self._retrying(Exception, self._note_retry)(self._exchange)
 
     async def _exchange(self) -> bool:
         """Make one exchange; whether it was the last."""
@@ -189,8 +208,9 @@ class Session:
     def _note_answer(self) -> None:
         if self._away is not None:
             self._away = None
+            self.desk.alone = False
             self._dispatcher.reachable(self._loop.time() - self._away_since)
-        self._note_news()
+        self._note_heard()
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -206,13 +226,20 @@ class Session:
 
     def _note_fault(self, fault: BaseException) -> None:
         error = _unavailable(fault)
-        if self._away is None:
+        self._fault = fault
+        began, self._away = self._away is None, error
+        if began:
             self._away_since = self._loop.time()
+            self.desk.alone = True
             self._dispatcher.unreachable(error)
-        self._away = error
+            self._announce()
 
-    def _note_news(self) -> None:
+    def _note_heard(self) -> None:
         self._heard_at = self._loop.time()
+        if self._news is not None and (self.desk.outdated or self.desk.snapshot is not self._known):
+            self._announce()
+
+    def _announce(self) -> None:
         if self._news is not None:
             self._news.set_result(None)
             self._news = None
@@ -229,7 +256,7 @@ class Session:
     # Listening -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        await self._retrying(None)(self._hear_out)
+        await self._retrying(_FAULTS)(self._hear_out)
 
     async def _hear_out(self) -> None:
         """Hear what the server tells, until the connection breaks or is found dead."""
@@ -252,13 +279,17 @@ class Session:
         except (ValueError, KeyError, TypeError) as error:
             logger.warning("the ledger's server told what can't be right: %r", error)
             return
-        self._note_news()
+        self._note_heard()
         if calls:
             self.speak()
 
-    def _retrying(self, before_sleep: Callable[[RetryCallState], None] | None) -> AsyncRetrying:
+    def _retrying(
+        self,
+        faults: type[Exception] | tuple[type[Exception], ...],
+        before_sleep: Callable[[RetryCallState], None] | None = None,
+    ) -> AsyncRetrying:
         return AsyncRetrying(
-            retry=retry_if_exception_type(_FAULTS),
+            retry=retry_if_exception_type(faults),
             wait=_BACKOFF,
             before_sleep=before_sleep,
             sleep=asyncio.sleep,

@@ -1,0 +1,58 @@
+"""What a gate does while its shared books can't be reached, as the user has chosen."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import callguard
+import callguard.ledger.redis.ledger
+from callguard.cli.redis_server import RedisServer
+from callguard.simulator import serve
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callguard.ledger.redis.ledger, "GRACE", 0.0)
+
+
+async def test_closed_lets_nobody_in(own_redis: RedisServer, workspace_key: str) -> None:
+    """Workers that know nothing of each other would dial into the same places."""
+    async with (
+        serve(limit=5, api_key=workspace_key) as server,
+        callguard.open_gate(server.api_key, base_url=server.url, ledger=own_redis.url) as gate,
+    ):
+        await asyncio.to_thread(own_redis.stop)
+        with pytest.raises(callguard.LedgerUnavailable, match="can't be reached"):
+            async with gate.try_admit():
+                pass
+
+
+async def test_local_lets_in_the_share_and_no_more(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """A share would be no bound, or a user who chose one would stand still."""
+    async with (
+        serve(limit=5, api_key=workspace_key) as server,
+        callguard.open_gate(
+            server.api_key,
+            base_url=server.url,
+            ledger=own_redis.url,
+            ledger_down="local",
+            local_share=2,
+        ) as gate,
+    ):
+        await asyncio.to_thread(own_redis.stop)
+        async with gate.admit(timeout=20.0) as first, gate.admit(timeout=20.0) as second:
+            with pytest.raises(callguard.CallGuardError):
+                async with gate.try_admit():
+                    pass
+            first.cancel()
+            async with gate.admit(timeout=20.0) as third:
+                third.cancel()
+            await asyncio.to_thread(own_redis.start)
+            second.placed("call_1")
+        while gate.statistics().usage.unseen != 1:
+            await asyncio.sleep(0.01)
+        assert gate.statistics().usage.dispatching == 0
