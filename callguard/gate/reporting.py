@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 from callguard.errors import (
     CallGuardError,
+    LedgerUnavailable,
     LimitsMalformed,
     LimitsUnavailable,
 )
@@ -105,4 +106,5 @@ def _standing(limits: Limits) -> Limits:
 def _outcome(error: CallGuardError) -> Outcome:
     if isinstance(error, LimitsMalformed):
         return "malformed"
-    return "unavailable" if isinstance(error, LimitsUnavailable) else "rejected"
+    outage = isinstance(error, LimitsUnavailable | LedgerUnavailable)
+    return "unavailable" if outage else "rejected"

@@ -67,7 +67,8 @@ class Conversation:
         reads: whether this worker took the latest reading.
         due_at: when the next reading is due, in seconds on the event loop's clock.
         ask_again_at: when to ask again for places that others are to take first; or None.
-        leaves: whether the next exchange is the last.
+        leaves: whether the worker is to leave as soon as everything is told.
+        left: whether it has left.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class Conversation:
         self.due_at = -math.inf
         self.ask_again_at: float | None = None
         self.leaves = False
+        self.left = False
+        self._leaving = False
         self._worker = worker
         self._label = label
         self._settings = settings
@@ -139,19 +142,21 @@ class Conversation:
         self._renews = self._sent_at >= self._renew_at or not self._joined
         self._claims = self._claims_now()
         self._sent_reports = self._reports.copy()
+        happenings = self._desk.outbox.batch()
+        self._leaving = self.leaves and self._desk.outbox.batch_is_all
         said: dict[str, object] = {
             "number": self._number,
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
             "knows": self._began,
             "next": self._desk.next_lease,
-            "happenings": self._desk.outbox.batch(),
+            "happenings": happenings,
             "claims": [_claim(claim) for claim in self._claims],
             **self._reports,
         }
         for name, wanted in (
             ("wants_reading", self.wants_reading),
-            ("leaves", self.leaves),
+            ("leaves", self._leaving),
             ("renew", self._renews),
         ):
             if wanted:
@@ -227,6 +232,7 @@ class Conversation:
             if self._reports[kind] is report:
                 del self._reports[kind]
         self._desk.told()
+        self.left = self._leaving
         if self._renews:
             self._renew_at = self._sent_at + self._settings.heartbeat
             self._desk.valid_until = self._sent_at + self._settings.lease

@@ -54,6 +54,12 @@ class Outbox:
         self._batch = len(happenings), evidence
         return [*happenings, *((kind, call) for call, kind in evidence.items())]
 
+    @property
+    def batch_is_all(self) -> bool:
+        """Whether the last batch has everything that there is to tell."""
+        number, evidence = self._batch
+        return number == len(self._happenings) and len(evidence) == len(self._evidence)
+
     def pending(self) -> list[Happening]:
         """All happenings that the books have not been heard to have heard."""
         return list(self._happenings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
@@ -44,6 +44,9 @@ logger = logging.getLogger("callguard")
 
 _FAULTS: Final = (RedisError, OSError)
 """What says that the server was not reached or could not do it; TimeoutError is among them."""
+
+_CANCELLED_AGAIN: Final = 0.1
+"""Seconds after which a task that has not ended is cancelled again: any will do."""
 
 _REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 """What says that trying again can't help."""
@@ -140,9 +143,7 @@ class Session:
         finally:
             if self._again is not None:
                 self._again.cancel()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks)
+            await _end(self._tasks)
 
     def speak(self) -> None:
         """There is something to tell or to ask: make an exchange as soon as none is under way."""
@@ -187,7 +188,6 @@ class Session:
     async def _exchange(self) -> bool:
         """Make one exchange; whether it was the last."""
         asked, self._asked = self._asked, []
-        leaves = self.conversation.leaves
         request = self.conversation.request()
         try:
             async with asyncio.timeout(self._settings.timeout):
@@ -203,7 +203,7 @@ class Session:
             return False
         self._note_answer()
         _answer(asked, None)
-        return leaves
+        return self.conversation.left
 
     def _note_answer(self) -> None:
         if self._away is not None:
@@ -294,6 +294,18 @@ class Session:
             before_sleep=before_sleep,
             sleep=asyncio.sleep,
         )
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: redis-py may swallow a cancellation (`asyncio.wait_for` on Python 3.11).
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCELLED_AGAIN)
 
 
 def _answer(

@@ -1,9 +1,15 @@
 -- What happens to permits: from dispatching to unseen, and out of the books.
 
--- A permit that is dispatching gives its place back.
+-- Permits that are dispatching and give their places back, until they are told from the others.
 local released = {}
+
 local function release(lease)
   released[#released + 1] = id_of(lease)
+end
+
+local function settle_released()
+  in_chunks('HDEL', permits, released)
+  released = {}
 end
 
 -- A permit leaves the books, whatever it is.
@@ -18,6 +24,9 @@ local function drop(id)
 end
 
 local function place(id, lane)
+  if #released > 0 then
+    settle_released() -- this one may be among them, and count again
+  end
   redis.call('HSETNX', permits, id, now .. ' ' .. lane)
   redis.call('ZADD', unseen, now + VISIBLE_AFTER + 1, id)
 end
@@ -81,5 +90,5 @@ local function take_in(all)
   for _, happening in ipairs(all) do
     happenings[happening[1]](happening[2], happening[3])
   end
-  in_chunks('HDEL', permits, released)
+  settle_released()
 end

@@ -17,7 +17,7 @@ local state, changed = {}, {}
 do
   local found = redis.call('HMGET', books, 'epoch', 'limits', 'reader', number_field, 'began',
     'received', 'current', 'spent_until', 'changed', 'due', 'poll', 'poll_until', 'turn',
-    'visible_after', 'swept')
+    'visible_after', 'swept', 'lease')
   local function number(index)
     return tonumber(found[index] or 0)
   end
@@ -26,6 +26,7 @@ do
     began = number(5), received = number(6), current = number(7), spent_until = number(8),
     changed = number(9), due = number(10), poll = number(11), poll_until = number(12),
     turn = number(13), visible_after = number(14), swept = number(15),
+    lease = number(16),
   }
 end
 

@@ -55,8 +55,10 @@ local function join(joining)
     open_books(joining)
   end
   set('visible_after', math.max(state.visible_after, VISIBLE_AFTER))
+  set('lease', math.max(state.lease, LEASE))
   if lost then
-    set('spent_until', math.max(state.spent_until, now + state.visible_after))
+    -- A worker that is cut off may still dial what it was given, until its lease runs out.
+    set('spent_until', math.max(state.spent_until, now + state.lease + state.visible_after))
   end
   local holds = {}
   for _, held in ipairs(joining.held) do

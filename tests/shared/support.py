@@ -1,0 +1,147 @@
+"""Gates that share books on a real server, and a look into those books."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+
+from callguard import Gate, Permit, RedisLedger, open_gate
+from callguard.ledger.redis.keys import Names
+from tests.shared.provider import Provider
+
+PATIENCE = 30.0
+"""Seconds to wait for what happens within one on a machine that has nothing else to do."""
+
+LEASE, TIMEOUT = 1.0, 0.4
+TTL = 0.2
+
+TIMES: dict[str, Any] = {
+    "ttl": TTL,
+    "min_interval": 0.05,
+    "ring_limit": 0.2,
+    "counter_lag": 0.2,
+    "max_age": 15.0,
+}
+"""For `open_gate`: readings five times a second, and calls that are seen after 0.4 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the server has of one workspace.
+
+    Attributes:
+        dispatching: the permits whose dial has not returned.
+        unseen: the placed calls that the latest reading may have missed.
+        workers: who has a lease.
+        labelled: who is known by name.
+        claims: the lines in which callers wait, as ``worker/lane``.
+        reported: what the latest reading counts.
+    """
+
+    dispatching: frozenset[str]
+    unseen: frozenset[str]
+    workers: frozenset[str]
+    labelled: frozenset[str]
+    claims: frozenset[str]
+    reported: int
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """How many permits are dispatching, and how many are placed and unseen."""
+        return len(self.dispatching), len(self.unseen)
+
+    @property
+    def usage(self) -> int:
+        """What the server counts."""
+        return self.reported + sum(self.held)
+
+
+async def books(client: Redis | RedisCluster, workspace: str) -> Books:
+    """The books of `workspace` as they are now."""
+    facts, workers, labels, permits, unseen, claims, *_ = Names(workspace).keys
+    ids = frozenset(_texts(await client.hkeys(permits)))
+    placed = frozenset(_texts(await client.zrange(unseen, 0, -1)))
+    assert placed <= ids, "a placed call is not among the permits"
+    return Books(
+        dispatching=ids - placed,
+        unseen=placed,
+        workers=frozenset(_texts(await client.zrange(workers, 0, -1))),
+        labelled=frozenset(_texts(await client.hkeys(labels))),
+        claims=frozenset(_texts(await client.hkeys(claims))),
+        reported=int(await client.hget(facts, "current") or 0),
+    )
+
+
+def _texts(found: Iterable[Any]) -> list[str]:
+    return [text.decode() if isinstance(text, bytes) else text for text in found]
+
+
+@asynccontextmanager
+async def sharing(
+    provider: Provider, ledger: RedisLedger, key: str = "key_here", **arguments: Any
+) -> AsyncIterator[Gate]:
+    """A gate in this process, on shared books."""
+    settings = {**TIMES, **arguments}
+    async with open_gate(key, base_url=provider.url, ledger=ledger, **settings) as gate:
+        yield gate
+
+
+async def eventually(
+    holds: Callable[[], object | Awaitable[object]], within: float = PATIENCE
+) -> float:
+    """Wait until something holds; returns after how many seconds it did."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while True:
+        found = holds()
+        if await found if isawaitable(found) else found:
+            return loop.time() - began
+        assert loop.time() < began + within, f"it never held: {holds}"
+        await asyncio.sleep(0.01)
+
+
+class Callers:
+    """Callers at one gate that hold what they get until the test says what became of it.
+
+    Attributes:
+        arrived: the permits, in the order in which they were given.
+        arrived_at: when, on the event loop's clock.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._tasks: list[asyncio.Task[None]] = []
+        self._let_go = asyncio.Event()
+        self.arrived: list[Permit] = []
+        self.arrived_at: list[float] = []
+
+    def send(self, number: int, lane: str | None = None) -> None:
+        """Send callers into the line."""
+        self._tasks += [asyncio.create_task(self._visit(lane)) for _ in range(number)]
+
+    async def have_arrived(self, number: int, within: float = PATIENCE) -> list[Permit]:
+        """The permits, as soon as there are so many."""
+        await eventually(lambda: len(self.arrived) >= number, within)
+        return self.arrived
+
+    async def go(self) -> None:
+        """End all, those in line too; those that have not said otherwise have placed a call."""
+        self._let_go.set()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _visit(self, lane: str | None) -> None:
+        async with self._gate.admit(lane) as permit:
+            self.arrived.append(permit)
+            self.arrived_at.append(asyncio.get_running_loop().time())
+            await self._let_go.wait()
