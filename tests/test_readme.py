@@ -27,9 +27,11 @@ def test_every_block_is_one_that_is_run() -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON)
-def test_a_python_block_runs(block: str) -> None:
+def test_a_python_block_runs(block: str, request: pytest.FixtureRequest) -> None:
     """What a newcomer copies from README would not work."""
-    asyncio.run(_run(sys.executable, "-W", "error", "-c", block))
+    needs_redis = "REDIS_URL" in block
+    url = {"REDIS_URL": request.getfixturevalue("redis_url")} if needs_redis else {}
+    asyncio.run(_run(sys.executable, "-W", "error", "-c", block, **url))
 
 
 @pytest.mark.parametrize("block", [text for text in SHELL if text not in IN_CI])
@@ -38,13 +40,13 @@ def test_a_shell_block_runs(block: str) -> None:
     asyncio.run(_run("sh", "-ec", block))
 
 
-async def _run(*command: str) -> None:
+async def _run(*command: str, **environment: str) -> None:
     async with serve(limit=20) as server:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         workspace = {"RETELL_API_KEY": server.api_key, "RETELL_BASE_URL": server.url}
         process = await asyncio.create_subprocess_exec(
             *command,
-            env=os.environ | workspace | {"PATH": path},
+            env=os.environ | workspace | environment | {"PATH": path},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

@@ -1,4 +1,4 @@
-"""The command line: ``callguard demo``, ``callguard status``, ``callguard simulator``."""
+"""The command line: ``callguard demo``, ``callguard status``, ``callguard ps`` and others."""
 
 from __future__ import annotations
 

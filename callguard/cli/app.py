@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from callguard.cli.demo import demo
+from callguard.cli.demo_worker import demo_worker
 from callguard.cli.probe import probe
+from callguard.cli.ps import ps
 from callguard.cli.simulator import simulator
 from callguard.cli.status import status
 
@@ -22,8 +24,10 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(status)
+app.command()(ps)
 app.command()(probe)
 app.command()(simulator)
+app.command(hidden=True)(demo_worker)
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,17 +7,17 @@ are over in a quarter of one.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import aiohttp
-
 from callguard.cli.gated import BURST, gate_dialer
-from callguard.cli.leads import Caller, Lead, dialled_once, leads
+from callguard.cli.leads import Caller, Lead, dialled_once, leads, session_of
 from callguard.cli.looped import LoopDialer
 from callguard.cli.progress import Outcome, Progress, Reckoning
+from callguard.cli.shared import shared_dialer
 from callguard.simulator import (
     Constant,
     Exponential,
@@ -36,6 +36,9 @@ FAULT_RATE: Final = 0.1
 
 _LONGEST: Final = 28.0
 """Seconds after which a campaign is given up."""
+
+_LONGEST_START: Final = 10.0
+"""Seconds more where processes have to be started first, and new books let nobody in for one."""
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at the campaign."""
@@ -65,11 +68,18 @@ class Plan:
         leads: how many there are.
         seed: what the workspace's draws follow from.
         gated: whether the dialer goes through a gate, or does as most people do.
+        workers: how many processes dial, each through a gate of its own.
+        ledger: the address of the server that keeps the gates' books; None for one process with
+            books of its own.
+        api_key: the workspace's, which its books are called after, so of this campaign alone.
     """
 
     leads: int
     seed: int
     gated: bool
+    workers: int = 1
+    ledger: str | None = None
+    api_key: str = field(default_factory=lambda: f"key_demo_{uuid.uuid4().hex}", repr=False)
 
 
 class _Dialer(Protocol):
@@ -99,18 +109,22 @@ async def run(plan: Plan, show: Callable[[Progress], None]) -> Outcome:
     Args:
         plan: what is dialled, and how.
         show: called with the progress ten times a second, and once at the end.
+
+    Raises:
+        LedgerUnavailable: the ledger's server can't be reached.
+        UsageError: its address can't be used, or redis-py is not installed.
     """
     faults = _CountedFaults(plan.seed)
     async with (
-        serve(_WORKSPACE, seed=plan.seed, latency=_LATENCY, faults=faults) as server,
-        _session(server) as session,
+        serve(
+            _WORKSPACE, seed=plan.seed, api_key=plan.api_key, latency=_LATENCY, faults=faults
+        ) as server,
+        _dialer(plan, server, faults) as (dialer, call_ids),
     ):
-        caller = Caller(session)
-        async with _dialer(plan, server, session, caller) as dialer:
-            campaign = _Campaign(plan, server, faults, dialer)
-            with suppress(TimeoutError):
-                await campaign.run(show)
-            return campaign.outcome(dialled_once(caller.call_ids, server.workspace))
+        campaign = _Campaign(plan, server, faults, dialer)
+        with suppress(TimeoutError):
+            await campaign.run(show)
+        return campaign.outcome(dialled_once(call_ids, server.workspace))
 
 
 class _Campaign:
@@ -128,7 +142,7 @@ class _Campaign:
         """
         dialling = asyncio.create_task(self._dialer.dial(leads(self._plan.leads)))
         try:
-            async with asyncio.timeout(_LONGEST):
+            async with asyncio.timeout(_LONGEST + (_LONGEST_START if self._plan.ledger else 0.0)):
                 while not dialling.done():
                     show(self._progress())
                     await asyncio.wait([dialling], timeout=_INTERVAL)
@@ -142,6 +156,7 @@ class _Campaign:
         """What came of it, where `once` leads were dialled exactly once."""
         return Outcome(
             dialer="gate" if self._plan.gated else "loop",
+            workers=self._plan.workers,
             seed=self._plan.seed,
             leads=self._plan.leads,
             limit=_WORKSPACE.limit,
@@ -162,20 +177,24 @@ class _Campaign:
         )
 
 
-def _session(server: Server) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        server.url,
-        headers={"Authorization": f"Bearer {server.api_key}"},
-        raise_for_status=True,
-    )
-
-
 @asynccontextmanager
 async def _dialer(
-    plan: Plan, server: Server, session: aiohttp.ClientSession, caller: Caller
-) -> AsyncIterator[_Dialer]:
-    if plan.gated:
-        async with gate_dialer(server, caller) as dialer:
-            yield dialer
-    else:
-        yield LoopDialer(session, caller)
+    plan: Plan, server: Server, faults: _CountedFaults
+) -> AsyncIterator[tuple[_Dialer, list[str]]]:
+    """The plan's dialer, and the ids of the calls that it has placed."""
+    async with session_of(server.url, server.api_key) as session:
+        caller = Caller(session)
+        if plan.ledger is not None:
+            async with shared_dialer(
+                server,
+                plan.ledger,
+                plan.workers,
+                caller.call_ids,
+                lambda: server.workspace.truth().readings - faults.number,
+            ) as shared:
+                yield shared, caller.call_ids
+        elif plan.gated:
+            async with gate_dialer(server.url, server.api_key, caller) as gated:
+                yield gated, caller.call_ids
+        else:
+            yield LoopDialer(session, caller), caller.call_ids

@@ -14,11 +14,15 @@ from rich.console import Console
 from callguard.cli import campaign
 from callguard.cli.campaign import Plan
 from callguard.cli.exits import ExitCode
+from callguard.cli.failures import report, verdict
 from callguard.cli.picture import Picture
 from callguard.cli.plain import PlainLines
 from callguard.cli.progress import Outcome, Progress
+from callguard.cli.redis_server import RedisServer, RedisServerFailed, find_server
 from callguard.cli.running import run
-from callguard.cli.summary import summary, verdict
+from callguard.cli.summary import summary
+from callguard.cli.summary import verdict as kept_or_not
+from callguard.errors import CallGuardError
 
 __all__ = ["demo"]
 
@@ -37,6 +41,18 @@ def demo(
     seed: Annotated[
         int, typer.Option(help="What talk times, calls by others and faults follow from.")
     ] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Processes that dial, all through gates on one ledger."),
+    ] = 1,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The server of the workers' books, such as redis://localhost:6379; else one is "
+            "started for the while.",
+        ),
+    ] = None,
     leads: Annotated[int, typer.Option(min=1, max=10_000, hidden=True)] = 150,
 ) -> None:
     """Dial 150 leads against a simulated workspace, in less than half a minute.
@@ -45,12 +61,42 @@ def demo(
     one time in ten. One lead in five is urgent, and may burst by 5 calls above the limit.
 
     Exit code: 0 if nothing was refused, the peak stayed within the ceiling and every lead was
-    dialled once; else 1.
+    dialled once; else 1. With workers, 69 the ledger's server can't be reached or started, 78
+    redis-py or a server's program is not installed.
     """
-    run(_demo(Plan(leads, seed, gated=not without), as_json))
+    if without and (workers > 1 or ledger):
+        raise typer.BadParameter("without a gate one process dials: no --workers and no --ledger")
+    run(_demo(leads, seed, not without, workers, ledger, as_json))
 
 
-async def _demo(plan: Plan, as_json: bool) -> ExitCode:
+async def _demo(
+    leads: int, seed: int, gated: bool, workers: int, ledger: str | None, as_json: bool
+) -> ExitCode:
+    try:
+        with _served(workers, ledger) as url:
+            plan = Plan(leads, seed, gated, workers, url)
+            if url != ledger and not as_json:  # an address that is given may hold a password
+                print(f"Look on: RETELL_API_KEY={plan.api_key} callguard ps --ledger {url}")
+            return await _dialled(plan, as_json)
+    except CallGuardError as error:
+        return report(error, *verdict(error, "demo"), as_json=as_json)
+    except RedisServerFailed as error:
+        code = ExitCode.UNREACHABLE if find_server() else ExitCode.NOT_INSTALLED
+        advice = "install redis-server or valkey-server, or pass --ledger redis://…"
+        return report(error, code, advice, as_json=as_json)
+
+
+@contextmanager
+def _served(workers: int, ledger: str | None) -> Iterator[str | None]:
+    """Where the books are; a server of the demo's own, where it needs one and none is given."""
+    if workers == 1 or ledger:
+        yield ledger
+        return
+    with RedisServer() as server:
+        yield server.url
+
+
+async def _dialled(plan: Plan, as_json: bool) -> ExitCode:
     console = Console()
     with _view(plan, console, as_json) as show:
         outcome = await campaign.run(plan, show)
@@ -76,11 +122,13 @@ def _view(plan: Plan, console: Console, as_json: bool) -> Iterator[Callable[[Pro
 
 def _title(plan: Plan) -> str:
     how = "through the gate" if plan.gated else "without the gate"
+    if plan.workers > 1:
+        how = f"through the gates of {plan.workers} processes"
     return f"callguard demo: {plan.leads} leads {how}, seed {plan.seed}"
 
 
 def _conclude(plan: Plan, outcome: Outcome, console: Console) -> None:
     console.print(summary(outcome))
-    console.print(verdict(outcome))
+    console.print(kept_or_not(outcome))
     other = "callguard demo --without" if plan.gated else "callguard demo"
     console.print(f"The same leads {'without' if plan.gated else 'with'} the gate: {other}")

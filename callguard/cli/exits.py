@@ -22,8 +22,8 @@ class ExitCode(IntEnum):
         UNREACHABLE: no answer, or a port that can't be had (``EX_UNAVAILABLE``).
         FULL: no call fits now (``EX_TEMPFAIL``).
         KEY_REFUSED: the provider refused the key (``EX_NOPERM``).
-        NOT_INSTALLED: the extra ``cli`` is missing (``EX_CONFIG``). Not 69, which a script may
-            take for a reason to try again.
+        NOT_INSTALLED: an extra is missing, or a program (``EX_CONFIG``). Not 69, which a script
+            may take for a reason to try again.
         INTERRUPTED: Ctrl-C.
         TERMINATED: SIGTERM.
     """

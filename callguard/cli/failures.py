@@ -7,7 +7,14 @@ import sys
 from typing import Final
 
 from callguard.cli.exits import ExitCode
-from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected, LimitsUnavailable
+from callguard.errors import (
+    CallGuardError,
+    LedgerUnavailable,
+    LimitsMalformed,
+    LimitsRejected,
+    LimitsUnavailable,
+    UsageError,
+)
 
 __all__ = ["KEY_STATUSES", "report", "verdict"]
 
@@ -24,8 +31,10 @@ def verdict(error: CallGuardError, command: str) -> tuple[ExitCode, str]:
             return ExitCode.WRONG_USE, "check --base-url and RETELL_BASE_URL"
         case LimitsMalformed():
             return ExitCode.MALFORMED, "check that --base-url and RETELL_BASE_URL are the provider"
-        case LimitsUnavailable():
+        case LimitsUnavailable() | LedgerUnavailable():
             return ExitCode.UNREACHABLE, "try again later, or check the address and the network"
+        case UsageError(__context__=ImportError()):
+            return ExitCode.NOT_INSTALLED, "install it and try again"
         case _:
             return ExitCode.WRONG_USE, f"see `callguard {command} --help`"
 

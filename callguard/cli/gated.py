@@ -12,9 +12,8 @@ import aiohttp
 import callguard
 from callguard.cli.leads import BULK, REFUSED, URGENT, Caller, Lead
 from callguard.cli.progress import Reckoning
-from callguard.simulator import Server
 
-__all__ = ["BURST", "RESERVE", "GateDialer", "gate_dialer"]
+__all__ = ["BURST", "LANES", "RESERVE", "GateDialer", "gate_dialer"]
 
 BURST: Final = 5
 """Calls above the limit that the urgent lane may go to."""
@@ -31,23 +30,34 @@ to come together, so here it is ``8 ** 4`` times rarer: 1 in 3 million. (A walk 
 climbs by four with a chance of ``(0.2 / 10) ** 4``, 1 in 6 million each time the lane is filled.)
 """
 
-_LANES: Final = (
-    callguard.Lane(URGENT, priority=0, reserve=RESERVE, burst=BURST),
-    callguard.Lane(BULK, priority=1, reserve=RESERVE),
-)
+LANES: Final = {
+    URGENT: callguard.Lane(URGENT, priority=0, reserve=RESERVE, burst=BURST),
+    BULK: callguard.Lane(BULK, priority=1, reserve=RESERVE),
+}
+"""The lanes by their names."""
 
 
 @asynccontextmanager
-async def gate_dialer(server: Server, caller: Caller) -> AsyncIterator[GateDialer]:
-    """A dialer behind a gate of its own, which the block's end closes."""
+async def gate_dialer(
+    url: str, api_key: str, caller: Caller, *, ledger: str | None = None
+) -> AsyncIterator[GateDialer]:
+    """A dialer behind a gate of its own, which the block's end closes.
+
+    Args:
+        url: the workspace's address.
+        api_key: its key.
+        caller: places the calls.
+        ledger: the address of the server that keeps the gate's books; None for books of its own.
+    """
     async with callguard.open_gate(
-        server.api_key,
-        base_url=server.url,
-        lanes=_LANES,
+        api_key,
+        base_url=url,
+        lanes=LANES.values(),
         ttl=0.15,
         counts_ringing=True,
         counter_lag=0.3,
         min_interval=0.05,
+        ledger=ledger,
     ) as gate:
         yield GateDialer(gate, caller)
 
@@ -70,7 +80,7 @@ class GateDialer:
         statistics = self._gate.statistics()
         return Reckoning(
             usage=statistics.usage.total,
-            waiting={lane.name: statistics.waiting[lane.name] for lane in _LANES},
+            waiting={lane: statistics.waiting[lane] for lane in LANES},
             readings=statistics.readings["taken"],
             sample_age=statistics.sample_age,
             reason=str(self._gate.explain(BULK)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,17 @@ import aiohttp
 
 from callguard.simulator import Workspace
 
-__all__ = ["BULK", "REFUSED", "URGENT", "Caller", "Lead", "dialled_once", "leads"]
+__all__ = [
+    "BULK",
+    "REFUSED",
+    "URGENT",
+    "Caller",
+    "Lead",
+    "dialled_once",
+    "leads",
+    "session_of",
+    "share",
+]
 
 BULK: Final = "bulk"
 URGENT: Final = "urgent"
@@ -47,6 +58,12 @@ def leads(number: int) -> list[Lead]:
     return [_lead(index, number) for index in range(number)]
 
 
+def share(all_leads: Sequence[Lead], part: int, parts: int) -> list[Lead]:
+    """One of several parts of the leads, from 0 on; each has its share of each lane and wave."""
+    in_kinds = sorted(all_leads, key=lambda lead: (lead.lane, lead.known_after))
+    return in_kinds[part::parts]
+
+
 def dialled_once(call_ids: list[str], workspace: Workspace) -> int:
     """How many leads the workspace has exactly one of these calls for, by its own record."""
     records = [workspace.call(call_id) for call_id in call_ids]
@@ -54,11 +71,21 @@ def dialled_once(call_ids: list[str], workspace: Workspace) -> int:
     return sum(1 for number_of_calls in calls.values() if number_of_calls == 1)
 
 
+def session_of(url: str, api_key: str) -> aiohttp.ClientSession:
+    """A session that has a workspace's address and key, and raises for a status of 400 and above.
+
+    It is to be entered.
+    """
+    return aiohttp.ClientSession(
+        url, headers={"Authorization": f"Bearer {api_key}"}, raise_for_status=True
+    )
+
+
 class Caller:
     """Places calls, one request each.
 
     Args:
-        session: has the workspace's address and key, and raises for a status of 400 and above.
+        session: made by `session_of`.
 
     Attributes:
         call_ids: those of the calls placed so far.

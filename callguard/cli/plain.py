@@ -14,11 +14,14 @@ class PlainLines:
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._complete = False
 
     def __call__(self, progress: Progress) -> None:
         """Print `progress`, if a second has gone since the last line or all is placed."""
         elapsed = progress.truth.elapsed
-        if elapsed >= self._next or progress.truth.placed == progress.leads:
+        complete = progress.truth.placed == progress.leads
+        if elapsed >= self._next or complete > self._complete:
+            self._complete = complete
             self._next = math.floor(elapsed) + 1.0
             print(line(progress), flush=True)
 

@@ -63,6 +63,7 @@ class Outcome:
         dialled_once: leads with exactly one call, by the workspace's record.
         failed: the requests for the limits that went wrong.
         truth: what really went on in the workspace.
+        workers: how many processes dialled.
     """
 
     dialer: str
@@ -73,6 +74,7 @@ class Outcome:
     dialled_once: int
     failed: int
     truth: Truth
+    workers: int = 1
 
     @property
     def over_ceiling(self) -> int:
@@ -109,6 +111,7 @@ class Outcome:
         return {
             "kept": self.kept,
             "dialer": self.dialer,
+            "workers": self.workers,
             "seed": self.seed,
             "leads": self.leads,
             "dialled_once": self.dialled_once,

@@ -6,13 +6,14 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from callguard.arguments import checked_seconds
+from callguard.cli.books import LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
@@ -25,6 +26,9 @@ from callguard.errors import (
 from callguard.fetcher import LimitFetcher
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.limits import Limits, Snapshot
+
+if TYPE_CHECKING:
+    from callguard.ledger.redis.holders import Books
 
 __all__ = ["Standing", "status"]
 
@@ -54,17 +58,32 @@ def status(
             "--allow-plain-http", help="Let the key travel unencrypted to another machine."
         ),
     ] = False,
+    ledger: LedgerOption = None,
+    name: NameOption = None,
 ) -> None:
     """Show the workspace's limits, use and headroom.
 
     The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
-    stay in the shell's history.
+    stay in the shell's history. With --ledger, the calls that gates on shared books are dialling,
+    or have placed and the provider may not count yet, are in use too.
 
     Exit code: 0 a call fits without burst, 75 none does (room with burst is shown beside it),
-    77 the key was refused, 69 the provider can't be reached, 65 its answer is malformed, 64 wrong
-    use. An error is one line on stderr; with --json it is an object on stdout as well.
+    77 the key was refused, 69 the provider or the ledger can't be reached, 65 the answer is
+    malformed, 64 wrong use, 78 redis-py is not installed. An error is one line on stderr; with
+    --json it is an object on stdout as well.
     """
-    run(_status(as_json, base_url, timeout, allow_plain_http))
+    run(_status(Question(base_url, timeout, allow_plain_http, ledger, name), as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and where."""
+
+    base_url: str | None
+    timeout: float
+    allow_plain_http: bool
+    ledger: str | None
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +94,24 @@ class Standing:
         snapshot: the reading.
         plain: whether a call fits on a lane without burst.
         burst: whether one fits on a lane that may burst as far as the workspace allows.
+        books: the shared books, as they were before the reading; None where none were asked for.
     """
 
     snapshot: Snapshot
     plain: Decision
     burst: Decision
+    books: Books | None = None
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Standing:
+    def of(cls, snapshot: Snapshot, books: Books | None = None) -> Standing:
         """The standing by `snapshot`, at the moment at which it came."""
-        bursting = Lane("burst", burst="all")
-        return cls(snapshot, _decided(DEFAULT_LANE, snapshot), _decided(bursting, snapshot))
+        usage = _usage(snapshot.limits, books)
+        spent = books is not None and books.now <= books.spent_until
+        plain, burst = (
+            decide(lane, usage, snapshot, now=snapshot.received, max_age=math.inf, spent=spent)
+            for lane in (DEFAULT_LANE, Lane("burst", burst="all"))
+        )
+        return cls(snapshot, plain, burst, books)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -98,7 +124,10 @@ class Standing:
         return self.snapshot.received - self.snapshot.began
 
     def as_json(self) -> dict[str, object]:
-        """The provider's nine fields, null where it left one out, and what follows from them."""
+        """The provider's nine fields, null where it left one out, and what follows from them.
+
+        With shared books, what these add.
+        """
         return {
             "fits": self.plain.admitted,
             "headroom": self.plain.headroom,
@@ -106,6 +135,7 @@ class Standing:
             "seconds": round(self.seconds, 3),
             "reason": str(self.plain),
             **asdict(self.snapshot.limits),
+            **self._shared(),
         }
 
     def as_table(self) -> Table:
@@ -114,6 +144,7 @@ class Standing:
         return figures(
             {
                 "in use": limits.current_concurrency,
+                **self._shared(),
                 "limit": limits.concurrency_limit,
                 "reserved for inbound": limits.reserved_inbound_concurrency,
                 "burst limit": _burst_limit(limits),
@@ -123,12 +154,19 @@ class Standing:
             }
         )
 
+    def _shared(self) -> dict[str, int]:
+        if self.books is None:
+            return {}
+        return {
+            "dispatching": self.plain.usage.dispatching,
+            "unseen": self.plain.usage.unseen,
+            "waiting": sum(line.callers for line in self.books.waiting),
+        }
 
-async def _status(
-    as_json: bool, base_url: str | None, timeout: float, allow_plain_http: bool
-) -> ExitCode:
+
+async def _status(question: Question, as_json: bool) -> ExitCode:
     try:
-        standing = Standing.of(await _read(base_url, timeout, allow_plain_http))
+        standing = await _read(question)
     except CallGuardError as error:
         return report(error, *verdict(error, "status"), as_json=as_json)
     if as_json:
@@ -138,26 +176,30 @@ async def _status(
     return standing.exit_code
 
 
-async def _read(base_url: str | None, timeout: float, allow_plain_http: bool) -> Snapshot:
+async def _read(question: Question) -> Standing:
     if not os.environ.get("RETELL_API_KEY"):
         raise UsageError("no API key: set RETELL_API_KEY in the environment")
     try:
-        checked_seconds("--timeout", timeout, above_zero=True)
+        checked_seconds("--timeout", question.timeout, above_zero=True)
     except ValueError as error:
         raise UsageError(str(error)) from None
     async with LimitFetcher(
-        base_url=base_url,
-        timeout=min(timeout, _LONGEST_ATTEMPT),
-        deadline=timeout,
-        allow_plain_http=allow_plain_http,
+        base_url=question.base_url,
+        timeout=min(question.timeout, _LONGEST_ATTEMPT),
+        deadline=question.timeout,
+        allow_plain_http=question.allow_plain_http,
     ) as fetcher:
-        return await fetcher.get()
+        books = None
+        if question.ledger:
+            # Before the reading: what has left the books by then, the reading tells.
+            books = await look(question.ledger, question.name, fetcher.workspace)
+        return Standing.of(await fetcher.get(), books)
 
 
-def _decided(lane: Lane, snapshot: Snapshot) -> Decision:
-    limits = snapshot.limits
-    usage = Usage(limits.current_concurrency, dispatching=0, unseen=0)
-    return decide(lane, usage, snapshot, now=snapshot.received, max_age=math.inf)
+def _usage(limits: Limits, books: Books | None) -> Usage:
+    if books is None:
+        return Usage(limits.current_concurrency, dispatching=0, unseen=0)
+    return books.usage_by(limits)
 
 
 def _show(standing: Standing) -> None:

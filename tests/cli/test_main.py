@@ -79,15 +79,6 @@ def test_missing_extra(missing: str) -> None:
     assert ended.stderr == f"the command line needs {missing}: pip install 'callguard[cli]'\n"
 
 
-def test_import_is_light() -> None:
-    """Importing the library would need, or load, what only the command line needs."""
-    code = "import sys, callguard; print({'typer', 'rich', 'callguard.cli'} & set(sys.modules))"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert shown.stdout == "set()\n"
-
-
 def test_interrupted_before_a_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

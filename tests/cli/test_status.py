@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from rich.console import Console
@@ -14,11 +14,13 @@ from callguard.cli.failures import verdict
 from callguard.cli.status import Standing
 from callguard.errors import (
     CallGuardError,
+    LedgerUnavailable,
     LimitsMalformed,
     LimitsRejected,
     LimitsUnavailable,
     UsageError,
 )
+from callguard.ledger.redis.holders import Books, Held, Waiting
 from callguard.limits import Limits, Snapshot
 
 BURSTING = Limits(
@@ -30,8 +32,23 @@ BURSTING = Limits(
 )
 
 
-def standing(limits: Limits) -> Standing:
-    return Standing.of(Snapshot(limits, began=100.0, received=100.25))
+BOOKS = Books(
+    now=1000.0,
+    known=True,
+    workers=(),
+    held=(
+        Held("a-1", "web:1", "bulk", 12.0, "placed", visible_in=-0.5),
+        Held("a-2", "web:1", "bulk", 2.0, "placed", visible_in=0.5),
+        Held("a-3", "web:1", "bulk", 0.1, "dispatching", visible_in=None),
+    ),
+    waiting=(Waiting("web:1", "bulk", 1, 40, 3.0), Waiting("web:2", "bulk", 1, 2, 3.0)),
+    reading=None,
+    spent_until=999.9,
+)
+
+
+def standing(limits: Limits, books: Books | None = None) -> Standing:
+    return Standing.of(Snapshot(limits, began=100.0, received=100.25), books)
 
 
 def rendered(shown: Standing) -> str:
@@ -85,6 +102,25 @@ def test_table() -> None:
     assert "off" in rendered(standing(Limits(0, 20, 0, False, 60)))
 
 
+def test_shared_books() -> None:
+    """A script would dial into places that gates have given to calls not counted yet."""
+    shown = standing(Limits(17, 20), BOOKS)
+    fields = shown.as_json()
+    assert (fields["fits"], fields["headroom"], fields["current_concurrency"]) == (True, 1, 17)
+    assert (fields["dispatching"], fields["unseen"], fields["waiting"]) == (1, 1, 42)
+    assert standing(Limits(18, 20), BOOKS).exit_code == ExitCode.FULL
+    lines = [line.split("│") for line in rendered(shown).splitlines() if "│" in line]
+    rows = {name.strip(): value.strip() for _, name, value, _ in lines}
+    assert rows.items() >= {"dispatching": "1", "unseen": "1", "waiting": "42"}.items()
+    assert "dispatching" not in standing(Limits(17, 20)).as_json()
+
+
+def test_shared_books_that_let_nobody_in() -> None:
+    """A script would be told that a call fits while every gate keeps all out."""
+    shown = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0))
+    assert shown.exit_code == ExitCode.FULL
+
+
 @pytest.mark.parametrize(
     ("error", "code", "advice"),
     [
@@ -95,6 +131,7 @@ def test_table() -> None:
         (LimitsRejected("no", 301), ExitCode.WRONG_USE, "--base-url"),
         (LimitsUnavailable("no"), ExitCode.UNREACHABLE, "later"),
         (LimitsMalformed("no"), ExitCode.MALFORMED, "--base-url"),
+        (LedgerUnavailable("no"), ExitCode.UNREACHABLE, "later"),
         (UsageError("no"), ExitCode.WRONG_USE, "--help"),
     ],
 )

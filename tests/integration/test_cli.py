@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pytest
 
+from callguard import LimitFetcher
 from callguard.cli.exits import ExitCode
 from callguard.simulator import Faults, serve
+from tests.integration.support import Ended, environment
 
 COMMAND = (sys.executable, "-m", "callguard")
 KEY = "key_of_this_test"
@@ -39,23 +37,6 @@ def _heeds_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-def environment(**variables: str | None) -> dict[str, str]:
-    """This process's, without what would change how the commands behave."""
-    changing = ("RETELL_", "NO_COLOR", "FORCE_COLOR", "TTY_", "COLUMNS", "LINES", "TYPER_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(changing)}
-    wanted = {"TERM": "xterm", "PYTHONIOENCODING": "utf-8", **variables}
-    return kept | {name: value for name, value in wanted.items() if value is not None}
 
 
 async def piped(*arguments: str, stdout: int = PIPE, env: dict[str, str] | None = None) -> Process:
@@ -84,116 +65,13 @@ async def killed_at_last(process: Process) -> AsyncIterator[None]:
             await process.wait()
 
 
-async def status(*arguments: str, **workspace: Any) -> Ended:
-    """What ``callguard status`` says of a workspace."""
-    async with serve(api_key=KEY, **workspace) as server:
-        return await callguard("status", *arguments, RETELL_API_KEY=KEY, RETELL_BASE_URL=server.url)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_status_of_a_workspace_with_room() -> None:
     """`callguard status` would not work at all, or say something else than the provider does."""
-    ended = await status(limit=7, reserved_inbound=2)
+    async with serve(api_key=KEY, limit=7, reserved_inbound=2) as server:
+        ended = await callguard("status", RETELL_API_KEY=KEY, RETELL_BASE_URL=server.url)
     assert (ended.code, ended.err) == (ExitCode.OK, "")
     assert re.search(r"headroom +│ +5 ", ended.out)
     assert "admitted: 0 of 7 in use" in ended.out
-    assert "\x1b" not in ended.out
-
-
-async def test_status_as_json() -> None:
-    """A script could not read what `callguard status --json` says."""
-    ended = await status("--json", limit=7, burst_limit=21)
-    fields = json.loads(ended.out)
-    assert (fields["fits"], fields["headroom"], fields["headroom_with_burst"]) == (True, 7, 21)
-    assert (fields["base_concurrency"], fields["concurrency_limit"]) == (7, 7)
-
-
-@pytest.mark.parametrize("arguments", [(), ("--json",)])
-@pytest.mark.parametrize(
-    ("workspace", "code", "name"),
-    [
-        ({"limit": 0, "burst_limit": 5}, ExitCode.FULL, None),
-        (
-            {"faults": Faults(rate=1.0, kinds=("wrong-types",))},
-            ExitCode.MALFORMED,
-            "LimitsMalformed",
-        ),
-        ({"faults": Faults(rate=1.0, kinds=("500",))}, ExitCode.UNREACHABLE, "LimitsUnavailable"),
-    ],
-)
-async def test_status_exit_codes(
-    arguments: tuple[str, ...], workspace: dict[str, Any], code: ExitCode, name: str | None
-) -> None:
-    """A script could not tell a full workspace from one that can't be asked."""
-    ended = await status("--timeout", "1", *arguments, **workspace)
-    assert ended.code == code
-    assert ended.err.count("\n") == (name is not None)
-    assert KEY not in ended.out + ended.err
-    if arguments:
-        assert json.loads(ended.out).get("error") == name
-
-
-@pytest.mark.parametrize(
-    ("variables", "arguments", "code"),
-    [
-        ({"RETELL_API_KEY": "key_secret"}, (), ExitCode.KEY_REFUSED),
-        ({"RETELL_API_KEY": None}, (), ExitCode.WRONG_USE),
-        ({"RETELL_API_KEY": "key secret"}, (), ExitCode.WRONG_USE),
-        ({}, ("--base-url", "http://example.invalid"), ExitCode.WRONG_USE),
-        ({}, ("--base-url", "URL/elsewhere"), ExitCode.WRONG_USE),
-        ({}, ("--timeout", "0"), ExitCode.WRONG_USE),
-        ({}, ("--no-such-option",), ExitCode.WRONG_USE),
-    ],
-)
-async def test_status_of_a_wrong_use(
-    variables: dict[str, str | None], arguments: tuple[str, ...], code: ExitCode
-) -> None:
-    """A wrong key or address would look like an outage, or the key be shown to whoever looks on."""
-    async with serve(api_key=KEY) as server:
-        given = [argument.replace("URL", server.url) for argument in arguments]
-        defaults: dict[str, str | None] = {"RETELL_API_KEY": KEY, "RETELL_BASE_URL": server.url}
-        ended = await callguard("status", *given, **(defaults | variables))
-    assert (ended.code, ended.out) == (code, "")
-    assert "Traceback" not in ended.err
-    for key in (KEY, "key_secret", "key secret"):
-        assert key not in ended.err
-
-
-async def test_status_of_nobody() -> None:
-    """A provider that can't be reached would look like one that refuses."""
-    ended = await callguard(
-        "status",
-        "--timeout",
-        "0.5",
-        RETELL_API_KEY=KEY,
-        RETELL_BASE_URL=f"http://127.0.0.1:{free_port()}",
-    )
-    assert (ended.code, ended.out) == (ExitCode.UNREACHABLE, "")
-    assert ended.err.count("\n") == 1
-    assert KEY not in ended.err
-
-
-async def test_demo() -> None:
-    """The product's own demonstration would fail, or not be readable by a script."""
-    ended = await callguard("demo", "--json", "--leads", "20", "--seed", "3")
-    fields = json.loads(ended.out)
-    assert (ended.code, ended.err) == (ExitCode.OK, "")
-    assert (fields["kept"], fields["dialer"], fields["seed"]) == (True, "gate", 3)
-    assert (fields["dialled_once"], fields["placed"], fields["refused"]) == (20, 20, 0)
-    assert 0 < fields["peak"] <= fields["ceiling"] == 25
-
-
-async def test_demo_in_a_log() -> None:
-    """Where there is no terminal, the demo would write control sequences, or nothing."""
-    ended = await callguard("demo", "--leads", "5", FORCE_COLOR=None)
-    assert (ended.code, ended.err) == (ExitCode.OK, "")
-    assert "placed 5 of 5" in ended.out
-    assert "Nothing refused" in ended.out
     assert "\x1b" not in ended.out
 
 
@@ -208,16 +86,6 @@ async def test_demo_whose_reader_goes() -> None:
         os.close(ours)
         _, err = await process.communicate()
         assert (process.returncode, err) == (1, b"")
-
-
-async def test_demo_without_a_gate() -> None:
-    """The demo would not show what the gate is for."""
-    ended = await callguard("demo", "--without", "--json", "--leads", "40")
-    fields = json.loads(ended.out)
-    assert ended.code == ExitCode.FAILED
-    assert (fields["kept"], fields["dialer"]) == (False, "loop")
-    assert fields["over_ceiling"] == fields["peak"] - 25 > 0
-    assert fields["seconds_over_limit"] > 0
 
 
 @asynccontextmanager
@@ -243,23 +111,13 @@ async def running_simulator(*arguments: str) -> AsyncIterator[tuple[Process, str
 async def test_simulator(sent: str, code: ExitCode, said: str) -> None:
     """The simulator alone could not be dialled against, ended, or asked what happened."""
     async with running_simulator("--limit", "3", "--api-key", KEY) as (process, url):
-        ended = await callguard("status", "--json", RETELL_API_KEY=KEY, RETELL_BASE_URL=url)
-        assert json.loads(ended.out)["concurrency_limit"] == 3
+        async with LimitFetcher(KEY, base_url=url) as fetcher:
+            assert (await fetcher.get()).limits.concurrency_limit == 3
         process.send_signal(signal.Signals[sent])
         out, err = await process.communicate()
         assert (process.returncode, err.decode()) == (code, f"{said}\n")
     assert f"RETELL_API_KEY={KEY} RETELL_BASE_URL={url} callguard status" in out.decode()
     assert re.search(r"readings +│ +1 ", out.decode())
-
-
-async def test_simulator_on_a_taken_port() -> None:
-    """Starting the simulator twice would end in a traceback."""
-    async with serve() as server:
-        port = server.url.rpartition(":")[2]
-        ended = await callguard("simulator", "--port", port)
-    assert (ended.code, ended.out) == (ExitCode.UNREACHABLE, "")
-    assert ended.err.startswith(f"can't listen on port {port}: ")
-    assert ended.err.count("\n") == 1
 
 
 class Terminal:

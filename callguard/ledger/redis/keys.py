@@ -13,8 +13,8 @@ class Names:
     """The names that belong to one workspace; all under one hash tag, so in one cluster slot.
 
     Args:
-        workspace: what the workspace is told by: its API key and address, or a name of the
-            user's. It can't be found again from what is made of it, if it is as long as a key.
+        workspace: what the workspace is told by: its API key, or a name of the user's. It can't be
+            found again from what is made of it, if it is as long as a key.
     """
 
     def __init__(self, workspace: str) -> None:

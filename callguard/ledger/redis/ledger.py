@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from callguard.arguments import checked_seconds
 from callguard.errors import UsageError
+from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.times import Times
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio.cluster import RedisCluster
 
     from callguard.ledger.protocol import Dispatcher
+    from callguard.ledger.redis.holders import Books
     from callguard.ledger.redis.session import Session
 
 __all__ = ["RedisLedger"]
@@ -36,7 +38,7 @@ class RedisLedger:
         client: redis-py's asyncio client of a single server, of a Sentinel's master
             (``sentinel.master_for(...)``), or of a cluster. It stays open.
         name: what the workspace's books are called, for workers that use different API keys; else
-            a hash of the key and the address. It is kept as a hash on the server.
+            after the key. Only a hash of either is on the server.
         lease: seconds of a worker's silence after which what it was dialling counts as placed. A
             worker whose event loop is blocked or whose machine sleeps for longer loses its places.
         timeout: seconds to wait for an answer.
@@ -114,13 +116,27 @@ class RedisLedger:
             dispatcher: who gets places and news.
             share: calls that may be given places while the server can't be reached; None for none.
         """
-        from callguard.ledger.redis.keys import Names
         from callguard.ledger.redis.session import Session
 
         names = Names(self._name or workspace)
         settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
         label = f"{socket.gethostname()}:{os.getpid()}"
         return Session(self._client, worker, label, names, settings, dispatcher, share)
+
+    async def look(self, workspace: str) -> Books:
+        """What is in the books: who holds places, and who waits. Changes nothing.
+
+        Cancelling this leaves nothing behind.
+
+        Args:
+            workspace: what the workspace is told by, its API key, unless this ledger has a name.
+
+        Raises:
+            LedgerUnavailable: the server did not answer in time, or refused.
+        """
+        from callguard.ledger.redis.holders import look
+
+        return await look(self._client, Names(self._name or workspace), self._timeout)
 
     async def __aenter__(self) -> Self:
         return self

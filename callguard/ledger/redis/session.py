@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 from redis.exceptions import ConnectionError as Disconnected
 from tenacity import (
     AsyncRetrying,
@@ -25,6 +25,7 @@ from tenacity import (
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.faults import FAULTS, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.local import DeskWithShare
 from callguard.ledger.redis.readings import Fetcher, SharedReadings
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 logger = logging.getLogger("callguard")
-
-_FAULTS: Final = (RedisError, OSError)
-"""What says that the server was not reached or could not do it; TimeoutError is among them."""
 
 _CANCELLED_AGAIN: Final = 0.1
 """Seconds after which a task that has not ended is cancelled again: any will do."""
@@ -161,7 +159,7 @@ class Session:
         self._asked.append(asked)
         self.speak()
         await asyncio.wait([asked], timeout=self._settings.timeout)
-        error = asked.result() if asked.done() else _unavailable("no answer in time")
+        error = asked.result() if asked.done() else unavailable("no answer in time")
         if error is not None:
             raise copy.copy(error)
 
@@ -194,7 +192,7 @@ class Session:
                 answer = await EXCHANGE.run(self._client, self._names.keys, *request)
         except BaseException as fault:
             self.conversation.doubt()
-            _answer(asked, _unavailable(fault))
+            _answer(asked, unavailable(fault))
             raise
         if not self.conversation.accept(answer):
             self.conversation.doubt()
@@ -225,7 +223,7 @@ class Session:
             self._note_fault(fault)
 
     def _note_fault(self, fault: BaseException) -> None:
-        error = _unavailable(fault)
+        error = unavailable(fault)
         self._fault = fault
         began, self._away = self._away is None, error
         if began:
@@ -256,7 +254,7 @@ class Session:
     # Listening -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        await self._retrying(_FAULTS)(self._hear_out)
+        await self._retrying(FAULTS)(self._hear_out)
 
     async def _hear_out(self) -> None:
         """Hear what the server tells, until the connection breaks or is found dead."""
@@ -314,8 +312,3 @@ def _answer(
     for future in asked:
         if not future.done():
             future.set_result(error)
-
-
-def _unavailable(fault: BaseException | str) -> LedgerUnavailable:
-    said = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}".rstrip(": ")
-    return LedgerUnavailable(f"the ledger's server can't be reached: {said}")

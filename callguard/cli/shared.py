@@ -1,0 +1,155 @@
+"""The demo in many processes: each dials its share of the leads, through a gate on shared books."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio import StreamReader
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, cast
+
+from callguard.cli.gated import LANES
+from callguard.cli.leads import BULK, Lead
+from callguard.cli.progress import Reckoning
+from callguard.decision import decide
+from callguard.errors import LedgerUnavailable
+from callguard.ledger import RedisLedger
+from callguard.simulator import Server
+
+if TYPE_CHECKING:
+    from callguard.ledger.redis.holders import Books
+
+__all__ = ["SharedDialer", "shared_dialer"]
+
+_MAX_AGE: Final = 15.0
+"""Seconds that the workers' gates trust a reading; the default of `open_gate`."""
+
+_INTERVAL: Final = 0.1
+"""Seconds between two looks at the books."""
+
+
+@asynccontextmanager
+async def shared_dialer(
+    server: Server, url: str, workers: int, call_ids: list[str], readings: Callable[[], int]
+) -> AsyncIterator[SharedDialer]:
+    """A dialer of many processes, none of which outlives its `dial`.
+
+    Args:
+        server: the workspace to dial in.
+        url: the address of the server that keeps the books.
+        workers: how many processes.
+        call_ids: gets the id of each call that is placed.
+        readings: tells how often the workspace has told its limits so far.
+
+    Raises:
+        LedgerUnavailable: the ledger's server can't be reached.
+        UsageError: its address can't be used, or redis-py is not installed.
+    """
+    async with RedisLedger.from_url(url) as ledger:
+        books = await ledger.look(server.api_key)
+        yield SharedDialer(_Workers(server, url, workers, call_ids), ledger, books, readings)
+
+
+class SharedDialer:
+    """Leaves the dialling to workers, and knows from their books what they go by."""
+
+    def __init__(
+        self, workers: _Workers, ledger: RedisLedger, books: Books, readings: Callable[[], int]
+    ) -> None:
+        self._workers = workers
+        self._ledger = ledger
+        self._books = books
+        self._readings = readings
+
+    async def dial(self, leads: Sequence[Lead]) -> None:
+        """Dial every lead, unless workers fail. Cancelling this kills them."""
+        looking = asyncio.create_task(self._keep_looking())
+        try:
+            await self._workers.dial(len(leads))
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+
+    def reckoning(self) -> Reckoning:
+        """What the gates go by, as it was in the books at the last look."""
+        books = self._books
+        waiting = Counter[str]()
+        for line in books.waiting:
+            waiting[line.lane] += line.callers
+        decision = decide(
+            LANES[BULK],
+            books.usage,
+            books.reading,
+            now=books.now,
+            max_age=_MAX_AGE,
+            spent=books.spent,
+        )
+        return Reckoning(
+            usage=books.usage.total,
+            waiting={lane: waiting[lane] for lane in LANES},
+            readings=self._readings(),
+            sample_age=decision.age,
+            reason=str(decision),
+        )
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            with suppress(LedgerUnavailable):  # the picture stands still until it is back
+                self._books = await self._ledger.look(self._workers.api_key)
+
+
+class _Workers:
+    def __init__(self, server: Server, url: str, number: int, call_ids: list[str]) -> None:
+        self.api_key = server.api_key
+        self._number = number
+        self._call_ids = call_ids
+        # Not on the command line, which everybody on the machine can read.
+        self._environment = os.environ | {
+            "RETELL_API_KEY": server.api_key,
+            "RETELL_BASE_URL": server.url,
+            "CALLGUARD_LEDGER": url,
+        }
+
+    async def dial(self, leads: int) -> None:
+        """Run the workers until all have ended; one that fails ends no other."""
+        async with asyncio.TaskGroup() as group:
+            for part in range(self._number):
+                group.create_task(self._run(part, leads))
+
+    async def _run(self, part: int, leads: int) -> None:
+        numbers = {"--leads": leads, "--part": part, "--workers": self._number}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "callguard", "demo-worker"),
+            *(f"{name}={value}" for name, value in numbers.items()),
+            env=self._environment,
+            stdin=PIPE,  # by whose end it sees that this process is gone
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,  # so that Ctrl-C doesn't reach it
+        )
+        try:
+            complaint = await self._heard_out(process)
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode:
+            ended = f"process {process.pid} ended with code {process.returncode}"
+            print(f"{ended}: {complaint or 'it said nothing'}", file=sys.stderr)
+
+    async def _heard_out(self, process: Process) -> str:
+        """The last line that a worker wrote to stderr, once it has ended."""
+        complaints = asyncio.create_task(cast("StreamReader", process.stderr).read())
+        try:
+            async for line in cast("StreamReader", process.stdout):
+                self._call_ids.append(line.decode().strip())
+            await process.wait()
+            return (await complaints).decode(errors="replace").strip().rpartition("\n")[2]
+        finally:
+            complaints.cancel()

@@ -1,0 +1,218 @@
+"""What is in shared books, for people to look at: who holds places, and who waits.
+
+Looking changes nothing, and needs no gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from callguard.decision import Usage
+from callguard.ledger.redis.faults import FAULTS, unavailable
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.scripts import HOLDERS
+from callguard.limits import Limits, Snapshot
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
+
+__all__ = ["Books", "Held", "Waiting", "Worker", "look"]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A gate that shares the books.
+
+    Attributes:
+        id: the gate's id.
+        label: the host's name and the process's number.
+        lease: seconds until its lease ends; negative where that is over and nobody has taken
+            notice yet.
+    """
+
+    id: str
+    label: str
+    lease: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A permit that counts.
+
+    Attributes:
+        id: the permit's id.
+        worker: the label of the gate that gave it; None for one that is gone.
+        lane: the lane's name.
+        age: seconds since it was given.
+        state: whether its dial has not returned, or its call is placed and may be unseen.
+        visible_in: seconds until the counter surely shows the call, negative after that; None
+            while it is dispatching.
+    """
+
+    id: str
+    worker: str | None
+    lane: str
+    age: float
+    state: Literal["dispatching", "placed"]
+    visible_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The callers in line on one lane of one gate.
+
+    Attributes:
+        worker: the gate's label; None for one that is gone.
+        lane: the lane's name.
+        priority: lower goes first.
+        callers: how many they are; of more than 1000, the first 1000 are told.
+        waited: seconds that the first of them has waited.
+    """
+
+    worker: str | None
+    lane: str
+    priority: int
+    callers: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The books of one workspace at one moment.
+
+    Attributes:
+        now: that moment, in seconds on the server's clock.
+        known: whether there are such books; they are forgotten after an hour of silence.
+        workers: the gates that share them, by label.
+        held: the permits that count, the oldest first.
+        waiting: who is in line, higher lanes first, and of those who have waited longest.
+        reading: the latest reading, dated on the server's clock; None before the first.
+        spent_until: until when, on that clock, a reading has to begin to authorise nothing: the
+            provider refused a call then, or the books may know too little until then.
+    """
+
+    now: float
+    known: bool
+    workers: tuple[Worker, ...]
+    held: tuple[Held, ...]
+    waiting: tuple[Waiting, ...]
+    reading: Snapshot | None
+    spent_until: float
+
+    @property
+    def spent(self) -> bool:
+        """Whether the latest reading authorises nothing."""
+        return self.reading is None or self.reading.began <= self.spent_until
+
+    @property
+    def usage(self) -> Usage:
+        """The usage as the gates have it: by the latest reading."""
+        placed = sum(permit.state == "placed" for permit in self.held)
+        reported = None if self.reading is None else self.reading.limits.current_concurrency
+        return Usage(reported, len(self.held) - placed, placed)
+
+    def usage_by(self, limits: Limits) -> Usage:
+        """The usage by a reading that began after this look at the books."""
+        unseen = sum(
+            permit.visible_in is not None and permit.visible_in >= 0 for permit in self.held
+        )
+        return Usage(limits.current_concurrency, self.usage.dispatching, unseen)
+
+    def as_json(self) -> dict[str, object]:
+        """The same as objects, arrays, numbers and strings."""
+        return {
+            "workers": [asdict(worker) for worker in self.workers],
+            "held": [asdict(permit) for permit in self.held],
+            "waiting": [asdict(line) for line in self.waiting],
+            "usage": {**asdict(self.usage), "total": self.usage.total},
+            "spent": self.spent,
+            "reading": None
+            if self.reading is None
+            else {"age": round(self.now - self.reading.began, 3), **asdict(self.reading.limits)},
+        }
+
+
+async def look(client: Redis | RedisCluster, names: Names, timeout: float) -> Books:
+    """Look at the books, in one round trip. Cancelling this leaves nothing behind.
+
+    Args:
+        client: redis-py's asyncio client; it stays open.
+        names: what things are called on the server.
+        timeout: seconds to wait for the answer.
+
+    Raises:
+        LedgerUnavailable: the server did not answer, or refused.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            return _read(await HOLDERS.run(client, names.keys))
+    except TimeoutError:
+        raise unavailable(f"no answer in {timeout:g} s") from None
+    except FAULTS as fault:
+        raise unavailable(fault) from None
+
+
+def _read(answer: str | bytes) -> Books:
+    found = json.loads(answer)
+    now = found["now"]
+    facts = _pairs(found["books"])
+    sessions = _pairs(found["sessions"])
+    began = int(facts.get("began", 0))
+    return Books(
+        now=now / 1000,
+        known=bool(facts),
+        workers=tuple(sorted(_workers(found, sessions, now), key=lambda worker: worker.label)),
+        held=tuple(sorted(_held(found, sessions, now), key=lambda permit: -permit.age)),
+        waiting=tuple(
+            sorted(_waiting(found, sessions, now), key=lambda line: (line.priority, -line.waited))
+        ),
+        reading=_reading(facts) if began else None,
+        spent_until=int(facts.get("spent_until", 0)) / 1000,
+    )
+
+
+def _workers(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Worker]:
+    for worker, lease_ends in _pairs(found["workers"]).items():
+        yield Worker(worker, sessions.get(worker, worker), _seconds(float(lease_ends) - now))
+
+
+def _held(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Held]:
+    unseen = _pairs(found["unseen"])
+    for permit, text in _pairs(found["permits"]).items():
+        since, lane = text.split(" ", 1)
+        visible = unseen.get(permit)
+        yield Held(
+            id=permit,
+            worker=sessions.get(permit.rpartition("-")[0]),
+            lane=lane,
+            age=_seconds(now - int(since)),
+            state="dispatching" if visible is None else "placed",
+            visible_in=None if visible is None else _seconds(float(visible) - now),
+        )
+
+
+def _waiting(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Waiting]:
+    for claim, text in _pairs(found["claims"]).items():
+        worker, _, lane = claim.partition("/")
+        priority, _, callers, _, _, since = (int(number) for number in text.split())
+        yield Waiting(sessions.get(worker), lane, priority, callers, _seconds(now - since))
+
+
+def _reading(facts: Mapping[str, str]) -> Snapshot:
+    limits = Limits.parse(json.loads(facts["limits"]))
+    return Snapshot(limits, int(facts["began"]) / 1000, int(facts["received"]) / 1000)
+
+
+def _pairs(flat: Iterable[str]) -> dict[str, str]:
+    """The values by their names, from an array in which they alternate; Lua's empty one is {}."""
+    each = iter(flat)
+    return dict(zip(each, each, strict=True))
+
+
+def _seconds(milliseconds: float) -> float:
+    return milliseconds / 1000

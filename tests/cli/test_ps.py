@@ -1,0 +1,134 @@
+"""What `callguard ps` makes of shared books, or of there being none."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+from rich import box
+from rich.console import Console
+
+from callguard.cli import main
+from callguard.cli.exits import ExitCode
+from callguard.cli.ps import books_table, sentence
+from callguard.ledger.redis.holders import Books, Held, Waiting, Worker
+from callguard.limits import Limits, Snapshot
+
+NOWHERE = "redis://someone:secret@127.0.0.1:1"
+
+BOOKS = Books(
+    now=1000.0,
+    known=True,
+    workers=(
+        Worker("a", "web:1", lease=8.0),
+        Worker("b", "web:2", lease=-0.5),
+        Worker("c", "web:3", lease=8.0),
+    ),
+    held=(
+        Held("x-1", None, "bulk", 12.3, "placed", visible_in=20.0),
+        Held("b-1", "web:2", "[red]", 0.25, "dispatching", visible_in=None),
+    ),
+    waiting=(Waiting("web:1", "bulk", priority=1, callers=40, waited=3.0),),
+    reading=Snapshot(Limits(14, 20), began=999.6, received=999.7),
+    spent_until=0.0,
+)
+
+
+def rendered(books: Books, around: box.Box | None = None) -> list[list[str]]:
+    console = Console(file=io.StringIO(), width=100)
+    with console.capture() as capture:
+        console.print(books_table(books, around))
+    return [line.split() for line in capture.get().splitlines()]
+
+
+def test_table() -> None:
+    """Nobody would see who holds a place, who is gone without giving it back, and who waits."""
+    assert rendered(BOOKS) == [
+        ["worker", "lane", "state", "calls", "age"],
+        ["(gone)", "bulk", "placed", "1", "12.3", "s"],
+        ["web:2", "(silent)", "[red]", "dispatching", "1", "0.2", "s"],
+        ["web:1", "bulk", "waiting", "40", "3.0", "s"],
+        ["web:3", "idle", "0"],
+    ]
+    assert "┃" in rendered(BOOKS, box.HEAVY_HEAD)[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "usage 16: 14 counted 0.4 s ago, 1 dispatching, 1 placed and perhaps not counted"),
+        ({}, "; 40 in line; gates: 3"),
+        ({"spent_until": 999.6}, "nothing is admitted before a later reading"),
+        ({"reading": None}, "no reading yet, 1 dispatching"),
+        ({"known": False}, "No gate has used these books for an hour, if ever."),
+    ],
+)
+def test_sentence(changes: dict[str, object], said: str) -> None:
+    """The sums would be wrong, or nobody know why nobody is let in."""
+    assert said in sentence(replace(BOOKS, **changes))  # type: ignore[arg-type]
+
+
+def test_usage_by_a_later_reading() -> None:
+    """A call that a reading surely counts would be counted twice, or one that it may miss never."""
+    absorbed = replace(BOOKS.held[0], visible_in=-0.001)
+    books = replace(BOOKS, held=(absorbed, *BOOKS.held))
+    assert (books.usage.total, books.usage_by(Limits(5, 20)).total) == (17, 7)
+
+
+def test_json() -> None:
+    """A script would miss what people are shown."""
+    fields = json.loads(json.dumps(BOOKS.as_json()))
+    assert [worker["label"] for worker in fields["workers"]] == ["web:1", "web:2", "web:3"]
+    assert [(held["id"], held["state"]) for held in fields["held"]] == [
+        ("x-1", "placed"),
+        ("b-1", "dispatching"),
+    ]
+    assert fields["waiting"][0]["callers"] == 40
+    assert fields["usage"] == {"reported": 14, "dispatching": 1, "unseen": 1, "total": 16}
+    assert (fields["reading"]["age"], fields["reading"]["concurrency_limit"]) == (0.4, 20)
+    assert replace(BOOKS, reading=None).as_json()["reading"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "code", "said"),
+    [
+        ((), "key_secret", ExitCode.WRONG_USE, "no ledger: pass --ledger"),
+        (("--ledger", NOWHERE), None, ExitCode.WRONG_USE, "no API key"),
+        (("--ledger", "http://someone:secret@here"), "key_secret", ExitCode.WRONG_USE, "address"),
+        (("--ledger", NOWHERE), "key_secret", ExitCode.UNREACHABLE, "can't be reached"),
+        (("--ledger", NOWHERE, "--name", "n"), None, ExitCode.UNREACHABLE, "can't be reached"),
+    ],
+)
+def test_failures(
+    arguments: tuple[str, ...],
+    key: str | None,
+    code: ExitCode,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A script would not know whether to try again, or a password be shown to whoever looks on."""
+    monkeypatch.delenv("CALLGUARD_LEDGER", raising=False)
+    monkeypatch.delenv("RETELL_API_KEY", raising=False)
+    if key is not None:
+        monkeypatch.setenv("RETELL_API_KEY", key)
+    assert main(["ps", "--json", *arguments]) == code
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert json.loads(captured.out)["exit"] == code
+    assert "secret" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("command", ["ps", "status", "demo"])
+def test_redis_is_not_installed(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever lacks the extra would see a traceback, or a script try again."""
+    monkeypatch.setenv("RETELL_API_KEY", "key_secret")
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    assert main([command, "--json", "--ledger", NOWHERE]) == ExitCode.NOT_INSTALLED
+    assert "pip install 'callguard[redis]'" in capsys.readouterr().err

@@ -1,0 +1,50 @@
+"""What comes from outside raises callguard's own errors, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.targets import TARGETS
+
+NAMES = st.sampled_from(
+    [
+        "current_concurrency", "concurrency_limit", "reserved_inbound_concurrency",
+        "concurrency_burst_enabled", "concurrency_burst_limit", "base_concurrency",
+        "event", "call", "call_id", "call_status", "disconnection_reason",
+    ]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=12,
+)
+DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=11).map(json.dumps).map(str.encode)
+PIECES = st.lists(
+    st.binary(max_size=40) | DOCUMENTS | st.sampled_from([b"\n", b"\0", b"--", b"9" * 400]),
+    max_size=6,
+).map(b"".join)
+TYPED = st.lists(
+    st.sampled_from(
+        ["--json", "--limit", "--ring", "--talk", "--seed", "--yes", "--from", "--to", "--ledger",
+         "--workers", "--timeout", "nan", "inf", "-1", "1e999", "0", "+1", "", "ü", "redis://:pw@x"]
+    )
+    | st.text(max_size=12),
+    max_size=7,
+).map(lambda words: "\0".join(words).encode())  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETS if name != "arguments"])
+def test_nothing_but_our_own_errors_comes_out(name: str) -> None:
+    """An answer, a delivery or a header of somebody else's would break the caller's program."""
+    given(PIECES | DOCUMENTS)(settings(max_examples=120)(TARGETS[name]))()
+
+
+@given(TYPED)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_typed_is_answered(typed: bytes) -> None:
+    """A slip on the command line would show a traceback."""
+    TARGETS["arguments"](typed)

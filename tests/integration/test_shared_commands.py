@@ -1,0 +1,229 @@
+"""The commands for shared books, on a real server and in real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import asynccontextmanager, contextmanager
+from threading import Event
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from callguard import RedisLedger, open_gate
+from callguard.cli.exits import ExitCode
+from callguard.cli.redis_server import RedisServer
+from callguard.simulator import Constant, serve
+from tests.integration.support import Command, environment, served
+
+LONGEST = 60.0
+"""Seconds for what takes 2; it fails, rather than hangs, where a command does."""
+
+
+@asynccontextmanager
+async def started(*arguments: str) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "callguard", *arguments),
+        env=environment(),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    try:
+        async with asyncio.timeout(LONGEST):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what other processes do."""
+    async with asyncio.timeout(LONGEST):
+        while not await condition():  # noqa: ASYNC110 - they set no event
+            await asyncio.sleep(0.02)
+
+
+async def hold(url: str, api_key: str, ledger: str, held: Future[None], let_go: Event) -> None:
+    """Hold a place of two, with one call placed and one caller in line, until told to let go."""
+    async with (
+        open_gate(api_key, base_url=url, ledger=ledger) as gate,
+        RedisLedger.from_url(ledger) as books,
+    ):
+        async with gate.admit():
+            pass
+        async with gate.admit():
+            waiting = asyncio.create_task(gate.admit().__aenter__())
+
+            async def waits() -> bool:
+                return bool((await books.look(api_key)).waiting)
+
+            await until(waits)
+            held.set_result(None)
+            await asyncio.to_thread(let_go.wait)
+            waiting.cancel()
+
+
+@contextmanager
+def holding(url: str, api_key: str, ledger: str) -> Iterator[None]:
+    """`hold`, in a thread of its own, beside a command that has the main one."""
+    held, let_go = Future[None](), Event()
+    with ThreadPoolExecutor(1) as threads:
+        held_up = threads.submit(asyncio.run, hold(url, api_key, ledger, held, let_go))
+        try:
+            wait([held, held_up], LONGEST, FIRST_COMPLETED)
+            assert held.done()
+            yield
+        finally:
+            let_go.set()
+        held_up.result(LONGEST)
+
+
+def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> None:
+    """Nobody could see who holds the places of shared books, who waits, and what fits."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url),
+    ):
+        shown, listed, standing, stands = (
+            command(
+                *arguments,
+                RETELL_API_KEY=workspace_key,
+                RETELL_BASE_URL=server.url,
+                CALLGUARD_LEDGER=redis_url,
+            )
+            for arguments in (("ps",), ("ps", "--json"), ("status",), ("status", "--json"))
+        )
+    rows = [line.split() for line in shown.out.splitlines()]
+    worker = rows[1][0]
+    assert [row[1:4] for row in rows[1:4]] == [
+        ["default", "placed", "1"],
+        ["default", "dispatching", "1"],
+        ["default", "waiting", "1"],
+    ]
+    assert worker.endswith(f":{os.getpid()}")
+    assert shown.code == listed.code == ExitCode.OK
+    fields = json.loads(listed.out)
+    assert [held["state"] for held in fields["held"]] == ["placed", "dispatching"]
+    assert {each["worker"] for each in (*fields["held"], *fields["waiting"])} == {worker}
+    assert standing.code == stands.code == ExitCode.FULL
+    assert "1 dialling, 1 not yet visible" in standing.out
+    fields = json.loads(stands.out)
+    assert (fields["dispatching"], fields["unseen"], fields["waiting"]) == (1, 1, 1)
+
+
+async def test_books_that_nobody_keeps(redis_url: str, workspace_key: str) -> None:
+    """Books that never were would not be told from such in which nobody holds anything."""
+    async with RedisLedger.from_url(redis_url) as ledger:
+        assert not (await ledger.look(workspace_key)).known
+
+
+async def test_look_at_books_with_a_name(redis_url: str, workspace_key: str) -> None:
+    """The books of workers with different keys could not be looked at by their name."""
+    async with (
+        serve(limit=2, talk_time=Constant(0.1), api_key=workspace_key) as server,
+        RedisLedger.from_url(redis_url, name=f"of {workspace_key}") as ledger,
+        open_gate(workspace_key, base_url=server.url, ledger=ledger),
+    ):
+        assert (await ledger.look("another key")).workers
+        with_key = RedisLedger.from_url(redis_url)
+        async with with_key:
+            assert not (await with_key.look(workspace_key)).workers
+
+
+@pytest.mark.usefixtures("redis_program")
+def test_demo_with_workers(command: Command) -> None:
+    """The demo would not show that many processes keep to one limit."""
+    ended = command("demo", "--workers", "2", "--leads", "12", "--json")
+    fields = json.loads(ended.out)
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    assert (fields["kept"], fields["workers"], fields["dialled_once"]) == (True, 2, 12)
+    assert 0 < fields["peak"] <= fields["ceiling"]
+
+
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--ledger", "redis://here")])
+def test_demo_without_a_gate_has_no_workers(command: Command, option: tuple[str, str]) -> None:
+    """Somebody would compare the gate with one process that they take for many."""
+    assert command("demo", "--without", *option).code == ExitCode.WRONG_USE
+
+
+def test_demo_without_a_server(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no Redis would see a traceback, and not what to do."""
+    for module in ("demo", "redis_server"):
+        monkeypatch.setattr(f"callguard.cli.{module}.find_server", lambda: None)
+    ended = command("demo", "--workers", "2")
+    assert (ended.code, ended.out) == (ExitCode.NOT_INSTALLED, "")
+    assert "install redis-server or valkey-server, or pass --ledger" in ended.err
+
+
+def test_demo_with_a_ledger_that_is_away(command: Command) -> None:
+    """Workers would be started that never get a call through."""
+    ended = command("demo", "--workers", "2", "--ledger", "redis://x:secret@127.0.0.1:1", "--json")
+    assert ended.code == ExitCode.UNREACHABLE
+    assert json.loads(ended.out)["error"] == "LedgerUnavailable"
+    assert "secret" not in ended.out + ended.err
+
+
+async def _pids(client: Redis) -> list[int]:
+    """The processes of the workers that have joined any books on a server."""
+    labels: list[Any] = []
+    async for key in client.scan_iter("callguard:*:sessions"):
+        labels += await client.hvals(key)
+    return [int(label.rpartition(b":")[2]) for label in labels]
+
+
+@asynccontextmanager
+async def demo_of_two(server: RedisServer) -> AsyncIterator[tuple[Process, Redis, list[int]]]:
+    """A demo whose two workers have joined, a client of its ledger's server, and their pids."""
+    arguments = ("demo", "--workers", "2", "--leads", "40", "--ledger", server.url)
+    async with Redis.from_url(server.url) as client, started(*arguments) as process:
+
+        async def joined() -> bool:
+            assert process.returncode is None
+            return len(await _pids(client)) == 2
+
+        await until(joined)
+        yield process, client, await _pids(client)
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("SIGINT", ExitCode.INTERRUPTED),
+        ("SIGTERM", ExitCode.TERMINATED),
+        ("SIGKILL", -9),
+    ],
+)
+async def test_the_end_of_the_demo_ends_its_workers(
+    own_redis: RedisServer, sent: str, code: int
+) -> None:
+    """Ctrl-C in the demo would leave processes behind that dial on."""
+    async with demo_of_two(own_redis) as (process, client, _):
+        process.send_signal(signal.Signals[sent])
+        _, err = await process.communicate()
+        assert process.returncode == code
+        assert b"Traceback" not in err
+
+        async def alone() -> bool:
+            clients: list[Any] = await client.client_list()
+            return len(clients) == 1
+
+        await until(alone)
+
+
+async def test_a_worker_of_the_demo_that_is_killed(own_redis: RedisServer) -> None:
+    """The demo would hang, or pass for kept, when leads went with a process that died."""
+    async with demo_of_two(own_redis) as (process, _, pids):
+        os.kill(pids[0], signal.SIGKILL)
+        out, err = await process.communicate()
+    assert process.returncode == ExitCode.FAILED
+    assert err.decode() == f"process {pids[0]} ended with code -9: it said nothing\n"
+    assert b"Not kept: " in out
+    assert b"Traceback" not in out
