@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import httpx
 import pytest
-import retell
 import tenacity
 
 from callguard import AdmissionTimeout, Gate, Permit
 from callguard.gate.refusal import outcome_is_unknown, refused_by_status
 from tests.gate.support import Refusal, ScriptedFetcher, opened
+from tests.retell_sdk import exceptions as sdk
 from tests.virtual_time import run
 
 REQUEST = httpx.Request("POST", "http://localhost")
@@ -189,19 +190,19 @@ def test_cancelling_counts_the_call_as_placed_and_leaves_nothing_waiting() -> No
     run(main())
 
 
-def _status_error(cls: type[retell.APIStatusError], status: int) -> retell.APIStatusError:
+def _status_error(cls: Any, status: int) -> Any:
     return cls("", response=httpx.Response(status, request=REQUEST), body=None)
 
 
 @pytest.mark.parametrize(
     ("error", "refused", "unknown"),
     [
-        (_status_error(retell.RateLimitError, 429), True, False),
-        (_status_error(retell.InternalServerError, 503), False, True),
-        (_status_error(retell.BadRequestError, 400), False, False),
-        (_status_error(retell.APIStatusError, 402), False, False),
-        (retell.APIConnectionError(request=REQUEST), False, True),
-        (retell.APITimeoutError(request=REQUEST), False, True),
+        (_status_error(sdk.RateLimitError, 429), True, False),
+        (_status_error(sdk.InternalServerError, 503), False, True),
+        (_status_error(sdk.BadRequestError, 400), False, False),
+        (_status_error(sdk.APIStatusError, 402), False, False),
+        (sdk.APIConnectionError(request=REQUEST), False, True),
+        (sdk.APITimeoutError(request=REQUEST), False, True),
         (httpx.ReadTimeout(""), False, True),
         (aiohttp.ServerDisconnectedError(), False, True),
         (aiohttp.ClientPayloadError(), False, True),

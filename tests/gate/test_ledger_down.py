@@ -10,6 +10,7 @@ import callguard
 import callguard.ledger.redis.ledger
 from callguard.cli.redis_server import RedisServer
 from callguard.simulator import serve
+from tests.shared.support import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,5 @@ async def test_local_lets_in_the_share_and_no_more(
                 third.cancel()
             await asyncio.to_thread(own_redis.start)
             second.placed("call_1")
-        while gate.statistics().usage.unseen != 1:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: gate.statistics().usage.unseen == 1)
         assert gate.statistics().usage.dispatching == 0

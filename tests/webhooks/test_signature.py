@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from retell.lib import webhook_auth
 
 from callguard import UsageError
 from callguard.webhooks import WebhookError, WebhookForged, WebhookReplayed, verify
+from tests.retell_sdk import webhook_auth
 from tests.webhooks.support import KEY, NOW, now, signed
 
 SDK: Any = webhook_auth.symmetric
