@@ -21,7 +21,7 @@ from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Conversation", "TurnToRead"]
+__all__ = ["Conversation", "TurnToRead", "constants"]
 
 MOST_PLACES: Final = 1000
 """Places that one exchange asks for at most."""
@@ -65,7 +65,8 @@ class Conversation:
         turn: this worker's turn to read, until it is taken.
         wants_reading: whether the next exchange asks for such a turn.
         reads: whether this worker took the latest reading.
-        due_at: when the next reading is due, in seconds on the event loop's clock.
+        due_at: when the next reading may be taken, in seconds on the event loop's clock.
+        late_at: when others than who took the last one should take it.
         ask_again_at: when to ask again for places that others are to take first; or None.
         leaves: whether the worker is to leave as soon as everything is told.
         left: whether it has left.
@@ -85,6 +86,7 @@ class Conversation:
         self.wants_reading = False
         self.reads = False
         self.due_at = -math.inf
+        self.late_at = -math.inf
         self.ask_again_at: float | None = None
         self.leaves = False
         self.left = False
@@ -92,7 +94,7 @@ class Conversation:
         self._worker = worker
         self._label = label
         self._settings = settings
-        self._constant = (worker.encode(), names.channels.encode(), *settings.for_script())
+        self._constants = constants(worker, names, settings)
         self._desk = desk
         self._dispatcher = dispatcher
         self._clock = clock
@@ -135,7 +137,7 @@ class Conversation:
         """Whether callers of this worker are in line."""
         return bool(self._dispatcher.claims())
 
-    def request(self) -> tuple[str | bytes, ...]:
+    def request(self) -> tuple[str, bytes]:
         """The next exchange: the script's arguments."""
         self._sent_at = self._clock()
         self._number += 1
@@ -163,7 +165,7 @@ class Conversation:
                 said[name] = True
         if not self._joined:
             said["join"] = self._introduction()
-        return json.dumps(said), *self._constant
+        return json.dumps(said), self._constants
 
     def _claims_now(self) -> list[Claim]:
         """Who waits, and an end of each claim of the exchange before that nobody makes any more."""
@@ -201,6 +203,7 @@ class Conversation:
         self._take_news(reply)
         self._desk.others_wait = reply["others"]
         self.due_at = self._clock() + reply["due_in"] / 1000
+        self.late_at = self._clock() + reply["late_in"] / 1000
         again = reply.get("again")
         self.ask_again_at = None if again is None else self._clock() + again / 1000
         turn = reply.get("turn_to_read")
@@ -218,7 +221,12 @@ class Conversation:
             return True
         if "reading" in told:
             self._take_news(told)
-        return "come" in told
+        return "come" in told or self._ceilings_changed()
+
+    def _ceilings_changed(self) -> bool:
+        """Whether the server has another ceiling of a lane, or none, than that of the callers."""
+        told = {claim.lane: claim.ceiling for claim in self._claims}
+        return any(told.get(claim.lane) != claim.ceiling for claim in self._dispatcher.claims())
 
     def _acknowledge(self, reply: Mapping[str, Any]) -> None:
         if reply.get("void"):
@@ -245,6 +253,7 @@ class Conversation:
         self._began = reading["began"]
         self.reads = reading["reader"] == self._worker
         self.due_at = self._local(reading["began"]) + self._settings.times.ttl
+        self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
         limits = Limits.parse(json.loads(reading["limits"]))
         began, received = self._local(reading["began"]), self._local(reading["received"])
@@ -265,6 +274,11 @@ class Conversation:
     def _local(self, milliseconds: int) -> float:
         """The server's time on the own clock: never later than it was."""
         return milliseconds / 1000 + self._offset
+
+
+def constants(worker: str, names: Names, settings: Settings) -> bytes:
+    """The argument of the script that never changes."""
+    return b" ".join((worker.encode(), names.channels.encode(), settings.for_script()))
 
 
 def _claim(claim: Claim) -> dict[str, object]:

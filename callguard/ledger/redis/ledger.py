@@ -28,6 +28,11 @@ GRACE = 1.0
 connection, and the books with it, to come back and say so (`session._BACKOFF`)."""
 
 
+MOST_CONNECTIONS = 100_000
+"""As good as no bound: a gate has two, and no more than the process has gates are made. redis-py's
+own bound, 100 in 8.1, is that of 50 gates."""
+
+
 class RedisLedger:
     """Books on a Redis (6.2 or newer) or Valkey server, shared by all gates that name it.
 
@@ -87,6 +92,7 @@ class RedisLedger:
         try:
             client = Redis.from_url(
                 url,
+                max_connections=MOST_CONNECTIONS,
                 retry=Retry(NoBackoff(), 0),
                 socket_timeout=None,
                 socket_connect_timeout=timeout,

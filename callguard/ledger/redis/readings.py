@@ -78,8 +78,8 @@ class SharedReadings:
         conversation, desk = self._session.conversation, self._session.desk
         if desk.snapshot is None and not asked:
             return -math.inf
-        at_once = asked or conversation.reads or desk.outdated
-        return conversation.due_at + (0.0 if at_once else self._ttl)
+        first = conversation.reads or desk.outdated
+        return conversation.due_at if first else conversation.late_at
 
     async def _turn(self) -> TurnToRead | None:
         conversation = self._session.conversation

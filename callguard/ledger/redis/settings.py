@@ -31,7 +31,7 @@ class Settings:
         """Seconds between two renewals of the lease, so that four may fail before it runs out."""
         return self.lease / 5
 
-    def for_script(self) -> tuple[bytes, ...]:
+    def for_script(self) -> bytes:
         """What the script goes by, in its order and in its milliseconds, rounded up."""
         times = self.times
         seconds = (
@@ -43,4 +43,4 @@ class Settings:
             self.lease,
             self.grace,
         )
-        return tuple(b"%d" % math.ceil(value * 1000) for value in seconds)
+        return b" ".join(b"%d" % math.ceil(value * 1000) for value in seconds)

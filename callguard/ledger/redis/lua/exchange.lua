@@ -7,19 +7,23 @@
 --       3 sessions  hash: worker -> what people call it
 --       4 permits   hash: permit -> "since lane"; all that are dispatching or unseen
 --       5 unseen    sorted set: permit -> from when on the counter surely shows its call
---       6 claims    hash: "worker/lane" -> "priority ceiling count turn called since"
+--       6 claims    hash: "worker/lane" -> "priority ceiling count turn following called since",
+--                   where following is the turn after this one, once the lane was called
 --       7 calls     hash: "c" .. call -> permit and "p" .. permit -> call
 --       8 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 -- ARGV  1 JSON, made by conversation.py: see its `request`
---       2 the worker  3 what every channel's name begins with
---       4 visible_after  5 counter_lag  6 ttl  7 min_interval  8 max_age  9 lease  10 grace
+--       2 "worker channel visible_after counter_lag ttl min_interval max_age lease grace", where
+--         channel is what every channel's name begins with
 -- Returns JSON, read by conversation.py: see its `accept`
--- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
---       given and one for all that are given back; and a look at each worker that waits
+-- Cost  nine commands, one to four for each permit that is placed or absorbed, one for all that are
+--       given and one for all that are given back; and a look at each claim if there may be room
 --
 -- Times are milliseconds on this server's clock.
 
-sweep()
+local crew = (said.join or said.renew or said.leaves or now >= state.swept + SWEEP) and Workers()
+if now >= state.swept + SWEEP then
+  crew.sweep()
+end
 if state.number and state.number >= said.number then
   return cjson.encode({ status = 'overtaken' })
 end
@@ -27,25 +31,30 @@ if not said.join and (state.epoch ~= said.epoch or state.number ~= said.acknowle
   return cjson.encode({ status = 'unknown' })
 end
 
-local void = said.join and join(said.join) or nil
+local void = said.join and crew.join(said.join) or nil
 if said.renew then
-  renew()
+  crew.renew()
 end
 take_in(said.happenings)
+
+local behind = said.knows ~= state.began
+local readings = (said.taken or said.failed or said.wants_reading or behind) and Readings()
 if said.taken then
-  record(said.taken)
+  readings.record(said.taken)
 end
 if said.failed then
-  fail(said.failed)
+  readings.fail(said.failed)
 end
-local turn = said.wants_reading and turn_to_read() or nil
+local turn = said.wants_reading and readings.turn() or nil
 
 local held = redis.call('HLEN', permits)
-local grants, again, others = give_places(state.current + held)
+local left, grants, again = give_places(state.current + held)
 save()
+local others = redis.call('HLEN', claims) > left
 if said.leaves then
-  bury(me)
+  crew.bury(me)
 end
+keep_for_a_while()
 
 local placed = redis.call('ZCARD', unseen)
 return cjson.encode({
@@ -53,5 +62,6 @@ return cjson.encode({
   counts = { held + (grants and #grants or 0) - placed, placed },
   spent = state.began <= state.spent_until, grants = grants, turn_to_read = turn,
   due_in = math.max(state.due, state.poll_until) - now,
-  reading = state.began > 0 and said.knows ~= state.began and reading() or nil,
+  late_in = math.max(state.due + TTL, state.poll_until) - now,
+  reading = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
 })

@@ -1,5 +1,9 @@
 -- Who gets the places that are free. The ceilings come from the workers, each for its own lanes;
 -- here they are only compared with the count.
+--
+-- Higher priorities first, and among equals one place each in turn. Places of others are set aside,
+-- and they are called to come for them; the order is settled when a lane is called, so that one
+-- that comes late has lost nothing. One that doesn't come is passed over.
 
 local PATIENCE = 250 -- for a worker that was called to come and take its place
 
@@ -7,24 +11,36 @@ local function may_admit()
   return state.began > state.spent_until and now <= state.began + MAX_AGE
 end
 
+local function next_turn()
+  set('turn', state.turn + 1)
+  return state.turn
+end
+
+local ROW = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
+
+local function row_of(key, text)
+  local priority, ceiling, count, turn, following, called, since = string.match(text, ROW)
+  return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
+    count = tonumber(count), turn = tonumber(turn), following = tonumber(following),
+    called = tonumber(called), since = tonumber(since), served = 0 }
+end
+
+-- This worker's claims as they are now, in the places in line that they had.
 local function own_rows(stored)
   local found = {}
   for index, claim in ipairs(said.claims) do
     local key = me .. '/' .. claim.lane
-    local turn = stored[key] and tonumber(string.match(stored[key], '%S+ %S+ %S+ (%S+)'))
-    if not turn then
-      set('turn', state.turn + 1)
-    end
-    found[#found + 1] = { key = key, lane = claim.lane, index = index - 1, mine = true,
+    local before = stored[key] and row_of(key, stored[key])
+    found[index] = { key = key, lane = claim.lane, index = index - 1, mine = true,
       priority = claim.priority, ceiling = claim.ceiling, count = claim.count,
-      turn = turn or state.turn, called = 0, since = now - claim.waited,
-      stored = turn ~= nil, served = 0 }
+      turn = before and before.turn or next_turn(), following = before and before.following or 0,
+      called = 0, since = now - claim.waited, stored = before, served = 0 }
     stored[key] = nil
   end
   return found
 end
 
--- The claims of all, mine as they are now.
+-- The claims of all.
 local function rows()
   local stored, flat = {}, redis.call('HGETALL', claims)
   for i = 1, #flat, 2 do
@@ -32,13 +48,25 @@ local function rows()
   end
   local found = own_rows(stored)
   for key, text in pairs(stored) do
-    local priority, ceiling, count, turn, called, since =
-      string.match(text, '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
-    found[#found + 1] = { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
-      count = tonumber(count), turn = tonumber(turn), called = tonumber(called),
-      since = tonumber(since), served = 0 }
+    found[#found + 1] = row_of(key, text)
   end
   return found
+end
+
+-- This worker's alone, where nothing has made room and it can't go: so nobody else can.
+local function rows_that_stay(in_use)
+  if room_made then
+    return nil
+  end
+  local stored = {}
+  for _, claim in ipairs(said.claims) do
+    if in_use < claim.ceiling then
+      return nil
+    end
+    local key = me .. '/' .. claim.lane
+    stored[key] = redis.call('HGET', claims, key) or nil
+  end
+  return own_rows(stored)
 end
 
 local function in_turn(one, other)
@@ -81,17 +109,20 @@ local function serve(group, in_use, to)
   return served, in_use
 end
 
--- Give me what is mine, and set aside what others will come for: higher priorities first, and
--- among equals one place each in turn. One that was called and did not come is passed over. Where
--- my ceilings are of another reading than the latest, mine is set aside too.
+-- Give this worker what is its own, as pairs of the claim's index and the usage, and set aside what
+-- others will come for. Where its ceilings are of another reading than the latest, what is its own
+-- is set aside too.
 local function share(all, in_use, current)
   local grants, set_aside, taken = {}, {}, {}
   local function to(row, usage)
     if not row.mine then
       set_aside[row.key] = row
+      if row.following == 0 then
+        row.following, row.new = next_turn(), true
+      end
     elseif current then
-      set('turn', state.turn + 1)
-      row.turn, row.granted = state.turn, (row.granted or 0) + 1
+      row.turn = row.following > 0 and row.following or next_turn()
+      row.following, row.granted = 0, (row.granted or 0) + 1
       grants[#grants + 1] = { row.index, usage }
       taken[#taken + 1] = id_of(said.next + #grants - 1)
       taken[#taken + 1] = now .. ' ' .. row.lane
@@ -104,6 +135,9 @@ local function share(all, in_use, current)
     end
   end
   in_chunks('HSET', permits, taken)
+  if #taken > 0 then
+    written[permits] = true
+  end
   return grants, set_aside
 end
 
@@ -121,34 +155,38 @@ local function call_up(set_aside)
   return first and first + PATIENCE + 1 - now
 end
 
+-- Write down the claims that are left. Returns how many of them are this worker's.
 local function keep(all)
-  local stay, leave = {}, {}
+  local stay, leave, own = {}, {}, 0
   for _, row in ipairs(all) do
     local count = row.count - (row.granted or 0)
     if count <= 0 and row.stored then
       leave[#leave + 1] = row.key
     elseif count > 0 and (row.mine or row.new) then
+      own = own + (row.mine and 1 or 0)
       stay[#stay + 1] = row.key
-      stay[#stay + 1] = string.format('%d %d %d %d %d %d', row.priority, row.ceiling, count,
-        row.turn, row.called, row.since)
+      stay[#stay + 1] = string.format('%d %d %d %d %d %d %d', row.priority, row.ceiling, count,
+        row.turn, row.following, row.called, row.since)
     end
   end
   in_chunks('HSET', claims, stay)
+  if #stay > 0 then
+    written[claims] = true
+  end
   in_chunks('HDEL', claims, leave)
+  return own
 end
 
--- Give places to this worker, and call others. Returns the grants, as pairs of the claim's index and
--- the usage; in how many ms to ask again; and whether others wait.
+-- Give places to this worker, and call others. Returns how many of its claims are left, the grants,
+-- and in how many ms to ask again.
 local function give_places(in_use)
-  local all = rows()
-  local others = #all > #said.claims
-  if #all == 0 or not may_admit() then
-    keep(all)
-    return nil, nil, others
+  local staying = rows_that_stay(in_use)
+  local all = staying or rows()
+  if staying or #all == 0 or not may_admit() then
+    return keep(all)
   end
   local current = said.knows == state.began
   local grants, set_aside = share(all, in_use, current)
   local patience = call_up(set_aside)
-  keep(all)
-  return grants, current and patience or not current and 0 or nil, others
+  return keep(all), grants, current and patience or not current and 0 or nil
 end

@@ -1,33 +1,26 @@
 -- What every part of the exchange works on: the keys, what was said, the time, and the state of the
--- books, which is read once and saved once.
+-- books, of which no more is read than is asked for, and which is saved once.
 
 local books, workers, sessions, permits, unseen, claims, calls, early = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
-local me = ARGV[2]
-local channel = ARGV[3]
-local VISIBLE_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE = unpack(ARGV, 4)
+local me, channel, VISIBLE_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
+  string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local number_field = 'number/' .. me
 
--- The numbers of the books, 0 where there is none; `number` is this worker's, nil where unknown.
 local state, changed = {}, {}
-do
-  local found = redis.call('HMGET', books, 'epoch', 'limits', 'reader', number_field, 'began',
-    'received', 'current', 'spent_until', 'changed', 'due', 'poll', 'poll_until', 'turn',
-    'visible_after', 'swept', 'lease')
-  local function number(index)
-    return tonumber(found[index] or 0)
+
+-- Read numbers of the books; one that is not there is 0.
+local function read(...)
+  local found = redis.call('HMGET', books, ...)
+  for i, name in ipairs({ ... }) do
+    if changed[name] == nil then
+      state[name] = tonumber(found[i] or 0)
+    end
   end
-  state = {
-    epoch = found[1], limits = found[2], reader = found[3], number = tonumber(found[4] or nil),
-    began = number(5), received = number(6), current = number(7), spent_until = number(8),
-    changed = number(9), due = number(10), poll = number(11), poll_until = number(12),
-    turn = number(13), visible_after = number(14), swept = number(15),
-    lease = number(16),
-  }
 end
 
 local function set(name, value)
@@ -42,6 +35,17 @@ local function save()
     flat[#flat + 1] = type(value) == 'number' and string.format('%d', value) or value
   end
   redis.call('HSET', books, unpack(flat))
+end
+
+-- Keys that were written to; what a silent workspace leaves behind has to expire.
+local written = {}
+
+local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
+
+local function keep_for_a_while()
+  for key in pairs(written) do
+    redis.call('PEXPIRE', key, KEEP)
+  end
 end
 
 local function publish(to, message)
@@ -59,12 +63,7 @@ local function id_of(lease)
   return me .. '-' .. string.format('%d', lease)
 end
 
-local function of_worker(worker, ids)
-  local own, prefix = {}, #worker
-  for _, id in ipairs(ids) do
-    if string.sub(id, 1, prefix) == worker then
-      own[#own + 1] = id
-    end
-  end
-  return own
-end
+read('began', 'current', 'spent_until', 'due', 'poll_until', 'turn', 'swept', 'tried',
+  number_field)
+state.epoch = redis.call('HGET', books, 'epoch')
+state.number = state[number_field] > 0 and state[number_field] or nil
