@@ -266,6 +266,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--leads", type=int, default=2000)
     parser.add_argument("--evidence", choices=[*EVIDENCE, "all"], default="no evidence")
+    parser.add_argument("--workspace", choices=[*KNOWLEDGE, "all"], default="all")
     parser.add_argument(
         "--unanswered",
         choices=["ring out", "drawn"],
@@ -281,7 +282,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for name in KNOWLEDGE:
+        for name in KNOWLEDGE if options.workspace == "all" else [options.workspace]:
             for evidence in told:
                 made = plans(name, seeds, options.leads, options.unanswered, evidence)
                 print(f"| {name} | {evidence} | {_row(list(pool.map(report, made)))} |", flush=True)
