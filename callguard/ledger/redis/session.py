@@ -125,7 +125,7 @@ class Session:
         try:
             await self.consult()
         except LedgerUnavailable:
-            if isinstance(self._fault, _REJECTIONS):
+            if self._rejected:
                 raise
 
     async def aclose(self) -> None:
@@ -137,11 +137,16 @@ class Session:
         self.conversation.leaves = True
         self.speak()
         try:
-            await asyncio.wait(self._tasks[:1], timeout=self._settings.timeout)
+            if not self._rejected:
+                await asyncio.wait(self._tasks[:1], timeout=self._settings.timeout)
         finally:
             if self._again is not None:
                 self._again.cancel()
             await _end(self._tasks)
+
+    @property
+    def _rejected(self) -> bool:
+        return self._away is not None and isinstance(self._fault, _REJECTIONS)
 
     def speak(self) -> None:
         """There is something to tell or to ask: make an exchange as soon as none is under way."""

@@ -1,0 +1,143 @@
+"""Processes that die, stop, come back, or have a wrong clock: no place is lost or given twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from callguard import RedisLedger
+from callguard.ledger.redis.keys import Names
+from tests.shared.process import far_gate
+from tests.shared.provider import provider
+from tests.shared.support import LEASE, Callers, books, eventually, sharing
+
+VISIBLE_AFTER = 0.4
+
+
+async def test_what_a_killed_worker_was_dialling_counts_until_a_reading_must_show_it(
+    redis_url: str, workspace_key: str
+) -> None:
+    """A call that was dialled by a worker that died would be forgotten, or its place be lost."""
+    async with (
+        provider(limit=1) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        Redis.from_url(redis_url) as client,
+        sharing(workspace, ledger) as gate,
+        far_gate(redis_url, workspace, workspace_key, "far") as far,
+    ):
+        permit = await far.admit()
+        worker = permit.rsplit("-", 1)[0]
+        callers = Callers(gate)
+        callers.send(1)
+        far.kill()
+        lease_ends = await client.zscore(Names(workspace_key).keys[1], worker)
+        assert lease_ends is not None
+        await eventually(lambda: _is_absorbed(client, workspace_key, permit))
+        assert await _server_time(client) > lease_ends / 1000 + VISIBLE_AFTER
+        await callers.have_arrived(1)
+        left = await books(client, workspace_key)
+        assert left.dispatching == {callers.arrived[0].id}
+        assert left.unseen == set()
+        assert worker not in left.workers | left.labelled
+        await callers.go()
+
+
+async def test_a_worker_that_was_stopped_for_longer_than_its_lease_is_told(
+    redis_url: str, workspace_key: str
+) -> None:
+    """Two would dial into one place, and nobody would know, or the worker would be of no use."""
+    async with (
+        provider(limit=1) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        Redis.from_url(redis_url) as client,
+        sharing(workspace, ledger) as gate,
+        far_gate(redis_url, workspace, workspace_key, "far") as far,
+    ):
+        permit = await far.admit()
+        assert await far.lost() == [False]
+        callers = Callers(gate)
+        callers.send(1)
+        far.pause()
+        (other,) = await callers.have_arrived(1)
+        far.resume()
+        assert (await far.heard("lost"))["permit"] == permit
+        assert await far.lost() == [True]
+        both = await books(client, workspace_key)
+        assert both.dispatching == {permit, other.id}
+        assert both.usage == 2
+        assert not other.lost
+
+        far.send()
+        far.say("cancel")
+        other.cancel()
+        again = (await far.heard("admitted"))["permit"]
+        assert await far.lost() == [False]
+        await eventually(lambda: _is_all_that_dials(client, workspace_key, again))
+        await callers.go()
+
+
+async def test_a_dial_may_last_longer_than_a_lease(redis_url: str, workspace_key: str) -> None:
+    """A worker that has nothing to say would lose the places that it holds."""
+    async with (
+        provider(limit=1) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        Redis.from_url(redis_url) as client,
+        far_gate(redis_url, workspace, workspace_key, "far") as far,
+        sharing(workspace, ledger),
+    ):
+        permit = await far.admit()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await eventually(lambda: loop.time() > began + 1.5 * LEASE)
+        assert await far.lost() == [False]
+        assert (await books(client, workspace_key)).dispatching == {permit}
+
+
+@pytest.mark.parametrize("clock", ["wall", "loop"])
+async def test_a_worker_whose_clock_is_wrong_changes_nothing(
+    redis_url: str, workspace_key: str, clock: str
+) -> None:
+    """A lease would never end, or at once; a reading would be too old, or cover what it can't."""
+    async with (
+        provider(limit=2) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        Redis.from_url(redis_url) as client,
+        sharing(workspace, ledger, "near") as gate,
+        far_gate(redis_url, workspace, workspace_key, "far", clock=clock) as far,
+    ):
+        workspace.failing.add("near")  # so that all readings are the other's
+        dialling = await far.admit()
+        callers = Callers(gate)
+        callers.send(2)
+        (own,) = await callers.have_arrived(1)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await eventually(lambda: loop.time() > began + 1.5 * LEASE)
+        held = await books(client, workspace_key)
+        assert held.dispatching == {dialling, own.id}, "its lease was not renewed"
+        await eventually(lambda: "far" in workspace.asked_after(began + LEASE))
+        age = gate.statistics().sample_age
+        assert age is not None
+        assert 0.0 < age < 10.0
+
+        far.say("placed")
+        placed_at = loop.time()
+        await callers.have_arrived(2)
+        assert loop.time() > placed_at + VISIBLE_AFTER
+        await callers.go()
+
+
+async def _is_absorbed(client: Redis, workspace: str, permit: str) -> bool:
+    found = await books(client, workspace)
+    return permit not in found.dispatching | found.unseen
+
+
+async def _is_all_that_dials(client: Redis, workspace: str, permit: str) -> bool:
+    return (await books(client, workspace)).dispatching == {permit}
+
+
+async def _server_time(client: Redis) -> float:
+    seconds, microseconds = await client.time()
+    return float(seconds + microseconds / 1e6)
