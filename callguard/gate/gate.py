@@ -353,7 +353,8 @@ class Gate:
         loop = get_running_loop()
         waiter = self._join(line, ticket)
         timer = None if most is None else loop.call_later(most, self._expire, line, waiter)
-        self._reporter.tell(Queued(line.lane.name, len(line)))
+        if self._listens:
+            self._reporter.tell(Queued(line.lane.name, len(line)))
         self._reader.want()
         try:
             return await waiter.turn
@@ -533,5 +534,6 @@ def _is_outage(error: CallGuardError) -> bool:
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:
-    given = [seconds for seconds in (one, other) if seconds is not None]
-    return min(given, default=None)
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -1,0 +1,223 @@
+"""The same leads, the same simulated workspace and seed, under virtual time, by many dialers.
+
+    python -m tests.benchmarks.campaign --svg docs/campaign.svg
+
+prints a table for each workspace as Markdown, writes the figures as JSON, and draws them;
+``--draw FIGURES.json`` draws what was written before. All leads wait from the beginning. A share is
+that of the oracle's calls per hour, until the last lead's call is placed. A gate that learns by
+itself what the counter shows has no row: it was left out of callguard on purpose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.dialers import DIALERS, ORACLE, SHARED_BOOKS, SHARED_DIALERS, World
+from tests.benchmarks.tables import markdown, write_json
+from tests.campaign import Plan, workspace_of_the_issue
+from tests.virtual_time import run
+
+SURCHARGE = 0.10
+"""USD a minute, for the whole length of each call that began above the limit
+(docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
+
+COUNTED = {True: "ringing counted", False: "ringing not counted"}
+BURST = {False: "burst off", True: "burst on"}
+
+HEADER = (
+    "dialer",
+    "calls per hour",
+    "share of the oracle",
+    "refused dials",
+    "peak - ceiling",
+    "seconds over the limit",
+    "surcharge, USD",
+    "readings per call",
+    "most readings in a second",
+    "questions per call",
+    "mean wait, min",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What came of one dialer's campaign.
+
+    Attributes:
+        calls_per_hour: until the last lead's call was placed.
+        refused: dials that the workspace refused.
+        over_ceiling: the highest count less the normal limit, which is the ceiling of a dialer
+            that doesn't mean to burst; in calls.
+        seconds_over: with the count above the normal limit.
+        surcharge: in USD; None where burst is off.
+        readings_per_call: requests for the counter.
+        most_readings: that began within one second.
+        questions_per_call: requests about single calls.
+        mean_wait: seconds from the beginning until a lead's call was placed.
+    """
+
+    calls_per_hour: float
+    refused: int
+    over_ceiling: int
+    seconds_over: float
+    surcharge: float | None
+    readings_per_call: float
+    most_readings: int
+    questions_per_call: float
+    mean_wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One dialer in one workspace."""
+
+    dialer: str
+    leads: int
+    seed: int
+    counts_ringing: bool
+    burst: bool
+
+
+def carry_out(job: Job) -> Figures:
+    """Run one campaign in a loop of its own."""
+    random.seed(job.seed)  # tenacity draws its jitter from the module's own source
+    return run(_campaign(job))
+
+
+async def _campaign(job: Job) -> Figures:
+    settings = workspace_of_the_issue(job.seed, counts_ringing=job.counts_ringing)
+    if job.burst:
+        # As the provider's formula has it.
+        burst_limit = min(3 * settings.limit, settings.limit + 300)
+        settings = replace(settings, burst_limit=burst_limit)
+    world = World(Plan(settings, leads=job.leads))
+    await {**DIALERS, **SHARED_DIALERS}[job.dialer](world)
+    truth = await world.until_all_are_over()
+    return Figures(
+        calls_per_hour=job.leads / max(world.waits) * 3600,
+        refused=truth.refusals,
+        over_ceiling=truth.peak - settings.limit,
+        seconds_over=truth.seconds_over_limit,
+        surcharge=truth.surcharge_seconds / 60 * SURCHARGE if job.burst else None,
+        readings_per_call=len(world.reading_times) / job.leads,
+        most_readings=_most_within_a_second(world.reading_times),
+        questions_per_call=world.questions / job.leads,
+        mean_wait=statistics.fmean(world.waits),
+    )
+
+
+def _most_within_a_second(times: Sequence[float]) -> int:
+    """How many lie in the fullest second; one that begins a second later is in the next.
+
+    A millisecond is allowed for what is lost in adding seconds up.
+    """
+    most = first = 0
+    for count, time in enumerate(times, start=1):
+        while times[first] <= time - 0.999:
+            first += 1
+        most = max(most, count - first)
+    return most
+
+
+def table(rows: dict[str, Figures]) -> str:
+    """The figures of one workspace, which the oracle's are among."""
+    best = rows[ORACLE].calls_per_hour
+    return markdown(
+        HEADER,
+        (
+            (
+                name,
+                f"{figures.calls_per_hour:,.0f}",
+                f"{figures.calls_per_hour / best:.3f}",
+                f"{figures.refused:,}",
+                figures.over_ceiling,
+                f"{figures.seconds_over:,.0f}",
+                "" if figures.surcharge is None else f"{figures.surcharge:,.2f}",
+                f"{figures.readings_per_call:.2f}",
+                figures.most_readings,
+                f"{figures.questions_per_call:.2f}",
+                f"{figures.mean_wait / 60:.0f}",
+            )
+            for name, figures in rows.items()
+        ),
+    )
+
+
+def _chosen(words: Iterable[str]) -> list[str]:
+    """The dialers that have one of the words in their name, and the oracle before them."""
+    present = [*DIALERS, *(SHARED_DIALERS if SHARED_BOOKS else ())]
+    return [name for name in present if name == ORACLE or any(word in name for word in words)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.leads <= 20:
+        parser.error("with 20 leads or fewer all can be dialled at once, and nothing is compared")
+    if options.draw is not None:
+        _draw(json.loads(options.draw.read_text()), options.svg)
+        return
+    content = _carry_out_all(options.leads, options.seed, _chosen(options.only))
+    write_json(options.json, content)
+    _draw(content, options.svg)
+
+
+def _carry_out_all(leads: int, seed: int, dialers: Sequence[str]) -> dict[str, Any]:
+    """Print the table of each workspace; returns what goes into the JSON."""
+    print(f"{leads:,} leads, seed {seed}, limit 20, virtual time")
+    workspaces = []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for counts_ringing, burst in product(COUNTED, BURST):
+            jobs = [Job(name, leads, seed, counts_ringing, burst) for name in dialers]
+            rows = dict(zip(dialers, pool.map(carry_out, jobs), strict=True))
+            print(f"\n{COUNTED[counts_ringing]}, {BURST[burst]}\n\n{table(rows)}", flush=True)
+            workspaces.append(
+                {
+                    "counts_ringing": counts_ringing,
+                    "burst": burst,
+                    "dialers": {name: asdict(figures) for name, figures in rows.items()},
+                }
+            )
+    if SHARED_BOOKS is None:
+        print(
+            "\nNot run, for want of shared books under virtual time:", *SHARED_DIALERS, sep="\n- "
+        )
+    return {"leads": leads, "seed": seed, "workspaces": workspaces}
+
+
+def _draw(content: dict[str, Any], path: Path | None) -> None:
+    if path is not None:
+        # Here, so that the tables can be had without a plotting library.
+        from tests.benchmarks.picture import draw
+
+        draw(content, path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--leads", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WORD", help="dialers with this in their name"
+    )
+    parser.add_argument("--json", type=Path, default=Path("build/benchmarks/campaign.json"))
+    parser.add_argument("--svg", type=Path, help="where to draw the figures")
+    parser.add_argument("--draw", type=Path, metavar="JSON", help="only draw these figures")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

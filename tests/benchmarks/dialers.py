@@ -1,0 +1,305 @@
+"""The dialers of the campaign benchmark: each places every lead of one simulated workspace.
+
+All but the oracle take as long as each other to read the counter and to dial, and all have the
+same calls: the n-th that is placed has the same fate, whoever places it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import cast
+
+import callguard
+from callguard.simulator import Call, CallRefused, Truth, WebhookPlan, Workspace
+from tests.campaign import API_KEY, EVIDENCE, WEBHOOKS, Evidence, Plan, _answer, _courier, _faults
+from tests.fake_network import FakeSession, Reply
+
+__all__ = ["DIALERS", "ORACLE", "SHARED_BOOKS", "SHARED_DIALERS", "Dialer", "World"]
+
+LOOP_SLEEP = 2.0
+"""Seconds between two rounds of the loop; the dialers in public sleep from 2 to 30."""
+
+PROCESSES = 4
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds to back off after a refusal: twice as many after each in a row, up to the longest. The
+first is that of the provider's own example (docs.retellai.com/deploy/outbound-call)."""
+
+SHARED_BOOKS: Callable[[], callguard.RedisLedger] | None = None
+"""Makes the books that four gates share, under virtual time; None where there are none.
+
+`RedisLedger` talks to a server, for which a clock that jumps doesn't wait. With a stand-in for its
+transport here, the rows of four workers come by themselves.
+"""
+
+
+class World:
+    """A workspace, and the leads that are still to be dialled.
+
+    Attributes:
+        plan: what is dialled, and how long things take.
+        workspace: where it is dialled.
+        waiting: leads that nobody is dialling.
+        unplaced: leads that have no call yet.
+        waits: seconds from the beginning until each lead's call was placed.
+        reading_times: when each reading of the counter began.
+        questions: requests about single calls.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._time = asyncio.get_running_loop().time
+        self.workspace = Workspace(plan.settings, self._time)
+        self.waiting = self.unplaced = plan.leads
+        self.waits: list[float] = []
+        self.reading_times: list[float] = []
+        self.questions = 0
+        self._provider = partial(_answer, self.workspace, plan, _faults(plan))
+
+    @property
+    def limit(self) -> int:
+        """Calls that may go on at once at no surcharge."""
+        return self.plan.settings.limit
+
+    async def answer(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+        """What the provider answers, after some time."""
+        if url.endswith("/get-concurrency"):
+            self.reading_times.append(self._time())
+        else:
+            self.questions += 1
+        return await self._provider(method, url, headers)
+
+    async def read(self) -> callguard.Limits:
+        """The limits, as the provider tells them."""
+        reply = await self.answer("GET", "/get-concurrency", {})
+        return callguard.Limits.from_json(reply.body)
+
+    async def dial(self) -> Call:
+        """Place the call of one lead, whichever.
+
+        Raises:
+            CallRefused: there was no room.
+        """
+        await asyncio.sleep(self.plan.dial_seconds)
+        return self.place()
+
+    def place(self) -> Call:
+        """The same, in no time."""
+        call = self.workspace.dial()
+        self.unplaced -= 1
+        self.waits.append(self.workspace.elapsed)
+        return call
+
+    async def until_all_are_over(self) -> Truth:
+        """What really went on, when the last call has ended."""
+        while (truth := self.workspace.truth()).live:  # noqa: ASYNC110 - it has no event to wait for
+            await asyncio.sleep(self.seconds_to_next_event())
+        return truth
+
+    def seconds_to_next_event(self) -> float:
+        """Until something happens in the workspace; only while something is to."""
+        at = self.workspace.next_event_at
+        assert at is not None
+        return max(0.0, at - self._time())
+
+
+Dialer = Callable[[World], Awaitable[None]]
+"""Returns when every lead has its call."""
+
+
+async def oracle(world: World) -> None:
+    """Start a call the instant one ends, with no dialling time: as fast as the limit allows.
+
+    A call takes up a place from the dial on, also where the workspace counts it later.
+    """
+    while True:
+        for _ in range(min(world.unplaced, world.limit - world.workspace.truth().live)):
+            world.place()
+        if not world.unplaced:
+            return
+        await asyncio.sleep(world.seconds_to_next_event())
+
+
+async def loops(world: World, *, processes: int) -> None:
+    """Read the counter, start ``limit - current`` calls, sleep, again; in several processes.
+
+    All take from one queue. They were started at different moments, so they don't read at once.
+    """
+    draw = random.Random(world.plan.settings.seed)
+    starts = [draw.uniform(0.0, LOOP_SLEEP) for _ in range(processes)]
+    async with asyncio.TaskGroup() as group:
+        for start in starts:
+            group.create_task(_loop(world, start - min(starts)))
+
+
+async def _loop(world: World, start: float) -> None:
+    await asyncio.sleep(start)
+    async with asyncio.TaskGroup() as group:
+        while world.unplaced:
+            limits = await world.read()
+            room = limits.concurrency_limit - limits.current_concurrency
+            for _ in range(min(room, world.waiting)):
+                world.waiting -= 1
+                group.create_task(_dial_or_put_back(world))
+            await asyncio.sleep(LOOP_SLEEP)
+
+
+async def _dial_or_put_back(world: World) -> None:
+    try:
+        await world.dial()
+    except CallRefused:
+        world.waiting += 1
+
+
+class _Places:
+    """A semaphore whose places come back when a webhook tells that a call is over."""
+
+    def __init__(self, limit: int) -> None:
+        self._semaphore = asyncio.Semaphore(limit)
+        self._over: set[str] = set()
+        self.acquire = self._semaphore.acquire
+
+    def note_started(self, call_id: str) -> None:
+        """That a call was answered frees nothing."""
+
+    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+        """A place is free again, once for each call; its analysis says the same again."""
+        if call_id not in self._over:
+            self._over.add(call_id)
+            self._semaphore.release()
+
+
+async def semaphore(world: World, *, plan: WebhookPlan) -> None:
+    """Hold a semaphore of `limit` around each whole call; webhooks tell when calls end."""
+    places = _Places(world.limit)
+    with_webhooks = replace(world.plan, evidence=_seeded(world, Evidence(webhooks=plan)))
+    courier = _courier(world.workspace, with_webhooks, cast("callguard.Gate", places))
+    assert courier is not None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(world.plan.leads):
+                await places.acquire()
+                group.create_task(_dial_until_placed(world))
+    finally:
+        courier.close()
+
+
+async def _dial_until_placed(world: World) -> None:
+    while True:
+        try:
+            await world.dial()
+        except CallRefused:
+            await asyncio.sleep(FIRST_PAUSE)
+        else:
+            return
+
+
+async def backing_off(world: World) -> None:
+    """Dial until the provider refuses, back off exponentially, again."""
+    pause = FIRST_PAUSE
+    while world.unplaced:
+        try:
+            await world.dial()
+        except CallRefused:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            pause = FIRST_PAUSE
+
+
+async def gated(
+    world: World,
+    *,
+    probed: bool = False,
+    evidence: Evidence | None = None,
+    ledgers: Sequence[callguard.RedisLedger | None] = (None,),
+) -> None:
+    """Enter the gate before each dial; one gate for each of `ledgers`."""
+    knowing = replace(world.plan, evidence=evidence and _seeded(world, evidence))
+    if probed:
+        knowing = replace(knowing, counts_ringing=knowing.settings.counts_ringing)
+    async with AsyncExitStack() as stack:
+        gates = [await stack.enter_async_context(_gate(world, knowing, each)) for each in ledgers]
+        async with asyncio.TaskGroup() as group:
+            for lead in range(world.plan.leads):
+                group.create_task(_dial_through(gates[lead % len(gates)], world))
+
+
+async def four_gated(world: World, *, probed: bool) -> None:
+    """The same, in four workers that share their books."""
+    assert SHARED_BOOKS is not None
+    await gated(world, probed=probed, ledgers=[SHARED_BOOKS() for _ in range(PROCESSES)])
+
+
+@asynccontextmanager
+async def _gate(
+    world: World, plan: Plan, ledger: callguard.RedisLedger | None
+) -> AsyncIterator[callguard.Gate]:
+    async with callguard.open_gate(
+        API_KEY,
+        session=FakeSession(world.answer),
+        counts_ringing=plan.counts_ringing,
+        counter_lag=plan.counter_lag,
+        track="ask" if plan.evidence and plan.evidence.asking else None,
+        ledger=ledger,
+    ) as gate:
+        courier = _courier(world.workspace, plan, gate)
+        try:
+            yield gate
+        finally:
+            if courier is not None:
+                courier.close()
+
+
+async def _dial_through(gate: callguard.Gate, world: World) -> None:
+    while True:
+        try:
+            async with gate.admit() as permit:
+                permit.placed((await world.dial()).call_id)
+        except CallRefused:
+            continue
+        else:
+            return
+
+
+def _seeded(world: World, evidence: Evidence) -> Evidence:
+    if evidence.webhooks is None:
+        return evidence
+    return replace(evidence, webhooks=replace(evidence.webhooks, seed=world.plan.settings.seed))
+
+
+SOME_LOST = replace(WEBHOOKS, lost=0.02)
+"""One event in fifty is never delivered, say while the receiver is restarted.
+
+The end of a call is told twice, by ``call_ended`` and by ``call_analyzed``, so that this hides the
+end of one call in 2,500."""
+
+
+ORACLE = "oracle: a call starts the instant one ends"
+
+DIALERS: Mapping[str, Dialer] = {
+    ORACLE: oracle,
+    f"loop: read, start limit - current, sleep {LOOP_SLEEP:g} s": partial(loops, processes=1),
+    f"the same loop in {PROCESSES} processes": partial(loops, processes=PROCESSES),
+    "semaphore, told by webhooks when calls end": partial(semaphore, plan=WEBHOOKS),
+    "the same, 1 webhook in 50 lost": partial(semaphore, plan=SOME_LOST),
+    "dial until refused, back off exponentially": backing_off,
+    "callguard, knowing nothing": gated,
+    "callguard, probed": partial(gated, probed=True),
+    "callguard, asking": partial(gated, evidence=EVIDENCE["asking"]),
+    "callguard, webhooks": partial(gated, evidence=EVIDENCE["webhooks"]),
+    "callguard, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
+    "callguard, probed and webhooks": partial(gated, probed=True, evidence=EVIDENCE["webhooks"]),
+}
+"""By name, in the order of the table; callguard has one worker in all of these."""
+
+SHARED_DIALERS: Mapping[str, Dialer] = {
+    f"callguard, knowing nothing, {PROCESSES} workers": partial(four_gated, probed=False),
+    f"callguard, probed, {PROCESSES} workers": partial(four_gated, probed=True),
+}
+"""Those that need `SHARED_BOOKS`."""
