@@ -51,10 +51,11 @@ class Dialling:
         self._gives_up_at = None if timeout is None else gate._time() + timeout
         self._stop = stop_after_attempt(attempts) if isinstance(attempts, int) else attempts
         self._idempotent = idempotent
+        self._in_doubt = False
 
     async def place(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
         """Enter and dial, again after a refusal."""
-        return await self._retrying(self._gate._is_refusal, wait_none())(self._enter, dial)
+        return await self._retrying(self._was_refused, wait_none())(self._enter, dial)
 
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
         left = None if self._gives_up_at is None else self._gives_up_at - self._gate._time()
@@ -66,10 +67,21 @@ class Dialling:
     async def _dial(self, dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
         if not self._idempotent:
             return await dial(permit)
-        return await self._retrying(self._may_be_placed, _BACKOFF)(dial, permit)
+        try:
+            return await self._retrying(self._may_be_placed, _BACKOFF)(dial, permit)
+        except BaseException:
+            if self._in_doubt:
+                permit.placed()
+            raise
 
     def _may_be_placed(self, error: BaseException) -> bool:
-        return outcome_is_unknown(error) and not self._gate._is_refusal(error)
+        refused = self._gate._is_refusal(error)
+        unknown = outcome_is_unknown(error) and not refused
+        self._in_doubt = self._in_doubt or unknown
+        return unknown or (refused and self._in_doubt)
+
+    def _was_refused(self, error: BaseException) -> bool:
+        return self._gate._is_refusal(error) and not self._in_doubt
 
     def _retrying(self, again: Callable[[BaseException], bool], wait: WaitBaseT) -> AsyncRetrying:
         return AsyncRetrying(

@@ -346,9 +346,13 @@ class Gate:
         self, line: Line, timeout: float | None = None, ticket: int | None = None
     ) -> Permit:
         most = _shorter(timeout, line.lane.max_wait)
-        if most is not None and most <= 0:
-            raise self._timed_out(line, 0.0)
-        if line.full:
+        may_not_wait = most is not None and most <= 0
+        if may_not_wait or line.full:
+            permit = await self._take_now(line)
+            if permit is not None:
+                return permit
+            if may_not_wait:
+                raise self._timed_out(line, 0.0)
             raise QueueFull(self._decide(line), self._retry_after())
         loop = get_running_loop()
         waiter = self._join(line, ticket)

@@ -57,6 +57,7 @@ class Reader:
         self._loop = asyncio.get_running_loop()
         self._began = -math.inf
         self._latest: float | None = None
+        self._not_before = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
         self.due_at = -math.inf
@@ -73,7 +74,8 @@ class Reader:
 
     def hasten(self) -> None:
         """Bring the next reading forward, not closer than `min_interval` to the one before."""
-        self.due_at = min(self.due_at, self._began + self._min_interval)
+        soon = max(self._began + self._min_interval, self._not_before)
+        self.due_at = min(self.due_at, soon)
         if self._timer is not None:
             self._stop_timer()
             self.want()
@@ -120,13 +122,16 @@ class Reader:
 
     def _note(self, snapshot: Snapshot) -> None:
         self.error = None
-        self._latest = snapshot.began
+        began = self._began
+        self._latest = self._began = snapshot.began
         self.due_at = snapshot.began + self._ttl
-        self._taken(snapshot, self._loop.time() - self._began)
+        self._taken(snapshot, self._loop.time() - began)
 
     def _note_failure(self, error: CallGuardError) -> None:
         now = self._loop.time()
         self.error = error
         told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
         self.due_at = now + max(self._ttl, told_to_wait or 0.0)
-        self._failed(error, now - self._began)
+        self._not_before = now + (told_to_wait or 0.0)
+        began, self._began = self._began, now
+        self._failed(error, now - began)

@@ -69,6 +69,7 @@ async def hold(url: str, api_key: str, ledger: str, held: Future[None], let_go: 
             held.set_result(None)
             await asyncio.to_thread(let_go.wait)
             waiting.cancel()
+            await asyncio.wait([waiting])
 
 
 @contextmanager
@@ -79,6 +80,8 @@ def holding(url: str, api_key: str, ledger: str) -> Iterator[None]:
         held_up = threads.submit(asyncio.run, hold(url, api_key, ledger, held, let_go))
         try:
             wait([held, held_up], LONGEST, FIRST_COMPLETED)
+            if held_up.done():
+                held_up.result()
             assert held.done()
             yield
         finally:

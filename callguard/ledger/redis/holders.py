@@ -199,7 +199,7 @@ def _held(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> It
 def _waiting(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Waiting]:
     for claim, text in _pairs(found["claims"]).items():
         worker, _, lane = claim.partition("/")
-        priority, _, callers, _, _, since = (int(number) for number in text.split())
+        priority, _, callers, _, _, _, since = (int(number) for number in text.split())
         yield Waiting(sessions.get(worker), lane, priority, callers, _seconds(now - since))
 
 

@@ -1,0 +1,1 @@
+"""A world from one seed: production code, virtual time, faults of every kind, and checkers."""

@@ -1,0 +1,421 @@
+"""Independent checkers: what must hold in every world, worked out without the library's code.
+
+They see the provider's truth, what callers do, and what anybody may see of a gate: its events, its
+statistics, and `explain`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+
+import callguard
+from tests.world.plan import LanePlan, Plan, Rules
+from tests.world.provider import Call, Provider, Reading
+
+__all__ = ["Count", "Dials", "Order", "Readings", "Scene", "Usage", "Violation", "ceiling"]
+
+SLACK = 1e-6
+"""Seconds by which sums of times may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that did not hold."""
+
+    rule: str
+    at: float
+    text: str
+
+
+def cap(rules: Rules, lane: LanePlan) -> int:
+    """How far a lane may go before anything is kept free."""
+    if not lane.burst or not rules.burst_enabled or rules.burst_limit <= rules.limit:
+        return rules.limit
+    if lane.burst == "all":
+        return rules.burst_limit
+    return min(rules.limit + lane.burst, rules.burst_limit)
+
+
+def ceiling(rules: Rules, lane: LanePlan) -> int:
+    """The most calls up to which a lane may go."""
+    return cap(rules, lane) - lane.reserve - rules.reserved_inbound
+
+
+@dataclass
+class Scene:
+    """What every checker sees.
+
+    Attributes:
+        gate: the gate that is open, or None.
+        changed_at: when evidence that the count has changed was told last.
+        refused_at: when the gate was told surely of a refusal last.
+        perhaps_refused_at: the same, where it may not have heard yet.
+        lied: the permits that were said not to have been dialled, and may have been.
+        denied: those of which that has not been taken back.
+    """
+
+    plan: Plan
+    provider: Provider
+    now: Callable[[], float]
+    gate: callguard.Gate | None = None
+    changed_at: float = -inf
+    refused_at: float = -inf
+    perhaps_refused_at: float = -inf
+    violations: list[Violation] = field(default_factory=list)
+    lied: set[str] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.lanes = {lane.name: lane for lane in self.plan.gate.lanes}
+
+    def blame(self, rule: str, text: str) -> None:
+        self.violations.append(Violation(rule, self.now(), text))
+
+    def reading(self) -> Reading | None:
+        """The reading that the gate has in hand."""
+        assert self.gate is not None
+        limits = self.gate.explain().limits
+        serial = None if limits is None else limits.remaining_purchase_limit
+        return None if serial is None else self.provider.readings[serial]
+
+    def is_own(self, call: Call) -> bool:
+        """Whether the gate that is open has let this call in."""
+        return self.gate is not None and call.key.startswith(self.gate.id)
+
+    def missed(self, call: Call, reading: Reading) -> bool:
+        """Whether a late counter has left out a call that the gate is told to find in it."""
+        if self.plan.counter_in_time or call.number in reading.counted:
+            return False
+        return call.placed_at - self.plan.flight < reading.began - self.plan.gate.counter_lag
+
+
+class Usage:
+    """The usage is never below the truth, as far as anybody can know it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def check(self) -> None:
+        scene = self._scene
+        if scene.gate is None:
+            return
+        usage, reading = scene.gate.statistics().usage, scene.reading()
+        least = sum(self._is_known(call, reading) for call in scene.provider.going_on.values())
+        total = usage.dispatching + usage.unseen + (usage.reported or 0)
+        if total < least:
+            scene.blame("usage", f"{least} calls go on, and the usage is {usage}")
+        if min(usage.dispatching, usage.unseen) < 0:
+            scene.blame("usage", f"less than nothing: {usage}")
+
+    def _is_known(self, call: Call, reading: Reading | None) -> bool:
+        scene = self._scene
+        if not scene.is_own(call):
+            return reading is not None and call.number in reading.counted
+        if call.key in scene.denied:
+            return False
+        return reading is None or not scene.missed(call, reading)
+
+
+class Count:
+    """The count stays at or below the ceiling.
+
+    Let ``a`` be the last admission, on the lane ``l``, by the reading ``R``. Then usage <=
+    ceiling(l, R) just after ``a``, and until the next admission nothing is added to what the usage
+    stands for but calls of others. So at every instant
+
+        count <= ceiling(l, R) + calls of others that go on and that R does not count
+
+    plus, in a world whose counter is later than the gate is told, or whose callers lie, the calls
+    that were missed or denied. Where others keep to the lane's reserve and no limit is lowered, the
+    promise itself follows: count <= limit - reserved inbound.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._lane: LanePlan | None = None
+        self._reading: Reading | None = None
+        self._gate_id = ""
+        self.premises_held = scene.plan.counter_in_time
+
+    def admitted(self, lane: LanePlan, usage: int, reading: Reading | None) -> None:
+        scene = self._scene
+        if reading is None or reading.rules is None:
+            scene.blame("unknown", "a call was let in without a reading")
+            return
+        assert scene.gate is not None
+        self._lane, self._reading, self._gate_id = lane, reading, scene.gate.id
+        most = ceiling(reading.rules, lane)
+        if usage > most:
+            scene.blame("ceiling", f"usage {usage} above {most} on lane {lane.name}")
+        age = scene.now() - reading.began
+        if age > scene.plan.gate.max_age + SLACK:
+            scene.blame("max_age", f"let in by a reading that is {age} s old")
+        if reading.began <= scene.refused_at:
+            scene.blame("spent", "let in by a reading from before the last refusal")
+        self.check()
+
+    def check(self) -> None:
+        scene, lane, reading = self._scene, self._lane, self._reading
+        if lane is None or reading is None or reading.rules is None:
+            return
+        going_on = scene.provider.going_on.values()
+        unknown = sum(self._is_unknown(call, reading) for call in going_on)
+        own_unknown = sum(self._is_broken(call, reading) for call in going_on)
+        count, most = len(going_on), ceiling(reading.rules, lane)
+        if count > most + unknown + own_unknown:
+            scene.blame(
+                "count", f"{count} calls: ceiling {most}, others {unknown}, broken {own_unknown}"
+            )
+        self._check_promise(unknown + own_unknown <= lane.reserve and not scene.lied)
+
+    def room_for_others(self) -> bool:
+        """Whether one more call of somebody else stays within the reserve of every lane."""
+        least = min(lane.reserve for lane in self._scene.plan.gate.lanes)
+        if self._reading is None:
+            return False
+        going_on = self._scene.provider.going_on.values()
+        return sum(self._is_unknown(call, self._reading) for call in going_on) < least
+
+    def premises_end(self) -> None:
+        """Limits were lowered, say."""
+        self.premises_held = False
+
+    def _check_promise(self, premises_hold: bool) -> None:
+        scene, rules = self._scene, self._scene.provider.rules
+        self.premises_held = self.premises_held and premises_hold
+        highest = max(cap(rules, lane) for lane in scene.plan.gate.lanes) - rules.reserved_inbound
+        count = len(scene.provider.going_on)
+        if self.premises_held and count > highest:
+            scene.blame("promise", f"{count} calls, and the premises held: at most {highest}")
+
+    def _is_unknown(self, call: Call, reading: Reading) -> bool:
+        own = call.key.startswith(self._gate_id)
+        return not own and call.number not in reading.counted
+
+    def _is_broken(self, call: Call, reading: Reading) -> bool:
+        if not call.key.startswith(self._gate_id):
+            return False
+        return call.key in self._scene.lied or self._scene.missed(call, reading)
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A place in line; one that comes back to its old place counts from the next instant on."""
+
+    rank: int
+    name: str
+    lane: LanePlan
+    gives_up: float
+    deadline: float
+    stands_after: float = -inf
+    stands: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class _Grant:
+    """An admission whose caller has not run yet.
+
+    Attributes:
+        expected: the rank of whoever is first in the lane's line; inf where nobody waits.
+        able: the priority and rank of the first in each other line that could have gone.
+    """
+
+    lane: LanePlan
+    at: float
+    expected: float
+    able: list[tuple[int, int]]
+
+
+class Order:
+    """First come, first served within a lane; higher lanes first; nobody waits who could go.
+
+    An admission is told before its caller runs, so who has got it is known a little later. As many
+    admissions as are open in between, so many of the first in line are taken for served.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._places: dict[str, _Place] = {}
+        self._open: dict[str, _Grant] = {}
+        self._ranks = 0
+
+    @property
+    def anyone(self) -> bool:
+        """Whether anybody is in line."""
+        return any(place.stands for place in self._places.values())
+
+    def joins(self, name: str, lane: str, timeout: float | None) -> None:
+        plan = self._scene.lanes[lane]
+        now = self._scene.now()
+        gives_up = inf if timeout is None else now + timeout
+        self._ranks += 1
+        deadline = min(gives_up, now + _longest_wait(plan))
+        self._places[name] = _Place(self._ranks, name, plan, gives_up, deadline)
+
+    def comes_back(self, name: str) -> None:
+        """A caller that was refused goes back to its old place."""
+        place, now = self._places[name], self._scene.now()
+        place.stands, place.stands_after = True, now
+        place.deadline = min(place.gives_up, now + _longest_wait(place.lane))
+
+    def gives_up(self, name: str) -> None:
+        """A caller is cancelled, wherever it is."""
+        if name in self._places:
+            self._places[name].stands = False
+
+    def leaves(self, name: str) -> None:
+        self._places.pop(name, None)
+
+    def admitted(self, permit_id: str, lane: LanePlan, usage: int, rules: Rules) -> str | None:
+        """Somebody on `lane` is let in; who, as far as that can be told."""
+        now = self._scene.now()
+        for done in [key for key, grant in self._open.items() if grant.at < now]:
+            del self._open[done]
+        expected = self._first(lane)
+        able = []
+        for other in self._scene.lanes.values():
+            first = self._first(other) if other is not lane else None
+            if first is not None and usage <= ceiling(rules, other):
+                able.append((other.priority, first.rank))
+        rank = inf if expected is None else expected.rank
+        self._open[permit_id] = _Grant(lane, now, rank, able)
+        return None if expected is None else expected.name
+
+    def enters(self, name: str, permit_id: str) -> None:
+        grant, place = self._open.pop(permit_id, None), self._places.get(name)
+        if grant is None:
+            self._scene.blame("order", f"{name} is in, and no admission was told")
+            return
+        rank: float = inf if place is None else place.rank
+        if rank > grant.expected:
+            self._scene.blame("order", f"{name} has overtaken number {grant.expected}")
+        ahead = [each for each in grant.able if each < (grant.lane.priority, rank)]
+        if ahead:
+            self._scene.blame("lanes", f"{name} on {grant.lane.name} went before {ahead}")
+        if place is not None:
+            place.stands = False
+
+    def check(self) -> None:
+        """Nobody waits who could go, once all is done that can be done at an instant."""
+        scene = self._scene
+        self._open.clear()
+        if scene.gate is None or not self._places:
+            return
+        for place in self._places.values():
+            if place.stands and place.deadline < scene.now() - SLACK:
+                scene.blame("overdue", f"{place.name} waits for longer than it may")
+        waiting = {place.lane.name for place in self._places.values() if self._waits(place)}
+        if not waiting:
+            return
+        reading, usage = scene.reading(), scene.gate.statistics().usage
+        if reading is None or reading.rules is None or not self._may_be_used(reading):
+            return
+        for name in waiting:
+            total = usage.dispatching + usage.unseen + (usage.reported or 0)
+            if total + 1 <= ceiling(reading.rules, scene.lanes[name]):
+                scene.blame("stuck", f"somebody waits on {name} with room: {usage}")
+
+    def _may_be_used(self, reading: Reading) -> bool:
+        scene = self._scene
+        fresh = scene.now() - reading.began <= scene.plan.gate.max_age - SLACK
+        return fresh and reading.began > scene.perhaps_refused_at
+
+    def _waits(self, place: _Place) -> bool:
+        now = self._scene.now()
+        return place.stands and place.stands_after < now < place.deadline
+
+    def _first(self, lane: LanePlan) -> _Place | None:
+        """Who is first in a line, those left out that have been let in and have not run yet."""
+        line = sorted(
+            (place for place in self._places.values() if place.lane is lane and self._waits(place)),
+            key=lambda place: place.rank,
+        )
+        served = sum(grant.lane is lane for grant in self._open.values())
+        return line[served] if served < len(line) else None
+
+
+def _longest_wait(lane: LanePlan) -> float:
+    return inf if lane.max_wait is None else lane.max_wait
+
+
+class Dials:
+    """One dial per admission, and one call per lead."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._admitted: set[str] = set()
+        self._lead_of: dict[str, str] = {}
+        self._asked: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+
+    def admitted(self, permit_id: str) -> None:
+        if permit_id in self._admitted:
+            self._scene.blame("dials", "two admissions with one permit")
+        self._admitted.add(permit_id)
+
+    def asks(self, lead: str, permit_id: str, *, again: bool) -> None:
+        """A request is sent; `again` if it may be under one permit."""
+        self._lead_of[permit_id] = lead
+        self._asked[permit_id] += 1
+        if self._asked[permit_id] > 1 and not again:
+            self._scene.blame("dials", f"{lead} dialled twice with one permit")
+
+    def began(self, call: Call) -> None:
+        if not call.key:
+            return
+        if call.key not in self._admitted:
+            self._scene.blame("dials", f"{call.id} was placed without an admission")
+        lead = self._lead_of[call.key]
+        self._calls[lead] += 1
+        if self._calls[lead] > 1:
+            self._scene.blame("dials", f"{lead} was called twice")
+
+
+class Readings:
+    """Readings come one at a time, not too often, and only if somebody wants to know.
+
+    - ``ttl`` after the last one began, or ``min_interval`` after it if the count changed since;
+    - after a fault not before what the answer asked for, and never at once.
+    """
+
+    BACKOFF = 0.1
+    """Seconds from a fault to the next attempt at least."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._last: Reading | None = None
+        self._wanted_at = -inf
+
+    def opened(self) -> None:
+        self._last = None
+        self.wanted()
+
+    def wanted(self) -> None:
+        """Somebody waits, or has just come."""
+        self._wanted_at = self._scene.now()
+
+    def began(self, reading: Reading) -> None:
+        last, self._last = self._last, reading
+        if last is None:
+            return
+        if not last.outcome:
+            self._scene.blame("readings", "two readings at once")
+        elif reading.began < self._earliest(last) - SLACK:
+            early = self._earliest(last) - reading.began
+            self._scene.blame(
+                "readings", f"{early:.4f} s too early after one that was {last.outcome}"
+            )
+        elif last.outcome != "transient" and self._wanted_at < last.began:
+            # After a fault this may be another attempt at the same reading.
+            self._scene.blame("readings", "a reading that nobody wanted")
+
+    def _earliest(self, last: Reading) -> float:
+        gate = self._scene.plan.gate
+        if last.outcome == "transient":
+            return last.over_at + max(self.BACKOFF, last.retry_after)
+        if self._scene.changed_at >= last.began:
+            return last.began + gate.min_interval
+        return gate.ttl + (last.began if last.outcome == "ok" else last.over_at)

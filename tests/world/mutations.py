@@ -1,0 +1,688 @@
+"""Whether the checkers bite: the library made wrong in many ways, one at a time.
+
+    python -m tests.world.mutations
+
+Each mutation is made in a copy of the package in a temporary folder, and lived with in the same
+worlds; one that no world can show is put before a test file of the suite. Worlds in which the
+library breaks a rule as it is are left out, and named. Exits with 1 if a mutation was not caught,
+and at once if the text that one replaces is not in the source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+__all__ = ["MUTATIONS", "Mutation", "Verdict", "judge"]
+
+ROOT = Path(__file__).parents[2]
+
+SEEDS = 400
+"""Worlds that a mutation has to survive."""
+
+SHARED = 4
+"""For one world of several workers, so many of one."""
+
+PATIENCE = 300.0
+"""Seconds of real time for all worlds of one mutation; one that takes longer is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A way of being wrong.
+
+    Attributes:
+        name: what the library does then.
+        file: inside of the package.
+        edits: texts of the source, each there once, and what comes in their place.
+        why: what makes it wrong.
+        test: a test file that sees it where no world can, from the repository's root.
+        shared: whether it is lived with in worlds of several workers.
+    """
+
+    name: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    why: str
+    test: str = ""
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What caught a mutation, after how many worlds; "" if nothing did."""
+
+    mutation: Mutation
+    by: str
+    worlds: int
+
+
+MEMORY = "ledger/memory.py"
+GATE = "gate/gate.py"
+PERMIT = "gate/permit.py"
+READER = "gate/reading.py"
+DECISION = "decision.py"
+LINES = "gate/waiting.py"
+LUA = "ledger/redis/lua/"
+CONVERSATION = "ledger/redis/conversation.py"
+SCRIPTS = "tests/ledger/test_scripts.py"
+
+MUTATIONS = (
+    Mutation(
+        "a reading in flight counts as having seen a call",
+        MEMORY,
+        (
+            (
+                "self._absorb(self._placed, snapshot.began)",
+                "self._absorb(self._placed, snapshot.received)",
+            ),
+            (
+                "self._absorb(self._answered, snapshot.began)",
+                "self._absorb(self._answered, snapshot.received)",
+            ),
+        ),
+        "the counter may have been looked at before the call was placed",
+    ),
+    Mutation(
+        "dispatching permits are forgotten",
+        MEMORY,
+        (
+            ("        self.in_use += 1\n        self.leases += 1", "        self.leases += 1"),
+            (
+                "        self._placed[lease] = now + self._visible_after",
+                "        self.in_use += 1\n        self._placed[lease] = now + self._visible_after",
+            ),
+            (
+                'its call never was, or is over."""\n        self.in_use -= 1',
+                'its call never was, or is over."""',
+            ),
+        ),
+        "a dozen callers would go by one free place before any dial returns",
+    ),
+    Mutation(
+        "a place given back wakes the next, whatever the ceiling is by now",
+        GATE,
+        (
+            (
+                "        self._ledger.release(lease)\n        self._admit_waiting()",
+                (
+                    "        self._ledger.release(lease)\n"
+                    "        for line in self._lines:\n"
+                    "            if line and not line.first.turn.done():\n"
+                    "                in_use = self._ledger.in_use\n"
+                    "                lease = self._ledger.acquire(in_use + 1, self._time())\n"
+                    "                if lease:\n"
+                    "                    waiter = line.first\n"
+                    "                    self._grant(line, waiter, lease, self._ledger.in_use)\n"
+                    "                    line.leave(waiter)\n"
+                    "                break"
+                ),
+            ),
+        ),
+        "waking by the delta over-admits after a limit was lowered",
+    ),
+    Mutation(
+        "a refusal doesn't spend the reading",
+        MEMORY,
+        (
+            (
+                "        self._refused_at = now\n        self._admits_until = -math.inf",
+                "        self._changed_at = now",
+            ),
+        ),
+        "the count is higher than was known",
+    ),
+    Mutation(
+        "a reading that began before a refusal is good again when it comes",
+        MEMORY,
+        (
+            (
+                "-math.inf if self.spent else snapshot.began + self._max_age",
+                "snapshot.began + self._max_age",
+            ),
+        ),
+        "it knows nothing of what the refusal says",
+    ),
+    Mutation(
+        "a timeout gives the place back",
+        PERMIT,
+        (
+            (
+                "        elif self._state is DISPATCHING:\n            self._state = LEFT",
+                (
+                    "        elif self._state is DISPATCHING and isinstance(error, TimeoutError):\n"
+                    "            self.cancel()\n"
+                    "        elif self._state is DISPATCHING:\n            self._state = LEFT"
+                ),
+            ),
+        ),
+        "the call may have been placed",
+    ),
+    Mutation(
+        "leaving the block gives the place back",
+        PERMIT,
+        (
+            (
+                "self._state = LEFT\n            self._gate._place(self._lease)",
+                "self._state = LEFT\n            self._gate._release(self._lease)",
+            ),
+        ),
+        "the call goes on, and the counter doesn't show it yet",
+    ),
+    Mutation(
+        "a cancel after placed gives the place back",
+        PERMIT,
+        (("        elif state is LEFT:\n", "        elif state is LEFT or state is PLACED:\n"),),
+        "what was said first was that the call is placed",
+    ),
+    Mutation(
+        "a refused call keeps its place",
+        GATE,
+        (("        if dispatching:\n            self._ledger.release(lease)\n", ""),),
+        "no reading ever absorbs it",
+    ),
+    Mutation(
+        "an unknown count is 0",
+        "limits.py",
+        (('_count(payload, "current_concurrency")', '_count(payload, "current_concurrency", 0)'),),
+        "nothing is known, which is not nothing",
+    ),
+    Mutation(
+        "those in line aren't woken by a call's end, so that a newcomer overtakes them",
+        GATE,
+        (
+            (
+                "        self._ledger.withdraw(lease)\n        self._admit_waiting()",
+                "        self._ledger.withdraw(lease)",
+            ),
+        ),
+        "first come, first served",
+    ),
+    Mutation(
+        "the last in line goes first",
+        LINES,
+        (("next(iter(self._waiters.values()))", "next(reversed(self._waiters.values()))"),),
+        "first come, first served",
+    ),
+    Mutation(
+        "a caller that was refused goes to the end of the line",
+        "gate/dialling.py",
+        (
+            (
+                "Admission(self._gate, self._line, left, self._ticket)",
+                "Admission(self._gate, self._line, left)",
+            ),
+        ),
+        "it was there first",
+        "tests/gate/test_dialling.py",
+    ),
+    Mutation(
+        "a lower lane goes first",
+        LINES,
+        (("return self.lane.priority, self", "return -self.lane.priority, self"),),
+        "a higher lane before a lower one",
+    ),
+    Mutation(
+        "lanes of equal priority don't go by the order of arrival",
+        LINES,
+        (("return self.lane.priority, self.first.ticket", "return self.lane.priority, len(self)"),),
+        "they share one line",
+    ),
+    Mutation(
+        "the lane's reserve is forgotten",
+        DECISION,
+        (
+            (
+                "limits.reserved_inbound_concurrency + lane.reserve",
+                "limits.reserved_inbound_concurrency",
+            ),
+        ),
+        "others' calls have no room",
+    ),
+    Mutation(
+        "the places reserved for inbound calls are forgotten",
+        DECISION,
+        (("limits.reserved_inbound_concurrency + lane.reserve", "lane.reserve"),),
+        "the provider refuses what goes beyond",
+    ),
+    Mutation(
+        "a lane bursts as far as the workspace may",
+        DECISION,
+        (
+            (
+                '    if lane.burst == "all":\n        return limits.concurrency_burst_limit',
+                "    if lane.burst:\n        return limits.concurrency_burst_limit",
+            ),
+        ),
+        "burst costs money, and the lane said how much",
+    ),
+    Mutation(
+        "a lane that may not burst does",
+        DECISION,
+        (
+            ("        if not (lane.burst and _bursts(limits)):", "        if not _bursts(limits):"),
+            (
+                '    if lane.burst == "all":\n        return limits.concurrency_burst_limit',
+                (
+                    '    if not lane.burst or lane.burst == "all":\n'
+                    "        return limits.concurrency_burst_limit"
+                ),
+            ),
+        ),
+        "burst costs money",
+    ),
+    Mutation(
+        "a burst limit below the limit lowers the ceiling",
+        DECISION,
+        (("        and limits.concurrency_burst_limit > limits.concurrency_limit\n", ""),),
+        "the published example has one, and calls would wait for nothing",
+    ),
+    Mutation(
+        "a call at the normal ceiling is told to burst",
+        DECISION,
+        (('return "normal" if usage <= self.normal', 'return "normal" if usage < self.normal'),),
+        "it costs nothing extra",
+    ),
+    Mutation(
+        "a reading is trusted for ever",
+        MEMORY,
+        (("else snapshot.began + self._max_age", "else math.inf"),),
+        "what it says may be hours old",
+    ),
+    Mutation(
+        "a call is absorbed at the very instant from which it is visible",
+        MEMORY,
+        (("if visible_at >= began:", "if visible_at > began:"),),
+        "it is surely shown only after that instant",
+    ),
+    Mutation(
+        "a call is visible as soon as it was answered",
+        MEMORY,
+        (("visible_at = now + self._counter_lag", "visible_at = now"),),
+        "the counter is late",
+    ),
+    Mutation(
+        "ringing calls are taken for counted where that is not known",
+        "gate/opening.py",
+        (("counter_lag if counts_ringing else ring_limit + counter_lag", "counter_lag"),),
+        "the provider doesn't say whether it counts them",
+    ),
+    Mutation(
+        "the end of an unknown call frees a place",
+        MEMORY,
+        (
+            (
+                "self._remember(call_id, now, ended=True)",
+                "self._remember(call_id, now, ended=True)\n            self.in_use -= 1",
+            ),
+        ),
+        "it never held one",
+    ),
+    Mutation(
+        "evidence that came early is applied twice",
+        MEMORY,
+        (
+            (
+                "self.withdraw(lease)\n            elif early",
+                "self.withdraw(lease)\n                self.in_use -= 1\n            elif early",
+            ),
+        ),
+        "a call has one place",
+    ),
+    Mutation(
+        "evidence that came early is forgotten",
+        MEMORY,
+        (("early = self._early.pop(call_id, None)", "early = None"),),
+        "places stay taken by calls that are over",
+        "tests/gate/test_evidence.py",
+    ),
+    Mutation(
+        "a call that a reading has absorbed gives its place back once more",
+        MEMORY,
+        (
+            (
+                "return unseen.pop(lease, None) is not None",
+                "return bool(unseen.pop(lease, None)) or True",
+            ),
+        ),
+        "the counter still shows it",
+    ),
+    Mutation(
+        "a call that was placed after all is not counted again",
+        MEMORY,
+        (
+            (
+                "        self.in_use += 1\n        self.place(lease, now)",
+                "        self.place(lease, now)",
+            ),
+        ),
+        "the usage is below the truth",
+    ),
+    Mutation(
+        "no reading absorbs a call of which nothing was heard",
+        MEMORY,
+        (("        self._absorb(self._placed, snapshot.began)\n", ""),),
+        "its place is lost for good",
+    ),
+    Mutation(
+        "a cancelled waiter keeps the place that it was granted",
+        GATE,
+        (("        if waiter.granted is not None:\n            waiter.granted.cancel()\n", ""),),
+        "nobody will ever give it back",
+    ),
+    Mutation(
+        "a caller whose time is up stays in line",
+        GATE,
+        (
+            (
+                "line.leave(waiter)\n        self._ledger.note_line()\n        waiter.fail(self",
+                "self._ledger.note_line()\n        waiter.fail(self",
+            ),
+        ),
+        "readings go on for nobody",
+    ),
+    Mutation(
+        "a lane's max_wait is forgotten",
+        GATE,
+        (("_shorter(timeout, line.lane.max_wait)", "timeout"),),
+        "callers wait longer than they may",
+    ),
+    Mutation(
+        "a lane's max_waiting is forgotten",
+        LINES,
+        (("most is not None and len(self) >= most", "most is not None and len(self) > most"),),
+        "the line is longer than it may be",
+        "tests/gate/test_line.py",
+    ),
+    Mutation(
+        "the readings' rate is ignored",
+        READER,
+        (("self.due_at = snapshot.began + self._ttl", "self.due_at = snapshot.began"),),
+        "one reading per ttl, however many wait",
+    ),
+    Mutation(
+        "a change of the count brings the next reading forward to at once",
+        READER,
+        (("self._began + self._min_interval", "self._began"),),
+        "not closer than min_interval",
+    ),
+    Mutation(
+        "readings stop although somebody waits",
+        READER,
+        (("        if self._wanted():\n            self.want()\n", ""),),
+        "nobody would be let in any more",
+    ),
+    Mutation(
+        "readings go on although nobody waits",
+        READER,
+        (("        if self._wanted():\n            self.want()\n", "        self.want()\n"),),
+        "while nobody waits, none",
+    ),
+    Mutation(
+        "a closed gate leaves its waiters waiting",
+        GATE,
+        (
+            (
+                "        self._loop = None\n        self._fail_waiting(",
+                "        self._loop = None\n        str(",
+            ),
+        ),
+        "they would wait for ever",
+    ),
+    Mutation(
+        "a closed gate leaves its reading under way",
+        GATE,
+        (("        await self._reader.aclose()\n", ""),),
+        "a timer or a task is left",
+    ),
+    Mutation(
+        "a dial of unknown outcome is dialled again, though it isn't idempotent",
+        "gate/dialling.py",
+        (("        if not self._idempotent:\n            return await dial(permit)\n", ""),),
+        "somebody is called twice",
+    ),
+    Mutation(
+        "a call that rings is taken for over when it is asked for",
+        "gate/asking.py",
+        (("            if state.over:", "            if state.over or not state.answered:"),),
+        "it may be answered yet",
+    ),
+    Mutation(
+        "a key that the provider rejects is tried for ever",
+        GATE,
+        (("        if not _is_outage(error):\n            self._fail_waiting(error)\n", ""),),
+        "it never gets right",
+        "tests/gate/test_readings.py",
+    ),
+    Mutation(
+        "what a dead worker was dialling is forgotten",
+        LUA + "workers.lua",
+        (
+            (
+                "redis.call('ZADD', unseen, 'NX', now + state.visible_after + 1, id)",
+                "redis.call('HDEL', permits, id)",
+            ),
+        ),
+        "it may have been dialled",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
+        "nothing is renewed",
+        LUA + "workers.lua",
+        (
+            (
+                "redis.call('ZADD', workers, now + LEASE, me)",
+                "redis.call('ZADD', workers, 'NX', now + LEASE, me)",
+            ),
+        ),
+        "a worker that lives would lose its places",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
+        "what a worker holds that comes back is not put into the books",
+        LUA + "workers.lua",
+        (("      redis.call('HSETNX', permits, id, now .. ' ' .. lease[2])\n", ""),),
+        "its calls go on",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
+        "a place that a worker was given and never heard of is kept for it",
+        LUA + "workers.lua",
+        (("    if not holds[id] and not redis", "    if false and not redis"),),
+        "nobody will ever give it back",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
+        "the server forgets dispatching permits",
+        LUA + "exchange.lua",
+        (
+            (
+                "give_places(state.current + held)",
+                "give_places(state.current + redis.call('ZCARD', unseen))",
+            ),
+        ),
+        "workers would all go by one free place",
+        shared=True,
+    ),
+    Mutation(
+        "a shared reading is dated by its end",
+        CONVERSATION,
+        (("turn.date(snapshot.began)", "turn.date(snapshot.received)"),),
+        "the counter may have been looked at before the call was placed",
+        shared=True,
+    ),
+    Mutation(
+        "a shared reading is dated by the worker's own clock",
+        CONVERSATION,
+        (("turn.date(snapshot.began)", "int(snapshot.began * 1000)"),),
+        "it is not the server's",
+        shared=True,
+    ),
+    Mutation(
+        "ringing calls are taken for counted in shared books",
+        LUA + "permits.lua",
+        (("now + VISIBLE_AFTER + 1, id)", "now + COUNTER_LAG + 1, id)"),),
+        "the provider doesn't say whether it counts them",
+        shared=True,
+    ),
+    Mutation(
+        "a call is visible in shared books as soon as it was answered",
+        LUA + "permits.lua",
+        (("at + COUNTER_LAG + 1, id)", "at, id)"),),
+        "the counter is late",
+        shared=True,
+    ),
+    Mutation(
+        "a shared reading is trusted for ever",
+        LUA + "places.lua",
+        ((" and now <= state.began + MAX_AGE", ""),),
+        "what it says may be hours old",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
+        "a refusal doesn't spend the shared reading",
+        LUA + "places.lua",
+        (("state.began > state.spent_until and ", "state.began > 0 and "),),
+        "the count is higher than was known",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
+        "an exchange without an answer is taken for one that took place",
+        CONVERSATION,
+        (
+            (
+                "        self._joined = False\n        self._desk.next_lease += sum(",
+                "        self._desk.next_lease += sum(",
+            ),
+        ),
+        "it may have run or not, and only saying what is held tells",
+        shared=True,
+    ),
+)
+
+
+@contextmanager
+def mutated(mutation: Mutation | None) -> Iterator[Path]:
+    """A folder with a copy of the package, made wrong, beside the tests."""
+    with tempfile.TemporaryDirectory(prefix="callguard-") as folder:
+        root = Path(folder)
+        shutil.copytree(
+            ROOT / "callguard", root / "callguard", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for name in ("tests", "examples", "README.md", "pyproject.toml"):
+            (root / name).symlink_to(ROOT / name)
+        if mutation is not None:
+            _edit(root / "callguard" / mutation.file, mutation)
+        yield root
+
+
+def judge(mutation: Mutation, seeds: int, without: Sequence[int] = ()) -> Verdict:
+    """Live with a mutation until something catches it."""
+    if mutation.shared:
+        seeds, without = max(1, seeds // SHARED), ()
+    with mutated(mutation) as root:
+        worlds = ["--seeds", str(seeds), "--without", ",".join(map(str, without))]
+        if mutation.shared:
+            worlds.append("--shared")
+        said = _python(root, "-m", "tests.world", *worlds, "--processes", "1", "--stop")
+        if found := re.search(r"^seed (\d+): ([\w ]+) at", said, re.MULTILINE):
+            seed = int(found[1])
+            return Verdict(mutation, found[2], seed + 1 - sum(each < seed for each in without))
+        if f"{seeds - len(without)} seeds" not in said:
+            return Verdict(mutation, "a hang or a crash", 0)
+        if mutation.test and " failed" in _python(root, *_PYTEST, mutation.test):
+            return Verdict(mutation, mutation.test, seeds)
+    return Verdict(mutation, "", seeds)
+
+
+def unclean(seeds: int) -> list[int]:
+    """The worlds in which the library breaks a rule as it is."""
+    with mutated(None) as root:
+        said = _python(root, "-m", "tests.world", "--seeds", str(seeds))
+    return sorted({int(seed) for seed in re.findall(r"^seed (\d+):", said, re.MULTILINE)})
+
+
+_PYTEST = ("-m", "pytest", "-n0", "-q", "-x", "-p", "no:cacheprovider")
+
+
+def _edit(path: Path, mutation: Mutation) -> None:
+    text = path.read_text(encoding="utf-8")
+    for old, new in mutation.edits:
+        if text.count(old) != 1:
+            times = text.count(old)
+            sys.exit(f"{mutation.name!r}: {mutation.file} has this {times} times, not once:\n{old}")
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def _python(root: Path, *arguments: str) -> str:
+    """What a Python says that finds the copy before anything else."""
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-B", *arguments],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return ran.stdout
+
+
+def _chosen(pattern: str) -> list[Mutation]:
+    return [each for each in MUTATIONS if re.search(pattern, each.name)]
+
+
+def _print(verdicts: Iterable[Verdict]) -> int:
+    missed = 0
+    for verdict in verdicts:
+        missed += not verdict.by
+        word = f"caught by {verdict.by}" if verdict.by else "NOT CAUGHT"
+        print(f"{word}, {verdict.worlds} worlds: {verdict.mutation.name}", flush=True)
+    return missed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="", help="those whose name matches this pattern")
+    options = parser.parse_args()
+    chosen = _chosen(options.only)
+    for mutation in chosen:
+        with mutated(mutation):
+            pass  # fails now, and not in an hour, where a text is not in the source
+    without = unclean(options.seeds)
+    if without:
+        print(f"left out, because a rule is broken without any mutation: {without}", flush=True)
+    with ThreadPoolExecutor(options.processes) as pool:
+        judging = partial(judge, seeds=options.seeds, without=without)
+        missed = _print(pool.map(judging, chosen))
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

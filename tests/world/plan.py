@@ -1,0 +1,551 @@
+"""From a seed to a frozen plan: every draw that a world is made of is made here.
+
+All times lie on a grid of sixteenths of a second, which a float holds exactly, so that things often
+happen at the same instant and boundaries are met to the bit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = [
+    "CallPlan",
+    "CallerPlan",
+    "Cancelling",
+    "DialPlan",
+    "GatePlan",
+    "LanePlan",
+    "Plan",
+    "Rules",
+    "Saying",
+    "SharedPlan",
+    "Trouble",
+    "Window",
+    "WorkerPlan",
+    "calm_rules",
+    "draw",
+    "draw_shared",
+]
+
+GRID = 16
+
+Way = Literal["admit", "try", "short", "place", "place again"]
+DialKind = Literal[
+    "ok", "rate", "reply lost", "500 after", "500 before", "no connection", "reset after"
+]
+Naming = Literal["in block", "after", "never"]
+
+LASTING = (
+    "null count",
+    "missing count",
+    "text count",
+    "fraction count",
+    "negative count",
+    "true count",
+    "null limit",
+    "broken json",
+    "a list",
+)
+TRANSIENT = ("500", "503", "cut", "hang", "429")
+
+
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """A lane, as `callguard.Lane` takes it."""
+
+    name: str
+    priority: int
+    reserve: int
+    burst: int | Literal["all"]
+    max_wait: float | None
+    max_waiting: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the workspace allows."""
+
+    limit: int
+    reserved_inbound: int
+    burst_enabled: bool
+    burst_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """What becomes of a call, and of the news of it; seconds.
+
+    Attributes:
+        rings: until it is answered, or given up.
+        answered: whether anybody answers.
+        talks: from the answer to the end.
+        rise: after which the counter shows it; the counter's own lateness.
+        fall: for which the counter shows it after its end.
+        started: one delivery of the news that it was answered for each, so much later.
+        ended: the same, of the news that it is over.
+    """
+
+    rings: float
+    answered: bool
+    talks: float
+    rise: float
+    fall: float
+    started: tuple[float, ...]
+    ended: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DialPlan:
+    """One request to place a call: what comes of it, and seconds there and back."""
+
+    kind: DialKind
+    flight: float
+    back: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelling:
+    """When a caller is cancelled.
+
+    Attributes:
+        at: "seconds" after arrival, loop "turns" after arrival, or the "grant" itself.
+        count: how many.
+    """
+
+    at: Literal["seconds", "turns", "grant"]
+    count: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What is said of a permit once it has left its block, `after` so many seconds."""
+
+    what: Literal["placed", "started", "ended", "cancel"]
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPlan:
+    """One caller, who has one call to place.
+
+    Attributes:
+        arrives: seconds since the world began.
+        lane: by name.
+        way: how it enters the gate.
+        timeout: seconds to wait in line at most.
+        thinks: seconds in the block before dialling.
+        dials: what comes of each request; the last for all that follow.
+        gives_up: whether it leaves without having dialled, and says so.
+        fails: whether its body raises after the dial.
+        lingers: seconds in the block after the dial.
+        named: when `placed` is told.
+        regrets: whether it says `cancel` after `placed`, which is without effect.
+        tidy: whether it says `cancel` when it is stopped before the dial, or the dial never began.
+        lies: whether it says `cancel` of a dial that may have placed its call.
+        says: what is said after the block, where it is true by then.
+        cancelled: when it is cancelled, if it is.
+    """
+
+    arrives: float
+    lane: str
+    way: Way
+    timeout: float | None
+    thinks: float
+    dials: tuple[DialPlan, ...]
+    gives_up: bool
+    fails: bool
+    lingers: float
+    named: Naming
+    regrets: bool
+    tidy: bool
+    lies: bool
+    says: tuple[Saying, ...]
+    cancelled: Cancelling | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `begins` to `ends`, in seconds since the world began, the counter has the fault `kind`.
+
+    "stale" freezes the count as it was at `begins`.
+    """
+
+    begins: float
+    ends: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatePlan:
+    """What `open_gate` is told; seconds."""
+
+    ttl: float
+    max_age: float
+    min_interval: float
+    counter_lag: float
+    ring_limit: float
+    counts_ringing: bool | None
+    asks: bool
+    lanes: tuple[LanePlan, ...]
+
+    @property
+    def visible_after(self) -> float:
+        """After a dial has returned, until the counter surely shows its call."""
+        return self.counter_lag + (0.0 if self.counts_ringing else self.ring_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole world.
+
+    Attributes:
+        lasts: seconds until the faults end.
+        counts_ringing: whether the counter counts calls that ring.
+        enforces: whether the provider refuses a call for which there is no room.
+        refuses_late: whether it does so by a call that ends at once.
+        flight: seconds that a request to place a call is under way at most.
+        counter_in_time: whether the counter is no later than the gate is told.
+        others_keep_to_reserve: whether others add no more than the lanes' reserve between readings.
+        rules: by the moment from which they hold.
+        closings: when the gate is closed and opened again.
+        calls: what becomes of the calls, in the order of their beginning, over and over.
+        others: when somebody else calls.
+        latencies: seconds there and back, of the readings in their order, over and over.
+        sporadic: the same of faults; "" is none.
+        retry_after: seconds, for every answer that asks for patience.
+        strays: when evidence comes about a call that nobody knows.
+    """
+
+    seed: int
+    lasts: float
+    gate: GatePlan
+    counts_ringing: bool
+    enforces: bool
+    refuses_late: bool
+    flight: float
+    counter_in_time: bool
+    others_keep_to_reserve: bool
+    rules: tuple[tuple[float, Rules], ...]
+    closings: tuple[tuple[float, float], ...]
+    calls: tuple[CallPlan, ...]
+    callers: tuple[CallerPlan, ...]
+    others: tuple[float, ...]
+    windows: tuple[Window, ...]
+    latencies: tuple[tuple[float, float], ...]
+    sporadic: tuple[str, ...]
+    retry_after: float
+    strays: tuple[float, ...]
+
+
+class _Dice:
+    """A source of draws."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self.one_of = self._random.choice
+        self.whole = self._random.randint
+
+    def chance(self, of: float) -> bool:
+        return self._random.random() < of
+
+    def seconds(self, least: float, most: float) -> float:
+        return self._random.randint(round(least * GRID), round(most * GRID)) / GRID
+
+    def moments(self, until: float, most: int) -> list[float]:
+        return sorted(self.seconds(0, until) for _ in range(self.whole(0, most)))
+
+
+def draw(seed: int) -> Plan:
+    """The world of a seed."""
+    dice = _Dice(seed)
+    counted = dice.chance(0.5)
+    gate = _gate(dice, counted)
+    lasts = dice.whole(15, 60) * gate.ttl + 10.0
+    flight = min(dice.one_of((0.0, 0.0, 0.125, 0.25)), gate.counter_lag)
+    in_time = dice.chance(0.85)
+    stale = dice.one_of((0.0, 0.0, (gate.counter_lag - flight) / 2))
+    lies = dice.chance(0.15)
+    return Plan(
+        seed=seed,
+        lasts=lasts,
+        gate=gate,
+        counts_ringing=counted,
+        enforces=dice.chance(0.3),
+        refuses_late=dice.chance(0.3),
+        flight=flight,
+        counter_in_time=in_time,
+        others_keep_to_reserve=dice.chance(0.6),
+        rules=_rules(dice, lasts),
+        closings=_closings(dice, lasts, gate),
+        calls=_calls(dice, gate, gate.counter_lag - flight - stale, in_time, lasts),
+        callers=_callers(dice, gate, flight, lasts, lies),
+        others=tuple(dice.moments(lasts, dice.one_of((0, 0, 8, 20)))),
+        windows=_windows(dice, stale if in_time else lasts / 3, lasts),
+        latencies=_latencies(dice, gate.max_age / 2),
+        sporadic=_sporadic(dice),
+        retry_after=dice.one_of((1.0, 3.0, 20.0)),
+        strays=tuple(dice.moments(lasts, 6)),
+    )
+
+
+def calm_rules(plan: Plan, waiting: int) -> Rules:
+    """Rules under which half of those that wait fit at once on every lane, without burst."""
+    reserve = max(lane.reserve for lane in plan.gate.lanes)
+    return Rules(reserve + max(2, waiting // 2), 0, False, 0)
+
+
+def _gate(dice: _Dice, counted: bool) -> GatePlan:
+    ttl = dice.one_of((0.5, 1.0, 1.0, 1.0, 5.0, 30.0))
+    return GatePlan(
+        ttl=ttl,
+        max_age=ttl * dice.one_of((1, 2, 5, 15)),
+        min_interval=dice.one_of((0.0625, 0.25, 0.25, 0.5)),
+        counter_lag=dice.one_of((0.5, 2.0, 2.0, 5.0)),
+        ring_limit=dice.one_of((5.0, 10.0, 30.0) if ttl < 5 else (5.0, 30.0, 120.0)),
+        counts_ringing=dice.one_of((True, True, None)) if counted else dice.one_of((False, None)),
+        asks=dice.chance(0.25),
+        lanes=_lanes(dice),
+    )
+
+
+def _lanes(dice: _Dice) -> tuple[LanePlan, ...]:
+    names = ("default", "urgent", "slow")[: dice.one_of((1, 1, 2, 3))]
+    reserve = dice.one_of((0, 0, 1, 2))
+    return tuple(_lane(dice, name, reserve) for name in names)
+
+
+def _lane(dice: _Dice, name: str, reserve: int) -> LanePlan:
+    return LanePlan(
+        name=name,
+        priority=dice.one_of((-1, 0, 0, 1)),
+        reserve=reserve + dice.one_of((0, 0, 1)),
+        burst=dice.one_of((0, 0, 0, 1, 3, "all")),
+        max_wait=dice.seconds(0, 40) if dice.chance(0.2) else None,
+        max_waiting=dice.whole(0, 6) if dice.chance(0.2) else None,
+    )
+
+
+def _rules(dice: _Dice, lasts: float) -> tuple[tuple[float, Rules], ...]:
+    changes = dice.moments(lasts, 4) if dice.chance(0.4) else []
+    return tuple((at, _drawn_rules(dice)) for at in (0.0, *changes))
+
+
+def _drawn_rules(dice: _Dice) -> Rules:
+    limit = dice.one_of((0, 1, 2, 2, 3, 4, 5, 8, 15))
+    bursts = dice.chance(0.5)
+    return Rules(
+        limit=limit,
+        reserved_inbound=dice.one_of((0, 0, 0, 1, min(3, limit))),
+        burst_enabled=bursts,
+        burst_limit=dice.one_of((0, limit + 1, limit + 3, max(0, limit - 1), 3 * limit)),
+    )
+
+
+def _closings(dice: _Dice, lasts: float, gate: GatePlan) -> tuple[tuple[float, float], ...]:
+    if not dice.chance(0.2):
+        return ()
+    at = dice.seconds(lasts / 4, lasts / 2)
+    patient = gate.visible_after + 1.0
+    return ((at, at + dice.one_of((0.0, 1.0, patient))),)
+
+
+def _calls(
+    dice: _Dice, gate: GatePlan, slack: float, in_time: bool, lasts: float
+) -> tuple[CallPlan, ...]:
+    lateness = [0.0, slack / 2, slack, slack] + ([] if in_time else [slack + 10.0])
+    heard = dice.one_of((0.0, 0.5, 0.9, 1.0))
+    lengths = (2.0, 20.0, 60.0, lasts / 2, 7200.0)
+    made = []
+    for _ in range(dice.whole(10, 30)):
+        rings = dice.seconds(0, gate.ring_limit) if dice.chance(0.8) else gate.ring_limit
+        if not in_time and dice.chance(0.1):
+            rings += 20.0
+        talks = dice.seconds(0, dice.one_of(lengths))
+        rise, fall = dice.one_of(lateness), dice.seconds(0, gate.counter_lag)
+        news = _news(dice, heard), _news(dice, heard)
+        made.append(CallPlan(rings, dice.chance(0.7), talks, rise, fall, *news))
+    return tuple(made)
+
+
+def _news(dice: _Dice, heard: float) -> tuple[float, ...]:
+    if not dice.chance(heard):
+        return ()
+    late = (0.0, 0.5, 0.5, 5.0, 40.0)
+    return tuple(dice.seconds(0, dice.one_of(late)) for _ in range(dice.one_of((1, 1, 1, 2, 3))))
+
+
+def _callers(
+    dice: _Dice, gate: GatePlan, flight: float, lasts: float, lies: bool
+) -> tuple[CallerPlan, ...]:
+    crowds = [dice.seconds(0, lasts * 0.9) for _ in range(dice.whole(1, 5))]
+    troubled = dice.one_of((0.0, 0.2, 0.5))
+    return tuple(
+        _caller(dice, gate, flight, dice.one_of(crowds), troubled, lies)
+        for _ in range(dice.whole(5, 40))
+    )
+
+
+def _caller(
+    dice: _Dice, gate: GatePlan, flight: float, crowd: float, troubled: float, lies: bool
+) -> CallerPlan:
+    way: Way = dice.one_of(("admit", "admit", "admit", "short", "try", "place", "place again"))
+    trouble = dice.chance(troubled)
+    return CallerPlan(
+        arrives=crowd + dice.one_of((0.0, 0.0, dice.seconds(0, 2), dice.seconds(0, 20))),
+        lane="default" if way == "short" else dice.one_of(gate.lanes).name,
+        way=way,
+        timeout=dice.seconds(0, 30) if dice.chance(0.15) else None,
+        thinks=dice.one_of((0.0, 0.0, dice.seconds(0, 3))),
+        dials=_dials(dice, flight, trouble),
+        gives_up=dice.chance(0.1),
+        fails=trouble and dice.chance(0.2),
+        lingers=dice.one_of((0.0, 0.0, dice.seconds(0, 10))),
+        named=dice.one_of(("in block", "in block", "after", "never")),
+        regrets=dice.chance(0.2),
+        tidy=dice.chance(0.7),
+        lies=lies and dice.chance(0.6),
+        says=_says(dice),
+        cancelled=_cancelling(dice) if trouble and dice.chance(0.5) else None,
+    )
+
+
+def _dials(dice: _Dice, flight: float, trouble: bool) -> tuple[DialPlan, ...]:
+    kinds: list[DialKind] = ["ok"]
+    if trouble:
+        troubles: tuple[DialKind, ...] = (
+            "ok",
+            "rate",
+            "reply lost",
+            "500 after",
+            "500 before",
+            "no connection",
+            "reset after",
+        )
+        kinds = [dice.one_of(troubles) for _ in range(dice.whole(1, 3))] + kinds
+    return tuple(
+        DialPlan(kind, dice.seconds(0, flight), dice.one_of((0.0, 0.0, dice.seconds(0, 2))))
+        for kind in kinds
+    )
+
+
+def _says(dice: _Dice) -> tuple[Saying, ...]:
+    if not dice.chance(0.4):
+        return ()
+    whats: tuple[Literal["placed", "started", "ended"], ...] = ("placed", "started", "ended")
+    return tuple(
+        Saying(dice.one_of(whats), dice.seconds(0, dice.one_of((1, 10, 60))))
+        for _ in range(dice.whole(1, 5))
+    )
+
+
+def _cancelling(dice: _Dice) -> Cancelling:
+    match dice.one_of(("seconds", "turns", "grant", "grant")):
+        case "seconds":
+            return Cancelling("seconds", dice.seconds(0, dice.one_of((1, 5, 40))))
+        case "turns":
+            return Cancelling("turns", dice.whole(0, 12))
+        case _:
+            return Cancelling("grant", 0)
+
+
+def _windows(dice: _Dice, stale: float, lasts: float) -> tuple[Window, ...]:
+    made = []
+    for _ in range(dice.one_of((0, 0, 1, 2, 3))):
+        begins = dice.seconds(0, lasts)
+        kind = dice.one_of((*TRANSIENT, *TRANSIENT, *LASTING, "401", "stale", "stale"))
+        longest = {"401": 1.0, "stale": stale}.get(kind, dice.one_of((1.0, 5.0, 20.0, lasts / 3)))
+        made.append(Window(begins, begins + dice.seconds(0, longest), kind))
+    return tuple(made)
+
+
+def _latencies(dice: _Dice, most: float) -> tuple[tuple[float, float], ...]:
+    """No answer takes longer than a reading may be trusted, or it would authorise nothing ever."""
+    longest = min(dice.one_of((0.0, 0.0, 0.125, 1.0, 2.0)), most)
+    return tuple((dice.seconds(0, longest), dice.seconds(0, longest)) for _ in range(16))
+
+
+def _sporadic(dice: _Dice) -> tuple[str, ...]:
+    rate = dice.one_of((0.0, 0.0, 0.1, 0.3))
+    return tuple(
+        dice.one_of((*TRANSIENT, *LASTING)) if dice.chance(rate) else "" for _ in range(32)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happens to a worker: it "dies", "pauses", or is "cut" off, `at` so many seconds."""
+
+    kind: Literal["dies", "pauses", "cut"]
+    at: float
+    lasts: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """One process of many.
+
+    Attributes:
+        opens: seconds since the world began.
+        exchanges: seconds there and back, and what goes wrong, of the exchanges in their order,
+            over and over; "" is nothing.
+        bells: seconds until the server's messages come, over and over; None is never.
+        careful: whether it looks if a permit was lost before it dials.
+    """
+
+    opens: float
+    troubles: tuple[Trouble, ...]
+    exchanges: tuple[tuple[float, float, str], ...]
+    bells: tuple[float | None, ...]
+    careful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPlan:
+    """A world of several workers; `lease` is in seconds."""
+
+    world: Plan
+    workers: tuple[WorkerPlan, ...]
+    lease: float
+
+
+def draw_shared(seed: int) -> SharedPlan:
+    """The world of several workers of a seed: short, because it has a server, and limits stand."""
+    dice = _Dice(-1 - seed)
+    worlds = (draw(seed * 100 + number) for number in itertools.count())
+    world = next(each for each in worlds if each.gate.ttl <= 1 and each.gate.ring_limit <= 10)
+    rules = replace(world.rules[0][1], limit=max(3, world.rules[0][1].limit))
+    # A reading, and a place by it, take four exchanges, which take up to a second each.
+    # Callers are in line meanwhile, also where there is room.
+    lanes = tuple(replace(lane, max_waiting=None, max_wait=None) for lane in world.gate.lanes)
+    gate = replace(world.gate, max_age=max(world.gate.max_age, 15.0), lanes=lanes)
+    world = replace(world, latencies=_latencies(dice, gate.max_age / 2))
+    world = replace(world, seed=seed, gate=gate, rules=((0.0, rules),), closings=())
+    workers = tuple(_worker(dice, world.lasts) for _ in range(dice.whole(2, 4)))
+    return SharedPlan(world, workers, lease=dice.one_of((4.0, 10.0)))
+
+
+def _worker(dice: _Dice, lasts: float) -> WorkerPlan:
+    faults = dice.one_of((0.0, 0.0, 0.1, 0.3))
+    slow = dice.one_of((0.0, 0.0625, 0.5))
+    return WorkerPlan(
+        opens=dice.one_of((0.0, 0.0, dice.seconds(0, 5))),
+        troubles=tuple(_trouble(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2)))),
+        exchanges=tuple(
+            (
+                dice.seconds(0, slow),
+                dice.seconds(0, slow),
+                dice.one_of(("request lost", "reply lost")) if dice.chance(faults) else "",
+            )
+            for _ in range(64)
+        ),
+        bells=tuple(None if dice.chance(faults) else dice.seconds(0, slow) for _ in range(32)),
+        careful=dice.chance(0.8),
+    )
+
+
+def _trouble(dice: _Dice, lasts: float) -> Trouble:
+    kind: Literal["dies", "pauses", "cut"] = dice.one_of(("dies", "pauses", "cut", "cut"))
+    return Trouble(kind, dice.seconds(0, lasts * 0.8), dice.one_of((1.0, 3.0, 12.0, 30.0)))

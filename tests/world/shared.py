@@ -1,0 +1,501 @@
+"""Worlds of several workers on one ledger, which runs the production scripts on a real server.
+
+Only the server's clock and its transport are replaced: the time comes from the event loop, and what
+the scripts publish is delivered by it, or is not. Workers die without a word, pause, and are cut
+off; exchanges are lost on the way there or back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import json
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self, cast
+from unittest.mock import patch
+
+from redis import Redis
+from redis.exceptions import ConnectionError as Disconnected
+
+import callguard
+from callguard import RedisLedger
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.scripts import EXCHANGE
+from tests.fake_network import FakeSession, Reply
+from tests.world.checkers import Scene, ceiling
+from tests.world.plan import CallerPlan, SharedPlan, WorkerPlan, calm_rules, draw_shared
+from tests.world.provider import Call, DialError, Provider, Reading, Refusal
+from tests.world.world import Outcome, WatchedLoop, blamed_errors, lane_of, longest_round, patience
+
+__all__ = ["SharedWorld", "live_shared"]
+
+START = 1_700_000_000_000
+"""The server's time, in ms, when a world begins."""
+
+PUBLISHED = ":published"
+"""Where the scripts leave what they would publish: the books' key with this behind it."""
+
+
+def live_shared(seed: int, url: str, *, keep_trace: bool = False) -> Outcome:
+    """Live through the world of several workers of a seed, on the server at `url`."""
+    dice = random.Random(seed)
+    random.seed(seed)  # tenacity draws its jitter from the module's own source
+    with (
+        patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))),
+        Redis.from_url(url) as server,
+        asyncio.Runner(loop_factory=WatchedLoop) as runner,
+    ):
+        loop = runner.get_loop()
+        assert isinstance(loop, WatchedLoop)
+        world = SharedWorld(draw_shared(seed), loop, server)
+        with blamed_errors(world.scene.blame):
+            try:
+                runner.run(world.live())
+            except Exception as error:  # noqa: BLE001, a world that breaks down is one to be told
+                world.scene.blame("breakdown", repr(error))
+        world.server.forget()
+    return world.outcome(keep_trace=keep_trace)
+
+
+class BentServer:
+    """The server as all workers reach it: the scripts as they are, under the loop's time."""
+
+    def __init__(self, client: Redis, loop: WatchedLoop, names: Names) -> None:
+        self.names = names
+        self._client = client
+        self._loop = loop
+        self._published = names.keys[0].decode() + PUBLISHED
+        self._digest = client.script_load(_bent(EXCHANGE.text))
+        self.forget()
+
+    def run(self, keys: tuple[bytes, ...], *arguments: str | bytes) -> tuple[bytes, list[bytes]]:
+        """Run the exchange. Returns its answer, and channels and messages in turn."""
+        now = START + round(self._loop.now * 1000)
+        pipe = self._client.pipeline(transaction=False)
+        pipe.evalsha(self._digest, len(keys), *keys, *arguments, now)
+        pipe.lrange(self._published, 0, -1)
+        pipe.delete(self._published)
+        answer, published, _ = pipe.execute()
+        return answer, published
+
+    def forget(self) -> None:
+        self._client.delete(self._published, *self.names.keys)
+
+    def books(self) -> tuple[dict[str, Any] | None, set[str]]:
+        """The reading in the books, and the permits that it doesn't stand for."""
+        limits = self._client.hget(self.names.keys[0].decode(), "limits")
+        permits = self._client.hkeys(self.names.keys[3].decode())
+        reading = json.loads(cast("bytes", limits)) if limits else None
+        return reading, {permit.decode() for permit in cast("list[bytes]", permits)}
+
+    def left(self) -> list[str]:
+        """The keys that are left, other than of what is remembered of the workspace."""
+        names = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
+        kept = {"books", "early"}
+        found = zip(names, self.names.keys, strict=True)
+        return [name for name, key in found if name not in kept and self._client.exists(key)]
+
+
+def _bent(text: str) -> str:
+    clock, publish = "redis.call('TIME')", "redis.call('PUBLISH', "
+    assert (text.count(clock), text.count(publish)) == (1, 1)
+    time = "{ math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }"
+    return text.replace(clock, time).replace(
+        publish, f"redis.call('RPUSH', KEYS[1] .. '{PUBLISHED}', "
+    )
+
+
+class Line:
+    """One worker's connection: a stand-in for redis-py's client, as far as the ledger uses one."""
+
+    def __init__(self, worker: Worker, plan: WorkerPlan, world: SharedWorld) -> None:
+        self._worker = worker
+        self._plan = plan
+        self._world = world
+        self._exchanges = 0
+        self._bells = 0
+        self._channels: dict[str, asyncio.Queue[dict[str, Any]]] = {}
+
+    async def execute_command(self, *words: Any) -> bytes:
+        """An exchange; lost where the plan says so, and not answered while cut off."""
+        there, back, fault = self._plan.exchanges[self._exchanges % len(self._plan.exchanges)]
+        self._exchanges += 1
+        fault = "" if self._world.is_calm else fault
+        await asyncio.sleep(there)
+        await self._worker.awake()
+        if self._unreachable() or fault == "request lost":
+            raise Disconnected("lost")
+        count = int(words[2])
+        answer, published = self._world.server.run(words[3 : 3 + count], *words[3 + count :])
+        self._world.ring(published)
+        await asyncio.sleep(back)
+        await self._worker.awake()
+        if self._unreachable() or fault == "reply lost":
+            raise Disconnected("lost")
+        return answer
+
+    def _unreachable(self) -> bool:
+        return self._worker.cut
+
+    def pubsub(self) -> Line:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._channels.clear()
+
+    async def subscribe(self, *channels: str) -> None:
+        if self._worker.cut:
+            raise Disconnected("cut off")
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._channels = dict.fromkeys(channels, queue)
+
+    async def get_message(self, timeout: float) -> dict[str, Any] | None:
+        if self._worker.cut:
+            raise Disconnected("cut off")
+        try:
+            async with asyncio.timeout(timeout):
+                return await next(iter(self._channels.values())).get()
+        except TimeoutError:
+            return None
+
+    async def ping(self) -> None:
+        for queue in list(self._channels.values())[:1]:
+            queue.put_nowait({"type": "pong"})
+
+    def ring(self, channel: str, message: bytes) -> None:
+        """The server tells something; it comes a little later, or never."""
+        delay = self._plan.bells[self._bells % len(self._plan.bells)]
+        self._bells += 1
+        if self._world.is_calm:
+            delay = 0.0
+        if delay is not None and not self._worker.cut:
+            self._world.loop.call_later(delay, self._arrive, channel, message)
+
+    def _arrive(self, channel: str, message: bytes) -> None:
+        if channel in self._channels:
+            self._channels[channel].put_nowait({"type": "message", "data": message})
+
+
+class Worker:
+    """One process: a gate, its callers, and its line to the server."""
+
+    def __init__(self, number: int, plan: WorkerPlan, world: SharedWorld) -> None:
+        self.name = f"worker {number}"
+        self.plan = plan
+        self.line = Line(self, plan, world)
+        self.cut = False
+        self.dead = False
+        self.gate: callguard.Gate | None = None
+        self.callers: list[asyncio.Task[None]] = []
+        self.task: asyncio.Task[None] | None = None
+        self._world = world
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._over = asyncio.Event()
+
+    async def awake(self) -> None:
+        """Go on at once, or when the pause is over."""
+        await self._awake.wait()
+
+    async def live(self) -> None:
+        world = self._world
+        await asyncio.sleep(self.plan.opens)
+        while not self.dead:
+            try:
+                async with self._opened() as gate:
+                    self.gate = gate
+                    world.trace(f"{self.name} is open")
+                    try:
+                        await self._over.wait()
+                    finally:
+                        self.gate = None
+            except callguard.LimitsRejected:
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    def trouble(self, kind: str) -> None:
+        self._world.trace(f"{self.name} {kind}")
+        if kind == "pauses":
+            self._awake.clear()
+        elif kind == "cut":
+            self.cut = True
+        else:
+            self._die()
+
+    def relieve(self) -> None:
+        if not self.dead:
+            self._world.trace(f"{self.name} is well")
+            self.cut = False
+            self._awake.set()
+
+    def close(self) -> None:
+        self._over.set()
+
+    async def answer(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+        await self.awake()
+        reply = await self._world.provider.answer(method, url, headers)
+        await self.awake()
+        return reply
+
+    def _die(self) -> None:
+        """Nothing that it would still say is heard."""
+        self.cut = self.dead = True
+        for task in (*self.callers, self.task):
+            if task is not None:
+                task.cancel()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[callguard.Gate]:
+        world = self._world
+        told = world.plan.world.gate
+        ledger = RedisLedger(cast("Any", self.line), name=world.name, lease=world.plan.lease)
+        async with callguard.open_gate(
+            "key_test",
+            session=FakeSession(self.answer),
+            lanes=[lane_of(lane) for lane in told.lanes],
+            ttl=told.ttl,
+            max_age=told.max_age,
+            counts_ringing=told.counts_ringing,
+            ring_limit=told.ring_limit,
+            counter_lag=told.counter_lag,
+            min_interval=told.min_interval,
+            track="ask" if told.asks else None,
+            ledger=ledger,
+        ) as gate:
+            yield gate
+
+
+class SharedWorld:
+    """Several workers in front of one workspace.
+
+    The promise is held against the truth: limits stand, others keep to the reserve, and so the
+    count stays below every ceiling, but for calls that were dialled with a permit that was lost,
+    which callers may see and some don't look at.
+    """
+
+    def __init__(self, plan: SharedPlan, loop: WatchedLoop, client: Redis) -> None:
+        self.plan = plan
+        self.loop = loop
+        self.name = f"world {plan.world.seed} of {os.getpid()}"
+        self.lines: list[str] = []
+        self.is_calm = False
+        self.server = BentServer(client, loop, Names(self.name))
+        self.provider = Provider(plan.world, self, loop)
+        self.scene = Scene(plan.world, self.provider, loop.time)
+        self.workers: list[Worker] = []
+        self._careless: set[str] = set()
+        self._asked: set[str] = set()
+        self._admissions = 0
+        self._refusals = 0
+
+    def trace(self, line: str) -> None:
+        self.lines.append(f"{self.loop.now:12.4f} {line}")
+
+    def outcome(self, *, keep_trace: bool) -> Outcome:
+        told = [f"VIOLATION of {each.rule}: {each.text}" for each in self.scene.violations]
+        lines = [*self.lines, *told]
+        return Outcome(
+            seed=self.plan.world.seed,
+            seconds=self.loop.now,
+            admissions=self._admissions,
+            readings=len(self.provider.readings),
+            refusals=self._refusals,
+            promised=self.plan.world.counter_in_time and not self._careless,
+            violations=tuple(self.scene.violations),
+            digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
+            trace=tuple(lines) if keep_trace else (),
+        )
+
+    # Its course ----------------------------------------------------------------------------------
+
+    async def live(self) -> None:
+        """The troubles, the calm after them, and a look at what is left."""
+        self.loop.set_exception_handler(
+            lambda _, context: self.scene.blame("loose end", str(context))
+        )
+        made = enumerate(self.plan.workers)
+        self.workers = [Worker(number, plan, self) for number, plan in made]
+        for worker in self.workers:
+            worker.task = self.loop.create_task(worker.live(), name=worker.name)
+        self._set_up()
+        await asyncio.sleep(self.plan.world.lasts)
+        await self._become_calm()
+        for worker in self.workers:
+            worker.close()
+        await asyncio.wait([worker.task for worker in self.workers if worker.task is not None])
+        self._look_for_leftovers()
+
+    def _set_up(self) -> None:
+        plan, loop = self.plan.world, self.loop
+        for number, caller in enumerate(plan.callers):
+            worker = self.workers[number % len(self.workers)]
+            loop.call_at(min(caller.arrives, plan.lasts), self._send, worker, number, caller)
+        for at in plan.others:
+            loop.call_at(at, self._somebody_else_calls)
+        for worker in self.workers:
+            for each in worker.plan.troubles:
+                loop.call_at(each.at, worker.trouble, each.kind)
+                loop.call_at(min(each.at + each.lasts, plan.lasts), worker.relieve)
+
+    def _send(self, worker: Worker, number: int, plan: CallerPlan) -> None:
+        if worker.gate is not None:
+            caller = self._call(worker, f"caller {number}", plan)
+            worker.callers.append(self.loop.create_task(caller, name=f"caller {number}"))
+
+    async def _call(self, worker: Worker, name: str, plan: CallerPlan) -> None:
+        assert worker.gate is not None
+        self.trace(f"{name} comes to {worker.name}")
+        word = "placed"
+        try:
+            async with worker.gate.admit(plan.lane, timeout=plan.timeout) as permit:
+                self._admissions += 1
+                self.trace(f"{name} is in")
+                await self._dial(worker, plan, permit)
+        except asyncio.CancelledError:
+            word = "cancelled"
+        except (callguard.CallGuardError, Refusal, DialError, OSError) as error:
+            word = type(error).__name__
+        self.trace(f"{name} goes: {word}")
+
+    async def _dial(self, worker: Worker, plan: CallerPlan, permit: callguard.Permit) -> None:
+        await asyncio.sleep(plan.thinks)
+        await worker.awake()
+        if plan.gives_up or (permit.lost and worker.plan.careful):
+            permit.cancel()
+            return
+        if permit.lost:
+            self._careless.add(permit.id)
+        if permit.id in self._asked:
+            self.scene.blame("dials", "two admissions with one permit")
+        self._asked.add(permit.id)
+        call_id = await self.provider.dial(permit.id, plan.dials[0])
+        await worker.awake()
+        permit.placed(call_id)
+        await asyncio.sleep(plan.lingers)
+
+    def _somebody_else_calls(self) -> None:
+        """Others keep to the reserve, whatever reading a gate goes by."""
+        lanes, rules = self.plan.world.gate.lanes, self.provider.rules
+        least = min(min(lane.reserve, ceiling(rules, lane) + lane.reserve) for lane in lanes)
+        if sum(not call.key for call in self.provider.going_on.values()) < least:
+            self.provider.call_by_somebody_else()
+
+    async def _become_calm(self) -> None:
+        alive = [worker for worker in self.workers if not worker.dead]
+        waiting = [task for worker in alive for task in worker.callers if not task.done()]
+        rules = calm_rules(self.plan.world, len(waiting))
+        self.trace(f"calm, {len(waiting)} are about")
+        self.is_calm = True
+        for worker in alive:
+            worker.relieve()
+        self.provider.become_calm(rules)
+        if waiting:
+            bound = patience(self.plan.world) + 2 * self.plan.lease
+            _, late = await asyncio.wait(waiting, timeout=bound)
+            if late:
+                names = sorted(task.get_name() for task in late)
+                self.scene.blame("liveness", f"after {bound} s there still wait {names}")
+        await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
+        for worker in alive:
+            await self._probe(worker)
+        await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
+        for worker in alive:
+            await self._probe(worker)
+
+    async def _probe(self, worker: Worker) -> None:
+        """Everything is over and visible, so a reading clears the books."""
+        if worker.gate is None:
+            return
+        try:
+            async with worker.gate.admit(timeout=30.0) as permit:
+                permit.cancel()
+        except callguard.CallGuardError as error:
+            self.scene.blame("liveness", f"{worker.name} lets nobody in: {error}")
+
+    def _look_for_leftovers(self) -> None:
+        gc.collect()
+        me = asyncio.current_task()
+        tasks = sorted(task.get_name() for task in asyncio.all_tasks() if task is not me)
+        if tasks:
+            self.scene.blame("leftovers", f"tasks: {tasks}")
+        if any(not worker.dead for worker in self.workers) and (left := self.server.left()):
+            self.scene.blame("leftovers", f"keys: {left}")
+
+    # What happens --------------------------------------------------------------------------------
+
+    def ring(self, published: list[bytes]) -> None:
+        """An exchange was made, and this is what it tells the others."""
+        if published:
+            self._check_books()
+        for channel, message in zip(published[::2], published[1::2], strict=True):
+            for worker in self.workers:
+                worker.line.ring(channel.decode(), message)
+
+    def call_began(self, call: Call) -> None:
+        self.trace(f"{call.id} begins")
+        if not self.plan.world.counter_in_time or self.is_calm:
+            return
+        going_on = self.provider.going_on.values()
+        careless = sum(each.key in self._careless for each in going_on)
+        lanes = self.plan.world.gate.lanes
+        most = max(ceiling(self.provider.rules, lane) + lane.reserve for lane in lanes)
+        if len(going_on) > most + careless:
+            self.scene.blame("promise", f"{len(going_on)} calls, at most {most}")
+        self._check_books()
+
+    def _check_books(self) -> None:
+        """Every call that goes on is in the reading that the books have, or has a permit there."""
+        limits, permits = self.server.books()
+        if limits is None or not self.plan.world.counter_in_time:
+            return
+        reading = self.provider.readings[limits["remaining_purchase_limit"]]
+        for call in self.provider.going_on.values():
+            known = call.number in reading.counted or call.key in permits
+            if call.key and not known and call.key not in self._careless:
+                self.scene.blame("usage", f"{call.id} goes on, and is in no books")
+
+    def call_answered(self, call: Call) -> None:
+        self._deliver(call, call.plan.started, "started")
+
+    def call_ended(self, call: Call) -> None:
+        self._deliver(call, call.plan.ended, "ended")
+
+    def dial_refused(self, key: str, *, for_room: bool) -> None:
+        self._refusals += 1
+        in_time = self.plan.world.counter_in_time and not self.is_calm
+        if for_room and in_time and not self._careless:
+            self.scene.blame("promise", "a call was refused for want of room")
+
+    def reading_began(self, reading: Reading) -> None:
+        self.trace(f"reading {reading.serial} begins")
+
+    def reading_over(self, reading: Reading) -> None:
+        self.trace(f"reading {reading.serial} {reading.outcome}: {sorted(reading.counted)}")
+
+    def call_told(self, call: Call) -> None:
+        pass
+
+    def _deliver(self, call: Call, delays: tuple[float, ...], what: str) -> None:
+        if self.is_calm:
+            return
+        for number, delay in enumerate(delays):
+            worker = self.workers[(call.number + number) % len(self.workers)]
+            self.loop.call_later(delay, self._tell, worker, call, what)
+
+    def _tell(self, worker: Worker, call: Call, what: str) -> None:
+        if worker.gate is None or self.is_calm:
+            return
+        self.trace(f"news to {worker.name}: {call.id} {what}")
+        if what == "started":
+            worker.gate.note_started(call.id)
+        else:
+            worker.gate.note_ended(call.id, refused=call.refused)

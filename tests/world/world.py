@@ -1,0 +1,481 @@
+"""One world: a gate in front of a workspace, with faults and then without."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import logging
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import callguard
+from tests.fake_network import FakeSession
+from tests.virtual_time import VirtualTimeLoop
+from tests.world.callers import Caller
+from tests.world.checkers import (
+    Count,
+    Dials,
+    Order,
+    Readings,
+    Scene,
+    Usage,
+    Violation,
+    ceiling,
+)
+from tests.world.deliveries import Deliveries
+from tests.world.plan import Cancelling, LanePlan, Plan, Rules, calm_rules, draw
+from tests.world.provider import DIAL_TIMEOUT, Call, Provider, Reading
+
+__all__ = ["Outcome", "WatchedLoop", "World", "live"]
+
+CALM_CALL = 3.0
+"""Seconds that a call lasts at most once the faults have ended: 1 of ringing and 2 of talk."""
+
+READING_DEADLINE = 10.0
+"""Seconds after which a reading that fails is given up (`LimitFetcher`)."""
+
+LONGEST_BODY = 3.0 + DIAL_TIMEOUT + 8.0 + 2.5 + 10.0
+"""Seconds that a caller is in its block at most once the faults have ended: it thinks, a dial from
+before goes unanswered, it waits and dials again, and lingers."""
+
+LONGEST_SAYING = 60.0
+"""Seconds after its admission at which a caller says something of it at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a world.
+
+    Attributes:
+        seconds: lived, of virtual time.
+        admissions: calls let in.
+        readings: requests for the limits.
+        refusals: calls that the provider refused.
+        promised: whether the promise's premises held all the time.
+        digest: of the trace.
+    """
+
+    seed: int
+    seconds: float
+    admissions: int
+    readings: int
+    refusals: int
+    promised: bool
+    violations: tuple[Violation, ...]
+    digest: str
+    trace: tuple[str, ...]
+
+
+class WatchedLoop(VirtualTimeLoop):
+    """A loop that calls `before_time_passes` when all is done that can be done at an instant."""
+
+    def __init__(self) -> None:
+        self._instant = 0.0
+        self.before_time_passes: Callable[[], None] = lambda: None
+        super().__init__()
+
+    @property
+    def now(self) -> float:
+        return self._instant
+
+    @now.setter
+    def now(self, to: float) -> None:
+        if to > self._instant:
+            self.before_time_passes()
+        self._instant = to
+
+    def timers_left(self) -> list[asyncio.TimerHandle]:
+        """The timers that would still go off."""
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        return [timer for timer in scheduled if not timer.cancelled()]
+
+
+def live(seed: int, *, keep_trace: bool = False) -> Outcome:
+    """Live through the world of a seed, from its beginning to its end."""
+    dice = random.Random(seed)
+    random.seed(seed)  # tenacity draws its jitter from the module's own source
+    with (
+        patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))),
+        asyncio.Runner(loop_factory=WatchedLoop) as runner,
+    ):
+        loop = runner.get_loop()
+        assert isinstance(loop, WatchedLoop)
+        world = World(draw(seed), loop)
+        with blamed_errors(world.scene.blame):
+            try:
+                runner.run(world.live())
+            except Exception as error:  # noqa: BLE001, a world that breaks down is one to be told
+                world.scene.blame("breakdown", repr(error))
+    return world.outcome(keep_trace=keep_trace)
+
+
+class World:
+    """Everything in it is drawn before it begins; see `plan`."""
+
+    def __init__(self, plan: Plan, loop: WatchedLoop) -> None:
+        self.plan = plan
+        self.loop = loop
+        self.lines: list[str] = []
+        self.provider = Provider(plan, self, loop)
+        self.scene = Scene(plan, self.provider, loop.time)
+        self.usage = Usage(self.scene)
+        self.count = Count(self.scene)
+        self.order = Order(self.scene)
+        self.dials = Dials(self.scene)
+        self.readings = Readings(self.scene)
+        self.deliveries = Deliveries(loop, self._deliver_started, self._deliver_ended)
+        self.callers = [Caller(index, each, self) for index, each in enumerate(plan.callers)]
+        self._by_name = {caller.name: caller for caller in self.callers}
+        self._admissions = 0
+        self._refusals = 0
+        self._cancelled: list[asyncio.TimerHandle | asyncio.Handle] = []
+
+    def trace(self, line: str) -> None:
+        self.lines.append(f"{self.loop.now:12.4f} {line}")
+
+    def outcome(self, *, keep_trace: bool) -> Outcome:
+        violations = tuple(self.scene.violations)
+        told = [f"{each.at:12.4f} VIOLATION of {each.rule}: {each.text}" for each in violations]
+        lines = [*self.lines, *told]
+        return Outcome(
+            seed=self.plan.seed,
+            seconds=self.loop.now,
+            admissions=self._admissions,
+            readings=len(self.provider.readings),
+            refusals=self._refusals,
+            promised=self.count.premises_held,
+            violations=violations,
+            digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
+            trace=tuple(lines) if keep_trace else (),
+        )
+
+    # Its course ----------------------------------------------------------------------------------
+
+    async def live(self) -> None:
+        """The faults, the calm after them, and a look at what is left."""
+        self.loop.before_time_passes = self._look
+        self.loop.set_exception_handler(self._note_loose_end)
+        self._set_up()
+        for closes, reopens in self.plan.closings:
+            async with self._opened():
+                await self._until(closes)
+            await self._until(reopens)
+        async with self._opened() as gate:
+            await self._until(self.plan.lasts)
+            await self._become_calm(gate)
+        await asyncio.sleep(LONGEST_SAYING + 1.0)
+        gc.collect()
+        self._look_for_leftovers("")
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[callguard.Gate]:
+        while True:
+            try:
+                async with self._gate() as gate:
+                    self.scene.gate = gate
+                    self.trace("the gate is open")
+                    try:
+                        yield gate
+                    finally:
+                        self.scene.gate = None
+                        self.trace("the gate closes")
+            except callguard.LimitsRejected:
+                await asyncio.sleep(1.0)
+            else:
+                self._look_for_leftovers("callguard")
+                return
+
+    @asynccontextmanager
+    async def _gate(self) -> AsyncIterator[callguard.Gate]:
+        told = self.plan.gate
+        self.readings.opened()
+        async with callguard.open_gate(
+            "key_test",
+            session=FakeSession(self.provider.answer),
+            lanes=[lane_of(lane) for lane in told.lanes],
+            ttl=told.ttl,
+            max_age=told.max_age,
+            counts_ringing=told.counts_ringing,
+            ring_limit=told.ring_limit,
+            counter_lag=told.counter_lag,
+            min_interval=told.min_interval,
+            listener=self._hear,
+            track="ask" if told.asks else None,
+        ) as gate:
+            yield gate
+
+    def _set_up(self) -> None:
+        plan, loop = self.plan, self.loop
+        for caller, theirs in zip(self.callers, plan.callers, strict=True):
+            loop.call_at(min(theirs.arrives, plan.lasts), self._send, caller, theirs.cancelled)
+        for at, rules in plan.rules[1:]:
+            loop.call_at(at, self._change_rules, rules)
+        for at in plan.others:
+            loop.call_at(at, self._somebody_else_calls)
+        for number, at in enumerate(plan.strays):
+            loop.call_at(at, self._deliver_stray, f"stray_{number}")
+
+    def _send(self, caller: Caller, cancelled: Cancelling | None) -> None:
+        caller.task = task = self.loop.create_task(caller.live(), name=caller.name)
+        if cancelled is None:
+            return
+        if cancelled.at == "seconds":
+            self._cancelled.append(self.loop.call_later(cancelled.count, self._cancel, task))
+        elif cancelled.at == "turns":
+            self._cancel_after(int(cancelled.count), task)
+
+    def _cancel_after(self, turns: int, task: asyncio.Task[None]) -> None:
+        if turns:
+            self.loop.call_soon(self._cancel_after, turns - 1, task)
+        else:
+            self._cancel(task)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        self.order.gives_up(task.get_name())
+        task.cancel()
+
+    def _change_rules(self, rules: Rules) -> None:
+        before = self.provider.rules
+        self.trace(f"rules: {rules}")
+        self.provider.rules = rules
+        lanes = self.plan.gate.lanes
+        if any(ceiling(rules, lane) < ceiling(before, lane) for lane in lanes):
+            self.count.premises_end()
+
+    def _somebody_else_calls(self) -> None:
+        if not self.plan.others_keep_to_reserve or self.count.room_for_others():
+            self.provider.call_by_somebody_else()
+
+    async def _until(self, at: float) -> None:
+        await asyncio.sleep(max(0.0, at - self.loop.now))
+
+    # The calm ------------------------------------------------------------------------------------
+
+    async def _become_calm(self, gate: callguard.Gate) -> None:
+        waiting = [caller.task for caller in self.callers if caller.task is not None]
+        waiting = [task for task in waiting if not task.done()]
+        rules = calm_rules(self.plan, len(waiting))
+        self.trace(f"calm, {len(waiting)} are about; {rules}")
+        self.deliveries.end()
+        for timer in self._cancelled:
+            timer.cancel()
+        for caller in self.callers:
+            caller.awaits_grant = False
+        self._change_rules(rules)
+        self.provider.become_calm(rules)
+        await self._let_in(waiting)
+        await self._return_to_zero(gate)
+
+    async def _let_in(self, waiting: list[asyncio.Task[None]]) -> None:
+        if not waiting:
+            return
+        bound = patience(self.plan)
+        _, late = await asyncio.wait(waiting, timeout=bound)
+        if late:
+            names = sorted(task.get_name() for task in late)
+            self.scene.blame("liveness", f"after {bound} s there still wait {names}")
+        for task in late:
+            task.cancel()
+
+    async def _return_to_zero(self, gate: callguard.Gate) -> None:
+        """A reading that begins when every call is over and visible finds nothing in the books."""
+        await asyncio.sleep(longest_round(self.plan))
+        self.readings.wanted()
+        try:
+            async with gate.try_admit() as permit:
+                self._enter_as_probe(permit)
+                permit.cancel()
+        except callguard.CallGuardError as error:
+            self.scene.blame("liveness", f"an empty gate lets nobody in: {error}")
+        await asyncio.sleep(READING_DEADLINE)
+        statistics = gate.statistics()
+        usage = statistics.usage
+        if (usage.reported, usage.dispatching, usage.unseen) != (0, 0, 0):
+            self.scene.blame("books", f"nobody calls, and the usage is {usage}")
+        if any(statistics.waiting.values()):
+            self.scene.blame("books", f"nobody waits, and in line are {dict(statistics.waiting)}")
+
+    def _enter_as_probe(self, permit: callguard.Permit) -> None:
+        self.order.enters("the probe", permit.id)
+
+    def _look_for_leftovers(self, whose: str) -> None:
+        """No task and no timer is left whose name begins so."""
+        me = asyncio.current_task()
+        names = [task.get_name() for task in asyncio.all_tasks() if task is not me]
+        names += [_owner(timer) for timer in self.loop.timers_left()]
+        if left := sorted(name for name in names if name.startswith(whose)):
+            self.scene.blame("leftovers", f"{left}")
+
+    # What happens --------------------------------------------------------------------------------
+
+    def call_began(self, call: Call) -> None:
+        whose = self._named(call.key) if call.key else "somebody else"
+        self.trace(f"{call.id} begins, of {whose}")
+        self.dials.began(call)
+        self.count.check()
+        self.usage.check()
+
+    def call_answered(self, call: Call) -> None:
+        self.trace(f"{call.id} is answered")
+        self.deliveries.call_answered(call)
+
+    def call_ended(self, call: Call) -> None:
+        self.trace(f"{call.id} is over")
+        self.deliveries.call_ended(call)
+
+    def dial_refused(self, key: str, *, for_room: bool) -> None:
+        self.trace(f"refused: {self._named(key)}")
+        self._refusals += 1
+        if for_room and self.count.premises_held:
+            self.scene.blame("promise", "a call was refused for want of room")
+
+    def reading_began(self, reading: Reading) -> None:
+        self.trace(f"reading {reading.serial} begins")
+        self.readings.began(reading)
+
+    def reading_over(self, reading: Reading) -> None:
+        self.trace(f"reading {reading.serial} {reading.outcome}: {sorted(reading.counted)}")
+
+    def call_told(self, call: Call) -> None:
+        """The gate has asked what became of a call, and hears now that it is over."""
+        self.scene.changed_at = self.loop.now
+        if call.refused:
+            self.scene.perhaps_refused_at = self.loop.now
+
+    def _hear(self, event: object) -> None:
+        if isinstance(event, callguard.events.Admitted):
+            self._note_admission(event)
+
+    def _note_admission(self, event: callguard.events.Admitted) -> None:
+        gate, lane = self.scene.gate, self.scene.lanes[event.lane]
+        if gate is None:
+            self.scene.blame("lifetime", "a gate that isn't open lets somebody in")
+            return
+        self._admissions += 1
+        usage = gate.statistics().usage
+        total = usage.dispatching + usage.unseen + (usage.reported or 0)
+        self.trace(f"admitted {self._named(event.permit_id)} on {event.lane} to {total}")
+        reading = self.scene.reading()
+        self.readings.wanted()
+        self.dials.admitted(event.permit_id)
+        self.count.admitted(lane, total, reading)
+        if reading is None or reading.rules is None:
+            return
+        self._check_tier(event, total, reading.rules)
+        who = self.order.admitted(event.permit_id, lane, total, reading.rules)
+        if who is not None and (caller := self._by_name[who]).awaits_grant and caller.task:
+            self.trace(f"{who} is cancelled at the grant")
+            self._cancel(caller.task)
+
+    def _check_tier(self, event: callguard.events.Admitted, usage: int, rules: Rules) -> None:
+        lane = self.scene.lanes[event.lane]
+        plain = rules.limit - rules.reserved_inbound - lane.reserve
+        if event.tier != ("normal" if usage <= plain else "burst"):
+            self.scene.blame("tier", f"{event.tier} at usage {usage}, normal up to {plain}")
+
+    def _named(self, key: str) -> str:
+        """A permit, without the part of its id that differs from run to run."""
+        return f"permit {key.rpartition('-')[2]}"
+
+    def _deliver_started(self, call: Call) -> None:
+        if self.scene.gate is not None:
+            self.trace(f"news: {call.id} was answered")
+            self.scene.gate.note_started(call.id)
+
+    def _deliver_ended(self, call: Call) -> None:
+        if self.scene.gate is None:
+            return
+        self.trace(f"news: {call.id} is over")
+        self.scene.changed_at = self.loop.now
+        if call.refused:
+            self.scene.refused_at = self.scene.perhaps_refused_at = self.loop.now
+        self.scene.gate.note_ended(call.id, refused=call.refused)
+
+    def _deliver_stray(self, call_id: str) -> None:
+        if self.scene.gate is not None:
+            self.scene.changed_at = self.loop.now
+            self.scene.gate.note_started(call_id)
+            self.scene.gate.note_ended(call_id)
+
+    def _look(self) -> None:
+        """All is done that can be done at this instant."""
+        self.usage.check()
+        self.order.check()
+        if self.order.anyone:
+            self.readings.wanted()
+
+    def _note_loose_end(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.scene.blame("loose end", f"{context.get('message')}: {context.get('exception')!r}")
+
+
+def _owner(timer: asyncio.TimerHandle) -> str:
+    """The module of what a timer would call."""
+    callback: object = timer._callback  # type: ignore[attr-defined]
+    owner = getattr(callback, "__self__", callback)
+    return type(owner).__module__ if hasattr(callback, "__self__") else str(callback)
+
+
+def longest_round(plan: Plan) -> float:
+    """Seconds after which, without faults, a place is free again that was given; at most.
+
+    The caller leaves its block after `LONGEST_BODY`. Its call is surely visible `visible_after`
+    later, and over `CALM_CALL` after it began; the counter lags by `counter_lag`. The next reading
+    begins within a `ttl`, and is on its way for the longest latency.
+    """
+    gate = plan.gate
+    slowest = max(there + back for there, back in plan.latencies)
+    seen = max(gate.visible_after, CALM_CALL + gate.counter_lag)
+    return LONGEST_BODY + seen + gate.ttl + 2 * slowest + 1.0
+
+
+def patience(plan: Plan) -> float:
+    """Seconds after the end of the faults within which everybody is let in.
+
+    A reading that had begun is given up after `READING_DEADLINE`, and the next comes after a `ttl`
+    or what the provider asked for. What was dialled before is off the books one round later. From
+    then on at least half of those who wait are let in at once (`calm_rules`), so that all are after
+    three rounds; one more is for calls that are refused in the first, whose reading was of before.
+    """
+    wait = READING_DEADLINE + max(plan.gate.ttl, plan.retry_after)
+    return wait + 5 * longest_round(plan)
+
+
+def lane_of(plan: LanePlan) -> callguard.Lane:
+    return callguard.Lane(
+        plan.name,
+        priority=plan.priority,
+        reserve=plan.reserve,
+        burst=plan.burst,
+        max_wait=plan.max_wait,
+        max_waiting=plan.max_waiting,
+    )
+
+
+class _ErrorsAreBlamed(logging.Handler):
+    def __init__(self, blame: Callable[[str, str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._blame = blame
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._blame("logged", f"{record.getMessage()}: {error!r}")
+
+
+@contextmanager
+def blamed_errors(blame: Callable[[str, str], None]) -> Iterator[None]:
+    """What the library logs as an error is one."""
+    logger = logging.getLogger("callguard")
+    handler, propagates = _ErrorsAreBlamed(blame), logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
