@@ -458,13 +458,15 @@ class Gate:
 
     def _note_reading(self, snapshot: Snapshot, duration: float) -> None:
         before = self._ledger.snapshot
-        if not self._ledger.record(snapshot):
-            return
-        for line in self._lines:
-            line.apply(snapshot.limits)
-        self._admit_waiting()
+        is_new = self._ledger.record(snapshot)
+        if is_new:
+            for line in self._lines:
+                line.apply(snapshot.limits)
+            self._admit_waiting()
         if self._ledger.outdated:
             self._reader.hasten()
+        if not is_new:
+            return
         if self._asker is not None and self._lines.anyone:
             self._asker.ask(self._ledger.unseen_calls())
         self._reporter.reading_taken(snapshot, before, duration)
