@@ -1,0 +1,202 @@
+"""The exchange's script on a real server, under a clock that tests set: nothing sleeps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Self
+
+from redis import Redis
+
+from callguard.ledger.redis.conversation import constants
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.scripts import EXCHANGE
+from callguard.ledger.redis.settings import Settings
+from tests.times import times
+
+__all__ = ["START", "BentBooks", "Happening", "Reply", "Worker", "claim", "settings"]
+
+START = 1_700_000_000_000
+"""The server's time, in ms, that tests call 0; it has as many digits as a real one."""
+
+Reply = dict[str, Any]
+Happening = list[str | int]
+
+
+def settings(*, lease: float = 10.0, grace: float = 0.0, **changes: float) -> Settings:
+    return Settings(times(**changes), lease=lease, grace=grace, timeout=1.0)
+
+
+def claim(
+    *, ceiling: int, callers: int = 1, lane: str = "default", priority: int = 0
+) -> dict[str, object]:
+    return {
+        "lane": lane,
+        "priority": priority,
+        "ceiling": ceiling,
+        "count": callers,
+        "waited": 0,
+    }
+
+
+def _bent(text: str) -> str:
+    """The script, which takes the time in ms as one more argument at its end."""
+    clock = "redis.call('TIME')"
+    assert text.count(clock) == 1
+    return text.replace(clock, "{ math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }")
+
+
+class BentBooks:
+    """The books of one workspace; a context manager, which leaves nothing on the server.
+
+    Args:
+        client: a real server's.
+        workspace: what the workspace is told by.
+        settings: how long things last.
+
+    Attributes:
+        now: the server's time, in ms since `START`.
+    """
+
+    def __init__(self, client: Redis, workspace: str, settings: Settings) -> None:
+        self.now = 0
+        self.client = client
+        self.names = Names(workspace)
+        self.settings = settings
+        self._digest = client.script_load(_bent(EXCHANGE.text))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.forget()
+
+    def run(self, *request: str | bytes) -> bytes:
+        """Run the script; the arguments are those that `Conversation.request` makes."""
+        keys = self.names.keys
+        answer = self.client.evalsha(self._digest, len(keys), *keys, *request, START + self.now)
+        assert isinstance(answer, bytes)
+        return answer
+
+    def forget(self) -> None:
+        """Lose everything, as a flushed server does."""
+        self.client.delete(*self.names.keys)
+
+    def image(self) -> dict[bytes, bytes]:
+        """The books as they are now, for `turn_back`."""
+        dumped = ((key, self.client.dump(key)) for key in self.names.keys)
+        return {key: value for key, value in dumped if isinstance(value, bytes)}
+
+    def turn_back(self, image: dict[bytes, bytes]) -> None:
+        """Be as the books were once, like a replica that lagged."""
+        self.forget()
+        for key, value in image.items():
+            self.client.restore(key, 0, value)
+
+
+class Worker:
+    """A worker that says what the test wants, in exchanges that are numbered as they should be.
+
+    Attributes:
+        held: the leases that it was given, by what the answers said.
+        knows: the beginning of the reading that its ceilings are of.
+    """
+
+    def __init__(self, books: BentBooks, name: str) -> None:
+        self.held: list[int] = []
+        self.epoch = ""
+        self.number = 0
+        self.acknowledged = 0
+        self.knows = 0
+        self.next = 1
+        self._name = name
+        self._books = books
+        self._constants = constants(name, books.names, books.settings)
+
+    def words(self, *happenings: Happening, **more: object) -> str:
+        """The next exchange."""
+        self.number += 1
+        said = {
+            "number": self.number,
+            "acknowledged": self.acknowledged,
+            "epoch": self.epoch,
+            "knows": self.knows,
+            "next": self.next,
+            "happenings": happenings,
+            "claims": [],
+            **more,
+        }
+        return json.dumps(said)
+
+    def send(self, words: str) -> Reply:
+        reply: Reply = json.loads(self._books.run(words, self._constants))
+        return reply
+
+    def lose(self, *happenings: Happening, **more: object) -> Reply:
+        """Make one exchange whose answer the worker doesn't hear."""
+        return self.send(self.words(*happenings, **more))
+
+    def say(self, *happenings: Happening, **more: object) -> Reply:
+        """Make one exchange, and believe its answer."""
+        reply = self.lose(*happenings, **more)
+        if reply["status"] == "ok":
+            self._believe(reply)
+        return reply
+
+    def join(self, *happenings: Happening, alive: bool = False, **more: object) -> Reply:
+        """Come, or come back, and say what it holds."""
+        joining = {
+            "epoch": f"epoch of {self._name} at {self._books.now}",
+            "label": f"label of {self._name}",
+            "held": [[lease, "default"] for lease in self.held],
+            "alive": alive,
+        }
+        return self.say(*happenings, join=joining, renew=True, **more)
+
+    def ask(
+        self,
+        ceiling: int,
+        callers: int = 1,
+        *,
+        priority: int = 0,
+        happenings: list[Happening] | None = None,
+    ) -> int:
+        """Ask for places on one lane; how many were given."""
+        before = len(self.held)
+        asked = claim(ceiling=ceiling, callers=callers, priority=priority)
+        self.say(*(happenings or []), claims=[asked])
+        return len(self.held) - before
+
+    def place(self) -> Reply:
+        """Say that the dial of the oldest lease has returned."""
+        return self.say(["place", self.held.pop(0), "default"])
+
+    def returned(self) -> list[Happening]:
+        """What says that all it holds is given back."""
+        happenings: list[Happening] = [["release", lease] for lease in self.held]
+        self.held.clear()
+        return happenings
+
+    def turn(self) -> Reply | None:
+        """Ask for a turn to read; None if it isn't this worker's."""
+        turn: Reply | None = self.say(wants_reading=True).get("turn_to_read")
+        return turn
+
+    def record(self, turn: Reply, current: int = 0) -> Reply:
+        """Tell a reading that was taken in `turn`."""
+        taken = {**turn, "current": current, "limits": "{}"}
+        return self.say(taken=taken)
+
+    def read(self, current: int = 0) -> Reply:
+        """Take a reading in no time."""
+        turn = self.turn()
+        assert turn is not None
+        return self.record(turn, current)
+
+    def _believe(self, reply: Reply) -> None:
+        self.epoch = reply["epoch"]
+        self.acknowledged = self.number
+        if reply.get("reading"):
+            self.knows = reply["reading"]["began"]
+        given = len(reply.get("grants") or ())
+        self.held.extend(range(self.next, self.next + given))
+        self.next += given

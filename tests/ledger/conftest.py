@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from redis import Redis
+
+from callguard.ledger.redis.settings import Settings
+from tests.ledger.bent_clock import BentBooks, settings
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def make_books(client: Redis, workspace_key: str) -> Iterator[Callable[[Settings], BentBooks]]:
+    """Opens the test's books with other times than the usual."""
+    with ExitStack() as stack:
+        yield lambda times: stack.enter_context(BentBooks(client, workspace_key, times))
+
+
+@pytest.fixture
+def books(make_books: Callable[[Settings], BentBooks]) -> BentBooks:
+    """Books whose times are those of `tests.times`, in which nobody is yet."""
+    return make_books(settings())

@@ -1,0 +1,330 @@
+"""Books in memory and on a server, under the same calls: they have to give the same answers.
+
+Two workers share the server's books, and what goes wrong between them and the server (an exchange
+that is lost, whose answer is lost, or that runs twice) must make no difference. Time passes in
+steps of 2 ms and more, because the server rounds by one, to the safe side.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+from redis import Redis
+
+from callguard import CallGuardError, Limits, Snapshot
+from callguard.ledger import Claim, MemoryLedger, Times
+from callguard.ledger.redis.conversation import Conversation, TurnToRead
+from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.settings import Settings
+from tests.ledger.bent_clock import BentBooks
+
+VISIBLE_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
+"""Milliseconds."""
+
+SETTINGS = Settings(
+    Times(
+        visible_after=VISIBLE_AFTER / 1000,
+        counter_lag=COUNTER_LAG / 1000,
+        ttl=0.001,
+        min_interval=0.0,
+        max_age=MAX_AGE / 1000,
+    ),
+    lease=1e6,
+    grace=0.0,
+    timeout=1.0,
+)
+
+STEPS = (2, 50, 98, 100, 102, 398, 400, 402, 1500, 1502)
+"""Milliseconds: on both sides of all that times decide."""
+
+
+class Side:
+    """A worker: its desk, and what the dispatcher of a gate would do."""
+
+    def __init__(self, name: str, books: BentBooks) -> None:
+        self.wanted: list[Claim] = []
+        self.given: list[tuple[str, int, int]] = []
+        self._books = books
+        self.desk = Desk(books.names, SETTINGS.times, lambda: None)
+        self.conversation = Conversation(
+            name, name, books.names, SETTINGS, self.desk, self, lambda: books.now / 1000
+        )
+        self._faults: deque[str] = deque()
+
+    def fail(self, fault: str) -> None:
+        """The next exchange goes wrong."""
+        self._faults.append(fault)
+
+    def exchange(self) -> None:
+        """Make an exchange, and others until nothing is left to say or to ask at once."""
+        more = True
+        while more:
+            accepted = self._exchange_once()
+            asks_again = bool(self.wanted) and self.conversation.ask_again_at is not None
+            more = not accepted or bool(self.desk.outbox) or asks_again
+
+    def _exchange_once(self) -> bool:
+        request = self.conversation.request()
+        fault = self._faults.popleft() if self._faults else None
+        answer = b"" if fault == "not sent" else self._books.run(*request)
+        if fault == "sent twice":
+            assert b"overtaken" in self._books.run(*request)
+        lost = fault in {"not sent", "not answered"}
+        if lost or not self.conversation.accept(answer):
+            self.conversation.doubt()
+            return False
+        return True
+
+    def claims(self) -> list[Claim]:
+        return list(self.wanted)
+
+    def granted(self, lane: str, lease: int, usage: int) -> None:
+        self.given.append((lane, lease, usage))
+        self.wanted = [
+            claim._replace(callers=claim.callers - (claim.lane == lane)) for claim in self.wanted
+        ]
+        self.wanted = [claim for claim in self.wanted if claim.callers]
+
+    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+        self.desk.record(snapshot)
+
+    def lost(self, lanes: Mapping[int, str]) -> None:
+        raise AssertionError("no lease runs out here")
+
+    def unreachable(self, error: CallGuardError) -> None:
+        raise AssertionError("nobody says so here")
+
+    def reachable(self, duration: float) -> None:
+        raise AssertionError("nobody says so here")
+
+
+@dataclass
+class Call:
+    """A call, under the lease that each ledger has given it."""
+
+    side: Side
+    lease: int
+    in_memory: int
+    name: str
+    state: str = "dispatching"
+    bound: bool = False
+
+
+@dataclass
+class Flight:
+    """A reading under way."""
+
+    side: Side
+    turn: TurnToRead
+    began: int
+
+
+@dataclass
+class Both:
+    """Both ledgers, and what a gate would know of the calls in them; times are in ms."""
+
+    books: BentBooks
+    calls: list[Call] = field(default_factory=list)
+    flights: list[Flight] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryLedger(
+            Times(
+                visible_after=VISIBLE_AFTER,
+                counter_lag=COUNTER_LAG,
+                ttl=1,
+                min_interval=0,
+                max_age=MAX_AGE,
+            )
+        )
+        self.sides = [Side(name, self.books) for name in ("one", "two")]
+        # When it became known of calls, before they were bound, that they were answered.
+        self._answered_early: dict[str, int] = {}
+        self._answered_last = -1
+        for side in self.sides:
+            side.exchange()
+        self.books.now += 2
+        self.begin_reading(0)
+        self.finish_reading(0, 0)
+
+    @property
+    def now(self) -> int:
+        return self.books.now
+
+    def step(self, milliseconds: int) -> None:
+        """Time passes; all that has happened was told before."""
+        self.agree()
+        self.books.now += milliseconds
+
+    def tell_all(self) -> None:
+        for side in self.sides:
+            if side.desk.outbox:
+                side.exchange()
+
+    def fail(self, which: int, fault: str) -> None:
+        self.sides[which % 2].fail(fault)
+
+    def acquire(self, which: int, urgent: int, bulk: int, ceiling: int) -> None:
+        """Callers come on two lanes, of which the higher may go further."""
+        self.tell_all()
+        side = self.sides[which % 2]
+        asked = [
+            Claim("bulk", 1, ceiling, bulk, 0.0),
+            Claim("urgent", 0, ceiling + 1, urgent, 0.0),
+        ]
+        side.wanted = [claim for claim in asked if claim.callers]
+        side.given = []
+        side.exchange()
+        side.wanted = []
+        side.exchange()
+        expected = []
+        for claim in reversed(asked):
+            for _ in range(claim.callers):
+                if lease := self.memory.acquire(claim.ceiling, self.now):
+                    expected.append((claim.lane, self.memory.in_use))
+                    self.calls.append(Call(side, 0, lease, f"call_{lease}"))
+        assert [(lane, usage) for lane, _, usage in side.given] == expected
+        for call, (_, lease, _) in zip(
+            self.calls[len(self.calls) - len(expected) :], side.given, strict=True
+        ):
+            call.lease = lease
+
+    def place(self, call: Call) -> None:
+        if call.state == "dispatching":
+            call.state = "placed"
+            call.side.desk.place(call.lease, self.now)
+            self.memory.place(call.in_memory, self.now)
+
+    def give_back(self, call: Call) -> None:
+        if call.state == "dispatching":
+            call.side.desk.release(call.lease)
+            self.memory.release(call.in_memory)
+        elif call.state == "placed":
+            call.side.desk.withdraw(call.lease)
+            self.memory.withdraw(call.in_memory)
+        call.state = "given back"
+
+    def restore(self, call: Call) -> None:
+        if call.state == "given back":
+            call.state = "placed"
+            call.side.desk.restore(call.lease, self.now)
+            self.memory.restore(call.in_memory, self.now)
+
+    def answered(self, call: Call) -> None:
+        if call.state == "placed":
+            self._answered_last = self.now
+            call.side.desk.answered(call.lease, self.now)
+            self.memory.answered(call.in_memory, self.now)
+
+    def bind(self, call: Call) -> None:
+        """A call gets its id, once.
+
+        Books in memory keep what was answered in the order in which they heard of it. So evidence
+        that is older than the latest would last longer there, which is safe; it is left out here.
+        """
+        late = self._answered_early.get(call.name, self.now) < self._answered_last
+        if call.state == "placed" and not call.bound and not late:
+            call.bound = True
+            early = self._answered_early.get(call.name, -1)
+            self._answered_last = max(self._answered_last, early)
+            call.side.desk.bind(call.lease, call.name, self.now)
+            self.memory.bind(call.in_memory, call.name, self.now)
+
+    def note_answered(self, which: int, call: Call) -> None:
+        if call.bound:
+            self._answered_last = self.now
+        else:
+            self._answered_early.setdefault(call.name, self.now)
+        self.sides[which % 2].desk.note_answered(call.name, self.now)
+        self.memory.note_answered(call.name, self.now)
+
+    def note_ended(self, which: int, call: Call) -> None:
+        self.sides[which % 2].desk.note_ended(call.name, self.now)
+        self.memory.note_ended(call.name, self.now)
+
+    def note_change(self, which: int) -> None:
+        self.sides[which % 2].desk.note_change(self.now)
+        self.memory.note_change(self.now)
+
+    def refuse(self, which: int) -> None:
+        self.sides[which % 2].desk.refuse(self.now)
+        self.memory.refuse(self.now)
+
+    def begin_reading(self, which: int) -> None:
+        """Take a turn to read, if there is one to be had."""
+        side = self.sides[which % 2]
+        side.conversation.wants_reading = True
+        side.exchange()
+        side.conversation.wants_reading = False
+        turn, side.conversation.turn = side.conversation.turn, None
+        if turn is not None:
+            self.flights.append(Flight(side, turn, self.now))
+
+    def finish_reading(self, which: int, current: int) -> None:
+        """The answer to any request that is under way."""
+        if not self.flights:
+            return
+        self.tell_all()
+        flight = self.flights.pop(which % len(self.flights))
+        limits = Limits(current_concurrency=current, concurrency_limit=9)
+        seconds = Snapshot(limits, flight.turn.heard, self.now / 1000)
+        flight.side.conversation.report(flight.turn, seconds)
+        flight.side.exchange()
+        self.memory.record(Snapshot(limits, flight.began, self.now))
+
+    def agree(self) -> None:
+        """What either worker sees, once it has heard of all, is what the books in memory say."""
+        self.tell_all()
+        for side in self.sides:
+            side.exchange()
+            assert side.desk.usage() == self.memory.usage()
+            assert side.desk.in_use == self.memory.in_use
+            assert side.desk.spent is self.memory.spent
+
+
+OF_A_CALL = ("place", "place", "give_back", "restore", "answered", "bind")
+EVIDENCE = ("note_answered", "note_ended")
+
+small = st.integers(0, 3)
+happenings = st.one_of(
+    st.tuples(st.just("acquire"), small, small, small, st.integers(0, 6)),
+    st.tuples(st.sampled_from(OF_A_CALL), small),
+    st.tuples(st.sampled_from(OF_A_CALL), small),
+    st.tuples(st.sampled_from(EVIDENCE), small, small),
+    st.tuples(st.just("begin_reading"), small),
+    st.tuples(st.just("finish_reading"), small, small),
+    st.tuples(st.just("step"), st.sampled_from(STEPS)),
+    st.tuples(st.just("fail"), small, st.sampled_from(["not sent", "not answered", "sent twice"])),
+    st.tuples(st.sampled_from(["refuse", "note_change"]), small),
+)
+
+
+def replay(both: Both, happened: list[tuple[Any, ...]]) -> None:
+    """Let everything happen to both; a call is told by its number, counted from the latest."""
+    for name, *arguments in happened:
+        if name in OF_A_CALL + EVIDENCE:
+            if not both.calls:
+                continue
+            arguments[-1] = both.calls[-1 - arguments[-1] % len(both.calls)]
+        getattr(both, name)(*arguments)
+    both.agree()
+
+
+def test_both_ledgers_give_the_same_answers(client: Redis, workspace_key: str) -> None:
+    """The law would hold in one process and not among many, or the other way round."""
+    numbers = itertools.count()
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(st.lists(happenings, min_size=10, max_size=40))
+    def agree(happened: list[tuple[Any, ...]]) -> None:
+        workspace = f"{workspace_key} {next(numbers)}"
+        with BentBooks(client, workspace, SETTINGS) as books:
+            replay(Both(books), happened)
+
+    agree()
