@@ -40,8 +40,8 @@ SETTINGS = Settings(
     timeout=1.0,
 )
 
-STEPS = (2, 50, 98, 100, 102, 398, 400, 402, 1500, 1502)
-"""Milliseconds: on both sides of all that times decide."""
+STEPS = (2, 50, 100, 400, MAX_AGE, MAX_AGE + 2)
+"""Milliseconds."""
 
 
 class Side:
@@ -114,6 +114,7 @@ class Call:
     name: str
     state: str = "dispatching"
     bound: bool = False
+    visible_at: int = 0
 
 
 @dataclass
@@ -197,7 +198,7 @@ class Both:
 
     def place(self, call: Call) -> None:
         if call.state == "dispatching":
-            call.state = "placed"
+            call.state, call.visible_at = "placed", self.now + VISIBLE_AFTER
             call.side.desk.place(call.lease, self.now)
             self.memory.place(call.in_memory, self.now)
 
@@ -212,13 +213,14 @@ class Both:
 
     def restore(self, call: Call) -> None:
         if call.state == "given back":
-            call.state = "placed"
+            call.state, call.visible_at = "placed", self.now + VISIBLE_AFTER
             call.side.desk.restore(call.lease, self.now)
             self.memory.restore(call.in_memory, self.now)
 
     def answered(self, call: Call) -> None:
         if call.state == "placed":
             self._answered_last = self.now
+            call.visible_at = min(call.visible_at, self.now + COUNTER_LAG)
             call.side.desk.answered(call.lease, self.now)
             self.memory.answered(call.in_memory, self.now)
 
@@ -239,6 +241,7 @@ class Both:
     def note_answered(self, which: int, call: Call) -> None:
         if call.bound:
             self._answered_last = self.now
+            call.visible_at = min(call.visible_at, self.now + COUNTER_LAG)
         else:
             self._answered_early.setdefault(call.name, self.now)
         self.sides[which % 2].desk.note_answered(call.name, self.now)
@@ -278,6 +281,17 @@ class Both:
         flight.side.exchange()
         self.memory.record(Snapshot(limits, flight.began, self.now))
 
+    def read(self, which: int, current: int) -> None:
+        """A reading that takes no time."""
+        self.begin_reading(which)
+        self.finish_reading(-1, current)
+        self.agree()
+
+    def read_as_it_shows(self, which: int, late: int, call: Call) -> None:
+        """A reading at the moment from which on the counter shows a call, or shortly after it."""
+        self.step(max(2, call.visible_at + late - self.now))
+        self.read(which, 0)
+
     def agree(self) -> None:
         """What either worker sees, once it has heard of all, is what the books in memory say."""
         self.tell_all()
@@ -288,30 +302,36 @@ class Both:
             assert side.desk.spent is self.memory.spent
 
 
-OF_A_CALL = ("place", "place", "give_back", "restore", "answered", "bind")
+OF_A_CALL = ("place", "give_back", "restore", "answered", "bind")
 EVIDENCE = ("note_answered", "note_ended")
 
-small = st.integers(0, 3)
+number = st.integers(0, 3)
+told = st.one_of(
+    st.tuples(st.sampled_from(OF_A_CALL), number),
+    st.tuples(st.sampled_from(EVIDENCE), number, number),
+)
 happenings = st.one_of(
-    st.tuples(st.just("acquire"), small, small, small, st.integers(0, 6)),
-    st.tuples(st.sampled_from(OF_A_CALL), small),
-    st.tuples(st.sampled_from(OF_A_CALL), small),
-    st.tuples(st.sampled_from(EVIDENCE), small, small),
-    st.tuples(st.just("begin_reading"), small),
-    st.tuples(st.just("finish_reading"), small, small),
+    told,
+    told,
+    told,
+    st.tuples(st.just("acquire"), number, number, number, st.integers(0, 6)),
+    st.tuples(st.just("read_as_it_shows"), number, st.sampled_from([0, 2]), number),
+    st.tuples(st.just("read"), number, number),
+    st.tuples(st.just("begin_reading"), number),
+    st.tuples(st.just("finish_reading"), number, number),
     st.tuples(st.just("step"), st.sampled_from(STEPS)),
-    st.tuples(st.just("fail"), small, st.sampled_from(["not sent", "not answered", "sent twice"])),
-    st.tuples(st.sampled_from(["refuse", "note_change"]), small),
+    st.tuples(st.just("fail"), number, st.sampled_from(["not sent", "not answered", "sent twice"])),
+    st.tuples(st.sampled_from(["refuse", "note_change"]), number),
 )
 
 
 def replay(both: Both, happened: list[tuple[Any, ...]]) -> None:
-    """Let everything happen to both; a call is told by its number, counted from the latest."""
+    """Let everything happen to both, to four calls at first."""
+    both.acquire(0, 2, 0, 6)
+    both.acquire(1, 0, 2, 6)
     for name, *arguments in happened:
-        if name in OF_A_CALL + EVIDENCE:
-            if not both.calls:
-                continue
-            arguments[-1] = both.calls[-1 - arguments[-1] % len(both.calls)]
+        if name in {*OF_A_CALL, *EVIDENCE, "read_as_it_shows"}:
+            arguments[-1] = both.calls[-1 - arguments[-1]]
         getattr(both, name)(*arguments)
     both.agree()
 

@@ -48,9 +48,8 @@ end
 local turn = said.wants_reading and readings.turn() or nil
 
 local held = redis.call('HLEN', permits)
-local left, grants, again = give_places(state.current + held)
+local others, grants, again = give_places(state.current + held)
 save()
-local others = redis.call('HLEN', claims) > left
 if said.leaves then
   crew.bury(me)
 end

@@ -155,15 +155,14 @@ local function call_up(set_aside)
   return first and first + PATIENCE + 1 - now
 end
 
--- Write down the claims that are left. Returns how many of them are this worker's.
+-- Write down the claims that are left.
 local function keep(all)
-  local stay, leave, own = {}, {}, 0
+  local stay, leave = {}, {}
   for _, row in ipairs(all) do
     local count = row.count - (row.granted or 0)
     if count <= 0 and row.stored then
       leave[#leave + 1] = row.key
     elseif count > 0 and (row.mine or row.new) then
-      own = own + (row.mine and 1 or 0)
       stay[#stay + 1] = row.key
       stay[#stay + 1] = string.format('%d %d %d %d %d %d %d', row.priority, row.ceiling, count,
         row.turn, row.following, row.called, row.since)
@@ -174,19 +173,24 @@ local function keep(all)
     written[claims] = true
   end
   in_chunks('HDEL', claims, leave)
-  return own
 end
 
--- Give places to this worker, and call others. Returns how many of its claims are left, the grants,
--- and in how many ms to ask again.
+-- Give places to this worker, and call others. Returns whether others wait, the grants, and in how
+-- many ms to ask again.
 local function give_places(in_use)
   local staying = rows_that_stay(in_use)
   local all = staying or rows()
   if staying or #all == 0 or not may_admit() then
-    return keep(all)
+    keep(all)
+    local own = 0
+    for _, row in ipairs(all) do
+      own = own + (row.mine and row.count > 0 and 1 or 0)
+    end
+    return redis.call('HLEN', claims) > own
   end
   local current = said.knows == state.began
   local grants, set_aside = share(all, in_use, current)
   local patience = call_up(set_aside)
-  return keep(all), grants, current and patience or not current and 0 or nil
+  keep(all)
+  return #all > #said.claims, grants, current and patience or not current and 0 or nil
 end

@@ -13,7 +13,7 @@ local number_field = 'number/' .. me
 
 local state, changed = {}, {}
 
--- Read numbers of the books; one that is not there is 0.
+-- Read numbers of the books; one that is not there is 0. Returns them as they are written.
 local function read(...)
   local found = redis.call('HMGET', books, ...)
   for i, name in ipairs({ ... }) do
@@ -21,6 +21,7 @@ local function read(...)
       state[name] = tonumber(found[i] or 0)
     end
   end
+  return found
 end
 
 local function set(name, value)
@@ -63,7 +64,6 @@ local function id_of(lease)
   return me .. '-' .. string.format('%d', lease)
 end
 
-read('began', 'current', 'spent_until', 'due', 'poll_until', 'turn', 'swept', 'tried',
-  number_field)
-state.epoch = redis.call('HGET', books, 'epoch')
+state.epoch = read('epoch', 'began', 'current', 'spent_until', 'due', 'poll_until', 'turn', 'swept',
+  'tried', number_field)[1]
 state.number = state[number_field] > 0 and state[number_field] or nil
