@@ -42,6 +42,7 @@ def test_a_restart_loses_everything(own_redis: RedisServer, client: redis.Redis)
     client.set("key", "value")
     before = (own_redis.url, own_redis.pid)
     own_redis.restart()
+    client.connection_pool.disconnect()
     assert client.get("key") is None
     assert own_redis.url == before[0]
     assert own_redis.pid != before[1]
