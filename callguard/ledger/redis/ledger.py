@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from types import TracebackType
@@ -156,6 +157,15 @@ class RedisLedger:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client, if it was made by `from_url`."""
-        if self._owns_client:
-            await self._client.aclose()
+        """Close the client, if it was made by `from_url`.
+
+        Cancelling this closes it all the same, before the cancellation is passed on.
+        """
+        if not self._owns_client:
+            return
+        closing = asyncio.ensure_future(self._client.aclose())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([closing], timeout=self._timeout)
+            raise
