@@ -40,7 +40,7 @@ Step = Callable[[], Awaitable[object]]
 
 
 async def work(parent: Parent, url: str, workspace: str, tasks: int) -> None:
-    """Make steps for as long as the parent says, and tell how many, again and again."""
+    """Make steps for as long as the parent says, and tell how many a second, again and again."""
     async with AsyncExitStack() as stack:
         steps = {
             "raw": await stack.enter_async_context(
@@ -58,16 +58,19 @@ async def work(parent: Parent, url: str, workspace: str, tasks: int) -> None:
         while (asked := await parent.hear()) is not None:
             await asyncio.sleep(asked["begin"] - time.monotonic())
             end = asked["begin"] + asked["seconds"]
-            counts = [_repeat(steps[asked["what"]], end) for _ in range(tasks)]
-            parent.tell(count=sum(await asyncio.gather(*counts)))
+            counts = await asyncio.gather(
+                *(_repeat(steps[asked["what"]], end) for _ in range(tasks))
+            )
+            parent.tell(rate=sum(counts) / (time.monotonic() - asked["begin"]))
 
 
 async def _repeat(step: Step, end: float) -> int:
-    count = -1
-    while time.monotonic() < end:
+    """Begin steps until `end`, and finish them all; how many."""
+    count = 0
+    while count == 0 or time.monotonic() < end:
         await step()
         count += 1
-    return max(0, count)  # the last one came too late
+    return count
 
 
 @asynccontextmanager
@@ -102,8 +105,8 @@ async def rate(crowd: list[Worker], what: str, seconds: float) -> float:
     for worker in crowd:
         worker.tell(what=what, begin=begin, seconds=seconds)
     told = await asyncio.gather(*(worker.expect() for worker in crowd))
-    counts: list[int] = [said["count"] for said in told]
-    return sum(counts) / seconds
+    rates: list[float] = [said["rate"] for said in told]
+    return sum(rates)
 
 
 async def compare(url: str, processes: int, tasks: int, rounds: int, seconds: float) -> str:
