@@ -81,7 +81,8 @@ class Gate:
         consult: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.id = gate_id or uuid.uuid4().hex
-        self._loop: asyncio.AbstractEventLoop | None = get_running_loop()
+        self._loop = get_running_loop()
+        self._open_in: asyncio.AbstractEventLoop | None = self._loop
         self._time = _clock_of(self._loop)
         self._max_age = times.max_age
         self._refused = refused
@@ -108,7 +109,7 @@ class Gate:
         self._timeouts = 0
 
     def __repr__(self) -> str:
-        state = "closed" if self._loop is None else "open"
+        state = "closed" if self._open_in is None else "open"
         return f"<Gate {self.id}, {state}, {self._ledger.usage()}>"
 
     def admit(self, lane: Lane | str | None = None, *, timeout: float | None = None) -> Admission:
@@ -278,14 +279,14 @@ class Gate:
 
     async def _close(self) -> None:
         """Fail the waiters, and end the reading under way."""
-        self._loop = None
+        self._open_in = None
         self._fail_waiting(UsageError("the gate was closed while this caller waited in line"))
         await self._reader.aclose()
         if self._asker is not None:
             await self._asker.aclose()
 
     def _check_open(self) -> None:
-        if self._loop is None:
+        if self._open_in is None:
             raise UsageError("the gate is closed; use it inside of `async with open_gate()`")
         if self._loop is not get_running_loop():
             raise UsageError("the gate belongs to another event loop; open one in each")
@@ -304,7 +305,7 @@ class Gate:
 
     def _take(self, line: Line) -> Permit | None:
         """A permit if one more call fits now; else None, and nothing has changed."""
-        if self._loop is not get_running_loop():
+        if self._open_in is not get_running_loop():
             self._check_open()
         now = self._time()
         lease = self._ledger.acquire(line.ceiling, now)
@@ -354,9 +355,8 @@ class Gate:
             if may_not_wait:
                 raise self._timed_out(line, 0.0)
             raise QueueFull(self._decide(line), self._retry_after())
-        loop = get_running_loop()
         waiter = self._join(line, ticket)
-        timer = None if most is None else loop.call_later(most, self._expire, line, waiter)
+        timer = None if most is None else self._loop.call_later(most, self._expire, line, waiter)
         if self._listens:
             self._reporter.tell(Queued(line.lane.name, len(line)))
         self._reader.want()
@@ -370,9 +370,8 @@ class Gate:
                 timer.cancel()
 
     def _join(self, line: Line, ticket: int | None = None) -> Waiter:
-        loop = get_running_loop()
         ticket = self._lines.ticket() if ticket is None else ticket
-        waiter = Waiter(ticket, loop.time(), loop.create_future())
+        waiter = Waiter(ticket, self._time(), self._loop.create_future())
         line.join(waiter)
         self._ledger.note_line()
         return waiter

@@ -128,7 +128,8 @@ class Lines:
         A higher lane before a lower one, and the earlier caller between lanes of equal priority.
         A lane that can't go doesn't hold up one that can.
         """
-        able = [line for line in self._lines if in_use < line.ceiling and line]
-        if len(able) < 2:
-            return able[0] if able else None
-        return min(able, key=lambda line: line.turn)
+        best: Line | None = None
+        for line in self._lines:
+            if in_use < line.ceiling and line and (best is None or line.turn < best.turn):
+                best = line
+        return best
