@@ -387,37 +387,38 @@ class Gate:
         """Let in everyone in line who fits: the one place in which a waiter is granted."""
         now = self._time()
         while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
-            waiter = line.first
-            if not waiter.turn.done():
-                lease = self._ledger.acquire(line.ceiling, now)
-                if not lease:
-                    return
-                self._grant(line, waiter, lease, self._ledger.in_use)
-            line.leave(waiter)
+            waiter = line.pop()
+            if waiter is None:
+                continue
+            lease = self._ledger.acquire(line.ceiling, now)
+            if not lease:
+                line.join(waiter)
+                return
+            self._grant(line, waiter, lease, self._ledger.in_use)
 
     def _grant(self, line: Line, waiter: Waiter, lease: int, usage: int) -> None:
-        permit = Permit(self, lease, line.lane, line.ceilings, usage)
-        waiter.grant(permit)
+        waiter.granted = permit = Permit(self, lease, line.lane, line.ceilings, usage)
+        waiter.turn.set_result(permit)
         if self._listens:
             self._tell_admitted(permit, waited=self._time() - waiter.since)
 
     def _grant_from_afar(self, line: Line, lease: int, usage: int) -> None:
         """Shared books have given a place to whoever is first in `line` by now."""
-        while line:
-            waiter = line.first
-            line.leave(waiter)
-            if not waiter.turn.done():
-                self._grant(line, waiter, lease, usage)
-                return
-        self._ledger.release(lease)
+        waiter = line.pop()
+        if waiter is None:
+            self._ledger.release(lease)
+        else:
+            self._grant(line, waiter, lease, usage)
 
     def _tell_admitted(self, permit: Permit, waited: float) -> None:
         self._reporter.tell(Admitted(permit.id, permit.lane.name, permit.tier, waited))
 
     def _expire(self, line: Line, waiter: Waiter) -> None:
+        if waiter.turn.done():
+            return
         line.leave(waiter)
         self._ledger.note_line()
-        waiter.fail(self._timed_out(line, self._time() - waiter.since))
+        waiter.turn.set_exception(self._timed_out(line, self._time() - waiter.since))
 
     def _timed_out(self, line: Line, waited: float) -> AdmissionTimeout:
         self._timeouts += 1
@@ -426,11 +427,9 @@ class Gate:
 
     def _fail_waiting(self, error: CallGuardError) -> None:
         for line in self._lines:
-            while line:
-                waiter = line.first
-                line.leave(waiter)
+            while (waiter := line.pop()) is not None:
                 # An exception of its own for each: raising adds to an exception's traceback.
-                waiter.fail(copy.copy(error))
+                waiter.turn.set_exception(copy.copy(error))
         self._ledger.note_line()
 
     def _refusal(self, line: Line) -> CallGuardError:

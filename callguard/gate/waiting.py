@@ -33,16 +33,6 @@ class Waiter:
         self.turn = turn
         self.granted: Permit | None = None
 
-    def grant(self, permit: Permit) -> None:
-        """It is the caller's turn."""
-        self.granted = permit
-        self.turn.set_result(permit)
-
-    def fail(self, error: Exception) -> None:
-        """The caller has waited in vain."""
-        if not self.turn.done():
-            self.turn.set_exception(error)
-
 
 class Line:
     """A lane's ceilings under the reading in hand, and its waiters in the order of arrival."""
@@ -87,6 +77,17 @@ class Line:
     def leave(self, waiter: Waiter) -> None:
         """Stand in the line no more; nothing happens to one that doesn't."""
         self._waiters.pop(waiter.ticket, None)
+
+    def pop(self) -> Waiter | None:
+        """Take out whoever has waited longest and still waits; None if nobody does.
+
+        One that was cancelled is in line until its task runs.
+        """
+        while self._waiters:
+            _, waiter = self._waiters.popitem(last=False)
+            if not waiter.turn.done():
+                return waiter
+        return None
 
     @property
     def first(self) -> Waiter:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from callguard import AdmissionTimeout, Lane, NoHeadroom, QueueFull
+from callguard.events import Event, TimedOut
 from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
 
@@ -181,6 +182,22 @@ def test_a_caller_waits_no_longer_than_it_said() -> None:
             assert "timed out in line; refused: 20 of 20 in use" in str(caught.value)
             statistics = gate.statistics()
             assert (statistics.timed_out, statistics.waiting["default"]) == (1, 0)
+
+    run(main())
+
+
+def test_a_place_that_comes_in_time_is_no_timeout() -> None:
+    """A caller that was let in as its time ended would be counted and told as timed out too."""
+
+    async def main() -> None:
+        events: list[Event] = []
+        async with opened(ScriptedFetcher(limit=1), listener=events.append) as gate:
+            loop = asyncio.get_running_loop()
+            async with gate.admit() as first:
+                loop.call_later(5.0, first.cancel)
+                async with gate.admit(timeout=5.0):
+                    assert gate.statistics().timed_out == 0
+                    assert not any(isinstance(event, TimedOut) for event in events)
 
     run(main())
 
