@@ -123,9 +123,7 @@ MUTATIONS = (
                     "                in_use = self._ledger.in_use\n"
                     "                lease = self._ledger.acquire(in_use + 1, self._time())\n"
                     "                if lease:\n"
-                    "                    waiter = line.first\n"
-                    "                    self._grant(line, waiter, lease, self._ledger.in_use)\n"
-                    "                    line.leave(waiter)\n"
+                    "                    self._grant_from_afar(line, lease, in_use + 1)\n"
                     "                break"
                 ),
             ),
@@ -212,7 +210,7 @@ MUTATIONS = (
     Mutation(
         "the last in line goes first",
         LINES,
-        (("next(iter(self._waiters.values()))", "next(reversed(self._waiters.values()))"),),
+        (("self._waiters.popitem(last=False)", "self._waiters.popitem()"),),
         "first come, first served",
     ),
     Mutation(
@@ -386,8 +384,8 @@ MUTATIONS = (
         GATE,
         (
             (
-                "line.leave(waiter)\n        self._ledger.note_line()\n        waiter.fail(self",
-                "self._ledger.note_line()\n        waiter.fail(self",
+                "        line.leave(waiter)\n        self._ledger.note_line()\n        waiter.turn",
+                "        self._ledger.note_line()\n        waiter.turn",
             ),
         ),
         "readings go on for nobody",
@@ -434,8 +432,8 @@ MUTATIONS = (
         GATE,
         (
             (
-                "        self._loop = None\n        self._fail_waiting(",
-                "        self._loop = None\n        str(",
+                "        self._open_in = None\n        self._fail_waiting(",
+                "        self._open_in = None\n        str(",
             ),
         ),
         "they would wait for ever",
