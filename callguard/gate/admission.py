@@ -40,7 +40,14 @@ class _Block:
 
 
 class Admission(_Block):
-    """Waits in line; see `Gate.admit`."""
+    """Waits in line; see `Gate.admit`.
+
+    Args:
+        gate: what to enter.
+        line: the lane's.
+        timeout: seconds to wait at most, or None.
+        ticket: the old place of a caller that comes back; it finds the line never too long.
+    """
 
     __slots__ = ("_ticket", "_timeout")
 

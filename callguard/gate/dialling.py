@@ -17,7 +17,7 @@ from tenacity import (
 from callguard.gate.admission import Admission
 from callguard.gate.permit import Permit
 from callguard.gate.refusal import outcome_is_unknown
-from callguard.gate.waiting import Line
+from callguard.gate.waiting import Line, shorter
 
 if TYPE_CHECKING:
     from tenacity.stop import StopBaseT
@@ -48,7 +48,8 @@ class Dialling:
         self._gate = gate
         self._line = line
         self._ticket = gate._lines.ticket()
-        self._gives_up_at = None if timeout is None else gate._time() + timeout
+        self._comes_back = False
+        self._patience = shorter(timeout, line.lane.max_wait)
         self._stop = stop_after_attempt(attempts) if isinstance(attempts, int) else attempts
         self._idempotent = idempotent
         self._in_doubt = False
@@ -58,8 +59,12 @@ class Dialling:
         return await self._retrying(self._was_refused, wait_none())(self._enter, dial)
 
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
-        left = None if self._gives_up_at is None else self._gives_up_at - self._gate._time()
-        async with Admission(self._gate, self._line, left, self._ticket) as permit:
+        ticket = self._ticket if self._comes_back else None
+        began = self._gate._time()
+        async with Admission(self._gate, self._line, self._patience, ticket) as permit:
+            self._comes_back = True
+            if self._patience is not None:
+                self._patience -= self._gate._time() - began
             result = await self._dial(dial, permit)
             permit.placed(_call_id_of(result))
             return result

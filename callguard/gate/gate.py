@@ -42,7 +42,7 @@ from callguard.gate.permit import Permit
 from callguard.gate.reading import Fetcher, Reader
 from callguard.gate.reporting import Reporter
 from callguard.gate.statistics import GateStatistics
-from callguard.gate.waiting import Line, Lines, Waiter
+from callguard.gate.waiting import Line, Lines, Waiter, shorter
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.ledger import Ledger, Times
 from callguard.limits import Snapshot
@@ -346,9 +346,10 @@ class Gate:
     async def _wait(
         self, line: Line, timeout: float | None = None, ticket: int | None = None
     ) -> Permit:
-        most = _shorter(timeout, line.lane.max_wait)
+        most = shorter(timeout, line.lane.max_wait)
         may_not_wait = most is not None and most <= 0
-        if may_not_wait or line.full:
+        comes_back = ticket is not None
+        if may_not_wait or (line.full and not comes_back):
             permit = await self._take_now(line)
             if permit is not None:
                 return permit
@@ -535,9 +536,3 @@ def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 def _is_outage(error: CallGuardError) -> bool:
     """Whether trying again can help."""
     return isinstance(error, LimitsUnavailable | LimitsMalformed | LedgerUnavailable)
-
-
-def _shorter(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -12,7 +12,7 @@ from callguard.gate.permit import Permit
 from callguard.lanes import Lane
 from callguard.limits import Limits
 
-__all__ = ["Line", "Lines", "Waiter"]
+__all__ = ["Line", "Lines", "Waiter", "shorter"]
 
 
 class Waiter:
@@ -134,3 +134,10 @@ class Lines:
             if in_use < line.ceiling and line and (best is None or line.turn < best.turn):
                 best = line
         return best
+
+
+def shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two times to wait at most; None is for ever."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

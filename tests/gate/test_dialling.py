@@ -11,7 +11,7 @@ import httpx
 import pytest
 import tenacity
 
-from callguard import AdmissionTimeout, Gate, Permit
+from callguard import AdmissionTimeout, Gate, Lane, Permit, QueueFull
 from callguard.gate.refusal import outcome_is_unknown, refused_by_status
 from tests.gate.support import Refusal, ScriptedFetcher, opened
 from tests.retell_sdk import exceptions as sdk
@@ -123,7 +123,60 @@ def test_the_timeout_is_for_all_the_waiting_together() -> None:
             dial = Dial(*(Refusal() for _ in range(9)))
             with pytest.raises(AdmissionTimeout):
                 await gate.place(dial, timeout=5.0)
-            assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+            dialling = 0.1 * len(dial.permits)
+            assert asyncio.get_running_loop().time() - dialling == pytest.approx(5.0)
+
+    run(main())
+
+
+def test_a_dial_that_takes_long_is_no_waiting() -> None:
+    """A refusal that came slowly would cost a lead the time that it wanted to wait in line."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=5)) as gate:
+            refusals = iter([Refusal()])
+
+            async def dial(permit: Permit) -> str:
+                await asyncio.sleep(60.0)
+                for refusal in refusals:
+                    raise refusal
+                return permit.id
+
+            assert await gate.place(dial, timeout=5.0)
+
+    run(main())
+
+
+def test_a_lanes_max_wait_is_for_all_the_waiting_together() -> None:
+    """A lead that is refused again and again would wait longer than its lane lets it."""
+
+    async def main() -> None:
+        lane = Lane("bulk", max_wait=5.0)
+        async with opened(ScriptedFetcher(limit=5), lane, ttl=2.0, min_interval=2.0) as gate:
+            dial = Dial(*(Refusal() for _ in range(9)))
+            with pytest.raises(AdmissionTimeout):
+                await gate.place(dial, lane="bulk")
+            dialling = 0.1 * len(dial.permits)
+            assert asyncio.get_running_loop().time() - dialling == pytest.approx(5.0)
+
+    run(main())
+
+
+def test_a_refused_call_goes_back_into_a_line_that_is_full() -> None:
+    """A refused lead would be lost to one that came later."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=1), Lane("bulk", max_waiting=1)) as gate:
+            dial, later = Dial(Refusal()), Dial()
+            first = asyncio.create_task(gate.place(dial, lane="bulk"))
+            await asyncio.sleep(0.05)
+            second = asyncio.create_task(gate.place(later, lane="bulk"))
+            await asyncio.sleep(0.01)
+            with pytest.raises(QueueFull):
+                await gate.place(Dial(), lane="bulk")
+            assert await first == {"call_id": "call_1"}
+            assert await second == {"call_id": "call_1"}
+            assert dial.at[-1] < later.at[0]
 
     run(main())
 

@@ -218,8 +218,8 @@ MUTATIONS = (
         "gate/dialling.py",
         (
             (
-                "Admission(self._gate, self._line, left, self._ticket)",
-                "Admission(self._gate, self._line, left)",
+                "Admission(self._gate, self._line, self._patience, ticket)",
+                "Admission(self._gate, self._line, self._patience)",
             ),
         ),
         "it was there first",
@@ -393,7 +393,7 @@ MUTATIONS = (
     Mutation(
         "a lane's max_wait is forgotten",
         GATE,
-        (("_shorter(timeout, line.lane.max_wait)", "timeout"),),
+        (("shorter(timeout, line.lane.max_wait)", "timeout"),),
         "callers wait longer than they may",
     ),
     Mutation(
