@@ -389,7 +389,7 @@ class Gate:
         now = self._time()
         while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
             waiter = line.pop()
-            if waiter is None:
+            if waiter.turn.done():
                 continue
             lease = self._ledger.acquire(line.ceiling, now)
             if not lease:
@@ -405,11 +405,12 @@ class Gate:
 
     def _grant_from_afar(self, line: Line, lease: int, usage: int) -> None:
         """Shared books have given a place to whoever is first in `line` by now."""
-        waiter = line.pop()
-        if waiter is None:
-            self._ledger.release(lease)
-        else:
-            self._grant(line, waiter, lease, usage)
+        while line:
+            waiter = line.pop()
+            if not waiter.turn.done():
+                self._grant(line, waiter, lease, usage)
+                return
+        self._ledger.release(lease)
 
     def _tell_admitted(self, permit: Permit, waited: float) -> None:
         self._reporter.tell(Admitted(permit.id, permit.lane.name, permit.tier, waited))
@@ -428,9 +429,11 @@ class Gate:
 
     def _fail_waiting(self, error: CallGuardError) -> None:
         for line in self._lines:
-            while (waiter := line.pop()) is not None:
-                # An exception of its own for each: raising adds to an exception's traceback.
-                waiter.turn.set_exception(copy.copy(error))
+            while line:
+                waiter = line.pop()
+                if not waiter.turn.done():
+                    # An exception of its own for each: raising adds to an exception's traceback.
+                    waiter.turn.set_exception(copy.copy(error))
         self._ledger.note_line()
 
     def _refusal(self, line: Line) -> CallGuardError:

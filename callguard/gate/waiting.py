@@ -78,16 +78,12 @@ class Line:
         """Stand in the line no more; nothing happens to one that doesn't."""
         self._waiters.pop(waiter.ticket, None)
 
-    def pop(self) -> Waiter | None:
-        """Take out whoever has waited longest and still waits; None if nobody does.
+    def pop(self) -> Waiter:
+        """Take out whoever has waited longest; only where someone waits.
 
-        One that was cancelled is in line until its task runs.
+        One that was cancelled is in line, with its turn done, until its task runs.
         """
-        while self._waiters:
-            _, waiter = self._waiters.popitem(last=False)
-            if not waiter.turn.done():
-                return waiter
-        return None
+        return self._waiters.popitem(last=False)[1]
 
     @property
     def first(self) -> Waiter:

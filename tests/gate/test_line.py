@@ -106,6 +106,26 @@ def test_lanes_of_equal_priority_share_one_order_of_arrival() -> None:
     run(main())
 
 
+def test_who_is_cancelled_leaves_its_turn_to_the_next_of_all_lanes() -> None:
+    """A caller would go by the earlier arrival of one that was cancelled on its lane."""
+
+    async def main() -> None:
+        async with opened(ScriptedFetcher(limit=1), Lane("x"), Lane("y")) as gate:
+            crowd = Crowd(gate)
+            crowd.send("holder")
+            await settle()
+            for name, lane in (("1", "x"), ("2", "y"), ("3", "x")):
+                crowd.send(name, lane=lane)
+                await settle()
+            crowd.task("1").cancel()
+            crowd.dismiss(["holder"])
+            await settle()
+            assert crowd.arrived[1:] == ["2"]
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_a_lane_that_cannot_go_does_not_hold_up_one_that_can() -> None:
     """A higher lane with a reserve would block places that it may not use itself."""
 
