@@ -15,11 +15,12 @@ import asyncio
 import os
 import random
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 
 import callguard
 from callguard import webhooks
@@ -122,13 +123,13 @@ async def carry_out(plan: Plan) -> Report:
 
     async with callguard.open_gate(
         API_KEY,
-        session=FakeSession(partial(_answer, workspace, plan, _faults(plan))),
+        session=FakeSession(provider(workspace, plan)),
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         lanes=[callguard.Lane("default", reserve=plan.reserve)],
         track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:
-        courier = _courier(workspace, plan, gate)
+        courier = open_courier(workspace, plan, gate)
         watch = asyncio.create_task(look_after_ramp())
         await asyncio.gather(*(dial(gate, lead) for lead in range(plan.leads)))
         readings = workspace.truth().readings
@@ -161,21 +162,26 @@ def _share(picture: Mapping[str, Truth], limit: int) -> float:
     return (end.live_seconds - begin.live_seconds) / seconds / limit
 
 
-def _faults(plan: Plan) -> Faults:
-    return Faults(rate=plan.faults_rate, seed=plan.settings.seed)
-
-
-def _courier(workspace: Workspace, plan: Plan, gate: callguard.Gate) -> Courier | None:
+def open_courier(workspace: Workspace, plan: Plan, *gates: callguard.Gate) -> Courier | None:
+    """Delivers the webhooks that the plan has, each to the next of `gates`, until it is closed."""
     if plan.evidence is None or plan.evidence.webhooks is None:
         return None
     now = asyncio.get_running_loop().time
+    receivers = cycle(gates)
 
     def deliver(delivery: Delivery) -> None:
         with suppress(webhooks.WebhookError):
-            webhooks.receive(gate, delivery.body, delivery.signature, api_key=API_KEY, now=now)
+            webhooks.receive(
+                next(receivers), delivery.body, delivery.signature, api_key=API_KEY, now=now
+            )
 
     deliveries = Deliveries(workspace, plan.evidence.webhooks, api_key=API_KEY, wall_clock=now)
     return Courier(workspace, deliveries, deliver)
+
+
+def provider(workspace: Workspace, plan: Plan) -> Callable[..., Awaitable[Reply]]:
+    """A handler for `FakeSession`: the workspace, as slow and as faulty as the plan has it."""
+    return partial(_answer, workspace, plan, Faults(rate=plan.faults_rate, seed=plan.settings.seed))
 
 
 async def _answer(

@@ -7,32 +7,81 @@ import json
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from callguard.cli.redis_server import RedisServer
 from tests.benchmarks import campaign, faults, micro, peers, picture
-from tests.benchmarks.dialers import DIALERS, ORACLE
+from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, SHARED_DIALERS
+from tests.benchmarks.workspaces import WORKSPACES
 from tests.virtual_time import run
 
+COUNTED, NOT_COUNTED, INBOUND = WORKSPACES
 
-def _job(dialer: str, *, counts_ringing: bool = True, burst: bool = False) -> campaign.Job:
-    return campaign.Job(dialer, 60, 7, counts_ringing, burst)
+GATED = [name for name in DIALERS if name.startswith(OURS)]
+
+ONE_A_SECOND = [name for name in [*DIALERS, *SHARED_DIALERS] if "one reading a second" in name]
+
+
+def _job(
+    dialer: str, workspace: str = COUNTED, *, leads: int = 60, burst: bool = False, books: str = ""
+) -> campaign.Job:
+    return campaign.Job(dialer, leads, 7, workspace, burst, books)
 
 
 @pytest.mark.parametrize("dialer", DIALERS)
 def test_every_dialer_places_every_lead_and_the_same_seed_replays_it(dialer: str) -> None:
     """A row of the table would be missing, or would change from run to run."""
-    came_of_it = campaign.carry_out(_job(dialer, counts_ringing=False, burst=True))
-    assert came_of_it == campaign.carry_out(_job(dialer, counts_ringing=False, burst=True))
+    came_of_it = campaign.carry_out(_job(dialer, NOT_COUNTED, burst=True))
+    assert came_of_it == campaign.carry_out(_job(dialer, NOT_COUNTED, burst=True))
     assert came_of_it.calls_per_hour > 0
 
 
-@pytest.mark.parametrize("counts_ringing", [True, False])
-@pytest.mark.parametrize("dialer", [name for name in DIALERS if name.startswith("callguard")])
-def test_the_gate_keeps_its_promise(dialer: str, counts_ringing: bool) -> None:
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("dialer", GATED)
+def test_the_gate_keeps_its_promise(dialer: str, workspace: str) -> None:
     """The picture would show a gate that overshoots."""
-    came_of_it = campaign.carry_out(_job(dialer, counts_ringing=counts_ringing))
+    _assert_kept(campaign.carry_out(_job(dialer, workspace)))
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("dialer", SHARED_DIALERS)
+def test_several_workers_keep_the_promise_together(
+    dialer: str, workspace: str, redis_url: str
+) -> None:
+    """Four gates would each let in what fits once."""
+    _assert_kept(campaign.carry_out(_job(dialer, workspace, leads=30, books=redis_url)))
+
+
+def _assert_kept(came_of_it: campaign.Figures) -> None:
     assert came_of_it.refused == 0
     assert came_of_it.over_ceiling <= 0
     assert came_of_it.seconds_over == 0.0
+
+
+def test_several_workers_replay_a_seed_and_leave_no_books(own_redis: RedisServer) -> None:
+    """Their rows would change from run to run, or with what else is on the server."""
+    (dialer,) = (name for name in SHARED_DIALERS if "probed and webhooks" in name)
+    job = _job(dialer, NOT_COUNTED, leads=40, books=own_redis.url)
+    assert campaign.carry_out(job) == campaign.carry_out(job)
+    with Redis.from_url(own_redis.url) as client:
+        assert client.dbsize() == 0
+
+
+@pytest.mark.parametrize("dialer", ONE_A_SECOND)
+def test_one_reading_a_second_is_one_of_all_workers_together(dialer: str, redis_url: str) -> None:
+    """The provider would be asked more often than the row's name says."""
+    job = _job(dialer, NOT_COUNTED, leads=40, books=redis_url)
+    assert campaign.carry_out(job).most_readings == 1
+
+
+def test_callers_from_outside_are_refused_to_a_semaphore_and_not_to_the_gate() -> None:
+    """The third workspace would show nothing, since nobody else calls there."""
+    semaphore = campaign.carry_out(
+        _job("semaphore, told by webhooks when calls end", INBOUND, leads=200)
+    )
+    gate = campaign.carry_out(_job("callguard, probed and webhooks", INBOUND, leads=200))
+    assert semaphore.refused > 100
+    assert gate.refused == 0
 
 
 def test_the_oracle_uses_every_place_and_no_more() -> None:
@@ -51,10 +100,10 @@ def test_readings_are_counted_in_the_fullest_second() -> None:
 
 def _content() -> dict[str, object]:
     figures = {"calls_per_hour": 1200.0, "refused": 3, "over_ceiling": 0, "surcharge": 1.5}
-    dialers = dict.fromkeys(DIALERS, figures)
+    dialers = dict.fromkeys([*DIALERS, *SHARED_DIALERS], figures)
     workspaces = [
-        {"counts_ringing": counted, "burst": burst, "dialers": dialers}
-        for counted in (True, False)
+        {"workspace": workspace, "burst": burst, "dialers": dialers}
+        for workspace in WORKSPACES
         for burst in (True, False)
     ]
     return {"leads": 60, "seed": 7, "workspaces": workspaces}
@@ -70,13 +119,14 @@ def test_the_picture_is_small_and_the_same_each_time(tmp_path: Path) -> None:
     assert len(one) <= 60_000
 
 
+@pytest.mark.usefixtures("redis_program")
 def test_the_figures_are_written(tmp_path: Path) -> None:
     """The tables would be all that is left of a run."""
     written = tmp_path / "figures.json"
-    campaign.main(["--leads", "60", "--only", "probed", "--json", str(written)])
+    campaign.main(["--leads", "21", "--only", "probed, 4", "--json", str(written)])
     content = json.loads(written.read_text())
-    assert len(content["workspaces"]) == 4
-    assert ORACLE in content["workspaces"][0]["dialers"]
+    assert len(content["workspaces"]) == 2 * len(WORKSPACES)
+    assert list(content["workspaces"][0]["dialers"]) == [ORACLE, "callguard, probed, 4 workers"]
 
 
 @pytest.mark.parametrize("part", ["room", "drained", "storm", "bytes", "faults"])

@@ -4,8 +4,11 @@
 
 prints a table for each workspace as Markdown, writes the figures as JSON, and draws them;
 ``--draw FIGURES.json`` draws what was written before. All leads wait from the beginning. A share is
-that of the oracle's calls per hour, until the last lead's call is placed. A gate that learns by
-itself what the counter shows has no row: it was left out of callguard on purpose.
+that of the oracle's calls per hour, until the last lead's call is placed. Several workers of
+callguard share their books on a real server, which is started for it, and told the virtual time;
+where burst is on they would only repeat what is found where it is off, because no lane bursts. A
+gate that learns by itself what the counter shows has no row: it was left out of callguard on
+purpose.
 """
 
 from __future__ import annotations
@@ -13,25 +16,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.dialers import DIALERS, ORACLE, SHARED_BOOKS, SHARED_DIALERS, World
+from callguard.cli.redis_server import RedisServer
+from tests.benchmarks.dialers import DIALERS, ORACLE, SHARED_DIALERS, World
 from tests.benchmarks.tables import markdown, write_json
-from tests.campaign import Plan, workspace_of_the_issue
+from tests.benchmarks.workspaces import WORKSPACES, plan_in
+from tests.seeded import seeded
 from tests.virtual_time import run
 
 SURCHARGE = 0.10
 """USD a minute, for the whole length of each call that began above the limit
 (docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
 
-COUNTED = {True: "ringing counted", False: "ringing not counted"}
 BURST = {False: "burst off", True: "burst on"}
 
 HEADER = (
@@ -56,10 +60,10 @@ class Figures:
     Attributes:
         calls_per_hour: until the last lead's call was placed.
         refused: dials that the workspace refused.
-        over_ceiling: the highest count less the normal limit, which is the ceiling of a dialer
-            that doesn't mean to burst; in calls.
-        seconds_over: with the count above the normal limit.
-        surcharge: in USD; None where burst is off.
+        over_ceiling: the highest count that a call of the dialer's own made, less the normal
+            ceiling, which holds for whoever doesn't mean to burst; in calls.
+        seconds_over: with the count above the normal limit, whoever's calls those are.
+        surcharge: in USD; None where burst is off. Others' calls have their part in it.
         readings_per_call: requests for the counter.
         most_readings: that began within one second.
         questions_per_call: requests about single calls.
@@ -79,34 +83,32 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One dialer in one workspace."""
+    """One dialer in one of `WORKSPACES`, and the address of a server if it needs one."""
 
     dialer: str
     leads: int
     seed: int
-    counts_ringing: bool
+    workspace: str
     burst: bool
+    books: str = ""
 
 
 def carry_out(job: Job) -> Figures:
     """Run one campaign in a loop of its own."""
-    random.seed(job.seed)  # tenacity draws its jitter from the module's own source
-    return run(_campaign(job))
+    with seeded(job.seed):
+        return run(_campaign(job))
 
 
 async def _campaign(job: Job) -> Figures:
-    settings = workspace_of_the_issue(job.seed, counts_ringing=job.counts_ringing)
-    if job.burst:
-        # As the provider's formula has it.
-        burst_limit = min(3 * settings.limit, settings.limit + 300)
-        settings = replace(settings, burst_limit=burst_limit)
-    world = World(Plan(settings, leads=job.leads))
+    plan = plan_in(WORKSPACES[job.workspace], leads=job.leads, seed=job.seed, burst=job.burst)
+    world = World(plan, job.books)
     await {**DIALERS, **SHARED_DIALERS}[job.dialer](world)
     truth = await world.until_all_are_over()
+    assert truth.worst_excess is not None
     return Figures(
         calls_per_hour=job.leads / max(world.waits) * 3600,
         refused=truth.refusals,
-        over_ceiling=truth.peak - settings.limit,
+        over_ceiling=truth.worst_excess + plan.settings.full_limit - plan.settings.limit,
         seconds_over=truth.seconds_over_limit,
         surcharge=truth.surcharge_seconds / 60 * SURCHARGE if job.burst else None,
         readings_per_call=len(world.reading_times) / job.leads,
@@ -155,8 +157,8 @@ def table(rows: dict[str, Figures]) -> str:
 
 def _chosen(words: Iterable[str]) -> list[str]:
     """The dialers that have one of the words in their name, and the oracle before them."""
-    present = [*DIALERS, *(SHARED_DIALERS if SHARED_BOOKS else ())]
-    return [name for name in present if name == ORACLE or any(word in name for word in words)]
+    every = [*DIALERS, *SHARED_DIALERS]
+    return [name for name in every if name == ORACLE or any(word in name for word in words)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -177,23 +179,30 @@ def _carry_out_all(leads: int, seed: int, dialers: Sequence[str]) -> dict[str, A
     """Print the table of each workspace; returns what goes into the JSON."""
     print(f"{leads:,} leads, seed {seed}, limit 20, virtual time")
     workspaces = []
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for counts_ringing, burst in product(COUNTED, BURST):
-            jobs = [Job(name, leads, seed, counts_ringing, burst) for name in dialers]
-            rows = dict(zip(dialers, pool.map(carry_out, jobs), strict=True))
-            print(f"\n{COUNTED[counts_ringing]}, {BURST[burst]}\n\n{table(rows)}", flush=True)
+    with _server(dialers) as books, ProcessPoolExecutor(os.cpu_count()) as pool:
+        for workspace, burst in product(WORKSPACES, BURST):
+            present = [name for name in dialers if not (burst and name in SHARED_DIALERS)]
+            jobs = [Job(name, leads, seed, workspace, burst, books) for name in present]
+            rows = dict(zip(present, pool.map(carry_out, jobs), strict=True))
+            print(f"\n{workspace}, {BURST[burst]}\n\n{table(rows)}", flush=True)
             workspaces.append(
                 {
-                    "counts_ringing": counts_ringing,
+                    "workspace": workspace,
                     "burst": burst,
                     "dialers": {name: asdict(figures) for name, figures in rows.items()},
                 }
             )
-    if SHARED_BOOKS is None:
-        print(
-            "\nNot run, for want of shared books under virtual time:", *SHARED_DIALERS, sep="\n- "
-        )
     return {"leads": leads, "seed": seed, "workspaces": workspaces}
+
+
+@contextmanager
+def _server(dialers: Sequence[str]) -> Iterator[str]:
+    """The address of a server for books, if one of `dialers` needs it."""
+    if not SHARED_DIALERS.keys() & set(dialers):
+        yield ""
+        return
+    with RedisServer() as server:
+        yield server.url
 
 
 def _draw(content: dict[str, Any], path: Path | None) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from typing import cast
 
 import callguard
 from callguard.simulator import Call, CallRefused, Truth, WebhookPlan, Workspace
-from tests.campaign import API_KEY, EVIDENCE, WEBHOOKS, Evidence, Plan, _answer, _courier, _faults
+from tests.benchmarks.books import SharedBooks
+from tests.campaign import API_KEY, EVIDENCE, WEBHOOKS, Evidence, Plan, open_courier, provider
 from tests.fake_network import FakeSession, Reply
 
-__all__ = ["DIALERS", "ORACLE", "SHARED_BOOKS", "SHARED_DIALERS", "Dialer", "World"]
+__all__ = ["DIALERS", "ORACLE", "OURS", "PROCESSES", "SHARED_DIALERS", "Dialer", "World"]
 
 LOOP_SLEEP = 2.0
 """Seconds between two rounds of the loop; the dialers in public sleep from 2 to 30."""
@@ -30,12 +31,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds to back off after a refusal: twice as many after each in a row, up to the longest. The
 first is that of the provider's own example (docs.retellai.com/deploy/outbound-call)."""
 
-SHARED_BOOKS: Callable[[], callguard.RedisLedger] | None = None
-"""Makes the books that four gates share, under virtual time; None where there are none.
-
-`RedisLedger` talks to a server, for which a clock that jumps doesn't wait. With a stand-in for its
-transport here, the rows of four workers come by themselves.
-"""
+MIN_INTERVAL = 0.25
+"""Seconds between two readings at least, as `open_gate` has it by default."""
 
 
 class World:
@@ -49,22 +46,24 @@ class World:
         waits: seconds from the beginning until each lead's call was placed.
         reading_times: when each reading of the counter began.
         questions: requests about single calls.
+        books: the address of the server on which workers share their books; empty for none.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, books: str = "") -> None:
         self.plan = plan
+        self.books = books
         self._time = asyncio.get_running_loop().time
         self.workspace = Workspace(plan.settings, self._time)
         self.waiting = self.unplaced = plan.leads
         self.waits: list[float] = []
         self.reading_times: list[float] = []
         self.questions = 0
-        self._provider = partial(_answer, self.workspace, plan, _faults(plan))
+        self._provider = provider(self.workspace, plan)
 
     @property
-    def limit(self) -> int:
-        """Calls that may go on at once at no surcharge."""
-        return self.plan.settings.limit
+    def ceiling(self) -> int:
+        """The count up to which outbound calls may go at no surcharge."""
+        return self.plan.settings.limit - self.plan.settings.reserved_inbound
 
     async def answer(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
         """What the provider answers, after some time."""
@@ -97,7 +96,7 @@ class World:
 
     async def until_all_are_over(self) -> Truth:
         """What really went on, when the last call has ended."""
-        while (truth := self.workspace.truth()).live:  # noqa: ASYNC110 - it has no event to wait for
+        while (truth := self.workspace.truth()).placed > truth.ended:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(self.seconds_to_next_event())
         return truth
 
@@ -113,12 +112,12 @@ Dialer = Callable[[World], Awaitable[None]]
 
 
 async def oracle(world: World) -> None:
-    """Start a call the instant one ends, with no dialling time: as fast as the limit allows.
+    """Start a call the instant one ends, with no dialling time: as fast as the ceiling allows.
 
     A call takes up a place from the dial on, also where the workspace counts it later.
     """
     while True:
-        for _ in range(min(world.unplaced, world.limit - world.workspace.truth().live)):
+        for _ in range(min(world.unplaced, world.ceiling - world.workspace.truth().live)):
             world.place()
         if not world.unplaced:
             return
@@ -127,6 +126,8 @@ async def oracle(world: World) -> None:
 
 async def loops(world: World, *, processes: int) -> None:
     """Read the counter, start ``limit - current`` calls, sleep, again; in several processes.
+
+    What the provider keeps for others is taken off the limit.
 
     All take from one queue. They were started at different moments, so they don't read at once.
     """
@@ -142,7 +143,8 @@ async def _loop(world: World, start: float) -> None:
     async with asyncio.TaskGroup() as group:
         while world.unplaced:
             limits = await world.read()
-            room = limits.concurrency_limit - limits.current_concurrency
+            ceiling = limits.concurrency_limit - limits.reserved_inbound_concurrency
+            room = ceiling - limits.current_concurrency
             for _ in range(min(room, world.waiting)):
                 world.waiting -= 1
                 group.create_task(_dial_or_put_back(world))
@@ -175,10 +177,10 @@ class _Places:
 
 
 async def semaphore(world: World, *, plan: WebhookPlan) -> None:
-    """Hold a semaphore of `limit` around each whole call; webhooks tell when calls end."""
-    places = _Places(world.limit)
+    """Hold a semaphore of the ceiling around each whole call; webhooks tell when calls end."""
+    places = _Places(world.ceiling)
     with_webhooks = replace(world.plan, evidence=_seeded(world, Evidence(webhooks=plan)))
-    courier = _courier(world.workspace, with_webhooks, cast("callguard.Gate", places))
+    courier = open_courier(world.workspace, with_webhooks, cast("callguard.Gate", places))
     assert courier is not None
     try:
         async with asyncio.TaskGroup() as group:
@@ -217,43 +219,51 @@ async def gated(
     *,
     probed: bool = False,
     evidence: Evidence | None = None,
-    ledgers: Sequence[callguard.RedisLedger | None] = (None,),
+    min_interval: float = MIN_INTERVAL,
+    workers: int = 1,
 ) -> None:
-    """Enter the gate before each dial; one gate for each of `ledgers`."""
+    """Enter the gate before each dial; several workers have a gate each, and books that they share.
+
+    The leads are handed out evenly; a webhook comes to whichever worker is next.
+    """
     knowing = replace(world.plan, evidence=evidence and _seeded(world, evidence))
     if probed:
         knowing = replace(knowing, counts_ringing=knowing.settings.counts_ringing)
     async with AsyncExitStack() as stack:
-        gates = [await stack.enter_async_context(_gate(world, knowing, each)) for each in ledgers]
+        gates = []
+        for ledger in _ledgers(world, workers, stack):
+            gate = _gate(world, knowing, min_interval, ledger)
+            gates.append(await stack.enter_async_context(gate))
+        courier = open_courier(world.workspace, knowing, *gates)
+        if courier is not None:
+            stack.callback(courier.close)
         async with asyncio.TaskGroup() as group:
             for lead in range(world.plan.leads):
                 group.create_task(_dial_through(gates[lead % len(gates)], world))
 
 
-async def four_gated(world: World, *, probed: bool) -> None:
-    """The same, in four workers that share their books."""
-    assert SHARED_BOOKS is not None
-    await gated(world, probed=probed, ledgers=[SHARED_BOOKS() for _ in range(PROCESSES)])
+def _ledgers(
+    world: World, workers: int, stack: AsyncExitStack
+) -> Sequence[callguard.RedisLedger | None]:
+    if workers == 1:
+        return [None]
+    books = stack.enter_context(SharedBooks(world.books))
+    return [books.ledger() for _ in range(workers)]
 
 
-@asynccontextmanager
-async def _gate(
-    world: World, plan: Plan, ledger: callguard.RedisLedger | None
-) -> AsyncIterator[callguard.Gate]:
-    async with callguard.open_gate(
+def _gate(
+    world: World, plan: Plan, min_interval: float, ledger: callguard.RedisLedger | None
+) -> AbstractAsyncContextManager[callguard.Gate]:
+    return callguard.open_gate(
         API_KEY,
         session=FakeSession(world.answer),
+        lanes=[callguard.Lane("default", reserve=plan.reserve)],
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
+        min_interval=min_interval,
         track="ask" if plan.evidence and plan.evidence.asking else None,
         ledger=ledger,
-    ) as gate:
-        courier = _courier(world.workspace, plan, gate)
-        try:
-            yield gate
-        finally:
-            if courier is not None:
-                courier.close()
+    )
 
 
 async def _dial_through(gate: callguard.Gate, world: World) -> None:
@@ -282,6 +292,23 @@ end of one call in 2,500."""
 
 ORACLE = "oracle: a call starts the instant one ends"
 
+OURS = "callguard"
+"""What the name of each row of ours begins with."""
+
+_WEBHOOKS, _ASKING = EVIDENCE["webhooks"], EVIDENCE["asking"]
+
+_WAYS: Mapping[str, Callable[..., Awaitable[None]]] = {
+    "knowing nothing": gated,
+    "probed": partial(gated, probed=True),
+    "asking": partial(gated, evidence=_ASKING),
+    "asking, one reading a second": partial(gated, evidence=_ASKING, min_interval=1.0),
+    "webhooks": partial(gated, evidence=_WEBHOOKS),
+    "webhooks, one reading a second": partial(gated, evidence=_WEBHOOKS, min_interval=1.0),
+    "probed and webhooks": partial(gated, probed=True, evidence=_WEBHOOKS),
+}
+"""What a gate may know. Evidence brings its next reading forward, to `MIN_INTERVAL` after the one
+before, but in the ways that are named after their one reading a second."""
+
 DIALERS: Mapping[str, Dialer] = {
     ORACLE: oracle,
     f"loop: read, start limit - current, sleep {LOOP_SLEEP:g} s": partial(loops, processes=1),
@@ -289,17 +316,13 @@ DIALERS: Mapping[str, Dialer] = {
     "semaphore, told by webhooks when calls end": partial(semaphore, plan=WEBHOOKS),
     "the same, 1 webhook in 50 lost": partial(semaphore, plan=SOME_LOST),
     "dial until refused, back off exponentially": backing_off,
-    "callguard, knowing nothing": gated,
-    "callguard, probed": partial(gated, probed=True),
-    "callguard, asking": partial(gated, evidence=EVIDENCE["asking"]),
-    "callguard, webhooks": partial(gated, evidence=EVIDENCE["webhooks"]),
-    "callguard, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
-    "callguard, probed and webhooks": partial(gated, probed=True, evidence=EVIDENCE["webhooks"]),
+    **{f"{OURS}, {name}": way for name, way in _WAYS.items()},
+    f"{OURS}, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
 }
 """By name, in the order of the table; callguard has one worker in all of these."""
 
 SHARED_DIALERS: Mapping[str, Dialer] = {
-    f"callguard, knowing nothing, {PROCESSES} workers": partial(four_gated, probed=False),
-    f"callguard, probed, {PROCESSES} workers": partial(four_gated, probed=True),
+    f"{OURS}, {name}, {PROCESSES} workers": partial(way, workers=PROCESSES)
+    for name, way in _WAYS.items()
 }
-"""Those that need `SHARED_BOOKS`."""
+"""Those that need `World.books`."""

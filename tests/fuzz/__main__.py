@@ -11,7 +11,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["callguard"]):
+with atheris.instrument_imports(include=["callguard", "email"]):
     from tests.fuzz.targets import TARGETS
 
 

@@ -9,14 +9,11 @@ from redis import Redis
 
 from callguard.ledger.redis.conversation import constants
 from callguard.ledger.redis.keys import Names
-from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
+from tests.bent_server import START, BentServer
 from tests.times import times
 
 __all__ = ["START", "BentBooks", "Happening", "Reply", "Worker", "claim", "settings"]
-
-START = 1_700_000_000_000
-"""The server's time, in ms, that tests call 0; it has as many digits as a real one."""
 
 Reply = dict[str, Any]
 Happening = list[str | int]
@@ -38,15 +35,8 @@ def claim(
     }
 
 
-def _bent(text: str) -> str:
-    """The script, which takes the time in ms as one more argument at its end."""
-    clock = "redis.call('TIME')"
-    assert text.count(clock) == 1
-    return text.replace(clock, "{ math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }")
-
-
-class BentBooks:
-    """The books of one workspace; a context manager, which leaves nothing on the server.
+class BentBooks(BentServer):
+    """Books whose time tests set; a context manager, which leaves nothing on the server.
 
     Args:
         client: a real server's.
@@ -58,11 +48,9 @@ class BentBooks:
     """
 
     def __init__(self, client: Redis, workspace: str, settings: Settings) -> None:
+        super().__init__(client, Names(workspace))
         self.now = 0
-        self.client = client
-        self.names = Names(workspace)
         self.settings = settings
-        self._digest = client.script_load(_bent(EXCHANGE.text))
 
     def __enter__(self) -> Self:
         return self
@@ -71,15 +59,9 @@ class BentBooks:
         self.forget()
 
     def run(self, *request: str | bytes) -> bytes:
-        """Run the script; the arguments are those that `Conversation.request` makes."""
-        keys = self.names.keys
-        answer = self.client.evalsha(self._digest, len(keys), *keys, *request, START + self.now)
-        assert isinstance(answer, bytes)
+        """Run the script now; the arguments are those that `Conversation.request` makes."""
+        answer, _ = self.exchange(self.now, *request)
         return answer
-
-    def forget(self) -> None:
-        """Lose everything, as a flushed server does."""
-        self.client.delete(*self.names.keys)
 
     def image(self) -> dict[bytes, bytes]:
         """The books as they are now, for `turn_back`."""

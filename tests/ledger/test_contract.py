@@ -353,6 +353,25 @@ async def test_a_call_that_was_answered_is_seen_sooner(
         assert counter.asked[-1] > answered_at + 0.1
 
 
+@pytest.mark.parametrize("how", ["permit", "note"])
+async def test_a_call_that_was_answered_and_seen_is_asked_about_no_more(
+    open_gate: Open, counter: Counter, how: str
+) -> None:
+    """The provider would be asked again and again about calls that are in the count."""
+    counter.answer(limit=1)
+    async with open_gate(ttl=SOON, counter_lag=0.1) as gate, crowd_at(gate) as crowd:
+        async with gate.admit() as permit:
+            permit.placed("call_1")
+            if how == "permit":
+                permit.started()
+            else:
+                gate.note_started("call_1")
+            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+        crowd.send("next")
+        await until(lambda: crowd.arrived == ["next"])
+        assert not list(gate._ledger.unseen_calls())
+
+
 async def test_no_reading_absorbs_a_call_that_is_not_surely_visible(
     open_gate: Open, counter: Counter
 ) -> None:

@@ -12,12 +12,9 @@ import gc
 import hashlib
 import json
 import os
-import random
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self, cast
-from unittest.mock import patch
+from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import ConnectionError as Disconnected
@@ -25,8 +22,10 @@ from redis.exceptions import ConnectionError as Disconnected
 import callguard
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
-from callguard.ledger.redis.scripts import EXCHANGE
+from tests.bent_line import Line
+from tests.bent_server import BentServer, Published
 from tests.fake_network import FakeSession, Reply
+from tests.seeded import seeded
 from tests.world.checkers import Scene, ceiling
 from tests.world.plan import CallerPlan, SharedPlan, WorkerPlan, calm_rules, draw_shared
 from tests.world.provider import Call, DialError, Provider, Reading, Refusal
@@ -34,19 +33,11 @@ from tests.world.world import Outcome, WatchedLoop, blamed_errors, lane_of, long
 
 __all__ = ["SharedWorld", "live_shared"]
 
-START = 1_700_000_000_000
-"""The server's time, in ms, when a world begins."""
-
-PUBLISHED = ":published"
-"""Where the scripts leave what they would publish: the books' key with this behind it."""
-
 
 def live_shared(seed: int, url: str, *, keep_trace: bool = False) -> Outcome:
     """Live through the world of several workers of a seed, on the server at `url`."""
-    dice = random.Random(seed)
-    random.seed(seed)  # tenacity draws its jitter from the module's own source
     with (
-        patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))),
+        seeded(seed),
         Redis.from_url(url) as server,
         asyncio.Runner(loop_factory=WatchedLoop) as runner,
     ):
@@ -62,34 +53,13 @@ def live_shared(seed: int, url: str, *, keep_trace: bool = False) -> Outcome:
     return world.outcome(keep_trace=keep_trace)
 
 
-class BentServer:
-    """The server as all workers reach it: the scripts as they are, under the loop's time."""
-
-    def __init__(self, client: Redis, loop: WatchedLoop, names: Names) -> None:
-        self.names = names
-        self._client = client
-        self._loop = loop
-        self._published = names.keys[0].decode() + PUBLISHED
-        self._digest = client.script_load(_bent(EXCHANGE.text))
-        self.forget()
-
-    def run(self, keys: tuple[bytes, ...], *arguments: str | bytes) -> tuple[bytes, list[bytes]]:
-        """Run the exchange. Returns its answer, and channels and messages in turn."""
-        now = START + round(self._loop.now * 1000)
-        pipe = self._client.pipeline(transaction=False)
-        pipe.evalsha(self._digest, len(keys), *keys, *arguments, now)
-        pipe.lrange(self._published, 0, -1)
-        pipe.delete(self._published)
-        answer, published, _ = pipe.execute()
-        return answer, published
-
-    def forget(self) -> None:
-        self._client.delete(self._published, *self.names.keys)
+class SharedServer(BentServer):
+    """The server as all workers reach it, with a look at what is in the books."""
 
     def books(self) -> tuple[dict[str, Any] | None, set[str]]:
         """The reading in the books, and the permits that it doesn't stand for."""
-        limits = self._client.hget(self.names.keys[0].decode(), "limits")
-        permits = self._client.hkeys(self.names.keys[3].decode())
+        limits = self.client.hget(self.names.keys[0].decode(), "limits")
+        permits = self.client.hkeys(self.names.keys[3].decode())
         reading = json.loads(cast("bytes", limits)) if limits else None
         return reading, {permit.decode() for permit in cast("list[bytes]", permits)}
 
@@ -98,28 +68,19 @@ class BentServer:
         names = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
         kept = {"books", "early"}
         found = zip(names, self.names.keys, strict=True)
-        return [name for name, key in found if name not in kept and self._client.exists(key)]
+        return [name for name, key in found if name not in kept and self.client.exists(key)]
 
 
-def _bent(text: str) -> str:
-    clock, publish = "redis.call('TIME')", "redis.call('PUBLISH', "
-    assert (text.count(clock), text.count(publish)) == (1, 1)
-    time = "{ math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }"
-    return text.replace(clock, time).replace(
-        publish, f"redis.call('RPUSH', KEYS[1] .. '{PUBLISHED}', "
-    )
-
-
-class Line:
-    """One worker's connection: a stand-in for redis-py's client, as far as the ledger uses one."""
+class TroubledLine(Line):
+    """One worker's connection, as bad as its plan."""
 
     def __init__(self, worker: Worker, plan: WorkerPlan, world: SharedWorld) -> None:
+        super().__init__(world.server)
         self._worker = worker
         self._plan = plan
         self._world = world
         self._exchanges = 0
         self._bells = 0
-        self._channels: dict[str, asyncio.Queue[dict[str, Any]]] = {}
 
     async def execute_command(self, *words: Any) -> bytes:
         """An exchange; lost where the plan says so, and not answered while cut off."""
@@ -128,47 +89,25 @@ class Line:
         fault = "" if self._world.is_calm else fault
         await asyncio.sleep(there)
         await self._worker.awake()
-        if self._unreachable() or fault == "request lost":
-            raise Disconnected("lost")
-        count = int(words[2])
-        answer, published = self._world.server.run(words[3 : 3 + count], *words[3 + count :])
+        self._check_reachable(lost=fault == "request lost")
+        answer, published = self.exchange(words)
         self._world.ring(published)
         await asyncio.sleep(back)
         await self._worker.awake()
-        if self._unreachable() or fault == "reply lost":
-            raise Disconnected("lost")
+        self._check_reachable(lost=fault == "reply lost")
         return answer
 
-    def _unreachable(self) -> bool:
-        return self._worker.cut
-
-    def pubsub(self) -> Line:
-        return self
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._channels.clear()
+    def _check_reachable(self, *, lost: bool = False) -> None:
+        if self._worker.cut or lost:
+            raise Disconnected("lost")
 
     async def subscribe(self, *channels: str) -> None:
-        if self._worker.cut:
-            raise Disconnected("cut off")
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._channels = dict.fromkeys(channels, queue)
+        self._check_reachable()
+        await super().subscribe(*channels)
 
     async def get_message(self, timeout: float) -> dict[str, Any] | None:
-        if self._worker.cut:
-            raise Disconnected("cut off")
-        try:
-            async with asyncio.timeout(timeout):
-                return await next(iter(self._channels.values())).get()
-        except TimeoutError:
-            return None
-
-    async def ping(self) -> None:
-        for queue in list(self._channels.values())[:1]:
-            queue.put_nowait({"type": "pong"})
+        self._check_reachable()
+        return await super().get_message(timeout)
 
     def ring(self, channel: str, message: bytes) -> None:
         """The server tells something; it comes a little later, or never."""
@@ -177,11 +116,7 @@ class Line:
         if self._world.is_calm:
             delay = 0.0
         if delay is not None and not self._worker.cut:
-            self._world.loop.call_later(delay, self._arrive, channel, message)
-
-    def _arrive(self, channel: str, message: bytes) -> None:
-        if channel in self._channels:
-            self._channels[channel].put_nowait({"type": "message", "data": message})
+            self._world.loop.call_later(delay, self.hear, channel, message)
 
 
 class Worker:
@@ -190,7 +125,7 @@ class Worker:
     def __init__(self, number: int, plan: WorkerPlan, world: SharedWorld) -> None:
         self.name = f"worker {number}"
         self.plan = plan
-        self.line = Line(self, plan, world)
+        self.line = TroubledLine(self, plan, world)
         self.cut = False
         self.dead = False
         self.gate: callguard.Gate | None = None
@@ -288,7 +223,8 @@ class SharedWorld:
         self.name = f"world {plan.world.seed} of {os.getpid()}"
         self.lines: list[str] = []
         self.is_calm = False
-        self.server = BentServer(client, loop, Names(self.name))
+        self.server = SharedServer(client, Names(self.name))
+        self.server.forget()
         self.provider = Provider(plan.world, self, loop)
         self.scene = Scene(plan.world, self.provider, loop.time)
         self.workers: list[Worker] = []
@@ -432,13 +368,13 @@ class SharedWorld:
 
     # What happens --------------------------------------------------------------------------------
 
-    def ring(self, published: list[bytes]) -> None:
+    def ring(self, published: Published) -> None:
         """An exchange was made, and this is what it tells the others."""
         if published:
             self._check_books()
-        for channel, message in zip(published[::2], published[1::2], strict=True):
+        for channel, message in published:
             for worker in self.workers:
-                worker.line.ring(channel.decode(), message)
+                worker.line.ring(channel, message)
 
     def call_began(self, call: Call) -> None:
         self.trace(f"{call.id} begins")

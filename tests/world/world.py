@@ -6,16 +6,14 @@ import asyncio
 import gc
 import hashlib
 import logging
-import random
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import callguard
 from tests.fake_network import FakeSession
+from tests.seeded import seeded
 from tests.virtual_time import VirtualTimeLoop
 from tests.world.callers import Caller
 from tests.world.checkers import (
@@ -98,12 +96,7 @@ class WatchedLoop(VirtualTimeLoop):
 
 def live(seed: int, *, keep_trace: bool = False) -> Outcome:
     """Live through the world of a seed, from its beginning to its end."""
-    dice = random.Random(seed)
-    random.seed(seed)  # tenacity draws its jitter from the module's own source
-    with (
-        patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))),
-        asyncio.Runner(loop_factory=WatchedLoop) as runner,
-    ):
+    with seeded(seed), asyncio.Runner(loop_factory=WatchedLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, WatchedLoop)
         world = World(draw(seed), loop)

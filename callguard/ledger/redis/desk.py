@@ -43,6 +43,7 @@ class Desk:
         self.valid_until = -math.inf
         self._names = names
         self._visible_after = times.visible_after
+        self._counter_lag = times.counter_lag
         self._speak = speak
         self._dispatching = 0
         self._unseen = 0
@@ -113,8 +114,9 @@ class Desk:
         """A `lease` that gave its place back was placed after all."""
         self.place(lease, now)
 
-    def answered(self, lease: int, now: float) -> None:  # noqa: ARG002
+    def answered(self, lease: int, now: float) -> None:
         """The call of a placed `lease` was answered."""
+        self._expect(self._call_of.get(lease), now)
         self._say("answered", lease)
 
     def bind(self, lease: int, call_id: str, now: float) -> None:
@@ -123,8 +125,9 @@ class Desk:
         self._call_of[lease] = call_id
         self._say("bind", lease, self._names.call(call_id))
 
-    def note_answered(self, call_id: str, now: float) -> None:  # noqa: ARG002
+    def note_answered(self, call_id: str, now: float) -> None:
         """Evidence that a call was answered, whichever worker placed it."""
+        self._expect(call_id, now)
         self._note(CALL_STARTED, call_id)
 
     def note_ended(self, call_id: str, now: float) -> None:  # noqa: ARG002
@@ -192,6 +195,12 @@ class Desk:
     def _note(self, kind: str, call_id: str) -> None:
         self.outbox.note(kind, self._names.call(call_id))
         self._speak()
+
+    def _expect(self, call_id: str | None, answered_at: float) -> None:
+        """One of the own calls was answered: the counter shows it soon."""
+        if call_id in self._asked_until:
+            soon = answered_at + self._counter_lag
+            self._asked_until[call_id] = min(self._asked_until[call_id], soon)
 
     def _forget_call(self, lease: int) -> None:
         call_id = self._call_of.pop(lease, None)
