@@ -100,11 +100,12 @@ def test_readings_are_counted_in_the_fullest_second() -> None:
 
 def _content() -> dict[str, object]:
     figures = {"calls_per_hour": 1200.0, "refused": 3, "over_ceiling": 0, "surcharge": 1.5}
-    dialers = dict.fromkeys([*DIALERS, *SHARED_DIALERS], figures)
+    with_burst = dict.fromkeys(DIALERS, figures)
+    without_burst = dict.fromkeys([*DIALERS, *SHARED_DIALERS], figures)
     workspaces = [
         {"workspace": workspace, "burst": burst, "dialers": dialers}
         for workspace in WORKSPACES
-        for burst in (True, False)
+        for burst, dialers in ((True, with_burst), (False, without_burst))
     ]
     return {"leads": 60, "seed": 7, "workspaces": workspaces}
 

@@ -64,7 +64,7 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
     """Draw what `tests.benchmarks.campaign` has written, as SVG: a panel for each workspace.
 
     Bars, refused dials and peaks are those with burst off, where nobody may go above the limit;
-    the surcharge is that of the same dialer with burst on.
+    the surcharge is that of the same dialer with burst on, if it was run so.
     """
     found = {(each["workspace"], each["burst"]): each["dialers"] for each in content["workspaces"]}
     workspaces = list(dict.fromkeys(workspace for workspace, _ in found))
@@ -113,11 +113,11 @@ def _panel(
     for where, title in COLUMNS:
         axes.text(where, -0.75, title, transform=across, color=FAINT, ha="right", fontsize=8.0)
     for row, (name, share) in enumerate(zip(names, shares, strict=True)):
-        off, on = burst_off[name], burst_on[name]
+        off, on = burst_off[name], burst_on.get(name)
         cells = (
             f"{off['refused']:,}",
             f"{max(0, off['over_ceiling'])}",
-            f"${on['surcharge']:,.0f}",
+            "" if on is None else f"${on['surcharge']:,.0f}",
         )
         axes.text(
             min(share, WIDEST) - 0.03, row, f"{share:.2f}",
