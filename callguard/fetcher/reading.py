@@ -10,17 +10,20 @@ from callguard.errors import LimitsMalformed, LimitsUnavailable
 from callguard.fetcher.http import ProviderClient
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Reading"]
+__all__ = ["PAUSE_AFTER_FAULT", "Reading"]
 
 PATH = "/get-concurrency"
 """docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
 
-_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=0.1)
+PAUSE_AFTER_FAULT = 0.1
+"""Seconds from a fault to the next request at least, whoever wants it: a server that fails at once
+is not asked without a pause. Our own choice, a fifth of the longest first pause."""
+
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=PAUSE_AFTER_FAULT)
 """Seconds between two attempts: between 0.1 and 0.5, then 1, 2, 4 and at most 8.
 
 The doubling is that of the provider's own client, retell-sdk 6.2.13. It is drawn from the whole
-span so that many workers, thrown back at once, don't come again at once; and never from nothing,
-so that a server that fails at once is not asked without a pause.
+span so that many workers, thrown back at once, don't come again at once.
 """
 
 

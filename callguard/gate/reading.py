@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callguard.errors import CallGuardError, LimitsUnavailable
+from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
 
 __all__ = ["Fetcher", "Reader"]
@@ -131,7 +132,8 @@ class Reader:
         now = self._loop.time()
         self.error = error
         told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
-        self.due_at = now + max(self._ttl, told_to_wait or 0.0)
-        self._not_before = now + (told_to_wait or 0.0)
+        pause = max(told_to_wait or 0.0, PAUSE_AFTER_FAULT)
+        self.due_at = now + max(self._ttl, pause)
+        self._not_before = now + pause
         began, self._began = self._began, now
         self._failed(error, now - began)

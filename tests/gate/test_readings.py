@@ -124,6 +124,29 @@ def test_a_provider_that_asks_for_patience_gets_it() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(("retry_after", "pause"), [(None, 0.1), (30.0, 30.0)])
+def test_evidence_never_brings_a_reading_into_the_pause_after_a_fault(
+    retry_after: float | None, pause: float
+) -> None:
+    """A provider in trouble would be asked again at every webhook."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=0)
+        fetcher.error = LimitsUnavailable("HTTP 503", retry_after=retry_after)
+        async with opened(fetcher, min_interval=0.0) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a")
+            await settle()
+            gate.note_ended("call_1")
+            await asyncio.sleep(pause - 0.01)
+            assert len(fetcher.asked) == 1
+            await asyncio.sleep(0.02)
+            assert len(fetcher.asked) == 2
+            await crowd.disperse()
+
+    run(main())
+
+
 @pytest.mark.parametrize("error", [DOWN, LimitsMalformed("not JSON")])
 def test_an_outage_does_not_keep_a_gate_from_being_opened(error: LimitsUnavailable) -> None:
     """A worker would not start while the counter is down."""

@@ -621,6 +621,24 @@ def test_evidence_does_not_hasten_the_next_try_after_a_failed_one(books: BentBoo
     assert other.turn() is None
 
 
+@pytest.mark.parametrize(("wait", "until"), [(0, 1600), (7000, 8500)])
+def test_evidence_never_brings_a_reading_into_the_pause_after_a_failed_one(
+    books: BentBooks, wait: int, until: int
+) -> None:
+    """A provider that asked to be left alone would be asked by another worker."""
+    worker, other = joined(books, "one", "two")
+    books.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    books.now = 1500
+    worker.say(failed={"token": turn["token"], "wait": wait})
+    other.say(["changed"])
+    books.now = until - 1
+    assert other.turn() is None
+    books.now = until
+    assert other.turn() is not None
+
+
 # Places ------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 -- One reading for all: whose turn it is to take it, and what it absorbs.
 
+local PAUSE = 100 -- from a fault to the next request at least; as in fetcher/reading.py
+
 local function Readings()
   local readings = {}
   read('changed', 'poll', 'received')
@@ -48,8 +50,9 @@ local function Readings()
 
   function readings.fail(failed)
     if failed.token == state.poll then
-      set('poll_until', 0)
-      set('due', now + math.max(TTL, failed.wait))
+      local pause = math.max(PAUSE, failed.wait)
+      set('poll_until', now + pause)
+      set('due', now + math.max(TTL, pause))
     end
   end
 
