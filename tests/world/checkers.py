@@ -203,15 +203,23 @@ class Count:
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A place in line; one that comes back to its old place counts from the next instant on."""
+    """A place in line; one that comes back to its old place counts from the next instant on.
+
+    Attributes:
+        patience: seconds that its caller may still wait, as of `since`.
+    """
 
     rank: int
     name: str
     lane: LanePlan
-    gives_up: float
-    deadline: float
+    patience: float
+    since: float
     stands_after: float = -inf
     stands: bool = True
+
+    @property
+    def deadline(self) -> float:
+        return self.since + self.patience
 
 
 @dataclass(slots=True, eq=False)
@@ -249,17 +257,14 @@ class Order:
 
     def joins(self, name: str, lane: str, timeout: float | None) -> None:
         plan = self._scene.lanes[lane]
-        now = self._scene.now()
-        gives_up = inf if timeout is None else now + timeout
         self._ranks += 1
-        deadline = min(gives_up, now + _longest_wait(plan))
-        self._places[name] = _Place(self._ranks, name, plan, gives_up, deadline)
+        patience = min(inf if timeout is None else timeout, _longest_wait(plan))
+        self._places[name] = _Place(self._ranks, name, plan, patience, self._scene.now())
 
     def comes_back(self, name: str) -> None:
-        """A caller that was refused goes back to its old place."""
+        """A caller that was refused goes back to its old place, and waits for what it has left."""
         place, now = self._places[name], self._scene.now()
-        place.stands, place.stands_after = True, now
-        place.deadline = min(place.gives_up, now + _longest_wait(place.lane))
+        place.stands, place.stands_after, place.since = True, now, now
 
     def gives_up(self, name: str) -> None:
         """A caller is cancelled, wherever it is."""
@@ -297,6 +302,7 @@ class Order:
             self._scene.blame("lanes", f"{name} on {grant.lane.name} went before {ahead}")
         if place is not None:
             place.stands = False
+            place.patience -= self._scene.now() - place.since
 
     def check(self) -> None:
         """Nobody waits who could go, once all is done that can be done at an instant."""
