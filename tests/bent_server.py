@@ -20,7 +20,7 @@ local published = {{}}
 local function publish_too(channel, message)
   published[#published + 1] = channel
   published[#published + 1] = message
-  redis.call('PUBLISH', channel, message)
+  return redis.pcall('PUBLISH', channel, message)
 end
 
 local function exchange()
@@ -71,7 +71,7 @@ class BentServer:
 
 def _bent(text: str) -> str:
     """The script, which takes the time in ms as one more argument, and tells what it publishes."""
-    clock, publish = "redis.call('TIME')", "redis.call('PUBLISH', "
+    clock, publish = "redis.call('TIME')", "redis.pcall('PUBLISH', "
     assert (text.count(clock), text.count(publish)) == (1, 1)
     time = "{ math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }"
     return BENT.format(script=text.replace(clock, time).replace(publish, "publish_too("))

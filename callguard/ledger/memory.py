@@ -119,6 +119,10 @@ class MemoryLedger:
         """The provider's ids of the unseen calls, as far as they are known, the oldest first."""
         return iter(self._lease_of)
 
+    def is_unseen(self, lease: int) -> bool:
+        """Whether a placed `lease` may be missing from the reading in hand."""
+        return lease in self._placed or lease in self._answered
+
     def acquire(self, ceiling: int, now: float) -> int:
         """Check and commit in one step.
 

@@ -44,12 +44,14 @@ class BentBooks(BentServer):
         settings: how long things last.
 
     Attributes:
-        now: the server's time, in ms since `START`.
+        now: the time, in ms since `START`.
+        step: ms by which the server's clock is ahead of it.
     """
 
     def __init__(self, client: Redis, workspace: str, settings: Settings) -> None:
         super().__init__(client, Names(workspace))
         self.now = 0
+        self.step = 0
         self.settings = settings
 
     def __enter__(self) -> Self:
@@ -60,7 +62,7 @@ class BentBooks(BentServer):
 
     def run(self, *request: str | bytes) -> bytes:
         """Run the script now; the arguments are those that `Conversation.request` makes."""
-        answer, _ = self.exchange(self.now, *request)
+        answer, _ = self.exchange(self.now + self.step, *request)
         return answer
 
     def image(self) -> dict[bytes, bytes]:
@@ -81,6 +83,7 @@ class Worker:
     Attributes:
         held: the leases that it was given, by what the answers said.
         knows: the beginning of the reading that its ceilings are of.
+        constants: what it says in each exchange.
     """
 
     def __init__(self, books: BentBooks, name: str) -> None:
@@ -92,7 +95,7 @@ class Worker:
         self.next = 1
         self._name = name
         self._books = books
-        self._constants = constants(name, books.names, books.settings)
+        self.constants = constants(name, books.names, books.settings)
 
     def words(self, *happenings: Happening, **more: object) -> str:
         """The next exchange."""
@@ -105,12 +108,13 @@ class Worker:
             "next": self.next,
             "happenings": happenings,
             "claims": [],
+            "sent": START + self._books.now,
             **more,
         }
         return json.dumps(said)
 
     def send(self, words: str) -> Reply:
-        reply: Reply = json.loads(self._books.run(words, self._constants))
+        reply: Reply = json.loads(self._books.run(words, self.constants))
         return reply
 
     def lose(self, *happenings: Happening, **more: object) -> Reply:
@@ -121,18 +125,20 @@ class Worker:
         """Make one exchange, and believe its answer."""
         reply = self.lose(*happenings, **more)
         if reply["status"] == "ok":
-            self._believe(reply)
+            self.believe(reply)
         return reply
 
-    def join(self, *happenings: Happening, alive: bool = False, **more: object) -> Reply:
+    def join(self, *happenings: Happening, **more: object) -> Reply:
         """Come, or come back, and say what it holds."""
-        joining = {
+        return self.say(*happenings, join=self.introduction(), renew=True, **more)
+
+    def introduction(self) -> dict[str, object]:
+        """What it says when it comes."""
+        return {
             "epoch": f"epoch of {self._name} at {self._books.now}",
             "label": f"label of {self._name}",
             "held": [[lease, "default"] for lease in self.held],
-            "alive": alive,
         }
-        return self.say(*happenings, join=joining, renew=True, **more)
 
     def ask(
         self,
@@ -174,8 +180,10 @@ class Worker:
         assert turn is not None
         return self.record(turn, current)
 
-    def _believe(self, reply: Reply) -> None:
-        self.epoch = reply["epoch"]
+    def believe(self, reply: Reply) -> None:
+        """Take in what the server answered."""
+        if self.epoch != reply["epoch"]:
+            self.epoch, self.knows = reply["epoch"], 0
         self.acknowledged = self.number
         if reply.get("reading"):
             self.knows = reply["reading"]["began"]

@@ -37,7 +37,7 @@ def joined(books: BentBooks, *names: str, current: int = 0) -> list[Worker]:
 def read_at(books: BentBooks, worker: Worker, began: int, now: int | None = None) -> Reply:
     """Record a reading that began at `began` and counts no call, whoever's turn it was."""
     books.now = began if now is None else now
-    return worker.record({"token": -1, "began": START + began})
+    return worker.record({"token": 0, "began": START + began})
 
 
 def counts(worker: Worker) -> list[int]:
@@ -124,7 +124,7 @@ def test_after_a_lost_answer_what_it_gave_goes_back_and_what_is_held_stays(
     worker.place()
     assert worker.lose(claims=[claim(ceiling=9, callers=3)])["counts"] == [5, 1]
     worker.next += 3
-    reply = worker.join(alive=True)
+    reply = worker.join()
     assert (reply["counts"], reply.get("void"), reply["spent"]) == ([2, 1], None, False)
     assert worker.ask(9) == 1
 
@@ -134,7 +134,7 @@ def test_a_dial_told_again_after_a_lost_answer_is_counted_once(books: BentBooks)
     (worker,) = joined(books, "one")
     worker.ask(9)
     worker.lose(["place", 1, "default"])
-    assert worker.join(["place", 1, "default"], alive=True)["counts"] == [0, 1]
+    assert worker.join(["place", 1, "default"])["counts"] == [0, 1]
 
 
 def lose_all(books: BentBooks, image: dict[bytes, bytes]) -> None:
@@ -168,7 +168,7 @@ def test_lost_books_stay_closed_until_every_call_that_was_dialled_is_visible(
     books.now = 5000
     lose(books, image)
     assert worker.say()["status"] == "unknown"
-    reply = worker.join(alive=True)
+    reply = worker.join()
     assert (reply["spent"], reply.get("void"), reply["counts"][0]) == (True, None, 1)
     books.now = 12_000
     worker.say(renew=True)
@@ -186,7 +186,7 @@ def test_the_longest_times_that_any_worker_goes_by_count_when_books_are_lost(
     worker.join()
     books.client.hdel(books.names.keys[0], "number/fast")
     books.now = 100
-    worker.join(alive=True)
+    worker.join()
     for books.now in (9_000, 18_000, 27_000):
         worker.say(renew=True)
     read_at(books, worker, 28_100)
@@ -278,7 +278,7 @@ def test_a_worker_that_left_may_say_so_again(books: BentBooks) -> None:
     """A gate whose last answer is lost would close the books for all."""
     worker, other = joined(books, "one", "two")
     worker.lose(leaves=True)
-    worker.join(alive=True, leaves=True)
+    worker.join(leaves=True)
     assert other.ask(9) == 1
 
 

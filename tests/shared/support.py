@@ -72,7 +72,7 @@ async def books(client: Redis | RedisCluster, workspace: str) -> Books:
     return Books(
         dispatching=ids - placed,
         unseen=placed,
-        workers=frozenset(_texts(await client.zrange(workers, 0, -1))),
+        workers=frozenset(_texts(await client.zrangebyscore(workers, 0, "+inf"))),
         labelled=frozenset(_texts(await client.hkeys(labels))),
         claims=frozenset(_texts(await client.hkeys(claims))),
         reported=int(await client.hget(facts, "current") or 0),

@@ -63,10 +63,13 @@ class SharedServer(BentServer):
         reading = json.loads(cast("bytes", limits)) if limits else None
         return reading, {permit.decode() for permit in cast("list[bytes]", permits)}
 
+    def _lives(self) -> bool:
+        return bool(self.client.zcount(self.names.keys[1].decode(), 0, "+inf"))
+
     def left(self) -> list[str]:
         """The keys that are left, other than of what is remembered of the workspace."""
         names = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
-        kept = {"books", "early"}
+        kept = {"books", "early"} | ({"workers"} if not self._lives() else set())
         found = zip(names, self.names.keys, strict=True)
         return [name for name, key in found if name not in kept and self.client.exists(key)]
 

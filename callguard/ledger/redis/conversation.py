@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from callguard.ledger.protocol import Claim, Dispatcher
 from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits, Snapshot
@@ -27,16 +28,26 @@ MOST_PLACES: Final = 1000
 """Places that one exchange asks for at most."""
 
 
+JITTER: Final = 0.25
+"""Seconds by which an exchange may be late before a clock is doubted; as in lua/state.lua."""
+
+DRIFT: Final = 1e-3
+"""Seconds in a second by which two clocks that nobody sets drift apart at most: ten times what is
+usual for a computer's quartz."""
+
+
 @dataclass(frozen=True, slots=True)
 class TurnToRead:
     """It is this worker's turn to take a reading.
 
     Attributes:
+        epoch: the books whose turn it is.
         token: what the turn is told by.
         began: the turn's beginning, in milliseconds on the server's clock.
         heard: when this worker heard of it, in seconds on its own clock.
     """
 
+    epoch: str
     token: int
     began: int
     heard: float
@@ -70,6 +81,8 @@ class Conversation:
         ask_again_at: when to ask again for places that others are to take first; or None.
         leaves: whether the worker is to leave as soon as everything is told.
         left: whether it has left.
+        stepped: seconds by which the server's clock had stepped by the last exchange.
+        untold: why the server let nothing be told to others in the last exchange; or None.
     """
 
     def __init__(
@@ -90,6 +103,8 @@ class Conversation:
         self.ask_again_at: float | None = None
         self.leaves = False
         self.left = False
+        self.stepped = 0.0
+        self.untold: str | None = None
         self._leaving = False
         self._worker = worker
         self._label = label
@@ -106,15 +121,21 @@ class Conversation:
         self._reports: dict[str, object] = {}
         self._sent_reports: dict[str, object] = {}
         self._sent_at = 0.0
+        self._first_lease = 1
         self._renews = True
         self._renew_at = -math.inf
         self._began = 0
         self._offset = 0.0
+        self._lead_at = 0.0
+        # By how much the ledger's clock was ahead of the own one, at most, as an exchange was sent.
+        self._lead: float | None = None
 
     # Speaking ------------------------------------------------------------------------------------
 
     def report(self, turn: TurnToRead, snapshot: Snapshot) -> None:
         """The next exchange tells a reading that was taken in `turn`."""
+        if turn.epoch != self._epoch:
+            return  # its date is of a clock that is no more
         limits = snapshot.limits
         self._reports["taken"] = {
             "token": turn.token,
@@ -144,6 +165,9 @@ class Conversation:
         self._renews = self._sent_at >= self._renew_at or not self._joined
         self._claims = self._claims_now()
         self._sent_reports = self._reports.copy()
+        # Callers may be given leases out of the own share before the answer comes.
+        self._first_lease = self._desk.next_lease
+        self._desk.next_lease += _asked_for(self._claims)
         happenings = self._desk.outbox.batch()
         self._leaving = self.leaves and self._desk.outbox.batch_is_all
         said: dict[str, object] = {
@@ -151,11 +175,13 @@ class Conversation:
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
             "knows": self._began,
-            "next": self._desk.next_lease,
+            "next": self._first_lease,
             "happenings": happenings,
             "claims": [_claim(claim) for claim in self._claims],
             **self._reports,
         }
+        if self._lead is not None:
+            said["sent"] = int((self._sent_at + self._lead) * 1000)
         for name, wanted in (
             ("wants_reading", self.wants_reading),
             ("leaves", self._leaving),
@@ -181,8 +207,6 @@ class Conversation:
             "epoch": uuid.uuid4().hex,
             "label": self._label,
             "held": self._desk.held(),
-            # Whether the lease has not run out, however late this exchange is.
-            "alive": self._sent_at + self._settings.timeout < self._desk.valid_until,
         }
 
     # Hearing -------------------------------------------------------------------------------------
@@ -190,16 +214,23 @@ class Conversation:
     def doubt(self) -> None:
         """No answer came to the exchange, so that it may have run or not."""
         self._joined = False
-        self._desk.next_lease += sum(claim.callers for claim in self._claims)
 
     def accept(self, answer: str | bytes) -> bool:
-        """Take in what the server answered; whether the exchange took place."""
+        """Take in what the server answered; whether the exchange took place.
+
+        Raises:
+            LedgerUnavailable: the books are of another protocol.
+        """
         reply = json.loads(answer)
+        if reply["status"] == "foreign":
+            raise foreign(reply["protocol"])
         if reply["status"] != "ok":
             # Unknown here, or overtaken by a copy of itself that a client has sent.
             return False
         self._acknowledge(reply)
-        self._offset = self._sent_at - reply["now"] / 1000
+        self._set_clock(reply["now"] / 1000)
+        self.stepped = reply.get("stepped", 0) / 1000
+        self.untold = reply.get("untold")
         self._take_news(reply)
         self._desk.others_wait = reply["others"]
         self.due_at = self._clock() + reply["due_in"] / 1000
@@ -209,9 +240,8 @@ class Conversation:
         turn = reply.get("turn_to_read")
         if turn is not None:
             self.wants_reading = False
-            self.turn = TurnToRead(turn["token"], turn["began"], self._clock())
-        if reply.get("grants"):
-            self._take_places(reply["grants"])
+            self.turn = TurnToRead(reply["epoch"], turn["token"], turn["began"], self._clock())
+        self._take_places(reply.get("grants") or ())
         return True
 
     def hear(self, message: str | bytes) -> bool:
@@ -234,6 +264,7 @@ class Conversation:
         if self._epoch != reply["epoch"]:
             self._epoch = reply["epoch"]
             self._began = 0
+            self._lead = None
         self._joined = True
         self._acknowledged = self._number
         for kind, report in self._sent_reports.items():
@@ -245,8 +276,20 @@ class Conversation:
             self._renew_at = self._sent_at + self._settings.heartbeat
             self._desk.valid_until = self._sent_at + self._settings.lease
 
+    def _set_clock(self, now: float) -> None:
+        """The ledger's clock showed `now` between the sending and this moment.
+
+        That it is further ahead than it can have got to means that the own clock stood still.
+        """
+        self._offset = self._sent_at - now
+        lead = -self._offset
+        if self._lead is not None:
+            most = self._lead + DRIFT * max(0.0, self._sent_at - self._lead_at)
+            lead = lead if lead > most + JITTER else min(lead, most)
+        self._lead, self._lead_at = lead, self._sent_at
+
     def _take_news(self, told: Mapping[str, Any]) -> None:
-        self._desk.see(told["counts"], spent=told["spent"])
+        self._desk.see(told["counts"], spent=told["spent"], lost=told["lost"])
         reading = told.get("reading")
         if reading is None or reading["began"] <= self._began:
             return
@@ -259,10 +302,11 @@ class Conversation:
         began, received = self._local(reading["began"]), self._local(reading["received"])
         self._dispatcher.reading_came(Snapshot(limits, began, received), received - began)
 
-    def _take_places(self, grants: list[tuple[int, int]]) -> None:
+    def _take_places(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._desk.valid_until
-        leases = range(self._desk.next_lease, self._desk.next_lease + len(grants))
-        self._desk.next_lease += len(grants)
+        if self._desk.next_lease == self._first_lease + _asked_for(self._claims):
+            self._desk.next_lease = self._first_lease + len(grants)
+        leases = range(self._first_lease, self._first_lease + len(grants))
         for lease, (number, usage) in zip(leases, grants, strict=True):
             lane = self._claims[number].lane
             if valid:
@@ -279,6 +323,10 @@ class Conversation:
 def constants(worker: str, names: Names, settings: Settings) -> bytes:
     """The argument of the script that never changes."""
     return b" ".join((worker.encode(), names.channels.encode(), settings.for_script()))
+
+
+def _asked_for(claims: Iterable[Claim]) -> int:
+    return sum(min(claim.callers, MOST_PLACES) for claim in claims)
 
 
 def _claim(claim: Claim) -> dict[str, object]:

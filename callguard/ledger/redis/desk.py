@@ -48,9 +48,12 @@ class Desk:
         self._dispatching = 0
         self._unseen = 0
         self._spent = False
+        self._ledger_lost = False
         self._changed_at = -math.inf
         # Leases whose end has not been heard by the server, with their lanes.
         self._held: dict[int, str] = {}
+        # Those of them that were given without the server, which hasn't heard of them yet.
+        self._given_alone: set[int] = set()
         self._lost: set[int] = set()
         # The own calls that may be unseen still, and when they surely aren't.
         self._asked_until: dict[str, float] = {}
@@ -68,6 +71,11 @@ class Desk:
     def spent(self) -> bool:
         """Whether the reading in hand authorises nothing."""
         return self._spent
+
+    @property
+    def ledger_lost(self) -> bool:
+        """Whether the reading in hand authorises nothing because the books are new or were lost."""
+        return self._ledger_lost
 
     @property
     def reads_alone(self) -> bool:
@@ -157,6 +165,8 @@ class Desk:
 
     def lost(self, lease: int, now: float) -> bool:
         """Whether the server took `lease` for a placed call while it was dispatching."""
+        if lease in self._given_alone:
+            return False
         return lease in self._lost or (lease in self._held and now > self.valid_until)
 
     # What the server answers ---------------------------------------------------------------------
@@ -175,21 +185,25 @@ class Desk:
         for happening in self.outbox.told():
             if happening[0] in _ENDS_DISPATCHING:
                 self._held.pop(int(happening[1]), None)
+            elif happening[0] == "hold":
+                self._given_alone.discard(int(happening[1]))
 
     def lose(self) -> dict[int, str]:
         """The server has taken what is held for placed calls. Returns what is dispatching still."""
-        over = {said[1] for said in self.outbox.pending() if said[0] in _ENDS_DISPATCHING}
-        lost = {lease: lane for lease, lane in self._held.items() if lease not in over}
+        safe = {said[1] for said in self.outbox.pending() if said[0] in _ENDS_DISPATCHING}
+        safe |= self._given_alone
+        lost = {lease: lane for lease, lane in self._held.items() if lease not in safe}
         self._lost.update(lost)
         return lost
 
-    def see(self, counts: Sequence[int], *, spent: bool) -> None:
+    def see(self, counts: Sequence[int], *, spent: bool, lost: bool) -> None:
         """What the server counts, other than what is reported."""
         self._dispatching, self._unseen = counts
         self._spent = spent
+        self._ledger_lost = lost
 
-    def _say(self, *happening: str | int) -> None:
-        self.outbox.say(*happening)
+    def _say(self, kind: str, *what: str | int) -> None:
+        self.outbox.say(kind, *what)
         self._speak()
 
     def _note(self, kind: str, call_id: str) -> None:

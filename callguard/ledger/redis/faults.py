@@ -4,21 +4,59 @@ from __future__ import annotations
 
 from typing import Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 
 from callguard.errors import LedgerUnavailable
 
-__all__ = ["FAULTS", "unavailable"]
+__all__ = ["FAULTS", "foreign", "is_final", "unavailable"]
 
 FAULTS: Final = (RedisError, OSError)
 """What says that the server was not reached or could not do it; TimeoutError is among them."""
+
+_REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
+
+_DENIED_IN_SCRIPT: Final = ("can't run this command", "can't access at least one of the keys")
+"""What is in the answer where a script may not use a command or a key: there is no class for it."""
 
 _REPEATS_THE_COMMAND: Final = ", with args beginning with"
 """What follows in the answer of a server that is too old: perhaps the password."""
 
 
+class _Foreign(LedgerUnavailable):
+    """The ledger is not for this release."""
+
+
+def foreign(protocol: int) -> LedgerUnavailable:
+    """The error where the ledger is another release's."""
+    return _Foreign(
+        f"the ledger on this server is of protocol {protocol}, which this release of callguard "
+        "doesn't speak: give all workers the same release, or the ledger another name"
+    )
+
+
+def is_final(fault: BaseException | None) -> bool:
+    """Whether trying again can't help."""
+    return isinstance(fault, (*_REJECTIONS, _Foreign)) or _is_denied(fault)
+
+
 def unavailable(fault: BaseException | str) -> LedgerUnavailable:
     """The error of a caller that needed the ledger, without anything secret."""
+    if isinstance(fault, LedgerUnavailable):
+        return fault
     said = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}".rstrip(": ")
     said = said.partition(_REPEATS_THE_COMMAND)[0]
+    if isinstance(fault, NoPermissionError) or (_is_denied(fault)):
+        return LedgerUnavailable(f"the ledger's server denies this user what it needs: {said}")
     return LedgerUnavailable(f"the ledger's server can't be reached: {said}")
+
+
+def _is_denied(fault: BaseException | str | None) -> bool:
+    return isinstance(fault, ResponseError) and any(
+        words in str(fault) for words in _DENIED_IN_SCRIPT
+    )

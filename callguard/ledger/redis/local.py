@@ -59,6 +59,8 @@ class DeskWithShare(Desk):
         lease = self.next_lease
         self.next_lease += 1
         super().hold(lease, "")
+        self._given_alone.add(lease)
+        self._say("hold", lease, "")
         return lease
 
     def hold(self, lease: int, lane: str) -> None:
@@ -75,6 +77,7 @@ class DeskWithShare(Desk):
         """A dispatching `lease` gives its place back."""
         super().release(lease)
         self._own.release(lease)
+        self._forget(lease)
 
     def withdraw(self, lease: int) -> None:
         """A placed `lease` gives its place back, unless a reading has absorbed it."""
@@ -114,4 +117,14 @@ class DeskWithShare(Desk):
     def record(self, snapshot: Snapshot) -> bool:
         """Take a reading into view."""
         self._own.record(snapshot)
+        over = {int(said[1]) for said in self.outbox.pending() if said[0] == "place"}
+        for lease in self._given_alone & over:
+            if not self._own.is_unseen(lease):
+                self._forget(lease)
         return super().record(snapshot)
+
+    def _forget(self, lease: int) -> None:
+        """A lease is over: the server need not hear of it if it never has."""
+        if self.outbox.forget(lease):
+            self._given_alone.discard(lease)
+            self._held.pop(lease, None)

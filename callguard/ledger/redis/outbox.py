@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 __all__ = ["Happening", "Outbox"]
 
 Happening = tuple[str | int, ...]
 """What happened, to which lease or call, and a word more where there is one."""
+
+_Key = tuple[str, str | int | None]
+"""The kind of a happening, and the lease that it happened to."""
 
 MOST_AT_ONCE: Final = 1000
 """Happenings in one exchange, so that the server isn't kept from others: some 3 ms of its time."""
@@ -20,25 +24,29 @@ CALL_ENDED: Final = "call_ended"
 
 
 class Outbox:
-    """Happenings in their order, and evidence, of which only the latest word on a call counts.
+    """Happenings in their order, and evidence; of each kind only the latest about a lease or call.
 
     Nothing leaves it before an answer has come, so a lost exchange loses nothing, and each item
     may be told twice: nothing in it counts, everything names a lease or a call.
     """
 
-    __slots__ = ("_batch", "_evidence", "_happenings")
+    __slots__ = ("_batch", "_evidence", "_happenings", "_held_alone")
 
     def __init__(self) -> None:
-        self._happenings: list[Happening] = []
+        self._happenings: dict[_Key, Happening] = {}
         self._evidence: dict[str, str] = {}
-        self._batch: tuple[int, dict[str, str]] = (0, {})
+        self._batch: tuple[dict[_Key, Happening], dict[str, str]] = ({}, {})
+        # Leases given without the books, of which those may have heard.
+        self._held_alone: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self._happenings or self._evidence)
 
-    def say(self, *happening: str | int) -> None:
+    def say(self, kind: str, *what: str | int) -> None:
         """Something happened to a lease, or to the count."""
-        self._happenings.append(happening)
+        key = kind, what[0] if what else None
+        self._happenings.pop(key, None)
+        self._happenings[key] = (kind, *what)
 
     def note(self, kind: str, call: str) -> None:
         """There is evidence about a call. That it is over outlasts that it was answered."""
@@ -47,30 +55,44 @@ class Outbox:
         if len(self._evidence) > MOST_EVIDENCE:
             del self._evidence[next(iter(self._evidence))]
 
+    def forget(self, lease: int) -> bool:
+        """Say nothing of a lease that is over, if the books can't have heard of it; whether so."""
+        if ("hold", lease) not in self._happenings or lease in self._held_alone:
+            return False
+        for key in [key for key in self._happenings if key[1] == lease]:
+            del self._happenings[key]
+        return True
+
     def batch(self) -> list[Happening]:
         """What the next exchange tells; the same again until `told`, and what has come since."""
-        happenings = self._happenings[:MOST_AT_ONCE]
-        evidence = dict(list(self._evidence.items())[: MOST_AT_ONCE - len(happenings)])
-        self._batch = len(happenings), evidence
-        return [*happenings, *((kind, call) for call, kind in evidence.items())]
+        happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))
+        room = MOST_AT_ONCE - len(happenings)
+        evidence = dict(itertools.islice(self._evidence.items(), room))
+        self._batch = happenings, evidence
+        self._held_alone.update(int(said[1]) for said in happenings.values() if said[0] == "hold")
+        return [*happenings.values(), *((kind, call) for call, kind in evidence.items())]
 
     @property
     def batch_is_all(self) -> bool:
         """Whether the last batch has everything that there is to tell."""
-        number, evidence = self._batch
-        return number == len(self._happenings) and len(evidence) == len(self._evidence)
+        happenings, evidence = self._batch
+        return happenings == self._happenings and len(evidence) == len(self._evidence)
 
     def pending(self) -> list[Happening]:
         """All happenings that the books have not been heard to have heard."""
-        return list(self._happenings)
+        return list(self._happenings.values())
 
     def told(self) -> list[Happening]:
         """The books have heard the last batch: forget it. Returns its happenings."""
-        number, evidence = self._batch
-        self._batch = 0, {}
-        heard = self._happenings[:number]
-        del self._happenings[:number]
+        happenings, evidence = self._batch
+        self._batch = {}, {}
+        for key, happening in happenings.items():
+            if self._happenings.get(key) is happening:
+                del self._happenings[key]
         for call, kind in evidence.items():
             if self._evidence.get(call) == kind:
                 del self._evidence[call]
-        return heard
+        self._held_alone.difference_update(
+            int(said[1]) for said in happenings.values() if said[0] == "hold"
+        )
+        return list(happenings.values())

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 from redis.exceptions import ConnectionError as Disconnected
 from tenacity import (
     AsyncRetrying,
@@ -25,7 +24,7 @@ from tenacity import (
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
-from callguard.ledger.redis.faults import FAULTS, unavailable
+from callguard.ledger.redis.faults import FAULTS, is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.local import DeskWithShare
 from callguard.ledger.redis.readings import Fetcher, SharedReadings
@@ -46,8 +45,9 @@ logger = logging.getLogger("callguard")
 _CANCELLED_AGAIN: Final = 0.1
 """Seconds after which a task that has not ended is cancelled again: any will do."""
 
-_REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
-"""What says that trying again can't help."""
+_STEP: Final = 1.0
+"""Seconds of a step of the server's clock that is worth a warning; smaller ones may be a late
+exchange."""
 
 _BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
 """Seconds between two tries: short, because calls wait; drawn, because all workers come at once."""
@@ -104,6 +104,7 @@ class Session:
         self._away: LedgerUnavailable | None = None
         self._away_since = 0.0
         self._fault: BaseException | None = None
+        self._warned: set[str] = set()
 
     def readings(self, fetcher: Fetcher) -> SharedReadings:
         """The readings that all workers share, `fetcher` being asked in this worker's turn."""
@@ -146,7 +147,7 @@ class Session:
 
     @property
     def _rejected(self) -> bool:
-        return self._away is not None and isinstance(self._fault, _REJECTIONS)
+        return self._away is not None and is_final(self._fault)
 
     def speak(self) -> None:
         """There is something to tell or to ask: make an exchange as soon as none is under way."""
@@ -214,6 +215,7 @@ class Session:
             self.desk.alone = False
             self._dispatcher.reachable(self._loop.time() - self._away_since)
         self._note_heard()
+        self._warn_of_the_server()
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -221,6 +223,26 @@ class Session:
             self.speak()
         elif self.conversation.ask_again_at is not None:
             self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)
+
+    def _warn_of_the_server(self) -> None:
+        stepped, untold = self.conversation.stepped, self.conversation.untold
+        if abs(stepped) >= _STEP:
+            logger.warning(
+                "the clock of the ledger's server stepped by some %.0f s; the ledger's goes on",
+                stepped,
+            )
+        if untold is not None:
+            self._warn_once("the ledger's server lets this user publish nothing", untold)
+
+    def _warn_once(self, what: str, said: object) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            logger.warning("%s, so gates wait for each other longer than need be: %s", what, said)
+
+    def _note_deaf(self, state: RetryCallState) -> None:
+        fault = None if state.outcome is None else state.outcome.exception()
+        if is_final(fault):
+            self._warn_once("the ledger's server lets this user subscribe to nothing", fault)
 
     def _note_retry(self, state: RetryCallState) -> None:
         fault = None if state.outcome is None else state.outcome.exception()
@@ -259,7 +281,7 @@ class Session:
     # Listening -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        await self._retrying(FAULTS)(self._hear_out)
+        await self._retrying(FAULTS, self._note_deaf)(self._hear_out)
 
     async def _hear_out(self) -> None:
         """Hear what the server tells, until the connection breaks or is found dead."""
@@ -279,7 +301,7 @@ class Session:
     def _hear(self, message: bytes | str) -> None:
         try:
             calls = self.conversation.hear(message)
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001, anybody may publish anything
             logger.warning("the ledger's server told what can't be right: %r", error)
             return
         self._note_heard()

@@ -1,9 +1,11 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
 -- is the last part; the parts before it are state, permits, workers, readings and places.
 --
--- KEYS  1 books     hash: epoch, the latest reading, whose turn the next one is, and
---                   "number/" .. worker -> the number of its last exchange
---       2 workers   sorted set: worker -> when its lease runs out
+-- KEYS  1 books     hash: epoch, the clock, the latest reading, whose turn the next one is, how many
+--                   the parts below have, and for each worker "number/" .. worker -> the number of
+--                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
+--                   the exchange in which it was first told so
+--       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
 --       4 permits   hash: permit -> "since lane"; all that are dispatching or unseen
 --       5 unseen    sorted set: permit -> from when on the counter surely shows its call
@@ -15,23 +17,48 @@
 --       2 "worker channel visible_after counter_lag ttl min_interval max_age lease grace", where
 --         channel is what every channel's name begins with
 -- Returns JSON, read by conversation.py: see its `accept`
--- Cost  nine commands, one to four for each permit that is placed or absorbed, one for all that are
+-- Cost  fifteen commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and a look at each claim if there may be room
 --
--- Times are milliseconds on this server's clock.
+-- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
 
-local crew = (said.join or said.renew or said.leaves or now >= state.swept + SWEEP) and Workers()
-if now >= state.swept + SWEEP then
+local function answer(status)
+  return cjson.encode({ status = status, protocol = state.protocol })
+end
+
+-- Whether the ledger has lost a part of itself, or is an older one than this worker has heard of.
+-- One that says again that it leaves is forgotten because it has left.
+local function is_lost()
+  if is_torn() then
+    return true
+  elseif state.epoch ~= said.epoch then
+    return false
+  end
+  local heard = math.abs(state.number or (said.leaves and said.acknowledged or 0))
+  return heard < said.acknowledged or said.knows > state.began
+end
+
+if state.epoch and state.protocol ~= PROTOCOL then
+  return answer('foreign')
+end
+local lost = is_lost()
+local sweeps = not lost and now >= state.swept + SWEEP
+local crew = (said.join or said.renew or said.leaves or sweeps) and Workers()
+if sweeps then
   crew.sweep()
 end
-if state.number and state.number >= said.number then
-  return cjson.encode({ status = 'overtaken' })
-end
-if not said.join and (state.epoch ~= said.epoch or state.number ~= said.acknowledged) then
-  return cjson.encode({ status = 'unknown' })
+local overtaken = state.number and math.abs(state.number) >= said.number
+local in_doubt = lost or state.epoch ~= said.epoch or state.number ~= said.acknowledged
+if overtaken or in_doubt and not said.join then
+  if not lost then
+    save()
+  end
+  return answer(overtaken and 'overtaken' or 'unknown')
 end
 
-local void = said.join and crew.join(said.join) or nil
+if said.join then
+  crew.join(said.join, lost)
+end
 if said.renew then
   crew.renew()
 end
@@ -49,18 +76,24 @@ local turn = said.wants_reading and readings.turn() or nil
 
 local held = redis.call('HLEN', permits)
 local others, grants, again = give_places(state.current + held)
-save()
 if said.leaves then
-  crew.bury(me)
+  crew.leave()
+else
+  set(number_field, said.number)
 end
+if (state[void_field] or 0) > 0 and said.acknowledged >= state[void_field] then
+  set(void_field, 0)
+end
+save()
 keep_for_a_while()
 
-local placed = redis.call('ZCARD', unseen)
 return cjson.encode({
-  status = 'ok', now = now, epoch = state.epoch, void = void, again = again, others = others,
-  counts = { held + (grants and #grants or 0) - placed, placed },
-  spent = state.began <= state.spent_until, grants = grants, turn_to_read = turn,
+  status = 'ok', now = now, epoch = state.epoch, void = (state[void_field] or 0) > 0 or nil, again = again,
+  others = others, counts = { state.permits - state.unseen, state.unseen },
+  spent = state.began <= state.spent_until, lost = state.began <= state.lost_until,
+  grants = grants, turn_to_read = turn,
   due_in = math.max(state.due, state.poll_until) - now,
   late_in = math.max(state.due + TTL, state.poll_until) - now,
   reading = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
+  stepped = stepped ~= 0 and stepped or nil, untold = tell(),
 })

@@ -2,15 +2,20 @@
 --
 -- KEYS  as of exchange.lua
 -- ARGV  none
--- Returns  JSON, read by holders.py: the time in ms, and what is in the books as it stands there;
+-- Returns  JSON, read by holders.py: the ledger's time in ms, see state.lua, and what is in the books as it stands there;
 --          of a hash or a sorted set its fields or members, each followed by its value
 -- Cost  everything that is in the books, read once
 
-local clock = redis.call('TIME')
+local server_time = redis.call('TIME')
+local now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
+local clock, raw = unpack(redis.call('HMGET', KEYS[1], 'clock', 'raw'))
+if clock and raw then
+  now = clock + math.max(0, now - raw)
+end
 return cjson.encode({
-  now = clock[1] * 1000 + math.floor(clock[2] / 1000),
+  now = now,
   books = redis.call('HGETALL', KEYS[1]),
-  workers = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'),
+  workers = redis.call('ZRANGEBYSCORE', KEYS[2], 0, '+inf', 'WITHSCORES'),
   sessions = redis.call('HGETALL', KEYS[3]),
   permits = redis.call('HGETALL', KEYS[4]),
   unseen = redis.call('ZRANGE', KEYS[5], 0, -1, 'WITHSCORES'),

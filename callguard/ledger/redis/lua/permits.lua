@@ -28,6 +28,13 @@ local function answered(id, at)
   redis.call('ZADD', unseen, 'XX', 'LT', at + COUNTER_LAG + 1, id)
 end
 
+-- A permit that a worker gave by itself while it could not reach this server.
+local function hold(id, lane)
+  settle_released()
+  redis.call('HSETNX', permits, id, now .. ' ' .. lane)
+  written[permits] = true
+end
+
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
   redis.call('HSETNX', permits, id, now .. ' ' .. lane)
@@ -106,6 +113,8 @@ local function take_in(happenings)
       released[#released + 1] = id_of(what)
     elseif kind == 'place' then
       place(id_of(what), more)
+    elseif kind == 'hold' then
+      hold(id_of(what), more)
     elseif kind == 'drop' then
       drop(id_of(what))
     elseif kind == 'answered' then

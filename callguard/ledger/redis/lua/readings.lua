@@ -4,7 +4,7 @@ local PAUSE = 100 -- from a fault to the next request at least; as in fetcher/re
 
 local function Readings()
   local readings = {}
-  read('changed', 'poll', 'received')
+  read('changed', 'received')
 
   local function next_due()
     local late = math.max(state.changed, state.spent_until)
@@ -25,22 +25,23 @@ local function Readings()
     local placed = redis.call('ZCARD', unseen)
     publish('all', { now = now, epoch = state.epoch, reading = readings.latest(),
       counts = { redis.call('HLEN', permits) - placed, placed },
-      spent = state.began <= state.spent_until })
+      spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
 
   function readings.record(taken)
     if taken.token == state.poll then
       set('poll_until', 0)
     end
-    if taken.began <= state.began then
+    local began = math.min(taken.began, now)
+    if began <= state.began or taken.token < state.distrusted then
       return
     end
-    set('began', taken.began)
+    set('began', began)
     set('received', now)
     set('current', taken.current)
     set('limits', taken.limits)
     set('reader', me)
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', unseen, '-inf', '(' .. taken.began)) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', unseen, '-inf', '(' .. began)) do
       drop(id)
     end
     set('due', next_due())

@@ -1,15 +1,18 @@
--- What every part of the exchange works on: the keys, what was said, the time, and the state of the
--- books, of which no more is read than is asked for, and which is saved once.
+-- What every part of the exchange works on: the keys, what was said, the state of the books, of
+-- which no more is read than is asked for, and which is saved once, and the time.
 
 local books, workers, sessions, permits, unseen, claims, calls, early = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
 local me, channel, VISIBLE_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
   string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local PROTOCOL = 1 -- what this script, and what is said to it, are written for
+local JITTER = 250 -- by which an exchange may be late without the server's clock being doubted
+local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
 
-local number_field = 'number/' .. me
+local number_field, void_field = 'number/' .. me, 'void/' .. me
+
+local now, raw_now -- the ledger's time and the server's
 
 local state, changed = {}, {}
 
@@ -29,8 +32,30 @@ local function set(name, value)
   changed[name] = value
 end
 
+-- The parts of the ledger that can be evicted one by one, and without which its count is wrong.
+local PARTS = { permits = { 'HLEN', permits }, unseen = { 'ZCARD', unseen },
+  workers = { 'ZCARD', workers } }
+
+-- Whether a part is not as the last exchange left it: it was evicted, or that exchange failed half
+-- way.
+local function is_torn()
+  for name, size in pairs(PARTS) do
+    if redis.call(unpack(size)) ~= state[name] then
+      return true
+    end
+  end
+  return false
+end
+
+-- The last of the writes, in one command, and of it depends whether the others count: without it the
+-- next exchange finds the ledger torn.
 local function save()
-  local flat = { number_field, said.number }
+  set('clock', now)
+  set('raw', raw_now)
+  for name, size in pairs(PARTS) do
+    set(name, redis.call(unpack(size)))
+  end
+  local flat = {}
   for name, value in pairs(changed) do
     flat[#flat + 1] = name
     flat[#flat + 1] = type(value) == 'number' and string.format('%d', value) or value
@@ -41,16 +66,27 @@ end
 -- Keys that were written to; what a silent workspace leaves behind has to expire.
 local written = {}
 
-local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
-
 local function keep_for_a_while()
   for key in pairs(written) do
     redis.call('PEXPIRE', key, KEEP)
   end
 end
 
+-- What others are to hear, once everything is written: being allowed to tell is no part of it.
+local messages = {}
+
 local function publish(to, message)
-  redis.call('PUBLISH', channel .. to, cjson.encode(message))
+  messages[#messages + 1] = { channel .. to, cjson.encode(message) }
+end
+
+-- Tell others. Returns the server's words where it doesn't let this worker.
+local function tell()
+  local denied
+  for _, message in ipairs(messages) do
+    local answer = redis.pcall('PUBLISH', message[1], message[2])
+    denied = type(answer) == 'table' and answer.err or denied
+  end
+  return denied
 end
 
 -- One command for many items; Lua's stack holds some thousand.
@@ -64,6 +100,37 @@ local function id_of(lease)
   return me .. '-' .. string.format('%d', lease)
 end
 
-state.epoch = read('epoch', 'began', 'current', 'spent_until', 'due', 'poll_until', 'turn', 'swept',
-  'tried', number_field)[1]
-state.number = state[number_field] > 0 and state[number_field] or nil
+state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'unseen', 'workers', 'began',
+  'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'turn', 'swept', 'tried',
+  'distrusted', number_field, void_field)[1]
+state.number = state[number_field] ~= 0 and state[number_field] or nil
+
+-- The ledger's clock goes as far as the server's has gone since the last exchange, and the server's
+-- is a wall clock: it may step. So it never goes back, and goes no further than the worker's own
+-- clock says that it may have; a worker that has just come, and has no word in it, moves it by no
+-- more than passes between two exchanges of one that is alive. What it loses it doesn't make up for:
+-- a clock that is behind absorbs a call late, and one that leaps absorbs it early.
+local function time_passed()
+  local passed = raw_now - state.raw
+  if said.sent and said.epoch == state.epoch then
+    if state.clock + passed > said.sent + JITTER then
+      passed = said.sent - state.clock
+    end
+  elseif redis.call('ZCOUNT', workers, '(' .. state.clock, '+inf') > 0 then
+    passed = math.min(passed, math.ceil(LEASE / 5))
+  end
+  return math.max(0, passed)
+end
+
+local server_time = redis.call('TIME')
+raw_now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
+now = raw_now
+local stepped = 0 -- by which the server's clock went and the ledger's did not
+if state.clock > 0 then
+  now = state.clock + time_passed()
+  stepped = raw_now - state.raw - (now - state.clock)
+  if stepped ~= 0 then
+    -- Readings under way are dated by what has passed on a worker's clock since their turn.
+    set('distrusted', state.poll + 1)
+  end
+end

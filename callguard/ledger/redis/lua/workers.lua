@@ -1,10 +1,11 @@
 -- Who shares the books: workers come, renew their leases, and go, with a word or without.
 
 local SWEEP = 250 -- between two looks for leases that have run out
+local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a worker any more
 
 local function Workers()
   local crew = {}
-  read('visible_after', 'lease')
+  read('visible_after', 'lease', 'objected')
 
   local function of_worker(worker, ids)
     local own, prefix = {}, #worker
@@ -17,25 +18,39 @@ local function Workers()
   end
 
   -- What a worker that is gone was dialling may have been dialled.
-  function crew.bury(worker)
+  local function bury(worker)
     for _, id in ipairs(of_worker(worker, redis.call('HKEYS', permits))) do
       redis.call('ZADD', unseen, 'NX', now + state.visible_after + 1, id)
       written[unseen] = true
     end
     in_chunks('HDEL', claims, of_worker(worker, redis.call('HKEYS', claims)))
-    redis.call('ZREM', workers, worker)
     redis.call('HDEL', sessions, worker)
-    redis.call('HDEL', books, 'number/' .. worker)
     room_made = true -- for those that its claims had set a place aside from
   end
 
+  function crew.leave()
+    bury(me)
+    redis.call('ZREM', workers, me)
+    redis.call('HDEL', books, number_field, void_field)
+    changed[number_field], changed[void_field] = nil, nil
+  end
+
+  -- Workers whose leases have run out. What they have heard is remembered for long: one that comes
+  -- back and has heard more shows that the ledger is an older one. Below 0 stand the buried.
   function crew.sweep()
     set('swept', now)
-    for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', now)) do
-      crew.bury(worker)
+    for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, '0', now)) do
+      bury(worker)
+      redis.call('ZADD', workers, -now, worker)
+      local field = 'number/' .. worker
+      set(field, -(tonumber(redis.call('HGET', books, field)) or 0))
       if worker == me then
-        state.number = nil
+        state.number = state[field]
       end
+    end
+    for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, REMEMBERED - now, '(0')) do
+      redis.call('ZREM', workers, worker)
+      redis.call('HDEL', books, 'number/' .. worker, 'void/' .. worker)
     end
   end
 
@@ -46,18 +61,35 @@ local function Workers()
     end
   end
 
-  -- Whether the books have forgotten what this worker was told once. One that says again that it
-  -- leaves is forgotten because it has left.
-  local function books_lost(joining)
-    return said.epoch ~= '' and not said.leaves
-      and (state.epoch ~= said.epoch or state.number and state.number < said.acknowledged
-        or not state.number and joining.alive)
+  -- There was a ledger before this one. A worker that is cut off may still dial what that gave it,
+  -- until its lease runs out.
+  local function object()
+    if state.objected == 0 then
+      set('objected', 1)
+      set('lost_until', now + state.lease + state.visible_after)
+      set('spent_until', math.max(state.spent_until, state.lost_until))
+    end
+    said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
 
-  local function open_books(joining)
-    set('epoch', joining.epoch)
-    set('spent_until', now + GRACE)
-    publish('all', { epoch = joining.epoch })
+  local function open_books(epoch)
+    set('epoch', epoch)
+    set('protocol', PROTOCOL)
+    publish('all', { epoch = epoch })
+  end
+
+  -- Begin anew. What is left of the ledger is worth nothing; evidence is, whatever was lost.
+  local function begin_anew(epoch)
+    redis.call('DEL', books, workers, sessions, permits, unseen, claims, calls)
+    local visible_after, lease = state.visible_after, state.lease
+    for name in pairs(state) do
+      state[name], changed[name] = 0, nil
+    end
+    state.number = nil
+    set('visible_after', visible_after)
+    set('lease', lease)
+    open_books(epoch)
+    object()
   end
 
   -- What this worker holds is what it says that it holds; what it was given and never heard of
@@ -78,22 +110,26 @@ local function Workers()
     end
   end
 
-  -- A worker that is not known, or no more, or is in doubt. Returns whether its lease had run out.
-  function crew.join(joining)
-    local lost, known = books_lost(joining), state.number
-    if not state.epoch then
-      open_books(joining)
-    end
+  -- A worker that is not known, or no more, or is in doubt.
+  function crew.join(joining, lost)
     set('visible_after', math.max(state.visible_after, VISIBLE_AFTER))
     set('lease', math.max(state.lease, LEASE))
     if lost then
-      -- A worker that is cut off may still dial what it was given, until its lease runs out.
-      set('spent_until', math.max(state.spent_until, now + state.lease + state.visible_after))
+      begin_anew(joining.epoch)
+    elseif not state.epoch then
+      open_books(joining.epoch)
+      set('spent_until', now + GRACE)
+      set('lost_until', now + GRACE)
+    end
+    if said.epoch ~= '' and said.epoch ~= state.epoch then
+      object()
+    end
+    if state.number and state.number < 0 then
+      set(void_field, said.number)
     end
     hold(joining.held)
     in_chunks('HDEL', claims, of_worker(me, redis.call('HKEYS', claims)))
     redis.call('HSET', sessions, me, joining.label)
-    return said.epoch ~= '' and not known and not lost and not said.leaves
   end
 
   return crew

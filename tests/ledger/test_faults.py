@@ -1,0 +1,361 @@
+"""What the ledger does when its server misbehaves: parts that go missing, older dumps, a clock that
+steps, commands that are denied.
+
+The times are those of `test_scripts`: a call is visible 2000 ms after its dial, a lease lasts for
+10000 ms, and so a ledger that is found to be lost at 5000 ms stays closed until 17000 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from callguard.ledger.redis.scripts import EXCHANGE
+from tests.ledger.bent_clock import START, BentBooks, Worker, claim
+
+BOOKS, WORKERS, SESSIONS, PERMITS, UNSEEN, CLAIMS, CALLS, EARLY = range(8)
+"""Which key is which."""
+
+HOUR = 3_600_000
+
+
+def working(books: BentBooks, *names: str) -> list[Worker]:
+    """Workers, of which the first has taken a reading at 10 ms."""
+    workers = [Worker(books, name) for name in names]
+    for worker in workers:
+        worker.join()
+    books.now = 10
+    workers[0].read()
+    for worker in workers[1:]:
+        worker.say()
+    return workers
+
+
+def come_back(worker: Worker) -> None:
+    """Make an exchange, and join where the server asks for it."""
+    if worker.say()["status"] == "unknown":
+        worker.join()
+
+
+def opens_at(books: BentBooks, *workers: Worker) -> int:
+    """When the first of the workers is admitted under a ceiling of 9, in ms; it tries every 500 ms."""
+    began = books.now
+    for books.now in range(began, began + 60_000, 500):
+        for worker in workers:
+            come_back(worker)
+            worker.say(renew=True)
+        turn = workers[0].turn()
+        if turn is not None:
+            workers[0].record(turn)
+        workers[0].say()
+        if workers[0].ask(9):
+            return books.now
+    raise AssertionError("closed for a minute")
+
+
+# Parts that go missing ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [BOOKS, WORKERS, PERMITS, UNSEEN])
+@pytest.mark.parametrize("newcomer", [False, True])
+def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
+    books: BentBooks, part: int, newcomer: bool
+) -> None:
+    """A cache that evicts a key would pass the limit in silence."""
+    first, other = working(books, "one", "two")
+    first.ask(9, 3)
+    other.ask(9, 3)
+    first.place()
+    books.now = 5000
+    books.client.delete(books.names.keys[part])
+    comer = Worker(books, "three") if newcomer else other
+    come_back(comer) if comer is other else comer.join()
+    assert opens_at(books, comer, first) == 17_500
+    dialling = 2 if newcomer else 2 + 3
+    assert first.say()["counts"] == [dialling + 1, 0]
+
+
+@pytest.mark.parametrize("part", [SESSIONS, CLAIMS, CALLS, EARLY])
+def test_a_part_that_nothing_is_counted_by_may_go(books: BentBooks, part: int) -> None:
+    """An eviction that costs a label or a little patience would close every gate."""
+    first, other = working(books, "one", "two")
+    first.ask(9, 3)
+    first.place()
+    first.say(["bind", 1, "0123456789abcdef01234567"], ["call_ended", "1123456789abcdef01234567"])
+    other.ask(0, 2)
+    books.now = 5000
+    books.client.delete(books.names.keys[part])
+    assert first.say()["counts"] == [2, 1]
+    assert other.ask(9, 9) == 6
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_nothing_is_held_for_ever_whatever_part_goes(books: BentBooks, part: int) -> None:
+    """Without the set of those that are to be absorbed, a call would hold its slot for good."""
+    worker, dead = working(books, "one", "two")
+    worker.ask(9, 3)
+    dead.ask(9, 2)
+    worker.place()
+    dead.place()
+    books.client.delete(books.names.keys[part])
+    for books.now in range(1_000, 40_000, 1_000):
+        come_back(worker)
+        worker.say(*worker.returned(), renew=True)
+        turn = worker.turn()
+        if turn is not None:
+            worker.record(turn)
+    assert worker.say()["counts"] == [0, 0]
+
+
+# Older dumps -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("away", [1_000, 30_000], ids=["within the lease", "after the lease"])
+@pytest.mark.parametrize("dumped", ["before it joined", "before it dialled"])
+def test_a_server_that_comes_back_from_an_older_dump_is_noticed(
+    books: BentBooks, away: int, dumped: str
+) -> None:
+    """Placed calls that the dump knows nothing of would be forgotten, and their slots given."""
+    (other,) = working(books, "zero")
+    image = books.image()
+    worker = Worker(books, "one")
+    worker.join()
+    if dumped == "before it dialled":
+        image = books.image()
+    worker.ask(9, 4)
+    worker.place()
+    found_at = books.now = books.now + away
+    books.turn_back(image)
+    assert other.say()["status"] in {"ok", "unknown"}
+    assert worker.say()["status"] == "unknown"
+    worker.join()
+    assert opens_at(books, worker, other) > found_at + 12_000
+
+
+def test_a_dump_that_is_older_than_the_last_reading_that_was_heard_is_noticed(
+    books: BentBooks,
+) -> None:
+    """A worker that was only told of a reading would go on with a ledger that is older."""
+    reader, listener = working(books, "one", "two")
+    image = books.image()
+    books.now = 2000
+    turn = reader.turn()
+    assert turn is not None
+    reader.record(turn)
+    listener.knows = turn["began"]
+    books.turn_back(image)
+    assert listener.say()["status"] == "unknown"
+
+
+def test_a_worker_whose_lease_ran_out_is_remembered_for_a_day(books: BentBooks) -> None:
+    """A laptop that slept for an hour would close the ledger for all when it wakes."""
+    sleeper, other = working(books, "one", "two")
+    sleeper.ask(9)
+    for books.now in range(9_000, 3 * HOUR, 9_000):
+        other.say(renew=True)
+    assert sleeper.say()["status"] == "unknown"
+    reply = sleeper.join()
+    assert (reply.get("void"), reply["lost"]) == (True, False)
+
+
+def test_nobody_is_remembered_for_more_than_a_day(books: BentBooks) -> None:
+    """Workers that come and go would fill the server."""
+    _, other = working(books, "one", "two")
+    for books.now in range(9_000, 25 * HOUR, 9_000):
+        other.say(renew=True)
+    assert books.client.zrange(books.names.keys[WORKERS], 0, -1) == [b"two"]
+    assert not books.client.hexists(books.names.keys[BOOKS], "number/one")
+
+
+# The clock ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [-HOUR, -5_000, 5_000, HOUR])
+def test_a_step_of_the_clock_absorbs_nothing_early_and_freezes_nothing(
+    books: BentBooks, step: int
+) -> None:
+    """The server's clock is a wall clock: a call would be taken for counted, or nobody be let in."""
+    first, other = working(books, "one", "two")
+    first.ask(9, 2)
+    books.now = 100
+    first.place()
+    books.step = step
+    for worker, books.now in ((other, 110), (first, 120)):
+        worker.say(renew=True)
+    absorbed_at = None
+    for books.now in range(200, 6_000, 100):
+        for worker in (other, first):
+            assert worker.say(renew=True)["status"] == "ok"
+        turn = first.turn()
+        if turn is not None and first.record(turn)["counts"] == [1, 0]:
+            absorbed_at = books.now
+            break
+    assert absorbed_at is not None
+    assert 2102 <= absorbed_at <= 2102 + 1100
+    assert first.ask(9) == 1
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_a_step_of_the_clock_is_told(books: BentBooks, step: int) -> None:
+    """An operator would not know that the server's clock can't be relied on."""
+    (worker,) = working(books, "one")
+    books.step = step
+    books.now = 500
+    assert worker.say()["stepped"] == pytest.approx(step, abs=500)
+    assert "stepped" not in worker.say()
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_a_reading_under_way_while_the_clock_stepped_is_not_dated(
+    books: BentBooks, step: int
+) -> None:
+    """Its date would be of before the step, and the calls that it absorbs of after it."""
+    (worker,) = working(books, "one")
+    books.now = 2000
+    turn = worker.turn()
+    assert turn is not None
+    books.step = step
+    books.now = 2500
+    worker.say()
+    before = worker.knows
+    worker.record({**turn, "began": turn["began"] + 500}, current=7)
+    assert worker.knows == before
+    books.now = 5000
+    worker.read(7)
+    assert worker.knows > before
+
+
+@pytest.mark.parametrize("step", [5_000, HOUR])
+def test_a_worker_that_has_just_come_moves_the_clock_no_further_than_a_living_one_lets_pass(
+    books: BentBooks, step: int
+) -> None:
+    """It has no clock to deny a jump with, so it would end the leases of all others."""
+    (worker,) = working(books, "one")
+    worker.ask(9)
+    books.now, books.step = 100, step
+    stranger = Worker(books, "two")
+    assert stranger.say(join=stranger.introduction(), renew=True, sent=None)["counts"] == [1, 0]
+    assert worker.say()["status"] == "ok"
+
+
+def test_a_clock_of_a_worker_that_stood_still_stops_nobody(books: BentBooks) -> None:
+    """A machine that slept would hold up the ledger's clock for all others."""
+    sleeper, other = working(books, "one", "two")
+    for books.now in range(1_000, 60_000, 1_000):
+        other.say(renew=True)
+        asleep = sleeper.say(renew=True, sent=START + 10)
+        if asleep["status"] == "unknown":
+            sleeper.join(sent=START + 10)
+    assert other.say()["now"] >= START + books.now - 2_000
+
+
+# Commands that are denied ------------------------------------------------------------------------
+
+WRITES = ("hset", "hsetnx", "zadd", "zrem", "hdel", "pexpire", "zrangebyscore", "zremrangebyscore")
+"""Commands of the exchange, each of which an administrator may have forgotten to allow."""
+
+
+@pytest.fixture
+def client_without(client: Redis) -> Iterator[Callable[[str], Redis]]:
+    """Makes a client whose user may not use one command."""
+    made: list[Redis] = []
+
+    def make(command: str) -> Redis:
+        client.acl_setuser(
+            "restricted",
+            enabled=True,
+            nopass=True,
+            categories=["+@all"],
+            commands=[f"-{command}"],
+            keys=["*"],
+            channels=["*"],
+            reset=True,
+        )
+        options = client.connection_pool.connection_kwargs
+        made.append(
+            Redis(host=options["host"], port=options["port"], username="restricted", password="x")
+        )
+        return made[-1]
+
+    yield make
+    for restricted in made:
+        restricted.close()
+    client.acl_deluser("restricted")
+
+
+def test_where_telling_others_is_denied_everything_is_written_all_the_same(
+    books: BentBooks, client_without: Callable[[str], Redis]
+) -> None:
+    """Calls would be absorbed by a reading that is not kept, and the limit be passed."""
+    (worker,) = working(books, "one")
+    worker.ask(9, 2)
+    worker.place()
+    restricted = BentBooks(client_without("publish"), "", books.settings)
+    restricted.names = books.names
+    books.now = restricted.now = 2500
+    turn = worker.turn()
+    assert turn is not None
+    taken = {**turn, "current": 5, "limits": "{}"}
+    words = worker.words(taken=taken)
+    reply = json.loads(restricted.run(words, worker.constants))
+    assert reply["counts"] == [1, 0]
+    assert "can't run this command" in reply["untold"]
+    worker.believe(reply)
+    assert worker.knows == turn["began"]
+    assert worker.ask(9, 9) == 3
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
+    books: BentBooks, client_without: Callable[[str], Redis], command: str
+) -> None:
+    """What it wrote before it failed would stay, without what belongs to it."""
+    first, other = working(books, "one", "two")
+    first.ask(9, 3)
+    other.ask(9, 3)
+    first.place()
+    books.now = 2500
+    turn = other.turn()
+    assert turn is not None
+    restricted = BentBooks(client_without(command), "", books.settings)
+    restricted.names, restricted.now = books.names, books.now
+    words: list[dict[str, Any]] = [
+        {"taken": {**turn, "current": 1, "limits": "{}"}},
+        {"claims": [claim(ceiling=9, callers=2)], "renew": True},
+        {"leaves": True},
+    ]
+    for said in words:
+        with contextlib.suppress(RedisError):
+            restricted.run(other.words(["place", 1, "default"], **said), other.constants)
+    come_back(first)
+    given = first.ask(9, 9)
+    assert given + 1 + 2 + 3 <= 9
+
+
+# Another release ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_the_ledger_of_another_protocol_is_left_alone(books: BentBooks, protocol: int) -> None:
+    """Two releases on one server would misread each other in silence."""
+    (worker,) = working(books, "one")
+    books.client.hset(books.names.keys[BOOKS], "protocol", protocol)
+    before = books.image()
+    for said in (worker, Worker(books, "two")):
+        assert said.join() == {"status": "foreign", "protocol": protocol}
+    assert books.image() == before
+
+
+def test_every_script_is_written_for_the_protocol_that_stands_in_the_ledger(
+    books: BentBooks,
+) -> None:
+    """A ledger would be opened without its protocol, and read by every release."""
+    working(books, "one")
+    protocol = books.client.hget(books.names.keys[BOOKS], "protocol")
+    assert f"local PROTOCOL = {int(protocol or 0)} " in EXCHANGE.text
