@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 __all__ = ["checked_seconds", "checked_whole"]
+
+MOST: Final = 2**31 - 1
+"""The largest whole number that an argument may be: a ledger's server computes with doubles, and no
+workspace has more of anything."""
 
 
 def checked_seconds(name: str, value: float, *, above_zero: bool, finite: bool = True) -> float:
@@ -28,10 +33,12 @@ def checked_whole(name: str, value: object, *, least: int | None = None) -> int:
 
     Raises:
         TypeError: not a whole number.
-        ValueError: less than `least`.
+        ValueError: less than `least`, or further from 0 than 2,147,483,647.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if least is not None and value < least:
         raise ValueError(f"{name} is {least} or more, not {value!r}")
+    if abs(value) > MOST:
+        raise ValueError(f"{name} is no further from 0 than {MOST}, not {value!r}")
     return value

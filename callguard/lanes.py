@@ -26,8 +26,8 @@ class Lane:
 
     Raises:
         TypeError: an argument of the wrong type.
-        ValueError: an empty name, a negative number, or a `burst` that is neither a whole
-            number nor ``"all"``.
+        ValueError: an empty name or one with half a surrogate pair, a negative number or one
+            above 2,147,483,647, or a `burst` that is neither a whole number nor ``"all"``.
     """
 
     name: str
@@ -42,6 +42,8 @@ class Lane:
             raise TypeError(f"a lane's name is a string, not {self.name!r}")
         if not self.name:
             raise ValueError("a lane needs a name, and '' is none")
+        if not _is_unicode(self.name):
+            raise ValueError(f"a lane's name is text that can be encoded, not {self.name!r}")
         of = f"lane {self.name!r}:"
         checked_whole(f"{of} priority", self.priority)
         checked_whole(f"{of} reserve", self.reserve, least=0)
@@ -53,6 +55,14 @@ class Lane:
             checked_seconds(
                 f"{of} max_wait (unless None)", self.max_wait, above_zero=False, finite=False
             )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 DEFAULT_LANE = Lane("default")

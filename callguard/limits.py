@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from callguard.errors import LimitsMalformed
 
 __all__ = ["Limits", "Snapshot"]
+
+MOST_GOING: Final = 1_000_000
+"""The highest count of calls that can be: a thousand times the largest limits that are sold. An
+unsigned counter that went below 0 is above it."""
+
+MOST_ALLOWED: Final = 2**31 - 1
+"""The highest limit that can be; some services say "unlimited" so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Limits:
         if not isinstance(payload, Mapping):
             raise LimitsMalformed(f"the limits are a JSON object, not {_shown(payload)}")
         return cls(
-            current_concurrency=_count(payload, "current_concurrency"),
+            current_concurrency=_count(payload, "current_concurrency", most=MOST_GOING),
             concurrency_limit=_count(payload, "concurrency_limit"),
             reserved_inbound_concurrency=_count(payload, "reserved_inbound_concurrency", 0),
             concurrency_burst_enabled=_flag(payload, "concurrency_burst_enabled"),
@@ -97,13 +105,19 @@ class Snapshot:
     received: float
 
 
-def _count(payload: Mapping[str, object], field: str, absent: int | None = None) -> int:
+def _count(
+    payload: Mapping[str, object],
+    field: str,
+    absent: int | None = None,
+    *,
+    most: int = MOST_ALLOWED,
+) -> int:
     value = payload.get(field)
     if value is None and absent is not None:
         return absent
     number = _whole(value)
-    if number is None or number < 0:
-        raise _malformed(payload, field, "a whole number of calls, 0 or more")
+    if number is None or not 0 <= number <= most:
+        raise _malformed(payload, field, f"a whole number of calls from 0 to {most}")
     return number
 
 

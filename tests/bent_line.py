@@ -27,6 +27,9 @@ class Line:
         request = words[3 + int(words[2]) :]  # behind the command, the digest and the keys
         return self._server.exchange(round(self._loop.time() * 1000), *request)
 
+    async def info(self, section: str) -> dict[str, object]:
+        return {"maxmemory": 0}
+
     def pubsub(self) -> Self:
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -16,7 +17,13 @@ from callguard import Lane
     [
         ({"name": ""}, ValueError, "name"),
         ({"name": 5}, TypeError, "5"),
+        ({"name": "half a pair \ud83d"}, ValueError, "name"),
         ({"name": "a", "priority": 1.5}, TypeError, "priority"),
+        ({"name": "a", "priority": sys.maxsize}, ValueError, "priority"),
+        ({"name": "a", "priority": -(2**31)}, ValueError, "priority"),
+        ({"name": "a", "reserve": 2**31}, ValueError, "reserve"),
+        ({"name": "a", "burst": 2**63}, ValueError, "burst"),
+        ({"name": "a", "max_waiting": 2**64}, ValueError, "max_waiting"),
         ({"name": "a", "reserve": -1}, ValueError, "reserve"),
         ({"name": "a", "reserve": True}, TypeError, "reserve"),
         ({"name": "a", "burst": -1}, ValueError, "burst"),
@@ -45,6 +52,8 @@ def test_a_plain_lane_never_bursts_and_reserves_nothing() -> None:
     "arguments",
     [
         {"priority": -5},
+        {"priority": 2**31 - 1},
+        {"priority": 1 - 2**31},
         {"burst": "all"},
         {"max_wait": 0},
         {"max_waiting": 0},

@@ -74,6 +74,25 @@ def test_a_number_of_the_wrong_kind_is_named_with_its_value(field: str, value: o
     assert repr(value) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("current_concurrency", 2**32 - 1),
+        ("current_concurrency", 2**63),
+        ("current_concurrency", 2**64 - 1),
+        ("current_concurrency", 1_000_001),
+        ("current_concurrency", 1e300),
+        ("concurrency_limit", 2**63),
+        ("reserved_inbound_concurrency", 2**64 - 1),
+        ("concurrency_burst_limit", 10**400),
+    ],
+)
+def test_a_number_of_calls_that_can_not_be_is_malformed(field: str, value: float) -> None:
+    """An unsigned counter that went below 0 would open a gate wide, or close it for good."""
+    with pytest.raises(LimitsMalformed, match=f"{field} must be .* from 0 to"):
+        Limits.parse(PUBLISHED_EXAMPLE | {field: value})
+
+
 @pytest.mark.parametrize("field", NUMBERS[:4])
 def test_a_negative_number_of_calls_is_refused(field: str) -> None:
     """A negative count would open room that is not there."""

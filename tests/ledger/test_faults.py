@@ -44,7 +44,7 @@ def come_back(worker: Worker) -> None:
 
 
 def opens_at(books: BentBooks, *workers: Worker) -> int:
-    """When the first of the workers is admitted under a ceiling of 9, in ms; it tries every 500 ms."""
+    """When the first of the workers is admitted under a ceiling of 9, in ms; a try each 500 ms."""
     began = books.now
     for books.now in range(began, began + 60_000, 500):
         for worker in workers:
@@ -180,7 +180,7 @@ def test_nobody_is_remembered_for_more_than_a_day(books: BentBooks) -> None:
 def test_a_step_of_the_clock_absorbs_nothing_early_and_freezes_nothing(
     books: BentBooks, step: int
 ) -> None:
-    """The server's clock is a wall clock: a call would be taken for counted, or nobody be let in."""
+    """The server's is a wall clock: a call would be taken for counted, or nobody be admitted."""
     first, other = working(books, "one", "two")
     first.ask(9, 2)
     books.now = 100

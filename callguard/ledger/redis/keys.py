@@ -18,7 +18,7 @@ class Names:
     """
 
     def __init__(self, workspace: str) -> None:
-        self._secret = hashlib.sha256(b"callguard\0" + workspace.encode()).digest()
+        self._secret = hashlib.sha256(b"callguard\0" + _bytes(workspace)).digest()
         prefix = f"callguard:{{{self._secret[:12].hex()}}}:"
         self.keys = tuple((prefix + key).encode() for key in _KEYS)
         self._prefix = prefix
@@ -34,4 +34,9 @@ class Names:
 
     def call(self, call_id: str) -> str:
         """What stands for the provider's id of a call, in 24 hexadecimal digits."""
-        return hashlib.blake2b(call_id.encode(), digest_size=12, key=self._secret).hexdigest()
+        return hashlib.blake2b(_bytes(call_id), digest_size=12, key=self._secret).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    """What a text is hashed as; half a surrogate pair is no reason to stop."""
+    return text.encode("utf-8", "surrogatepass")

@@ -127,7 +127,8 @@ class RedisLedger:
 
         names = Names(self._name or workspace)
         settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
-        label = f"{socket.gethostname()}:{os.getpid()}"
+        host = socket.gethostname().encode("utf-8", "replace").decode()
+        label = f"{host}:{os.getpid()}"
         return Session(self._client, worker, label, names, settings, dispatcher, share)
 
     async def look(self, workspace: str) -> Books:

@@ -11,6 +11,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import ConnectionError as Disconnected
@@ -24,6 +25,7 @@ from tenacity import (
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.eviction import eviction_policy
 from callguard.ledger.redis.faults import FAULTS, is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.local import DeskWithShare
@@ -128,6 +130,8 @@ class Session:
         except LedgerUnavailable:
             if self._rejected:
                 raise
+        else:
+            await self._warn_of_eviction()
 
     async def aclose(self) -> None:
         """Tell the rest, leave, and end every task.
@@ -223,6 +227,18 @@ class Session:
             self.speak()
         elif self.conversation.ask_again_at is not None:
             self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)
+
+    async def _warn_of_eviction(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.timeout):
+                policy = await eviction_policy(self._client)
+                if policy is not None:
+                    logger.warning(
+                        "the ledger's server evicts keys when its memory is full "
+                        "(maxmemory-policy %s): whenever it evicts one of the ledger's, nobody is "
+                        "admitted for a while; set it to noeviction, or use another server",
+                        policy,
+                    )
 
     def _warn_of_the_server(self) -> None:
         stepped, untold = self.conversation.stepped, self.conversation.untold
