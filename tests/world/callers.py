@@ -155,12 +155,15 @@ class Caller:
     def _note_refusal(self, permit: callguard.Permit) -> None:
         """Where an earlier request may have placed the call, this one's refusal proves nothing."""
         scene = self._scene
+        if not scene.gave(permit.id):
+            return
         scene.perhaps_refused_at = scene.changed_at = scene.now()
         if permit is self._in_doubt:
             return
         scene.refused_at = scene.now()
         if self._plan.way in {"place", "place again"}:
             self._hall.order.comes_back(self.name)
+            self._hall.readings.wanted()
 
     def _lie(self, permit: callguard.Permit) -> None:
         self._hall.trace(f"{self.name} lies")
@@ -189,5 +192,6 @@ class Caller:
         elif what == "started":
             permit.started()
         else:
-            scene.changed_at = scene.now()
+            if scene.gave(permit.id):
+                scene.changed_at = scene.now()
             permit.ended()

@@ -50,8 +50,8 @@ class Scene:
 
     Attributes:
         gate: the gate that is open, or None.
-        changed_at: when evidence that the count has changed was told last.
-        refused_at: when the gate was told surely of a refusal last.
+        changed_at: when this gate was told last of evidence that the count has changed.
+        refused_at: when it was told surely of a refusal last.
         perhaps_refused_at: the same, where it may not have heard yet.
         lied: the permits that were said not to have been dialled, and may have been.
         denied: those of which that has not been taken back.
@@ -74,6 +74,15 @@ class Scene:
     def blame(self, rule: str, text: str) -> None:
         self.violations.append(Violation(rule, self.now(), text))
 
+    def opened(self, gate: callguard.Gate) -> None:
+        """A gate is open, which has heard nothing of what the one before was told."""
+        self.gate = gate
+        self.changed_at = self.refused_at = self.perhaps_refused_at = -inf
+
+    def gave(self, permit_id: str) -> bool:
+        """Whether the gate that is open gave this permit, and hears what is said of it."""
+        return self.gate is not None and permit_id.startswith(self.gate.id)
+
     def reading(self) -> Reading | None:
         """The reading that the gate has in hand."""
         assert self.gate is not None
@@ -83,7 +92,7 @@ class Scene:
 
     def is_own(self, call: Call) -> bool:
         """Whether the gate that is open has let this call in."""
-        return self.gate is not None and call.key.startswith(self.gate.id)
+        return self.gave(call.key)
 
     def missed(self, call: Call, reading: Reading) -> bool:
         """Whether a late counter has left out a call that the gate is told to find in it."""

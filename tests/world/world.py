@@ -171,7 +171,7 @@ class World:
         while True:
             try:
                 async with self._gate() as gate:
-                    self.scene.gate = gate
+                    self.scene.opened(gate)
                     self.trace("the gate is open")
                     try:
                         yield gate
