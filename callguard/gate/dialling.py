@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -14,6 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from callguard.arguments import checked_whole
 from callguard.gate.admission import Admission
 from callguard.gate.permit import Permit
 from callguard.gate.refusal import outcome_is_unknown
@@ -35,7 +37,12 @@ provider's own client (SDK 6.2.13)."""
 
 
 class Dialling:
-    """One call on its way through the gate; see `Gate.place`."""
+    """One call on its way through the gate; see `Gate.place`.
+
+    Raises:
+        TypeError: `attempts` is neither a whole number nor a strategy to stop.
+        ValueError: `attempts` is below 1.
+    """
 
     def __init__(
         self,
@@ -50,12 +57,22 @@ class Dialling:
         self._ticket = gate._lines.ticket()
         self._comes_back = False
         self._patience = shorter(timeout, line.lane.max_wait)
-        self._stop = stop_after_attempt(attempts) if isinstance(attempts, int) else attempts
+        self._stop = _stop_of(attempts)
         self._idempotent = idempotent
         self._in_doubt = False
 
     async def place(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
-        """Enter and dial, again after a refusal."""
+        """Enter and dial, again after a refusal.
+
+        Raises:
+            TypeError: `dial` can't be called, or returned nothing that can be awaited.
+        """
+        if not callable(dial):
+            raise TypeError(
+                "dial must be callable: a function that takes the permit and returns an awaitable; "
+                f"got an object of type {type(dial).__name__}. Write `gate.place(lambda permit: "
+                "client.create(...))`, not `gate.place(client.create(...))`"
+            )
         return await self._retrying(self._was_refused, wait_none())(self._enter, dial)
 
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
@@ -71,9 +88,9 @@ class Dialling:
 
     async def _dial(self, dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
         if not self._idempotent:
-            return await dial(permit)
+            return await _dialled(dial, permit)
         try:
-            return await self._retrying(self._may_be_placed, _BACKOFF)(dial, permit)
+            return await self._retrying(self._may_be_placed, _BACKOFF)(_dialled, dial, permit)
         except BaseException:
             if self._in_doubt:
                 permit.placed()
@@ -96,6 +113,32 @@ class Dialling:
             sleep=asyncio.sleep,
             reraise=True,
         )
+
+
+async def _dialled(dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
+    """What `dial` answers in the end, of whatever kind of callable it is.
+
+    An `await` that was forgotten inside is made up for. A plain result may be a call that was
+    placed by a blocking client, or what is left of a forgotten `return`: neither is passed off as
+    success, and both count as placed.
+    """
+    answer: Any = dial(permit)
+    if not inspect.isawaitable(answer):
+        permit.placed(_call_id_of(answer))
+        raise TypeError(
+            f"dial must return an awaitable, got an object of type {type(answer).__name__}; make "
+            "it `async def`, return the coroutine that it made, or call a blocking client by "
+            "`asyncio.to_thread`. It counts as a placed call"
+        )
+    while inspect.isawaitable(answer):
+        answer = await answer
+    return answer  # type: ignore[no-any-return]
+
+
+def _stop_of(attempts: int | StopBaseT) -> StopBaseT:
+    if callable(attempts):
+        return attempts
+    return stop_after_attempt(checked_whole("attempts", attempts, least=1))
 
 
 def _call_id_of(result: object) -> str | None:

@@ -224,7 +224,8 @@ class Gate:
         Cancelling this cancels `dial`; its call counts as placed.
 
         Args:
-            dial: places the call. Its result is looked at for ``.call_id`` or ``["call_id"]``.
+            dial: places the call: any callable that takes the permit and returns an awaitable. Its
+                result is looked at for ``.call_id`` or ``["call_id"]``.
             lane: one of the gate's lanes, or its name; the default lane if not given.
             timeout: seconds to wait in line at most, over all attempts.
             attempts: how often to dial at most, or one of tenacity's strategies to stop.
@@ -236,6 +237,8 @@ class Gate:
 
         Raises:
             AdmissionError: no place in time; see `admit`.
+            TypeError: `dial` can't be called, or returned nothing that can be awaited; that counts
+                as placed.
             Exception: what `dial` raised last.
         """
         return await Dialling(self, self._line(lane), timeout, attempts, idempotent).place(dial)
