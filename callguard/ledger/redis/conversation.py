@@ -250,6 +250,8 @@ class Conversation:
         if told.get("epoch", self._epoch) != self._epoch:
             return True
         if "reading" in told:
+            if self._local(told["reading"]["received"]) > self._clock() + JITTER:
+                return True  # the own clock stood still, and only an answer sets it
             self._take_news(told)
         return "come" in told or self._ceilings_changed()
 
@@ -289,18 +291,26 @@ class Conversation:
         self._lead, self._lead_at = lead, self._sent_at
 
     def _take_news(self, told: Mapping[str, Any]) -> None:
-        self._desk.see(told["counts"], spent=told["spent"], lost=told["lost"])
         reading = told.get("reading")
-        if reading is None or reading["began"] <= self._began:
+        if reading is not None and reading["began"] <= self._began:
+            reading = None
+        snapshot = None if reading is None else self._snapshot_of(reading)
+        self._desk.see(
+            [int(count) for count in told["counts"]], spent=told["spent"], lost=told["lost"]
+        )
+        if reading is None or snapshot is None:
             return
         self._began = reading["began"]
         self.reads = reading["reader"] == self._worker
-        self.due_at = self._local(reading["began"]) + self._settings.times.ttl
+        self.due_at = snapshot.began + self._settings.times.ttl
         self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
+        self._dispatcher.reading_came(snapshot, snapshot.received - snapshot.began)
+
+    def _snapshot_of(self, reading: Mapping[str, Any]) -> Snapshot:
+        """A reading that the server told of, on the own clock."""
         limits = Limits.parse(json.loads(reading["limits"]))
-        began, received = self._local(reading["began"]), self._local(reading["received"])
-        self._dispatcher.reading_came(Snapshot(limits, began, received), received - began)
+        return Snapshot(limits, self._local(reading["began"]), self._local(reading["received"]))
 
     def _take_places(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._desk.valid_until

@@ -107,6 +107,7 @@ class Session:
         self._away_since = 0.0
         self._fault: BaseException | None = None
         self._warned: set[str] = set()
+        self._knows_the_server = False
 
     def readings(self, fetcher: Fetcher) -> SharedReadings:
         """The readings that all workers share, `fetcher` being asked in this worker's turn."""
@@ -130,8 +131,6 @@ class Session:
         except LedgerUnavailable:
             if self._rejected:
                 raise
-        else:
-            await self._warn_of_eviction()
 
     async def aclose(self) -> None:
         """Tell the rest, leave, and end every task.
@@ -192,6 +191,9 @@ class Session:
             except Exception as fault:  # noqa: BLE001, whatever it is, the books have to go on
                 self._note_fault(fault)
                 left = await self._retrying(Exception, self._note_retry)(self._exchange)
+            if not self._knows_the_server:
+                self._knows_the_server = True
+                await self._warn_of_eviction()
 
     async def _exchange(self) -> bool:
         """Make one exchange; whether it was the last."""
@@ -200,11 +202,12 @@ class Session:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 answer = await EXCHANGE.run(self._client, self._names.keys, *request)
+            took_place = self.conversation.accept(answer)
         except BaseException as fault:
             self.conversation.doubt()
             _answer(asked, unavailable(fault))
             raise
-        if not self.conversation.accept(answer):
+        if not took_place:
             self.conversation.doubt()
             self._asked = asked + self._asked
             self.speak()
