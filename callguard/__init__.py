@@ -57,4 +57,6 @@ __all__ = [
     "open_gate",
 ]
 
+__version__ = "0.1.0"
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())

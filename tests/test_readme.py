@@ -15,6 +15,9 @@ from callguard.simulator import serve
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+SECTIONS = re.findall(
+    r"^(##+ [^\n]+)$(?:(?!^##|^```).)*^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL
+)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
 SHELL = [text for language, text in BLOCKS if language == "sh"]
 IN_CI = [text for text in SHELL if text.startswith("python3 -m venv")]
@@ -23,7 +26,10 @@ IN_CI = [text for text in SHELL if text.startswith("python3 -m venv")]
 def test_every_block_is_one_that_is_run() -> None:
     """A block of README would be in a language that no test runs."""
     assert len(PYTHON) + len(SHELL) == len(BLOCKS)
-    assert len(IN_CI) == 2, "the CI script runs the demo's and the tests' own commands"
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    headings = [heading for heading, block in SECTIONS if block in IN_CI]
+    assert len(headings) == len(IN_CI) == 4
+    assert all(f"'{heading}'" in ci for heading in headings), "the CI script runs those"
 
 
 @pytest.mark.parametrize("block", PYTHON)

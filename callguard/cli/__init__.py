@@ -9,6 +9,9 @@ from callguard.cli.exits import ExitCode
 
 __all__ = ["main"]
 
+_INSTALL = "pip install 'typer>=0.29' 'rich>=14.0'"
+"""What the extra ``cli`` brings, by name: it works wherever callguard came from."""
+
 _USAGE_ERROR = 2
 """What typer exits with when it can't make sense of the arguments; no command of ours does."""
 
@@ -37,7 +40,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         package = (missing.name or "").partition(".")[0]
         if package not in {"typer", "rich"}:
             raise
-        print(f"the command line needs {package}: pip install 'callguard[cli]'", file=sys.stderr)
+        print(f"the command line needs {package}: {_INSTALL}", file=sys.stderr)
         return ExitCode.NOT_INSTALLED
     try:
         app(args=arguments, prog_name="callguard")

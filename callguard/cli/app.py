@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+import callguard
 from callguard.cli.demo import demo
 from callguard.cli.demo_worker import demo_worker
 from callguard.cli.probe import probe
@@ -32,7 +32,7 @@ app.command(hidden=True)(demo_worker)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"callguard {version('callguard')}")
+        print(f"callguard {callguard.__version__}")
         raise typer.Exit
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
+import callguard
+from callguard import cli
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
 
@@ -65,7 +66,7 @@ def test_hidden_option(capsys: pytest.CaptureFixture[str]) -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody could say which version a report is about."""
     assert main(["--version"]) == ExitCode.OK
-    assert capsys.readouterr().out == f"callguard {version('callguard')}\n"
+    assert capsys.readouterr().out == f"callguard {callguard.__version__}\n"
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
@@ -76,7 +77,7 @@ def test_missing_extra(missing: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == ExitCode.NOT_INSTALLED
-    assert ended.stderr == f"the command line needs {missing}: pip install 'callguard[cli]'\n"
+    assert ended.stderr == f"the command line needs {missing}: {cli._INSTALL}\n"
 
 
 def test_interrupted_before_a_command(

@@ -131,4 +131,4 @@ def test_redis_is_not_installed(
     monkeypatch.setenv("RETELL_API_KEY", "key_secret")
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     assert main([command, "--json", "--ledger", NOWHERE]) == ExitCode.NOT_INSTALLED
-    assert "pip install 'callguard[redis]'" in capsys.readouterr().err
+    assert "pip install 'redis" in capsys.readouterr().err

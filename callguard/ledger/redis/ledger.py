@@ -88,7 +88,7 @@ class RedisLedger:
             from redis.backoff import NoBackoff
         except ImportError:
             raise UsageError(
-                "a ledger on Redis needs redis-py: pip install 'callguard[redis]'"
+                "a ledger on Redis needs redis-py: pip install 'redis[hiredis]>=8.0'"
             ) from None
         try:
             client = Redis.from_url(
