@@ -1,0 +1,266 @@
+"""What a worker does with its own share of the places while the server is away, and after.
+
+The times are those of `test_scripts`: a call is visible 2000 ms after its dial, and a lease lasts
+for 10000 ms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import pytest
+
+from callguard import CallGuardError, Limits, Snapshot
+from callguard.ledger import Claim
+from callguard.ledger.redis.conversation import Conversation
+from callguard.ledger.redis.local import DeskWithShare
+from tests.ledger.bent_clock import BentBooks, Worker
+
+WORKERS, PERMITS = 1, 3
+"""Which key is which."""
+
+
+LIMITS = json.dumps(asdict(Limits(current_concurrency=0, concurrency_limit=9)))
+
+
+class Sharer:
+    """A worker with a share of three, which says what the test lets through."""
+
+    def __init__(self, books: BentBooks) -> None:
+        self.wanted: list[Claim] = []
+        self.given: list[int] = []
+        self.told_lost: dict[int, str] = {}
+        self._books = books
+        times = books.settings.times
+        self.desk = DeskWithShare(books.names, times, lambda: None, share=3)
+        self._conversation = Conversation(
+            "sharer", "", books.names, books.settings, self.desk, self, lambda: self.now
+        )
+
+    @property
+    def now(self) -> float:
+        return self._books.now / 1000
+
+    def say(self) -> bool:
+        """Make one exchange; whether it took place."""
+        return self._believe(self._books.run(*self._conversation.request()))
+
+    def come(self) -> None:
+        """Make exchanges until nothing is left to tell."""
+        self.desk.alone = not self.say() and not self.say()
+        while self.desk.outbox and not self.desk.alone:
+            self.say()
+
+    def lose(self, *, unsent: bool = False) -> None:
+        """Make an exchange whose answer doesn't come, and go on alone."""
+        request = self._conversation.request()
+        if not unsent:
+            self._books.run(*request)
+        self._conversation.doubt()
+        self.desk.alone = True
+
+    def begin(self) -> tuple[str, bytes]:
+        """Send an exchange that is under way until `end`."""
+        return self._conversation.request()
+
+    def end(self, request: tuple[str, bytes]) -> None:
+        if self._believe(self._books.run(*request)):
+            self.desk.alone = False
+
+    def take(self) -> int:
+        """A place out of the share."""
+        lease = self.desk.acquire(9, self.now)
+        assert lease, "the share gives nothing"
+        return lease
+
+    def is_lost(self, lease: int) -> bool:
+        return self.desk.lost(lease, self.now)
+
+    def _believe(self, answer: bytes) -> bool:
+        accepted = self._conversation.accept(answer)
+        if not accepted:
+            self._conversation.doubt()
+        return accepted
+
+    def claims(self) -> list[Claim]:
+        return list(self.wanted)
+
+    def granted(self, lane: str, lease: int, usage: int) -> None:
+        self.given.append(lease)
+        self.wanted.clear()
+
+    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+        self.desk.record(snapshot)
+
+    def lost(self, lanes: Mapping[int, str]) -> None:
+        self.told_lost.update(lanes)
+
+    def unreachable(self, error: CallGuardError) -> None:
+        raise AssertionError("nobody says so here")
+
+    def reachable(self, duration: float) -> None:
+        raise AssertionError("nobody says so here")
+
+
+def permits(books: BentBooks) -> set[bytes]:
+    return set(books.client.hkeys(books.names.keys[PERMITS]))  # type: ignore[arg-type]
+
+
+def outlive(books: BentBooks, sharer: Sharer) -> None:
+    """Let the sharer's lease run out, and somebody notice."""
+    other = Worker(books, "other")
+    other.join()
+    books.now = 20_000
+    other.say()
+    lease = books.client.zscore(books.names.keys[WORKERS], "sharer")
+    assert isinstance(lease, float), "the sharer was never known"
+    assert lease < 0, "the sharer has its lease still"
+
+
+@pytest.fixture
+def sharer(books: BentBooks) -> Sharer:
+    """A worker that knows of a reading at 10 ms."""
+    reader = Worker(books, "reader")
+    reader.join()
+    books.now = 10
+    turn = reader.turn()
+    assert turn is not None
+    reader.say(taken={**turn, "current": 0, "limits": LIMITS})
+    sharer = Sharer(books)
+    sharer.come()
+    return sharer
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_permit_given_while_an_exchange_was_under_way_is_known_afterwards(
+    books: BentBooks, sharer: Sharer, asks: bool
+) -> None:
+    """Its call would be in no ledger once the server is back, and its slot be given again."""
+    sharer.lose(unsent=True)
+    if asks:
+        sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+    request = sharer.begin()
+    lease = sharer.take()
+    sharer.end(request)
+    sharer.come()
+    assert lease not in sharer.given
+    assert len(permits(books)) == 1 + len(sharer.given)
+    assert f"sharer-{lease}".encode() in permits(books)
+
+
+@pytest.mark.parametrize("unsent", [False, True])
+@pytest.mark.parametrize("ends", ["place", "release", "withdraw"])
+def test_what_became_of_a_permit_of_the_share_is_known_whatever_got_lost(
+    books: BentBooks, sharer: Sharer, unsent: bool, ends: str
+) -> None:
+    """A place would be held for ever, or one that is in use be given to somebody else."""
+    sharer.lose(unsent=True)
+    lease = sharer.take()
+    sharer.lose(unsent=unsent)
+    if ends != "release":
+        sharer.desk.place(lease, sharer.now)
+        sharer.lose(unsent=unsent)
+    if ends == "withdraw":
+        sharer.desk.withdraw(lease)
+    elif ends == "release":
+        sharer.desk.release(lease)
+    sharer.lose(unsent=unsent)
+    sharer.come()
+    assert permits(books) == ({f"sharer-{lease}".encode()} if ends == "place" else set())
+    assert not sharer.desk.held()
+
+
+def test_a_permit_of_the_share_is_not_lost_with_the_lease(books: BentBooks, sharer: Sharer) -> None:
+    """Nobody else was given its place, and yet its call would be cancelled as if."""
+    sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+    sharer.come()
+    (shared,) = sharer.given
+    sharer.lose(unsent=True)
+    outlive(books, sharer)
+    sharer.desk.record(_reading_at(sharer))
+    own = sharer.take()
+    assert sharer.is_lost(shared)
+    assert not sharer.is_lost(own)
+    sharer.come()
+    assert sharer.told_lost == {shared: "default"}
+    assert not sharer.is_lost(own)
+    assert f"sharer-{own}".encode() in permits(books)
+
+
+@pytest.mark.parametrize("lost_replies", [1, 3])
+def test_no_reply_that_gets_lost_hides_that_a_permit_was_lost(
+    books: BentBooks, sharer: Sharer, lost_replies: int
+) -> None:
+    """A caller would dial on a place that was taken for a placed call and is absorbed by now."""
+    sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+    sharer.come()
+    outlive(books, sharer)
+    for _ in range(lost_replies):
+        sharer.lose()
+    sharer.come()
+    assert sharer.told_lost == {sharer.given[0]: "default"}
+    sharer.told_lost.clear()
+    sharer.come()
+    assert not sharer.told_lost, "once is enough"
+
+
+@pytest.mark.parametrize("share", [0, 1, 2])
+def test_the_share_bounds_what_is_out_alone_whatever_was_given_before(
+    books: BentBooks, sharer: Sharer, share: int
+) -> None:
+    """A worker that comes and goes would pass its share by what it held before."""
+    for _ in range(share):
+        sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+        sharer.come()
+    sharer.lose(unsent=True)
+    for _ in range(3 - share):
+        sharer.take()
+    assert not sharer.desk.acquire(9, sharer.now)
+
+
+@pytest.mark.parametrize("ends", ["placed", "released", "withdrawn", "answered"])
+def test_an_outage_of_any_length_fills_no_memory(
+    books: BentBooks, sharer: Sharer, ends: str
+) -> None:
+    """A server that stays away for a weekend would end the process."""
+    sharer.lose(unsent=True)
+    for number in range(2_000):
+        books.now += 3_000
+        sharer.desk.record(_reading_at(sharer))
+        sharer.desk.note_change(sharer.now)
+        lease = sharer.take()
+        if ends == "released":
+            sharer.desk.release(lease)
+            continue
+        sharer.desk.place(lease, sharer.now)
+        sharer.desk.bind(lease, f"call_{number}", sharer.now)
+        if ends == "answered":
+            sharer.desk.answered(lease, sharer.now)
+        if ends == "withdrawn":
+            sharer.desk.withdraw(lease)
+        sharer.desk.refuse(sharer.now)
+    books.now += 3_000
+    sharer.desk.record(_reading_at(sharer))
+    assert len(sharer.desk.outbox.pending()) <= 2, "that the count changed, and that one is refused"
+    assert not sharer.desk.held()
+
+
+def test_evidence_of_an_outage_of_any_length_fills_no_memory(sharer: Sharer) -> None:
+    """Webhooks go on while the server is away."""
+    sharer.lose(unsent=True)
+    for number in range(30_000):
+        sharer.desk.note_answered(f"call_{number}", sharer.now)
+        sharer.desk.note_ended(f"call_{number}", sharer.now)
+    told = 0
+    while sharer.desk.outbox:
+        told += len(sharer.desk.outbox.batch())
+        sharer.desk.told()
+    assert told == 10_000
+
+
+def _reading_at(sharer: Sharer) -> Snapshot:
+    known = sharer.desk.snapshot
+    assert known is not None
+    return Snapshot(known.limits, sharer.now, sharer.now)
