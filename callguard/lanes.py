@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from callguard.arguments import checked_seconds, checked_whole
+from callguard.arguments import checked_patience, checked_whole
 
 __all__ = ["DEFAULT_LANE", "Lane"]
 
@@ -51,10 +51,8 @@ class Lane:
             checked_whole(f'{of} burst (unless "all")', self.burst, least=0)
         if self.max_waiting is not None:
             checked_whole(f"{of} max_waiting (unless None)", self.max_waiting, least=0)
-        if self.max_wait is not None:
-            checked_seconds(
-                f"{of} max_wait (unless None)", self.max_wait, above_zero=False, finite=False
-            )
+        # A number of another kind, such as a Decimal, becomes the float that the gate goes by.
+        object.__setattr__(self, "max_wait", checked_patience(f"{of} max_wait", self.max_wait))
 
 
 def _is_unicode(text: str) -> bool:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import math
 import time
 import uuid
 from asyncio import current_task, get_running_loop
@@ -22,6 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from callguard.arguments import checked_patience
 from callguard.decision import Decision, decide
 from callguard.errors import (
     AdmissionTimeout,
@@ -120,7 +120,8 @@ class Gate:
 
         Args:
             lane: one of the gate's lanes, or its name; the default lane if not given.
-            timeout: seconds to wait in line at most, unless the lane's `max_wait` is shorter.
+            timeout: seconds to wait in line at most, unless the lane's `max_wait` is shorter. 0 is
+                now or never, None as long as it takes.
 
         Raises:
             AdmissionTimeout: the time was up.
@@ -128,11 +129,10 @@ class Gate:
             LimitsRejected: the provider refused the key while this waited.
             UsageError: the gate is closed, or is closed while this waits; it has no such lane; or
                 it belongs to another event loop.
-            ValueError: `timeout` is not a number.
+            TypeError: `timeout` is no number.
+            ValueError: `timeout` is negative or NaN.
         """
-        if timeout is not None and math.isnan(timeout):
-            raise ValueError("timeout is a number of seconds or None, not nan")
-        return Admission(self, self._line(lane), timeout)
+        return Admission(self, self._line(lane), checked_patience("timeout", timeout))
 
     def try_admit(self, lane: Lane | str | None = None) -> ImmediateAdmission:
         """Enter the gate without waiting in line.
@@ -237,11 +237,13 @@ class Gate:
 
         Raises:
             AdmissionError: no place in time; see `admit`.
-            TypeError: `dial` can't be called, or returned nothing that can be awaited; that counts
-                as placed.
+            TypeError: `timeout` is no number; `dial` can't be called, or returned nothing that can
+                be awaited, which counts as placed.
+            ValueError: `timeout` is negative or NaN.
             Exception: what `dial` raised last.
         """
-        return await Dialling(self, self._line(lane), timeout, attempts, idempotent).place(dial)
+        patience = checked_patience("timeout", timeout)
+        return await Dialling(self, self._line(lane), patience, attempts, idempotent).place(dial)
 
     async def __aenter__(self) -> Permit:
         permit = self._take(self._default)
@@ -314,11 +316,15 @@ class Gate:
         lease = self._ledger.acquire(line.ceiling, now)
         if not lease:
             return None
-        if now > self._reader.due_at:
-            self._reader.want()
         permit = Permit(self, lease, line.lane, line.ceilings, self._ledger.in_use)
-        if self._listens:
-            self._tell_admitted(permit, waited=0.0)
+        try:
+            if now > self._reader.due_at:
+                self._reader.want()
+            if self._listens:
+                self._tell_admitted(permit, waited=0.0)
+        except BaseException:
+            permit.cancel()  # the caller never gets it
+            raise
         return permit
 
     async def _take_or_refuse(self, line: Line) -> Permit:
@@ -335,16 +341,17 @@ class Gate:
         permit = self._take(line)
         if permit is not None or self._consult is None:
             return permit
-        waiter = self._join(line)
+        waiter = self._waiter()
         try:
+            self._join(line, waiter)
             await self._consult()
+            if waiter.turn.done():
+                return waiter.turn.result()
         except BaseException:
             self._leave(line, waiter)
             raise
-        if not waiter.turn.done():
-            self._leave(line, waiter)
-            return None
-        return waiter.turn.result()
+        self._leave(line, waiter)
+        return None
 
     async def _wait(
         self, line: Line, timeout: float | None = None, ticket: int | None = None
@@ -359,31 +366,37 @@ class Gate:
             if may_not_wait:
                 raise self._timed_out(line, 0.0)
             raise QueueFull(self._decide(line), self._retry_after())
-        waiter = self._join(line, ticket)
-        timer = None if most is None else self._loop.call_later(most, self._expire, line, waiter)
-        if self._listens:
-            self._reporter.tell(Queued(line.lane.name, len(line)))
-        self._reader.want()
+        waiter = self._waiter(ticket)
+        timer: asyncio.TimerHandle | None = None
+        # Whatever is raised from here on, a listener's error or a cancellation, nobody may be left
+        # in line who doesn't wait: a place that came to such a one would never be given back.
         try:
+            self._join(line, waiter)
+            if most is not None:
+                timer = self._loop.call_later(most, self._expire, line, waiter)
+            if self._listens:
+                self._reporter.tell(Queued(line.lane.name, len(line)))
+            self._reader.want()
             return await waiter.turn
-        except asyncio.CancelledError:
+        except BaseException:
             self._leave(line, waiter)
             raise
         finally:
             if timer is not None:
                 timer.cancel()
 
-    def _join(self, line: Line, ticket: int | None = None) -> Waiter:
+    def _waiter(self, ticket: int | None = None) -> Waiter:
         ticket = self._lines.ticket() if ticket is None else ticket
-        waiter = Waiter(ticket, self._time(), self._loop.create_future())
+        return Waiter(ticket, self._time(), self._loop.create_future())
+
+    def _join(self, line: Line, waiter: Waiter) -> None:
         line.join(waiter)
         self._ledger.note_line()
-        return waiter
 
     def _leave(self, line: Line, waiter: Waiter) -> None:
         """Give up a place in line, and the place that was granted at this very moment."""
-        line.leave(waiter)
-        self._ledger.note_line()
+        if line.leave(waiter):
+            self._ledger.note_line()
         if waiter.granted is not None:
             waiter.granted.cancel()
 
@@ -391,14 +404,13 @@ class Gate:
         """Let in everyone in line who fits: the one place in which a waiter is granted."""
         now = self._time()
         while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
-            waiter = line.pop()
-            if waiter.turn.done():
-                continue
-            lease = self._ledger.acquire(line.ceiling, now)
-            if not lease:
-                line.join(waiter)
+            waiter = line.first
+            lease = 0 if waiter.turn.done() else self._ledger.acquire(line.ceiling, now)
+            if not (lease or waiter.turn.done()):
                 return
-            self._grant(line, waiter, lease, self._ledger.in_use)
+            line.pop()
+            if lease:
+                self._grant(line, waiter, lease, self._ledger.in_use)
 
     def _grant(self, line: Line, waiter: Waiter, lease: int, usage: int) -> None:
         waiter.granted = permit = Permit(self, lease, line.lane, line.ceilings, usage)

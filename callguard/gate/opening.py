@@ -83,11 +83,11 @@ async def open_gate(
         TypeError: a time that is no number.
         ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
     """
-    checked_seconds("ttl", ttl, above_zero=True)
-    checked_seconds("max_age", max_age, above_zero=True)
-    checked_seconds("ring_limit", ring_limit, above_zero=False)
-    checked_seconds("counter_lag", counter_lag, above_zero=False)
-    checked_seconds("min_interval", min_interval, above_zero=False)
+    ttl = checked_seconds("ttl", ttl, above_zero=True)
+    max_age = checked_seconds("max_age", max_age, above_zero=True)
+    ring_limit = checked_seconds("ring_limit", ring_limit, above_zero=False)
+    counter_lag = checked_seconds("counter_lag", counter_lag, above_zero=False)
+    min_interval = checked_seconds("min_interval", min_interval, above_zero=False)
     if track not in {None, "ask"}:
         raise ValueError(f'track is "ask" or None, not {track!r}')
     if ledger_down not in {"closed", "local"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
@@ -74,9 +75,9 @@ class Line:
             for ticket in (waiter.ticket, *reversed(ahead)):
                 self._waiters.move_to_end(ticket, last=False)
 
-    def leave(self, waiter: Waiter) -> None:
-        """Stand in the line no more; nothing happens to one that doesn't."""
-        self._waiters.pop(waiter.ticket, None)
+    def leave(self, waiter: Waiter) -> bool:
+        """Stand in the line no more; whether it stood there until now."""
+        return self._waiters.pop(waiter.ticket, None) is not None
 
     def pop(self) -> Waiter:
         """Take out whoever has waited longest; only where someone waits.
@@ -133,7 +134,6 @@ class Lines:
 
 
 def shorter(one: float | None, other: float | None) -> float | None:
-    """The shorter of two times to wait at most; None is for ever."""
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)
+    """The shorter of two times to wait at most; None is for ever, and so is infinity."""
+    shortest = min(math.inf if each is None else each for each in (one, other))
+    return None if shortest == math.inf else shortest

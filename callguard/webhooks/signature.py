@@ -61,7 +61,7 @@ def verify(
         ValueError: a tolerance that is not a finite number of seconds, 0 or more.
     """
     key = checked_api_key(api_key)
-    checked_seconds("tolerance", tolerance, above_zero=False)
+    tolerance = checked_seconds("tolerance", tolerance, above_zero=False)
     match = _SIGNATURE.fullmatch(signature or "")
     if match is None:
         raise WebhookForged("the delivery is not signed in the provider's form")

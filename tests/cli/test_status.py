@@ -149,7 +149,7 @@ def test_senseless_timeout(
     """A timeout that can't be one would end in a traceback."""
     monkeypatch.setenv("RETELL_API_KEY", "key_secret")
     assert main(["status", "--timeout", seconds]) == ExitCode.WRONG_USE
-    assert "--timeout is more than 0 s" in capsys.readouterr().err
+    assert "--timeout must be more than 0 s" in capsys.readouterr().err
 
 
 def test_no_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

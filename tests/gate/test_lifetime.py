@@ -88,17 +88,6 @@ def test_a_lane_is_given_by_name_or_as_it_was_opened() -> None:
     run(main())
 
 
-def test_a_timeout_that_is_not_a_number_is_refused() -> None:
-    """A NaN would wait for ever."""
-
-    async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
-            with pytest.raises(ValueError, match="nan"):
-                gate.admit(timeout=math.nan)
-
-    run(main())
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

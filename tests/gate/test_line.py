@@ -239,20 +239,6 @@ def test_the_shorter_of_timeout_and_the_lanes_max_wait_counts(
     run(main())
 
 
-@pytest.mark.parametrize("timeout", [0.0, -1.0])
-def test_no_time_to_wait_means_now_or_never(timeout: float) -> None:
-    """A timeout of zero would wait, or refuse a caller that there is room for."""
-
-    async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
-            async with gate.admit(timeout=timeout):
-                with pytest.raises(AdmissionTimeout):
-                    async with gate.admit(timeout=timeout):
-                        pass
-
-    run(main())
-
-
 def test_a_line_is_no_longer_than_its_lane_allows() -> None:
     """A bounded line would grow without bound, or turn callers away while there is room."""
 

@@ -192,7 +192,7 @@ def test_attempts_that_cant_be_are_refused_by_name(attempts: Any, error: type[Ex
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             client = Client()
-            with pytest.raises(error, match=r"^attempts is"):
+            with pytest.raises(error, match=r"^attempts must be"):
                 await gate.place(client.create, attempts=attempts)
             assert client.placed == []
 

@@ -62,8 +62,8 @@ class RedisLedger:
         lease: float = 10.0,
         timeout: float = 2.0,
     ) -> None:
-        checked_seconds("lease", lease, above_zero=True)
-        checked_seconds("timeout", timeout, above_zero=True)
+        lease = checked_seconds("lease", lease, above_zero=True)
+        timeout = checked_seconds("timeout", timeout, above_zero=True)
         if lease < 2 * timeout:
             raise ValueError(f"lease is at least twice timeout, {timeout!r} s, not {lease!r}")
         self._client = client
