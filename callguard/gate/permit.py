@@ -64,7 +64,8 @@ class Permit:
 
         So it is where the books are shared and this process was silent for longer than its lease.
         A call that is dialled all the same is counted, as far above the limit as that may be; one
-        that is not should be cancelled.
+        that is not should be cancelled. A permit of the worker's own share (`ledger_down="local"`)
+        is never lost: nobody else was given its place.
         """
         return self._gate._lost(self._lease)
 
