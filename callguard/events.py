@@ -132,7 +132,8 @@ Event: TypeAlias = (
 class Listener(Protocol):
     """A callable that gets each `Event`, in the event loop, as it happens.
 
-    It should return at once. What it raises is logged and breaks nothing.
+    It should return at once. What it raises is logged and breaks nothing; KeyboardInterrupt and
+    SystemExit go on to end the process.
     """
 
     def __call__(self, event: Event, /) -> None:

@@ -23,6 +23,7 @@ from callguard.errors import (
 )
 from callguard.fetcher.retry_after import retry_after
 from callguard.fetcher.settings import checked_api_key, checked_base_url
+from callguard.strangers import ends_us
 
 __all__ = ["LONGEST_BODY", "ProviderClient"]
 
@@ -31,8 +32,9 @@ LONGEST_BODY = 64 * 1024
 
 _LONGEST_QUOTATION = 200
 
-_TRANSIENT = (aiohttp.ClientError, HttpProcessingError, OSError)
-"""Faults that another attempt may not meet; `TimeoutError` is an OSError."""
+_TRANSIENT = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.CancelledError)
+"""Faults that another attempt may not meet; `TimeoutError` is an OSError. The CancelledError is one
+of something that a middleware awaited, not of who asks."""
 
 _LASTING = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.RedirectClientError)
 """The aiohttp.ClientErrors that say the request itself is wrong."""
@@ -176,7 +178,9 @@ class ProviderClient:
                 answer = _Answer(response.status, response.headers)
                 return replace(answer, body=await _read_body(response))
         # The session may be the caller's, with middlewares that raise anything.
-        except Exception as fault:  # noqa: BLE001
+        except BaseException as fault:
+            if ends_us(fault):
+                raise
             # A refusal is one though its body breaks off, and must not be taken for an outage.
             if answer is not None and answer.status not in accepted:
                 return answer
@@ -204,7 +208,7 @@ class ProviderClient:
             timeout=aiohttp.ClientTimeout(),
         )
 
-    def _explained(self, url: str, fault: Exception) -> CallGuardError:
+    def _explained(self, url: str, fault: BaseException) -> CallGuardError:
         if type(fault) is TimeoutError:  # asyncio.timeout's; those of aiohttp are subclasses
             return LimitsUnavailable(f"{url} gave no answer within {self._timeout:g} s")
         text = self.quoted(f"{type(fault).__name__}: {fault}")

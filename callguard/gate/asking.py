@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
 from callguard.errors import CallGuardError
 from callguard.fetcher import CallState
+from callguard.strangers import ends_us
 
 __all__ = ["Asker"]
+
+logger = logging.getLogger("callguard")
 
 AT_ONCE = 8
 """Requests under way at once: enough for 20 unseen calls a second at 400 ms each, and few enough
@@ -63,6 +67,11 @@ class Asker:
             try:
                 state = await self._state_of(call_id)
             except CallGuardError:
+                continue
+            except BaseException as error:
+                if ends_us(error):
+                    raise
+                logger.exception("%r failed", self._state_of)
                 continue
             if state.over:
                 self._note_ended(call_id, refused=state.refused)

@@ -502,7 +502,9 @@ class Gate:
             return False
         try:
             return self._refused(error)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
             logger.exception("refused=%r failed on %s", self._refused, type(error).__name__)
             return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 from typing import Protocol
@@ -10,8 +11,11 @@ from typing import Protocol
 from callguard.errors import CallGuardError, LimitsUnavailable
 from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
+from callguard.strangers import ends_us
 
 __all__ = ["Fetcher", "Reader"]
+
+logger = logging.getLogger("callguard")
 
 
 class Fetcher(Protocol):
@@ -111,15 +115,28 @@ class Reader:
 
     async def _read(self) -> None:
         try:
-            snapshot = await self._fetcher.get(newer_than=self._latest)
-        except CallGuardError as error:
-            self._note_failure(error)
-        else:
-            self._note(snapshot)
+            outcome = await self._fetch()
         finally:
             self._reading = None
-        if self._wanted():
-            self.want()
+        try:
+            if isinstance(outcome, Snapshot):
+                self._note(outcome)
+            else:
+                self._note_failure(outcome)
+        finally:  # whatever went wrong in telling of this reading, there is a next one
+            if self._wanted():
+                self.want()
+
+    async def _fetch(self) -> Snapshot | CallGuardError:
+        try:
+            return await self._fetcher.get(newer_than=self._latest)
+        except CallGuardError as error:
+            return error
+        except BaseException as error:
+            if ends_us(error):
+                raise
+            logger.exception("the fetcher %r failed", self._fetcher)
+            return LimitsUnavailable(f"the fetcher failed with {type(error).__name__}")
 
     def _note(self, snapshot: Snapshot) -> None:
         self.error = None

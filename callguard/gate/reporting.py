@@ -56,7 +56,9 @@ class Reporter:
             return
         try:
             self._listener(event)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # such as the CancelledError that `future.result()` raises
             logger.exception("the listener %r failed on %s", self._listener, type(event).__name__)
 
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:

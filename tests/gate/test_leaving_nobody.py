@@ -253,7 +253,7 @@ def test_what_is_raised_while_there_is_room_keeps_no_slot(
 
 
 @pytest.mark.parametrize("kind", [Queued, Admitted])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, Stop])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_a_listener_that_ends_the_program_leaves_nobody_behind(
     kind: type[Event], error: type[BaseException]
 ) -> None:

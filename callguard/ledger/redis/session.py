@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    retry_if_exception_type,
+    retry_if_exception,
     wait_random_exponential,
 )
 
@@ -26,12 +26,13 @@ from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.eviction import eviction_policy
-from callguard.ledger.redis.faults import FAULTS, is_final, unavailable
+from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.local import DeskWithShare
 from callguard.ledger.redis.readings import Fetcher, SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
+from callguard.strangers import ends_us
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -188,9 +189,11 @@ class Session:
             self._wanted.clear()
             try:
                 left = await self._exchange()
-            except Exception as fault:  # noqa: BLE001, whatever it is, the books have to go on
+            except BaseException as fault:  # the client may be the user's, and raise anything
+                if ends_us(fault):
+                    raise
                 self._note_fault(fault)
-                left = await self._retrying(Exception, self._note_retry)(self._exchange)
+                left = await _retrying(self._note_retry)(self._exchange)
             if not self._knows_the_server:
                 self._knows_the_server = True
                 await self._warn_of_eviction()
@@ -300,7 +303,7 @@ class Session:
     # Listening -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        await self._retrying(FAULTS, self._note_deaf)(self._hear_out)
+        await _retrying(self._note_deaf)(self._hear_out)
 
     async def _hear_out(self) -> None:
         """Hear what the server tells, until the connection breaks or is found dead."""
@@ -327,17 +330,14 @@ class Session:
         if calls:
             self.speak()
 
-    def _retrying(
-        self,
-        faults: type[Exception] | tuple[type[Exception], ...],
-        before_sleep: Callable[[RetryCallState], None] | None = None,
-    ) -> AsyncRetrying:
-        return AsyncRetrying(
-            retry=retry_if_exception_type(faults),
-            wait=_BACKOFF,
-            before_sleep=before_sleep,
-            sleep=asyncio.sleep,
-        )
+
+def _retrying(before_sleep: Callable[[RetryCallState], None]) -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception(lambda fault: not ends_us(fault)),
+        wait=_BACKOFF,
+        before_sleep=before_sleep,
+        sleep=asyncio.sleep,
+    )
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -1,0 +1,19 @@
+"""What an exception out of somebody else's code means to ours."""
+
+from __future__ import annotations
+
+import asyncio
+
+__all__ = ["ends_us"]
+
+
+def ends_us(error: BaseException) -> bool:
+    """Whether an exception that came out of somebody else's coroutine is meant for the task.
+
+    So it is if the task was cancelled, or the process is to end. A CancelledError alone says
+    neither: ``future.result()`` raises it as well, and so does awaiting what others cancelled.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
