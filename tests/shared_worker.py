@@ -24,6 +24,7 @@ from typing import Any, Concatenate, ParamSpec
 import callguard
 from callguard.cli.redis_server import RedisServer
 from callguard.ledger import RedisLedger
+from tests import loops
 from tests.fake_network import FakeSession, limits_reply
 
 P = ParamSpec("P")
@@ -204,4 +205,5 @@ async def _run(module: str, function: str, arguments: str) -> None:
 
 
 if __name__ == "__main__":
+    loops.follow()
     asyncio.run(_run(*sys.argv[1:]))

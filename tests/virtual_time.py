@@ -7,6 +7,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from tests.loops import with_task_factory
+
 T = TypeVar("T")
 
 
@@ -20,6 +22,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_JumpingSelector(self))
         self.now = 0.0
+        with_task_factory(self)
 
     def time(self) -> float:
         return self.now

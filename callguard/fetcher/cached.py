@@ -17,6 +17,7 @@ from callguard.fetcher.calls import CallState, call_path, parse_call
 from callguard.fetcher.http import ProviderClient
 from callguard.fetcher.reading import Reading
 from callguard.limits import Snapshot
+from callguard.tasks import begin
 
 __all__ = ["LimitFetcher"]
 
@@ -172,7 +173,7 @@ class LimitFetcher:
 
     async def _join_flight(self) -> Snapshot:
         if self._flight is None or self._flight.done():
-            self._flight = asyncio.create_task(self._fly(), name="callguard limits")
+            self._flight = begin(self._fly(), "callguard limits")
         flight = self._flight
         # Unlike awaiting the task itself, this leaves it alone when the caller is cancelled.
         await asyncio.wait([flight])

@@ -10,6 +10,7 @@ from typing import Protocol
 from callguard.errors import CallGuardError
 from callguard.fetcher import CallState
 from callguard.strangers import ends_us
+from callguard.tasks import begin
 
 __all__ = ["Asker"]
 
@@ -48,9 +49,7 @@ class Asker:
         """Begin a round about these calls, unless one is under way still."""
         asked = list(call_ids)
         if asked and (self._round is None or self._round.done()):
-            self._round = asyncio.get_running_loop().create_task(
-                self._ask_all(asked), name="callguard asking"
-            )
+            self._round = begin(self._ask_all(asked), "callguard asking")
 
     async def aclose(self) -> None:
         """End the round under way, and wait until it has ended."""

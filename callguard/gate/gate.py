@@ -401,22 +401,28 @@ class Gate:
             waiter.granted.cancel()
 
     def _admit_waiting(self) -> None:
-        """Let in everyone in line who fits: the one place in which a waiter is granted."""
+        """Let in everyone in line who fits: the one place in which a waiter is granted.
+
+        The listener hears of it when all are: whoever it might send to the gate overtakes nobody.
+        """
         now = self._time()
+        granted = []
         while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
             waiter = line.first
             lease = 0 if waiter.turn.done() else self._ledger.acquire(line.ceiling, now)
             if not (lease or waiter.turn.done()):
-                return
+                break
             line.pop()
             if lease:
                 self._grant(line, waiter, lease, self._ledger.in_use)
+                granted.append(waiter)
+        if self._listens:
+            for waiter in granted:
+                self._tell_granted(waiter)
 
     def _grant(self, line: Line, waiter: Waiter, lease: int, usage: int) -> None:
-        waiter.granted = permit = Permit(self, lease, line.lane, line.ceilings, usage)
-        waiter.turn.set_result(permit)
-        if self._listens:
-            self._tell_admitted(permit, waited=self._time() - waiter.since)
+        waiter.granted = Permit(self, lease, line.lane, line.ceilings, usage)
+        waiter.turn.set_result(waiter.granted)
 
     def _grant_from_afar(self, line: Line, lease: int, usage: int) -> None:
         """Shared books have given a place to whoever is first in `line` by now."""
@@ -424,8 +430,14 @@ class Gate:
             waiter = line.pop()
             if not waiter.turn.done():
                 self._grant(line, waiter, lease, usage)
+                if self._listens:
+                    self._tell_granted(waiter)
                 return
         self._ledger.release(lease)
+
+    def _tell_granted(self, waiter: Waiter) -> None:
+        if waiter.granted is not None:
+            self._tell_admitted(waiter.granted, waited=self._time() - waiter.since)
 
     def _tell_admitted(self, permit: Permit, waited: float) -> None:
         self._reporter.tell(Admitted(permit.id, permit.lane.name, permit.tier, waited))

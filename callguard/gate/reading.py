@@ -12,6 +12,7 @@ from callguard.errors import CallGuardError, LimitsUnavailable
 from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
 from callguard.strangers import ends_us
+from callguard.tasks import begin
 
 __all__ = ["Fetcher", "Reader"]
 
@@ -106,7 +107,7 @@ class Reader:
     def _begin(self) -> None:
         self._timer = None
         self._began = self._loop.time()
-        self._reading = self._loop.create_task(self._read(), name="callguard reading")
+        self._reading = begin(self._read(), "callguard reading")
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from callguard.simulator.webhooks import Delivery
+from callguard.tasks import begin
 
 __all__ = ["Poster"]
 
@@ -71,7 +72,7 @@ class Poster:
     def post(self, delivery: Delivery) -> None:
         """Begin to post `delivery`; a forged one is posted once, whatever the answer."""
         if self._session is not None and len(self._posts) < _MOST_AT_ONCE:
-            post = asyncio.create_task(self._insist(self._session, delivery))
+            post = begin(self._insist(self._session, delivery), "callguard delivery")
             self._posts.add(post)
             post.add_done_callback(self._posts.discard)
 

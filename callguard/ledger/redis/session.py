@@ -33,6 +33,7 @@ from callguard.ledger.redis.readings import Fetcher, SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
 from callguard.strangers import ends_us
+from callguard.tasks import begin
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -123,9 +124,9 @@ class Session:
             LedgerUnavailable: the server refuses this client, and would again.
         """
         self._tasks = [
-            self._loop.create_task(self._speak_when_wanted(), name="callguard ledger"),
-            self._loop.create_task(self._listen(), name="callguard ledger, listening"),
-            self._loop.create_task(self._tick(), name="callguard ledger, ticking"),
+            begin(self._speak_when_wanted(), "callguard ledger"),
+            begin(self._listen(), "callguard ledger, listening"),
+            begin(self._tick(), "callguard ledger, ticking"),
         ]
         try:
             await self.consult()

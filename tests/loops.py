@@ -1,0 +1,53 @@
+"""The event loops and task factories that the suite runs on: ``pytest --loop eager``, or uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+import warnings
+from typing import Any, Final
+
+LOOPS: Final = ("asyncio", "eager", "uvloop")
+
+_CHOSEN: Final = "CALLGUARD_TEST_LOOP"
+"""In the environment, so that the processes that tests start use it too."""
+
+
+class _EagerPolicy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return with_task_factory(super().new_event_loop())
+
+
+def choose(name: str) -> None:
+    """Let every loop from now on, in this process and those that it starts, be one of these.
+
+    Raises:
+        RuntimeError: this Python has no such loop.
+    """
+    os.environ[_CHOSEN] = name
+    follow()
+
+
+def follow() -> None:
+    """Use the loop that was chosen here, or in the process that started this one."""
+    name = os.environ.get(_CHOSEN, "asyncio")
+    if name == "asyncio":
+        return
+    policy: Any
+    if name == "uvloop":
+        policy = importlib.import_module("uvloop").EventLoopPolicy
+    elif sys.version_info >= (3, 12):
+        policy = _EagerPolicy
+    else:
+        raise RuntimeError("tasks begin eagerly on Python 3.12 and newer")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        asyncio.set_event_loop_policy(policy())
+
+
+def with_task_factory(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    """The loop, whose tasks begin eagerly if that was chosen."""
+    if sys.version_info >= (3, 12) and os.environ.get(_CHOSEN) == "eager":
+        loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
