@@ -22,7 +22,7 @@ from callguard.limits import Limits, Snapshot
 __all__ = ["Ceilings", "Constraint", "Decision", "Tier", "Usage", "decide"]
 
 Tier = Literal["normal", "burst"]
-"""Which ceiling let a call in: the normal one, or the one above it that costs money."""
+"""What a call costs: nothing extra, or burst's surcharge for as long as it lasts."""
 
 Constraint = Literal[
     "no reading",
@@ -70,19 +70,23 @@ class Ceilings:
     Attributes:
         normal: without burst.
         burst: with burst, or None where lane or workspace doesn't have it.
+        included: the provider's own, whatever the lane leaves free: calls above it cost burst's
+            surcharge.
     """
 
     normal: int
     burst: int | None
+    included: int
 
     @classmethod
     def of(cls, limits: Limits, lane: Lane) -> Ceilings:
         """The ceilings of `lane` under `limits`."""
         kept_free = limits.reserved_inbound_concurrency + lane.reserve
         normal = limits.concurrency_limit - kept_free
+        included = limits.concurrency_limit - limits.reserved_inbound_concurrency
         if not (lane.burst and _bursts(limits)):
-            return cls(normal, None)
-        return cls(normal, _burst_cap(limits, lane) - kept_free)
+            return cls(normal, None, included)
+        return cls(normal, _burst_cap(limits, lane) - kept_free, included)
 
     @property
     def highest(self) -> int:
@@ -91,7 +95,7 @@ class Ceilings:
 
     def tier(self, usage: int) -> Tier:
         """The tier of a call that brings the usage to `usage` calls."""
-        return "normal" if usage <= self.normal else "burst"
+        return "normal" if usage <= self.included else "burst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Decision:
         admitted: whether the call fits.
         lane: the lane that asked.
         constraint: what keeps the call out; None where it fits.
-        tier: the ceiling that lets the call in; None where it doesn't fit.
+        tier: what the call costs; None where it doesn't fit.
         usage: the usage before the call.
         ceilings: the lane's ceilings; None without a reading.
         limits: what the provider answered; None without a reading.

@@ -28,25 +28,39 @@ def limits(
 
 
 @pytest.mark.parametrize(
-    ("allowed", "lane", "normal", "burst"),
+    ("allowed", "lane", "normal", "burst", "included"),
     [
-        (limits(20), Lane("a"), 20, None),
-        (limits(20, reserved=3), Lane("a", reserve=2), 15, None),
-        (limits(20, burst=60), Lane("a"), 20, None),
-        (limits(20, burst=60), Lane("a", burst=5), 20, 25),
-        (limits(20, burst=60), Lane("a", burst="all"), 20, 60),
-        (limits(20, burst=60), Lane("a", burst=500), 20, 60),
-        (limits(20, burst=60, reserved=3), Lane("a", burst=5, reserve=2), 15, 20),
-        (limits(20, burst=60, enabled=False), Lane("a", burst="all"), 20, None),
-        (limits(100, burst=60), Lane("a", burst="all"), 100, None),
-        (limits(20, burst=20), Lane("a", burst="all"), 20, None),
-        (limits(0), Lane("a"), 0, None),
-        (limits(2, reserved=1), Lane("a", reserve=4), -3, None),
+        (limits(20), Lane("a"), 20, None, 20),
+        (limits(20, reserved=3), Lane("a", reserve=2), 15, None, 17),
+        (limits(20, burst=60), Lane("a"), 20, None, 20),
+        (limits(20, burst=60), Lane("a", burst=5), 20, 25, 20),
+        (limits(20, burst=60), Lane("a", burst="all"), 20, 60, 20),
+        (limits(20, burst=60), Lane("a", burst=500), 20, 60, 20),
+        (limits(20, burst=60, reserved=3), Lane("a", burst=5, reserve=2), 15, 20, 17),
+        (limits(20, burst=60, enabled=False), Lane("a", burst="all"), 20, None, 20),
+        (limits(100, burst=60), Lane("a", burst="all"), 100, None, 100),
+        (limits(20, burst=20), Lane("a", burst="all"), 20, None, 20),
+        (limits(0), Lane("a"), 0, None, 0),
+        (limits(2, reserved=1), Lane("a", reserve=4), -3, None, 1),
     ],
 )
-def test_ceilings(allowed: Limits, lane: Lane, normal: int, burst: int | None) -> None:
-    """A lane would go higher than it may, or not as high."""
-    assert Ceilings.of(allowed, lane) == Ceilings(normal, burst)
+def test_ceilings(
+    allowed: Limits, lane: Lane, normal: int, burst: int | None, included: int
+) -> None:
+    """A lane would go higher than it may, or not as high, or tell the wrong price."""
+    assert Ceilings.of(allowed, lane) == Ceilings(normal, burst, included)
+
+
+@pytest.mark.parametrize(
+    ("used", "tier"), [(0, "normal"), (16, "normal"), (17, "normal"), (19, "normal"), (20, "burst")]
+)
+def test_what_a_lane_leaves_free_costs_nothing(used: int, tier: str) -> None:
+    """A call below the limit would be told as one that costs burst's surcharge."""
+    allowed = limits(20, current=used, burst=60)
+    lane = Lane("a", reserve=4, burst=5)
+    snapshot = Snapshot(allowed, 0.0, 0.0)
+    decision = decide(lane, Usage(used, 0, 0), snapshot, now=0.0, max_age=MAX_AGE)
+    assert decision.tier == tier
 
 
 def test_every_small_case_follows_the_law() -> None:
@@ -69,7 +83,7 @@ def test_every_small_case_follows_the_law() -> None:
         assert decision.admitted == (after <= highest)
         assert decision.headroom == highest - after + 1
         if decision.admitted:
-            assert decision.tier == ("normal" if after <= normal else "burst")
+            assert decision.tier == ("normal" if after <= limit - reserved else "burst")
         else:
             assert decision.tier is None
         assert (decision.constraint is None) == decision.admitted

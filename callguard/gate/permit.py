@@ -55,7 +55,11 @@ class Permit:
 
     @property
     def tier(self) -> Tier:
-        """``"normal"``, or ``"burst"`` if only the lane's burst ceiling let the call in."""
+        """``"normal"``, or ``"burst"`` if the call may cost burst's surcharge.
+
+        That is so if it may bring the count above the limit less what is reserved for inbound
+        calls; what the lane leaves free makes no difference.
+        """
         return self._ceilings.tier(self._usage)
 
     @property

@@ -43,7 +43,7 @@ class Line:
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         # Without a reading the ledger lets nobody in, so that these decide nothing before `apply`.
-        self.ceilings = Ceilings(0, None)
+        self.ceilings = Ceilings(0, None, 0)
         self.ceiling = self.ceilings.highest
         self._waiters: OrderedDict[int, Waiter] = OrderedDict()
 

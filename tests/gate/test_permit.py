@@ -112,7 +112,7 @@ def test_ids_are_unique_and_stay_the_same() -> None:
     run(main())
 
 
-def test_the_tier_says_which_ceiling_let_the_call_in() -> None:
+def test_the_tier_says_what_a_call_costs() -> None:
     """A call that costs a surcharge would look like one that doesn't."""
 
     async def main() -> None:

@@ -550,9 +550,10 @@ async def test_a_key_that_is_refused_fails_who_waits(open_gate: Open, counter: C
         (Lane("default", reserve=3), 5, {"normal"}),
         (Lane("default", burst=2), 10, {"normal", "burst"}),
         (Lane("default", burst="all"), 13, {"normal", "burst"}),
-        (Lane("default", burst="all", reserve=10), 3, {"normal", "burst"}),
+        (Lane("default", burst="all", reserve=10), 3, {"normal"}),
+        (Lane("default", burst=3, reserve=2), 9, {"normal", "burst"}),
     ],
-    ids=["plain", "reserve", "some burst", "all burst", "burst and reserve"],
+    ids=["plain", "reserve", "some burst", "all burst", "burst within the reserve", "beyond it"],
 )
 async def test_how_far_each_lane_may_go(
     open_gate: Open, counter: Counter, lane: Lane, arrived: int, tiers: set[str]
@@ -563,8 +564,9 @@ async def test_how_far_each_lane_may_go(
         crowd.send(*"abcdefghijklmnop")
         await heard(gate)
         assert len(crowd.arrived) == arrived
-        if arrived > 3:
-            assert {permit.tier for permit in crowd.permits.values()} == tiers
+        told = [permit.tier for permit in crowd.permits.values()]
+        assert set(told) == tiers
+        assert told.count("burst") == max(0, arrived - 8)
         assert gate.statistics().headroom["default"] == 0
 
 

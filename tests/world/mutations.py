@@ -289,7 +289,12 @@ MUTATIONS = (
     Mutation(
         "a call at the normal ceiling is told to burst",
         DECISION,
-        (('return "normal" if usage <= self.normal', 'return "normal" if usage < self.normal'),),
+        (
+            (
+                'return "normal" if usage <= self.included',
+                'return "normal" if usage < self.included',
+            ),
+        ),
         "it costs nothing extra",
     ),
     Mutation(

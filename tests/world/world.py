@@ -367,8 +367,7 @@ class World:
             self._cancel(caller.task)
 
     def _check_tier(self, event: callguard.events.Admitted, usage: int, rules: Rules) -> None:
-        lane = self.scene.lanes[event.lane]
-        plain = rules.limit - rules.reserved_inbound - lane.reserve
+        plain = rules.limit - rules.reserved_inbound
         if event.tier != ("normal" if usage <= plain else "burst"):
             self.scene.blame("tier", f"{event.tier} at usage {usage}, normal up to {plain}")
 
