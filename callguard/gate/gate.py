@@ -16,7 +16,7 @@ import copy
 import logging
 import time
 import uuid
-from asyncio import current_task, get_running_loop
+from asyncio import _get_running_loop, current_task
 from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -38,6 +38,7 @@ from callguard.fetcher import CallState
 from callguard.gate.admission import Admission, ImmediateAdmission
 from callguard.gate.asking import Asker
 from callguard.gate.dialling import Dialling
+from callguard.gate.home import Home
 from callguard.gate.permit import Permit
 from callguard.gate.reading import Fetcher, Reader
 from callguard.gate.reporting import Reporter
@@ -81,7 +82,8 @@ class Gate:
         consult: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.id = gate_id or uuid.uuid4().hex
-        self._loop = get_running_loop()
+        self._home = Home()
+        self._loop = self._home.loop
         self._open_in: asyncio.AbstractEventLoop | None = self._loop
         self._time = _clock_of(self._loop)
         self._max_age = times.max_age
@@ -161,7 +163,13 @@ class Gate:
         return self._decide(self._line(lane))
 
     def statistics(self) -> GateStatistics:
-        """A frozen picture of the gate; also of a closed one."""
+        """A frozen picture of the gate; also of a closed one.
+
+        Raises:
+            UsageError: the gate belongs to another event loop.
+        """
+        if self._open_in is not None:
+            self._home.check()
         snapshot = self._ledger.snapshot
         decisions = {line.lane.name: self._decide(line) for line in self._lines}
         return GateStatistics(
@@ -179,25 +187,29 @@ class Gate:
     def note_started(self, call_id: str) -> None:
         """Take note that a call was answered, whoever placed it, and wherever that is known from.
 
-        May be said any number of times, in any order with `note_ended`, and before the dial of the
-        call has returned.
+        May be said from any thread, any number of times, in any order with `note_ended`, and before
+        the dial of the call has returned.
 
         Args:
             call_id: the provider's id of the call.
         """
+        if self._home.hands_over(self.note_started, call_id):
+            return
         self._ledger.note_answered(call_id, self._time())
 
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:
         """Take note that a call is over, whoever placed it, and wherever that is known from.
 
         A place that the call still held goes to the next in line; otherwise the next reading is
-        brought forward, because the count has changed. May be said any number of times, and before
-        the dial of the call has returned.
+        brought forward, because the count has changed. May be said from any thread, any number of
+        times, and before the dial of the call has returned.
 
         Args:
             call_id: the provider's id of the call.
             refused: whether the provider refused the call for want of room.
         """
+        if self._home.hands_over(self.note_ended, call_id, refused=refused):
+            return
         now = self._time()
         self._ledger.note_ended(call_id, now)
         if refused:
@@ -293,8 +305,7 @@ class Gate:
     def _check_open(self) -> None:
         if self._open_in is None:
             raise UsageError("the gate is closed; use it inside of `async with open_gate()`")
-        if self._loop is not get_running_loop():
-            raise UsageError("the gate belongs to another event loop; open one in each")
+        self._home.check()
 
     def _line(self, lane: Lane | str | None) -> Line:
         if lane is None:
@@ -310,7 +321,7 @@ class Gate:
 
     def _take(self, line: Line) -> Permit | None:
         """A permit if one more call fits now; else None, and nothing has changed."""
-        if self._open_in is not get_running_loop():
+        if self._open_in is not _get_running_loop():
             self._check_open()
         now = self._time()
         lease = self._ledger.acquire(line.ceiling, now)

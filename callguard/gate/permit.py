@@ -27,7 +27,7 @@ class Permit:
 
     What was said of it decides, not in which order: `ended` is a fact that beats all else, then
     `started` and `placed`, then `cancel`, then what leaving the block implies. Every method may be
-    called any number of times, and after the block too.
+    called any number of times, from any thread, and after the block too.
 
     Attributes:
         lane: the lane that the call was let in on.
@@ -82,6 +82,8 @@ class Permit:
         Args:
             call_id: the provider's id of the call, if known.
         """
+        if self._gate._home.hands_over(self.placed, call_id):
+            return
         state = self._state
         if state is not ENDED:
             self._state = PLACED
@@ -95,6 +97,8 @@ class Permit:
 
     def started(self) -> None:
         """Say that the call is placed and was answered: the counter shows it soon."""
+        if self._gate._home.hands_over(self.started):
+            return
         self.placed()
         self._gate._answered(self._lease)
 
@@ -103,6 +107,8 @@ class Permit:
 
         Where a reading counts the call already, the next reading is brought forward.
         """
+        if self._gate._home.hands_over(self.ended):
+            return
         state, self._state = self._state, ENDED
         if state is DISPATCHING:
             self._gate._release(self._lease)
@@ -117,6 +123,8 @@ class Permit:
         Without effect once `placed`, `started` or `ended` was said. Not to be said of a dial that
         timed out or was cancelled: it may have reached the provider.
         """
+        if self._gate._home.hands_over(self.cancel):
+            return
         state = self._state
         if state is DISPATCHING:
             self._state = CANCELLED

@@ -24,7 +24,7 @@ that makes 1.3 MB for each of up to five transcripts.
 class EvidenceGate(Protocol):
     """What a gate does with evidence about a call; a `callguard.Gate` is one.
 
-    Both may be told of any call, any number of times and in any order.
+    Both may be told of any call, any number of times, in any order and from any thread.
     """
 
     def note_started(self, call_id: str) -> None:
@@ -45,8 +45,8 @@ def receive(
 ) -> CallEvent:
     """Take one delivery: check its size, its signature and its form, and tell the gate.
 
-    Neither waits nor remembers anything. An event that proves nothing about a call is accepted,
-    and so is one that came before.
+    Neither waits nor remembers anything, and may be called in any thread. An event that proves
+    nothing about a call is accepted, and so is one that came before.
 
     Args:
         gate: who is told.

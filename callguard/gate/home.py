@@ -1,0 +1,75 @@
+"""Where a gate lives: its event loop, and how word reaches it from other threads."""
+
+from __future__ import annotations
+
+from asyncio import get_running_loop
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import get_ident
+from typing import ParamSpec
+
+from callguard.errors import UsageError
+
+__all__ = ["Home"]
+
+P = ParamSpec("P")
+
+
+class Home:
+    """The event loop in which this is made. All that a gate keeps changes there and nowhere else.
+
+    What a gate is told may come from any thread and any loop: `hands_over` brings it home. What it
+    is asked, `check` refuses elsewhere, since an answer can't wait for another thread.
+
+    Attributes:
+        loop: the event loop.
+
+    Raises:
+        UsageError: no event loop of asyncio's runs here.
+    """
+
+    __slots__ = ("_thread", "loop")
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+        try:
+            self.loop = get_running_loop()
+        except RuntimeError:
+            raise UsageError(
+                "a gate is opened in asyncio's event loop, and none runs in this thread: write "
+                "`async with callguard.open_gate()` in a coroutine, and start that by asyncio.run"
+            ) from None
+
+    @property
+    def here(self) -> bool:
+        """Whether this is asked in the event loop, or in its thread while it stands still."""
+        try:
+            return get_running_loop() is self.loop
+        except RuntimeError:
+            stands_still = not (self.loop.is_running() or self.loop.is_closed())
+            return stands_still and get_ident() == self._thread
+
+    def hands_over(self, step: Callable[P, object], *args: P.args, **options: P.kwargs) -> bool:
+        """Whether this is elsewhere; then the event loop takes `step` as soon as it can.
+
+        A loop that is closed has no gate left to tell, and takes none.
+        """
+        if self.here:
+            return False
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(partial(step, *args, **options))
+        return True
+
+    def check(self) -> None:
+        """Refuse to answer elsewhere.
+
+        Raises:
+            UsageError: this is not the event loop.
+        """
+        if not self.here:
+            raise UsageError(
+                "the gate belongs to another event loop, or to another thread's: open one in each, "
+                "or go there by asyncio.run_coroutine_threadsafe(..., loop). note_started, "
+                "note_ended and what a permit is told may come from anywhere"
+            )
