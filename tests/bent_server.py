@@ -1,4 +1,5 @@
-"""The exchange's script as it is, on a real server, under a clock of the test's own."""
+"""The exchange's script as it is, on a real server, under a clock and with faults of the test's
+own."""
 
 from __future__ import annotations
 
@@ -15,12 +16,42 @@ START = 1_700_000_000_000
 """The server's time, in ms, that tests call 0; it has as many digits as a real one."""
 
 BENT = """
-local published = {{}}
+local server, published = redis, {{}}
+local FAILS, writes = ARGV[#ARGV], 0
+
+local WRITES = {{}}
+for command in string.gmatch('{writes}', '%S+') do
+  WRITES[command] = true
+end
+
+local function fails(command)
+  writes = writes + (WRITES[command] and 1 or 0)
+  return command == FAILS or WRITES[command] and 'write ' .. writes == FAILS
+end
+
+local redis = {{}}
+
+function redis.call(command, ...)
+  if fails(command) then
+    error("can't run this command")
+  end
+  return server.call(command, ...)
+end
+
+function redis.pcall(command, ...)
+  if fails(command) then
+    return {{ err = "can't run this command" }}
+  end
+  return server.pcall(command, ...)
+end
 
 local function publish_too(channel, message)
-  published[#published + 1] = channel
-  published[#published + 1] = message
-  return redis.pcall('PUBLISH', channel, message)
+  local answer = redis.pcall('PUBLISH', channel, message)
+  if type(answer) == 'number' then
+    published[#published + 1] = channel
+    published[#published + 1] = message
+  end
+  return answer
 end
 
 local function exchange()
@@ -29,14 +60,19 @@ end
 
 return {{ exchange(), unpack(published) }}
 """
-"""What is made of the script: it returns what it published, too, behind its answer."""
+"""What is made of the script: it returns what it published, too, behind its answer, and a command
+of it can be made to fail."""
+
+WRITES = "DEL HDEL HSET HSETNX PEXPIRE ZADD ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE"
+"""Its commands that change something."""
 
 Published = list[tuple[str, bytes]]
 """What the script tells: channels and messages, in order."""
 
 
 class BentServer:
-    """The books of one workspace: only the time is told, and what is published is told here too.
+    """The books of one workspace: only the time is told, what is published is told here too, and
+    commands fail where they are to.
 
     Args:
         client: a real server's.
@@ -48,18 +84,23 @@ class BentServer:
         self.names = names
         self._digest = client.script_load(_bent(EXCHANGE.text))
 
-    def exchange(self, now: int, *request: str | bytes) -> tuple[bytes, Published]:
+    def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
         """Make an exchange.
 
         Args:
             now: ms since `START`.
             request: the arguments that `Conversation.request` makes.
+            fails: the command that fails, or "write 3" for the third that changes something,
+                whatever it is; "" is none.
 
         Returns:
             The answer, and what was published.
+
+        Raises:
+            ResponseError: a command failed.
         """
         keys = self.names.keys
-        found = self.client.evalsha(self._digest, len(keys), *keys, *request, START + now)
+        found = self.client.evalsha(self._digest, len(keys), *keys, *request, START + now, fails)
         answer, *told = cast("list[bytes]", found)
         channels = (channel.decode() for channel in told[::2])
         return answer, list(zip(channels, told[1::2], strict=True))
@@ -68,10 +109,22 @@ class BentServer:
         """Lose everything, as a flushed server does."""
         self.client.delete(*self.names.keys)
 
+    def image(self) -> dict[bytes, bytes]:
+        """The books as they are now, for `turn_back`."""
+        dumped = ((key, self.client.dump(key)) for key in self.names.keys)
+        return {key: value for key, value in dumped if isinstance(value, bytes)}
+
+    def turn_back(self, image: dict[bytes, bytes]) -> None:
+        """Be as the books were once, like a replica that lagged."""
+        self.forget()
+        for key, value in image.items():
+            self.client.restore(key, 0, value)
+
 
 def _bent(text: str) -> str:
     """The script, which takes the time in ms as one more argument, and tells what it publishes."""
     clock, publish = "redis.call('TIME')", "redis.pcall('PUBLISH', "
     assert (text.count(clock), text.count(publish)) == (1, 1)
-    time = "{ math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000 }"
-    return BENT.format(script=text.replace(clock, time).replace(publish, "publish_too("))
+    time = "{ math.floor(ARGV[#ARGV - 1] / 1000), ARGV[#ARGV - 1] % 1000 * 1000 }"
+    script = text.replace(clock, time).replace(publish, "publish_too(")
+    return BENT.format(script=script, writes=WRITES)

@@ -65,17 +65,6 @@ class BentBooks(BentServer):
         answer, _ = self.exchange(self.now + self.step, *request)
         return answer
 
-    def image(self) -> dict[bytes, bytes]:
-        """The books as they are now, for `turn_back`."""
-        dumped = ((key, self.client.dump(key)) for key in self.names.keys)
-        return {key: value for key, value in dumped if isinstance(value, bytes)}
-
-    def turn_back(self, image: dict[bytes, bytes]) -> None:
-        """Be as the books were once, like a replica that lagged."""
-        self.forget()
-        for key, value in image.items():
-            self.client.restore(key, 0, value)
-
 
 class Worker:
     """A worker that says what the test wants, in exchanges that are numbered as they should be.

@@ -2,24 +2,25 @@
 
     python -m tests.world --seeds 10000
     python -m tests.world --seed 42
-    python -m tests.world --shared --seeds 200
+    python -m tests.world --shared --mishaps --seeds 200
 
 The first prints what was lived through, and the seed of each violation; the second replays one
 world and prints its trace. `--shared` takes worlds of several workers, whose books are on a real
-Redis server. Exits with 1 where a rule was broken.
+Redis server; with `--mishaps` that loses keys, comes back from dumps, has its clock set, and fails
+in the middle of scripts. Exits with 1 where a rule was broken.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -72,7 +73,7 @@ def many(options: argparse.Namespace) -> Sum:
     on_terminal = sys.stderr.isatty()
     with _progress() if on_terminal else nullcontext() as progress:
         task = progress.add_task("worlds", total=len(seeds)) if progress else None
-        for outcome in _outcomes(seeds, options.processes, shared=options.shared):
+        for outcome in _outcomes(seeds, options):
             sum_of_all.add(outcome)
             _print_violations(outcome)
             if progress is not None and task is not None:
@@ -82,21 +83,26 @@ def many(options: argparse.Namespace) -> Sum:
     return sum_of_all
 
 
-def _outcomes(seeds: Iterable[int], processes: int, *, shared: bool) -> Iterator[Outcome]:
-    way = _live_shared if shared else live
-    if processes == 1:
+def _way(options: argparse.Namespace) -> Callable[..., Outcome]:
+    return partial(_live_shared, mishaps=options.mishaps) if options.shared else live
+
+
+def _outcomes(seeds: Iterable[int], options: argparse.Namespace) -> Iterator[Outcome]:
+    way = _way(options)
+    if options.processes == 1:
         gc.freeze()
         yield from map(way, seeds)
         return
-    with ProcessPoolExecutor(processes, initializer=gc.freeze) as pool:
+    with ProcessPoolExecutor(options.processes, initializer=gc.freeze) as pool:
         yield from pool.map(way, seeds, chunksize=20)
 
 
-def _live_shared(seed: int, *, keep_trace: bool = False) -> Outcome:
-    return live_shared(seed, _server_of_this_process().url, keep_trace=keep_trace)
+def _live_shared(seed: int, *, mishaps: bool, keep_trace: bool = False) -> Outcome:
+    url = _server_of_this_process().url
+    return live_shared(seed, url, mishaps=mishaps, keep_trace=keep_trace)
 
 
-@functools.cache
+@cache
 def _server_of_this_process() -> RedisServer:
     server = RedisServer(program=find_server())
     return server.__enter__()  # it ends with the process
@@ -118,9 +124,9 @@ def _print_violations(outcome: Outcome) -> None:
         print(f"seed {outcome.seed}: {each.rule} at {each.at:.4f} s: {each.text}", flush=True)
 
 
-def one(seed: int, *, shared: bool) -> Outcome:
+def one(options: argparse.Namespace) -> Outcome:
     """Replay one world, and print its trace."""
-    outcome = (_live_shared if shared else live)(seed, keep_trace=True)
+    outcome = _way(options)(options.seed, keep_trace=True)
     print("\n".join(outcome.trace))
     print(f"trace {outcome.digest}, {len(outcome.violations)} violations")
     return outcome
@@ -136,10 +142,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--without", default="", help="seeds to leave out, with commas between")
     parser.add_argument("--shared", action="store_true", help="several workers on one ledger")
+    parser.add_argument("--mishaps", action="store_true", help="of the ledger's server")
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
     options = parser.parse_args()
     if options.seed is not None:
-        sys.exit(1 if one(options.seed, shared=options.shared).violations else 0)
+        sys.exit(1 if one(options).violations else 0)
     sum_of_all = many(options)
     print(sum_of_all)
     sys.exit(1 if sum_of_all.failed else 0)

@@ -16,12 +16,17 @@ __all__ = [
     "CallerPlan",
     "Cancelling",
     "DialPlan",
+    "Eviction",
+    "Failing",
     "GatePlan",
     "LanePlan",
+    "Mishaps",
     "Plan",
+    "Restoration",
     "Rules",
     "Saying",
     "SharedPlan",
+    "Step",
     "Trouble",
     "Window",
     "WorkerPlan",
@@ -50,6 +55,16 @@ LASTING = (
     "a list",
 )
 TRANSIENT = ("500", "503", "cut", "hang", "429")
+
+KEYS = 8
+"""Those that a ledger has on its server."""
+
+WRITES = ("HSET", "HSETNX", "HDEL", "ZADD", "ZREM", "PEXPIRE")
+"""Commands of a script that an administrator may deny."""
+
+UNTOLD_STEP = 0.25
+"""Seconds of a step of the server's clock that a ledger can't tell from a late exchange; where the
+clock steps, the counter has to be so much better than the gate is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +258,7 @@ class Plan:
 class _Dice:
     """A source of draws."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._random = random.Random(seed)
         self.one_of = self._random.choice
         self.whole = self._random.randint
@@ -503,16 +518,76 @@ class WorkerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """The ledger's server throws keys away, `at` so many seconds; `keys` are their indexes."""
+
+    at: float
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """The server goes away at `at`, and comes back after `lasts` as it was at `dumped_at`."""
+
+    dumped_at: float
+    at: float
+    lasts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The server's clock steps by so many ms."""
+
+    at: float
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """For `lasts`, a command of each script fails: the one named, or "write 3", the third."""
+
+    at: float
+    lasts: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mishaps:
+    """What befalls the ledger's server; nothing by default."""
+
+    evictions: tuple[Eviction, ...] = ()
+    restorations: tuple[Restoration, ...] = ()
+    steps: tuple[Step, ...] = ()
+    failings: tuple[Failing, ...] = ()
+
+    @property
+    def losses(self) -> int:
+        """How often the ledger may be lost, and nobody be admitted for a while."""
+        return len(self.evictions) + len(self.restorations) + len(self.failings)
+
+
+@dataclass(frozen=True, slots=True)
 class SharedPlan:
     """A world of several workers; `lease` is in seconds."""
 
     world: Plan
     workers: tuple[WorkerPlan, ...]
     lease: float
+    mishaps: Mishaps
+
+    @property
+    def closed_for(self) -> float:
+        """Seconds for which nobody is admitted after a loss was noticed."""
+        return self.lease + self.world.gate.visible_after
 
 
-def draw_shared(seed: int) -> SharedPlan:
-    """The world of several workers of a seed: short, because it has a server, and limits stand."""
+def draw_shared(seed: int, *, mishaps: bool = False) -> SharedPlan:
+    """The world of several workers of a seed: short, because it has a server, and limits stand.
+
+    Args:
+        mishaps: whether anything befalls the ledger's server. All else is the same without, but
+            that the world is longer by what the ledger may be closed.
+    """
     dice = _Dice(-1 - seed)
     worlds = (draw(seed * 100 + number) for number in itertools.count())
     world = next(each for each in worlds if each.gate.ttl <= 1 and each.gate.ring_limit <= 10)
@@ -524,7 +599,46 @@ def draw_shared(seed: int) -> SharedPlan:
     world = replace(world, latencies=_latencies(dice, gate.max_age / 2))
     world = replace(world, seed=seed, gate=gate, rules=((0.0, rules),), closings=())
     workers = tuple(_worker(dice, world.lasts) for _ in range(dice.whole(2, 4)))
-    return SharedPlan(world, workers, lease=dice.one_of((4.0, 10.0)))
+    plan = SharedPlan(world, workers, lease=dice.one_of((4.0, 10.0)), mishaps=Mishaps())
+    return _with_mishaps(plan) if mishaps else plan
+
+
+def _with_mishaps(plan: SharedPlan) -> SharedPlan:
+    dice = _Dice(f"mishaps of {plan.world.seed}")
+    world, lasts = plan.world, plan.world.lasts
+    drawn = Mishaps(
+        tuple(_eviction(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2)))),
+        tuple(_restoration(dice, lasts, plan.lease) for _ in range(dice.one_of((0, 0, 0, 1, 2)))),
+        tuple(_step(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2, 4)))),
+        tuple(_failing(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2)))),
+    )
+    if drawn.steps:
+        lag = world.gate.counter_lag + UNTOLD_STEP
+        world = replace(world, gate=replace(world.gate, counter_lag=lag))
+    closed = drawn.losses * replace(plan, world=world).closed_for
+    return replace(plan, world=replace(world, lasts=lasts + closed), mishaps=drawn)
+
+
+def _eviction(dice: _Dice, lasts: float) -> Eviction:
+    some = tuple(key for key in range(KEYS) if dice.chance(0.5))
+    one = (dice.whole(0, KEYS - 1),)
+    return Eviction(dice.seconds(0, lasts), dice.one_of((one, one, some, tuple(range(KEYS)))))
+
+
+def _restoration(dice: _Dice, lasts: float, lease: float) -> Restoration:
+    dumped_at = dice.seconds(0, lasts * 0.9)
+    at = min(lasts, dumped_at + dice.seconds(0, dice.one_of((1, 5, lasts))))
+    return Restoration(dumped_at, at, dice.one_of((0.0, 1.0, lease / 2, 1.5 * lease, 3 * lease)))
+
+
+def _step(dice: _Dice, lasts: float) -> Step:
+    by = dice.one_of((50, 240, 300, 700, 1_500, 5_000, 60_000, 3_600_000, 10_800_000))
+    return Step(dice.seconds(0, lasts), by * dice.one_of((-1, 1)))
+
+
+def _failing(dice: _Dice, lasts: float) -> Failing:
+    what = dice.one_of(("PUBLISH", "PUBLISH", "write 1", f"write {dice.whole(2, 12)}", *WRITES))
+    return Failing(dice.seconds(0, lasts), dice.one_of((0.5, 3.0, 12.0)), what)
 
 
 def _worker(dice: _Dice, lasts: float) -> WorkerPlan:

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import ResponseError
 
 import callguard
 from callguard import RedisLedger
@@ -27,14 +28,25 @@ from tests.bent_server import BentServer, Published
 from tests.fake_network import FakeSession, Reply
 from tests.seeded import seeded
 from tests.world.checkers import Scene, ceiling
-from tests.world.plan import CallerPlan, SharedPlan, WorkerPlan, calm_rules, draw_shared
+from tests.world.losses import Loss, Losses
+from tests.world.plan import (
+    UNTOLD_STEP,
+    CallerPlan,
+    Failing,
+    Restoration,
+    SharedPlan,
+    Step,
+    WorkerPlan,
+    calm_rules,
+    draw_shared,
+)
 from tests.world.provider import Call, DialError, Provider, Reading, Refusal
 from tests.world.world import Outcome, WatchedLoop, blamed_errors, lane_of, longest_round, patience
 
 __all__ = ["SharedWorld", "live_shared"]
 
 
-def live_shared(seed: int, url: str, *, keep_trace: bool = False) -> Outcome:
+def live_shared(seed: int, url: str, *, mishaps: bool = False, keep_trace: bool = False) -> Outcome:
     """Live through the world of several workers of a seed, on the server at `url`."""
     with (
         seeded(seed),
@@ -43,7 +55,7 @@ def live_shared(seed: int, url: str, *, keep_trace: bool = False) -> Outcome:
     ):
         loop = runner.get_loop()
         assert isinstance(loop, WatchedLoop)
-        world = SharedWorld(draw_shared(seed), loop, server)
+        world = SharedWorld(draw_shared(seed, mishaps=mishaps), loop, server)
         with blamed_errors(world.scene.blame):
             try:
                 runner.run(world.live())
@@ -53,15 +65,48 @@ def live_shared(seed: int, url: str, *, keep_trace: bool = False) -> Outcome:
     return world.outcome(keep_trace=keep_trace)
 
 
+COUNTED = (0, 1, 3, 4)
+"""The keys without which a ledger is lost: the books, the workers, the permits, and the unseen."""
+
+
 class SharedServer(BentServer):
-    """The server as all workers reach it, with a look at what is in the books."""
+    """The server as all workers reach it, with a look at what is in the books.
+
+    Attributes:
+        away: whether nobody reaches it.
+        step: ms by which its clock is ahead.
+        fails: the command of each script that fails; see `BentServer`.
+    """
+
+    def __init__(self, client: Redis, names: Names) -> None:
+        super().__init__(client, names)
+        self.away = False
+        self.step = 0
+        self.fails = ""
+
+    def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
+        return super().exchange(now + self.step, *request, fails=fails or self.fails)
 
     def books(self) -> tuple[dict[str, Any] | None, set[str]]:
-        """The reading in the books, and the permits that it doesn't stand for."""
-        limits = self.client.hget(self.names.keys[0].decode(), "limits")
+        """The reading in the books, unless they were lost since it began, and the permits that it
+        doesn't stand for."""
+        fields = ["limits", "began", "lost_until"]
+        found = self.client.hmget(self.names.keys[0].decode(), fields)
+        limits, began, lost_until = cast("list[bytes | None]", found)
         permits = self.client.hkeys(self.names.keys[3].decode())
-        reading = json.loads(cast("bytes", limits)) if limits else None
+        good = limits is not None and int(began or 0) > int(lost_until or 0)
+        reading = json.loads(limits) if limits and good else None
         return reading, {permit.decode() for permit in cast("list[bytes]", permits)}
+
+    def evict(self, keys: tuple[int, ...]) -> str:
+        """Lose some keys; whether nothing "counted" is gone, or a "part" of that, or "all"."""
+        before = self._counted()
+        self.client.delete(*(self.names.keys[key] for key in keys))
+        left = self._counted()
+        return "nothing" if left == before else "a part" if left else "all"
+
+    def _counted(self) -> set[int]:
+        return {key for key in COUNTED if self.client.exists(self.names.keys[key])}
 
     def _lives(self) -> bool:
         return bool(self.client.zcount(self.names.keys[1].decode(), 0, "+inf"))
@@ -93,15 +138,28 @@ class TroubledLine(Line):
         await asyncio.sleep(there)
         await self._worker.awake()
         self._check_reachable(lost=fault == "request lost")
-        answer, published = self.exchange(words)
+        made_at = self._world.loop.now
+        answer, published = self._exchange(words)
         self._world.ring(published)
         await asyncio.sleep(back)
         await self._worker.awake()
         self._check_reachable(lost=fault == "reply lost")
+        if json.loads(answer)["status"] == "ok":
+            self._world.losses.heard(_speaker(words), made_at)
         return answer
 
+    def _exchange(self, words: tuple[Any, ...]) -> tuple[bytes, Published]:
+        losses = self._world.losses
+        try:
+            answer, published = self.exchange(words)
+        except ResponseError:
+            losses.fail()
+            raise
+        losses.made(_speaker(words), json.loads(words[-2]), json.loads(answer))
+        return answer, published
+
     def _check_reachable(self, *, lost: bool = False) -> None:
-        if self._worker.cut or lost:
+        if self._worker.cut or self._world.server.away or lost:
             raise Disconnected("lost")
 
     async def subscribe(self, *channels: str) -> None:
@@ -120,6 +178,12 @@ class TroubledLine(Line):
             delay = 0.0
         if delay is not None and not self._worker.cut:
             self._world.loop.call_later(delay, self.hear, channel, message)
+
+
+def _speaker(words: tuple[Any, ...]) -> str:
+    """Whose exchange it is."""
+    constants: bytes = words[-1]
+    return constants.split()[0].decode()
 
 
 class Worker:
@@ -155,7 +219,7 @@ class Worker:
                         await self._over.wait()
                     finally:
                         self.gate = None
-            except callguard.LimitsRejected:
+            except (callguard.LimitsRejected, callguard.LedgerUnavailable):
                 await asyncio.sleep(1.0)
             else:
                 return
@@ -217,7 +281,7 @@ class SharedWorld:
 
     The promise is held against the truth: limits stand, others keep to the reserve, and so the
     count stays below every ceiling, but for calls that were dialled with a permit that was lost,
-    which callers may see and some don't look at.
+    which callers may see and some don't look at, and for those that are excused (`Losses`).
     """
 
     def __init__(self, plan: SharedPlan, loop: WatchedLoop, client: Redis) -> None:
@@ -230,6 +294,12 @@ class SharedWorld:
         self.server.forget()
         self.provider = Provider(plan.world, self, loop)
         self.scene = Scene(plan.world, self.provider, loop.time)
+        self.losses = Losses(
+            self.scene.blame,
+            loop.time,
+            closed_for=plan.closed_for - (UNTOLD_STEP if plan.mishaps.steps else 0.0),
+            max_age=plan.world.gate.max_age,
+        )
         self.workers: list[Worker] = []
         self._careless: set[str] = set()
         self._asked: set[str] = set()
@@ -284,6 +354,58 @@ class SharedWorld:
             for each in worker.plan.troubles:
                 loop.call_at(each.at, worker.trouble, each.kind)
                 loop.call_at(min(each.at + each.lasts, plan.lasts), worker.relieve)
+        self._set_up_mishaps()
+
+    def _set_up_mishaps(self) -> None:
+        mishaps, loop = self.plan.mishaps, self.loop
+        for eviction in mishaps.evictions:
+            loop.call_at(eviction.at, self._evict, eviction.keys)
+        for restoration in mishaps.restorations:
+            loop.call_at(restoration.dumped_at, self._dump, restoration)
+        for step in mishaps.steps:
+            loop.call_at(step.at, self._step, step)
+        for failing in mishaps.failings:
+            loop.call_at(failing.at, self._begin_to_fail, failing)
+
+    def _evict(self, keys: tuple[int, ...]) -> None:
+        what = self.server.evict(keys)
+        self.trace(f"evicted: {keys}, so {what} that counts")
+        if what == "a part":
+            self.losses.tear()
+        elif what == "all":
+            self.losses.flush()
+
+    def _dump(self, restoration: Restoration) -> None:
+        self.trace("dumped")
+        image, pending = self.server.image(), tuple(self.losses.pending)
+        self.loop.call_at(restoration.at, self._go_away, restoration, image, pending)
+
+    def _go_away(self, restoration: Restoration, *then: Any) -> None:
+        self.trace("the server is away")
+        self.server.away = True
+        back_at = min(restoration.at + restoration.lasts, self.plan.world.lasts)
+        self.loop.call_at(back_at, self._come_back, restoration, *then)
+
+    def _come_back(
+        self, restoration: Restoration, image: dict[bytes, bytes], pending: tuple[Loss, ...]
+    ) -> None:
+        self.trace(f"the server is back, as of {restoration.dumped_at}")
+        self.server.turn_back(image)
+        self.server.away = False
+        self.losses.turn_back(restoration.dumped_at, pending)
+
+    def _step(self, step: Step) -> None:
+        self.trace(f"the server's clock steps by {step.by} ms")
+        self.server.step += step.by
+
+    def _begin_to_fail(self, failing: Failing) -> None:
+        self.trace(f"fails: {failing.what}")
+        self.server.fails = failing.what
+        self.loop.call_at(min(failing.at + failing.lasts, self.plan.world.lasts), self._obey)
+
+    def _obey(self) -> None:
+        self.trace("nothing fails")
+        self.server.fails = ""
 
     def _send(self, worker: Worker, number: int, plan: CallerPlan) -> None:
         if worker.gate is not None:
@@ -339,6 +461,8 @@ class SharedWorld:
         self.provider.become_calm(rules)
         if waiting:
             bound = patience(self.plan.world) + 2 * self.plan.lease
+            if self.plan.mishaps.losses:
+                bound += self.plan.closed_for
             _, late = await asyncio.wait(waiting, timeout=bound)
             if late:
                 names = sorted(task.get_name() for task in late)
@@ -384,22 +508,27 @@ class SharedWorld:
         if not self.plan.world.counter_in_time or self.is_calm:
             return
         going_on = self.provider.going_on.values()
-        careless = sum(each.key in self._careless for each in going_on)
+        careless = sum(self._is_excused(each) for each in going_on)
         lanes = self.plan.world.gate.lanes
         most = max(ceiling(self.provider.rules, lane) + lane.reserve for lane in lanes)
         if len(going_on) > most + careless:
             self.scene.blame("promise", f"{len(going_on)} calls, at most {most}")
         self._check_books()
 
+    def _is_excused(self, call: Call) -> bool:
+        return call.key in self._careless or call.key in self.losses.excused
+
     def _check_books(self) -> None:
         """Every call that goes on is in the reading that the books have, or has a permit there."""
+        if self.losses.pending or not self.plan.world.counter_in_time:
+            return
         limits, permits = self.server.books()
-        if limits is None or not self.plan.world.counter_in_time:
+        if limits is None:
             return
         reading = self.provider.readings[limits["remaining_purchase_limit"]]
         for call in self.provider.going_on.values():
             known = call.number in reading.counted or call.key in permits
-            if call.key and not known and call.key not in self._careless:
+            if call.key and not known and not self._is_excused(call):
                 self.scene.blame("usage", f"{call.id} goes on, and is in no books")
 
     def call_answered(self, call: Call) -> None:
@@ -411,7 +540,8 @@ class SharedWorld:
     def dial_refused(self, key: str, *, for_room: bool) -> None:
         self._refusals += 1
         in_time = self.plan.world.counter_in_time and not self.is_calm
-        if for_room and in_time and not self._careless:
+        excused = any(map(self._is_excused, self.provider.going_on.values()))
+        if for_room and in_time and not self._careless and not excused:
             self.scene.blame("promise", "a call was refused for want of room")
 
     def reading_began(self, reading: Reading) -> None:

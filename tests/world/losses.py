@@ -1,0 +1,119 @@
+"""What may happen after a ledger has lost something, and what may not.
+
+A loss is *noticed* by the first exchange of a worker that knows better: of any, where a part is
+missing that was counted; of one that has heard of what happened since, where all is as it was once,
+or nothing is there. From then on nobody is admitted until no permit of before can still be dialled
+and every call that was is in the counter. Until then, a ledger that knows no better may admit
+beyond the limit: its permits are *excused*, and nothing else ever is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Loss", "Losses"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something is gone.
+
+    Attributes:
+        excused_until: when every reading counts all that was lost, whoever notices.
+        knowing: the workers that know better; None for all there are.
+        sure: whether anything is missing at all.
+    """
+
+    excused_until: float
+    knowing: frozenset[str] | None
+    sure: bool = True
+
+    def known_to(self, worker: str) -> bool:
+        return self.knowing is None or worker in self.knowing
+
+
+class Losses:
+    """Watches every exchange that the server makes.
+
+    Args:
+        blame: called with a rule and what broke it.
+        now: seconds, the world's.
+        closed_for: seconds for which nobody is admitted after a loss was noticed.
+        max_age: seconds for which a reading is good.
+
+    Attributes:
+        pending: what nobody has noticed yet.
+        excused: permits that were given meanwhile.
+        noticed: how many losses were.
+    """
+
+    def __init__(
+        self,
+        blame: Callable[[str, str], None],
+        now: Callable[[], float],
+        *,
+        closed_for: float,
+        max_age: float,
+    ) -> None:
+        self.pending: list[Loss] = []
+        self.excused: set[str] = set()
+        self.noticed = 0
+        self._blame = blame
+        self._now = now
+        self._closed_for = closed_for
+        self._max_age = max_age
+        self._closed_until = 0.0
+        self._heard_at: dict[str, float] = {}
+        self._epoch = ""
+
+    def heard(self, worker: str, made_at: float) -> None:
+        """A worker has heard the answer to an exchange that changed the ledger."""
+        self._heard_at[worker] = made_at
+
+    def tear(self) -> None:
+        """A part is missing that was counted."""
+        self.pending.append(self._loss(None))
+
+    def flush(self) -> None:
+        """Nothing is left: as if the server had only just begun."""
+        self.turn_back(-1.0, [])
+
+    def turn_back(self, to: float, pending: Iterable[Loss]) -> None:
+        """All is as it was at `to`, and what had been lost then is lost again."""
+        knowing = (worker for worker, at in self._heard_at.items() if at > to)
+        self.pending = [*pending, self._loss(frozenset(knowing))]
+
+    def fail(self) -> None:
+        """A script has failed half way: all of what it did is kept, or some, or nothing."""
+        self.pending.append(self._loss(None, sure=False))
+
+    def made(self, worker: str, said: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """The server has made an exchange."""
+        if answer["status"] != "ok":
+            return
+        begun_anew, self._epoch = self._epoch != answer["epoch"], answer["epoch"]
+        for loss in [loss for loss in self.pending if loss.known_to(worker)]:
+            self._settle(loss, said, begun_anew=begun_anew)
+        granted = [
+            f"{worker}-{said['next'] + number}" for number in range(len(answer.get("grants") or ()))
+        ]
+        if any(self._now() < loss.excused_until for loss in self.pending):
+            self.excused.update(granted)
+        if granted and self._now() < self._closed_until:
+            left = self._closed_until - self._now()
+            self._blame("closed", f"{granted} admitted {left:.4f} s too early after a loss")
+
+    def _settle(self, loss: Loss, said: Mapping[str, Any], *, begun_anew: bool) -> None:
+        if said.get("leaves"):
+            return
+        self.pending.remove(loss)
+        if loss.sure and "join" not in said:
+            self._blame("noticed", f"the ledger goes on as if nothing were missing: {loss}")
+        if loss.sure or begun_anew:
+            self.noticed += 1
+            self._closed_until = self._now() + self._closed_for
+
+    def _loss(self, knowing: frozenset[str] | None, *, sure: bool = True) -> Loss:
+        return Loss(self._now() + self._closed_for + self._max_age, knowing, sure)
