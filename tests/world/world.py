@@ -126,6 +126,7 @@ class World:
         self.callers = [Caller(index, each, self) for index, each in enumerate(plan.callers)]
         self._by_name = {caller.name: caller for caller in self.callers}
         self._admissions = 0
+        self._told = 0
         self._refusals = 0
         self._cancelled: list[asyncio.TimerHandle | asyncio.Handle] = []
 
@@ -172,6 +173,7 @@ class World:
             try:
                 async with self._gate() as gate:
                     self.scene.opened(gate)
+                    self._told = 0
                     self.trace("the gate is open")
                     try:
                         yield gate
@@ -351,8 +353,11 @@ class World:
             self.scene.blame("lifetime", "a gate that isn't open lets somebody in")
             return
         self._admissions += 1
-        usage = gate.statistics().usage
-        total = usage.dispatching + usage.unseen + (usage.reported or 0)
+        self._told += 1
+        statistics = gate.statistics()
+        usage, untold = statistics.usage, statistics.admitted - self._told
+        # All that fit are admitted before any is told of: this one came before those untold.
+        total = usage.dispatching + usage.unseen + (usage.reported or 0) - untold
         self.trace(f"admitted {self._named(event.permit_id)} on {event.lane} to {total}")
         reading = self.scene.reading()
         self.readings.wanted()
