@@ -126,6 +126,7 @@ async def carry_out(plan: Plan) -> Report:
         session=FakeSession(provider(workspace, plan)),
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
+        refused=lambda error: isinstance(error, CallRefused),
         lanes=[callguard.Lane("default", reserve=plan.reserve)],
         track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:

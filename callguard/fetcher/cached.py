@@ -99,6 +99,11 @@ class LimitFetcher:
         return self._client.workspace
 
     @property
+    def base_url(self) -> str:
+        """The provider's address, without a slash at its end."""
+        return self._client.base_url
+
+    @property
     def latest(self) -> Snapshot | None:
         """The newest reading ever taken, whatever its age; None before the first."""
         return self._latest

@@ -67,6 +67,9 @@ class ProviderClient:
         timeout: seconds for one request, from its beginning to the last byte of the answer.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
+    Attributes:
+        base_url: the provider's address, without a slash at its end.
+
     Raises:
         UsageError: no key, or a key or an address that can't be used.
         ValueError: a timeout that is not more than 0 s and finite.
@@ -82,14 +85,14 @@ class ProviderClient:
         allow_plain_http: bool = False,
     ) -> None:
         self._key = checked_api_key(api_key)
-        self._base_url = checked_base_url(base_url, allow_plain_http=allow_plain_http)
+        self.base_url = checked_base_url(base_url, allow_plain_http=allow_plain_http)
         self._timeout = checked_seconds("timeout", timeout, above_zero=True)
         self._session = session
         self._owns_session = session is None
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"ProviderClient(base_url={self._base_url!r})"
+        return f"ProviderClient(base_url={self.base_url!r})"
 
     async def get(self, path: str) -> bytes:
         """The body of the answer to one GET request. Cancelling leaves nothing behind.
@@ -134,7 +137,7 @@ class ProviderClient:
 
     def url(self, path: str) -> str:
         """The address that a request for `path` goes to."""
-        return self._base_url + path
+        return self.base_url + path
 
     @property
     def workspace(self) -> str:

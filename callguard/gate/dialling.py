@@ -18,7 +18,7 @@ from tenacity import (
 from callguard.arguments import checked_whole
 from callguard.gate.admission import Admission
 from callguard.gate.permit import Permit
-from callguard.gate.refusal import outcome_is_unknown
+from callguard.gate.refusal import is_transient
 from callguard.gate.waiting import Line, shorter
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ class Dialling:
             raise
 
     def _may_be_placed(self, error: BaseException) -> bool:
-        refused = self._gate._is_refusal(error)
-        unknown = outcome_is_unknown(error) and not refused
+        refused = self._gate._judge.is_refusal(error)
+        unknown = is_transient(error) and not refused
         self._in_doubt = self._in_doubt or unknown
         return unknown or (refused and self._in_doubt)
 
     def _was_refused(self, error: BaseException) -> bool:
-        return self._gate._is_refusal(error) and not self._in_doubt
+        return self._gate._judge.is_refusal(error) and not self._in_doubt
 
     def _retrying(self, again: Callable[[BaseException], bool], wait: WaitBaseT) -> AsyncRetrying:
         return AsyncRetrying(

@@ -41,6 +41,7 @@ from callguard.gate.dialling import Dialling
 from callguard.gate.home import Home
 from callguard.gate.permit import Permit
 from callguard.gate.reading import Fetcher, Reader
+from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.gate.statistics import GateStatistics
 from callguard.gate.waiting import Line, Lines, Waiter, shorter
@@ -75,7 +76,7 @@ class Gate:
         *,
         lanes: Sequence[Lane],
         times: Times,
-        refused: Callable[[Exception], bool],
+        judge: Judge,
         listener: Listener | None,
         ask: Callable[[str], Awaitable[CallState]] | None = None,
         gate_id: str | None = None,
@@ -87,7 +88,7 @@ class Gate:
         self._open_in: asyncio.AbstractEventLoop | None = self._loop
         self._time = _clock_of(self._loop)
         self._max_age = times.max_age
-        self._refused = refused
+        self._judge = judge
         self._ledger = ledger
         self._consult = consult
         self._lines = Lines(lanes)
@@ -518,18 +519,6 @@ class Gate:
         self._reporter.reading_failed(error, now, duration, age)
         if not _is_outage(error):
             self._fail_waiting(error)
-
-    def _is_refusal(self, error: BaseException) -> bool:
-        """Whether the provider refused the call; where that can't be told, it may be placed."""
-        if not isinstance(error, Exception):
-            return False
-        try:
-            return self._refused(error)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:
-            logger.exception("refused=%r failed on %s", self._refused, type(error).__name__)
-            return False
 
     def _lost(self, lease: int) -> bool:
         return self._ledger.lost(lease, self._time())

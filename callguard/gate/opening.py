@@ -11,7 +11,7 @@ from callguard.arguments import checked_seconds, checked_whole
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
 from callguard.gate.gate import Gate
-from callguard.gate.refusal import refused_by_status
+from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.ledger import MemoryLedger, RedisLedger, Times
@@ -35,7 +35,7 @@ async def open_gate(
     ring_limit: float = 30.0,
     counter_lag: float = 2.0,
     min_interval: float = 0.25,
-    refused: Callable[[Exception], bool] = refused_by_status,
+    refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
     track: Literal["ask"] | None = None,
     ledger: RedisLedger | str | None = None,
@@ -64,7 +64,10 @@ async def open_gate(
         counter_lag: seconds by which the provider's count is late at most. Nothing is published;
             the default is twice the second that the simulator assumes.
         min_interval: seconds between two readings at least, also where one is brought forward.
-        refused: whether an exception from the block means that the provider refused the call.
+        refused: whether an exception from the block means that the provider refused the call, for
+            dials through another address or a client of your own. None for a status of 429 in the
+            provider's own answer to the dial, as the exceptions of retell-sdk, httpx, aiohttp and
+            requests tell it; what another service answers is no refusal.
         listener: gets every event; see `callguard.events`.
         track: ``"ask"`` to ask the provider, after each reading, what became of the placed calls
             that it may have missed. For where no webhook can be received.
@@ -80,7 +83,7 @@ async def open_gate(
     Raises:
         LimitsRejected: the provider refused the key, or the address is wrong.
         UsageError: no key, or an address that can't be used.
-        TypeError: a time that is no number.
+        TypeError: a time that is no number, or a `refused` that is no plain function.
         ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
     """
     ttl = checked_seconds("ttl", ttl, above_zero=True)
@@ -114,7 +117,7 @@ async def open_gate(
             Gate,
             lanes=gate_lanes,
             times=times,
-            refused=refused,
+            judge=Judge(fetcher.base_url, refused),
             listener=listener,
             ask=fetcher.ask if track else None,
         )

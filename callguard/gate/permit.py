@@ -136,7 +136,7 @@ class Permit:
     def _leave(self, error: BaseException | None) -> None:
         """Leave the block: whatever left it, the call may have been placed, unless refused."""
         dialled = self._state is PLACED or self._state is ENDED
-        if error is not None and not dialled and self._gate._is_refusal(error):
+        if error is not None and not dialled and self._gate._judge.is_refusal(error):
             dispatching = self._state is DISPATCHING
             self._state = REFUSED
             self._gate._refuse(self, self._lease, dispatching=dispatching)

@@ -15,6 +15,9 @@ CallStatus = Literal["registered", "ongoing", "ended", "not_connected"]
 class CallRefused(Exception):
     """The workspace refused a call: one more would exceed what outbound calls may take up.
 
+    A gate's block that lets this out, with no server between, has to be told what it means:
+    ``open_gate(refused=lambda error: isinstance(error, CallRefused))``.
+
     Attributes:
         status_code: 429, as the provider's clients have it.
     """

@@ -261,6 +261,7 @@ def _gate(
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         min_interval=min_interval,
+        refused=lambda error: isinstance(error, CallRefused),
         track="ask" if plan.evidence and plan.evidence.asking else None,
         ledger=ledger,
     )

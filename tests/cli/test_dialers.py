@@ -18,7 +18,7 @@ from callguard.cli.gated import GateDialer
 from callguard.cli.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
 from callguard.cli.looped import LoopDialer
 from callguard.simulator import Workspace
-from tests.gate.support import ScriptedFetcher, opened
+from tests.gate.support import PROVIDER, ScriptedFetcher, opened
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ else:
 def answered(status: int) -> aiohttp.ClientResponseError:
     """What a session that raises for bad statuses raises for this one."""
     headers = CIMultiDictProxy(CIMultiDict[str]())
-    info = aiohttp.RequestInfo(URL("http://here"), "POST", headers, URL("http://here"))
+    url = URL(f"{PROVIDER}/v2/create-phone-call")
+    info = aiohttp.RequestInfo(url, "POST", headers, url)
     return aiohttp.ClientResponseError(info, (), status=status)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Final
 
 from callguard import CallGuardError, Gate, Lane, Limits, Listener, Permit, Snapshot
 from callguard.fetcher import CallState
-from callguard.gate.refusal import refused_by_status
+from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
+
+PROVIDER: Final = "http://provider.test"
 
 
 class ScriptedFetcher:
@@ -59,7 +63,7 @@ async def opened(
     visible_after: float = 2.0,
     counter_lag: float = 2.0,
     min_interval: float = 0.25,
-    refused: Callable[[Exception], bool] = refused_by_status,
+    refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
     ask: Callable[[str], Awaitable[CallState]] | None = None,
 ) -> AsyncIterator[Gate]:
@@ -75,7 +79,7 @@ async def opened(
         MemoryLedger(times),
         lanes=lanes if any(lane.name == "default" for lane in lanes) else (*lanes, DEFAULT_LANE),
         times=times,
-        refused=refused,
+        judge=Judge(PROVIDER, refused),
         listener=listener,
         ask=ask,
     )
@@ -90,6 +94,7 @@ class Refusal(Exception):
     """What a dial raises when the provider refuses it."""
 
     status_code = 429
+    request = SimpleNamespace(url=f"{PROVIDER}/v2/create-phone-call", method="POST")
 
 
 class Crowd:

@@ -12,12 +12,12 @@ import pytest
 import tenacity
 
 from callguard import AdmissionTimeout, Gate, Lane, Permit, QueueFull
-from callguard.gate.refusal import outcome_is_unknown, refused_by_status
-from tests.gate.support import Refusal, ScriptedFetcher, opened
+from callguard.gate.refusal import Judge, is_transient
+from tests.gate.support import PROVIDER, Refusal, ScriptedFetcher, opened
 from tests.retell_sdk import exceptions as sdk
 from tests.virtual_time import run
 
-REQUEST = httpx.Request("POST", "http://localhost")
+REQUEST = httpx.Request("POST", f"{PROVIDER}/v2/create-phone-call")
 
 
 class Dial:
@@ -248,7 +248,7 @@ def _status_error(cls: Any, status: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("error", "refused", "unknown"),
+    ("error", "refused", "transient"),
     [
         (_status_error(sdk.RateLimitError, 429), True, False),
         (_status_error(sdk.InternalServerError, 503), False, True),
@@ -264,8 +264,8 @@ def _status_error(cls: Any, status: int) -> Any:
     ],
 )
 def test_the_errors_of_the_clients_in_use_are_recognised(
-    error: Exception, refused: bool, unknown: bool
+    error: Exception, refused: bool, transient: bool
 ) -> None:
     """A client's error would be taken for what it is not, and a lead lost or called twice."""
-    assert refused_by_status(error) is refused
-    assert outcome_is_unknown(error) is unknown
+    assert Judge(PROVIDER).is_refusal(error) is refused
+    assert is_transient(error) is transient

@@ -5,14 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import aiohttp
-import httpx
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
 from callguard import NoHeadroom
-from callguard.gate.refusal import refused_by_status
 from tests.gate.support import Crowd, Refusal, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
 
@@ -166,33 +161,3 @@ def test_a_predicate_that_fails_hides_nothing(caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.ERROR, logger="callguard"):
         run(main())
     assert "faulty" in caplog.text
-
-
-def _aiohttp_error(status: int) -> Exception:
-    headers = CIMultiDictProxy(CIMultiDict[str]())
-    info = aiohttp.RequestInfo(URL("http://localhost"), "POST", headers, URL("http://localhost"))
-    return aiohttp.ClientResponseError(info, (), status=status)
-
-
-def _httpx_error(status: int) -> Exception:
-    request = httpx.Request("POST", "http://localhost")
-    return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
-
-
-@pytest.mark.parametrize(
-    ("error", "refused"),
-    [
-        (Refusal(), True),
-        (_aiohttp_error(429), True),
-        (_aiohttp_error(500), False),
-        (_httpx_error(429), True),
-        (_httpx_error(503), False),
-        (ValueError(429), False),
-        (TimeoutError(), False),
-    ],
-)
-def test_a_429_is_told_by_the_attributes_that_clients_give_their_errors(
-    error: Exception, refused: bool
-) -> None:
-    """A client's refusals would be counted as placed, or its faults as refusals."""
-    assert refused_by_status(error) is refused

@@ -13,10 +13,10 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from callguard import Gate, Limits, Permit, Snapshot
-from callguard.gate.refusal import refused_by_status
+from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
-from tests.gate.support import Refusal
+from tests.gate.support import PROVIDER, Refusal
 from tests.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class World(RuleBasedStateMachine):
             MemoryLedger(times),
             lanes=[DEFAULT_LANE],
             times=times,
-            refused=refused_by_status,
+            judge=Judge(PROVIDER),
             listener=None,
         )
 

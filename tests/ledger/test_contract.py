@@ -32,12 +32,12 @@ from callguard import (
     UsageError,
 )
 from callguard.events import Admitted, Event
-from callguard.gate.refusal import refused_by_status
+from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
 from callguard.ledger.redis import ledger as redis_ledger
-from tests.gate.support import Crowd, Refusal, ScriptedFetcher, settle
+from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
 
 NEVER = 1000.0
 """Seconds: longer than any test."""
@@ -99,7 +99,7 @@ def open_gate(
             Gate,
             lanes=_with_default(lanes),
             times=lasting,
-            refused=refused_by_status,
+            judge=Judge(PROVIDER),
             listener=listener,
         )
         async with asyncio.timeout(PATIENCE), _made(make, counter, lasting, url) as gate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
 from typing import Protocol
 
 import callguard
@@ -29,7 +30,10 @@ class Hall(Protocol):
 
 
 class BodyFailed(Exception):
-    """What the body of a block raises."""
+    """What the body of a block raises: another service had enough of it."""
+
+    status_code = 429
+    request = SimpleNamespace(url="https://crm.test/leads", method="POST")
 
 
 class Caller:

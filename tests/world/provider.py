@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from tests.fake_network import Reply, hang
@@ -26,6 +27,7 @@ class Refusal(Exception):
     """The provider refused a call."""
 
     status_code = 429
+    request = SimpleNamespace(url="https://api.retellai.com/v2/create-phone-call", method="POST")
 
 
 @dataclass(slots=True, eq=False)
