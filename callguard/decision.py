@@ -6,28 +6,38 @@ The laws that this file holds:
 - A call is admitted if and only if ``usage + 1 <= ceiling``.
 - A burst limit below the limit never lowers a ceiling.
 - Without a reading, with one older than `max_age`, or with one taken before the provider's last
-  refusal, nothing is admitted: an unknown count is never 0.
+  refusal, nothing is admitted: an unknown count is never 0. Nor where the ledger withholds its
+  slots.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from callguard.lanes import Lane
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Ceilings", "Constraint", "Decision", "Tier", "Usage", "decide"]
+__all__ = ["Ceilings", "Constraint", "Decision", "Tier", "Usage", "Withheld", "decide"]
 
 Tier = Literal["normal", "burst"]
 """What a call costs: nothing extra, or burst's surcharge for as long as it lasts."""
 
+Withheld = Literal["ledger away", "local share", "ledger lost", "reading spent"]
+"""Why a ledger gives no slot, whatever it counts.
+
+Its server can't be reached; nor can it be, and what this gate may give by itself is used up; it is
+new, or was lost, so that calls from before may be missing; the provider has refused a call since
+the reading.
+"""
+
 Constraint = Literal[
+    Withheld,
     "no reading",
     "reading too old",
-    "reading spent",
     "limit",
     "burst limit",
     "lane burst",
@@ -35,9 +45,9 @@ Constraint = Literal[
 ]
 """What keeps a call out.
 
-The readings: there is none, it is older than `max_age`, or the provider has refused a call since.
-The counts: the workspace's limit, its burst limit, the lane's own right to burst, or places that
-are free but kept for others.
+The ledger: see `Withheld`. The readings: there is none, or it is older than `max_age`. The counts:
+the workspace's limit, its burst limit, the lane's own right to burst, or places that are free but
+kept for others.
 """
 
 
@@ -145,7 +155,7 @@ def decide(
     *,
     now: float,
     max_age: float,
-    spent: bool = False,
+    withheld: Withheld | None = None,
 ) -> Decision:
     """Whether one more call of `lane` fits on top of `usage`.
 
@@ -155,11 +165,11 @@ def decide(
         snapshot: the latest reading, or None.
         now: seconds, on the clock that dated the snapshot.
         max_age: seconds that a reading may be trusted.
-        spent: whether the provider has refused a call since the snapshot was taken.
+        withheld: why the ledger gives no slot, if it gives none.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
-    constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, spent)
+    constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, withheld)
     tier: Tier | None = None
     if constraint is None and ceilings is not None and usage.total is not None:
         tier = ceilings.tier(usage.total + 1)
@@ -183,12 +193,14 @@ def _constraint(
     ceilings: Ceilings | None,
     age: float | None,
     max_age: float,
-    spent: bool,
+    withheld: Withheld | None,
 ) -> Constraint | None:
+    if withheld == "ledger away":
+        return withheld
     if snapshot is None or ceilings is None or age is None or usage.total is None:
         return "no reading"
-    if spent:
-        return "reading spent"
+    if withheld is not None:
+        return withheld
     if age > max_age:
         return "reading too old"
     if usage.total + 1 <= ceilings.highest:
@@ -226,14 +238,25 @@ def _cap(limits: Limits, lane: Lane) -> int:
     return limits.concurrency_limit
 
 
+_WITHHELD: Final[Mapping[Constraint | None, str]] = {
+    "ledger away": "the ledger's server can't be reached",
+    "local share": "the ledger's server can't be reached, and this gate's own share is used up",
+    "ledger lost": (
+        "the ledger is new or was lost; awaiting a reading that shows all calls from before"
+    ),
+    "reading spent": "the provider refused a call after the last reading; awaiting a later one",
+}
+
+
 def _reason(decision: Decision) -> str:
     usage, limits, age = decision.usage, decision.limits, decision.age
     own = f"{usage.dispatching} dialling, {usage.unseen} not yet visible"
-    if limits is None or age is None:
-        return f"no reading of the limits yet ({own})"
-    parts = f"({usage.reported} reported {age:.1f} s ago, {own})"
-    if decision.constraint == "reading spent":
-        return f"the provider refused a call after the last reading; awaiting a later one {parts}"
+    reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, "
+    parts = f"({reported}{own})"
+    if decision.constraint in _WITHHELD:
+        return f"{_WITHHELD[decision.constraint]} {parts}"
+    if limits is None:
+        return f"no reading of the limits yet {parts}"
     if decision.constraint == "reading too old":
         return f"the last reading is older than {decision.max_age:g} s {parts}"
     return (

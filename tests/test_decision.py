@@ -134,7 +134,10 @@ def test_the_constraint_that_binds(
         ({"now": 15.0}, None),
         ({"now": 15.001}, "reading too old"),
         ({"now": -5.0}, None),
-        ({"now": 1.0, "spent": True}, "reading spent"),
+        ({"now": 1.0, "withheld": "reading spent"}, "reading spent"),
+        ({"now": 1.0, "withheld": "ledger lost"}, "ledger lost"),
+        ({"now": 1.0, "withheld": "local share"}, "local share"),
+        ({"now": 99.0, "withheld": "ledger away"}, "ledger away"),
     ],
 )
 def test_a_reading_decides_only_while_it_may_be_trusted(
@@ -211,11 +214,38 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Lane("bulk"),
             limits(20, current=17),
             Usage(17, 1, 2),
-            {"spent": True},
+            {"withheld": "reading spent"},
             (
                 "refused: the provider refused a call after the last reading; awaiting a later one "
                 "(17 reported 0.4 s ago, 1 dialling, 2 not yet visible)"
             ),
+        ),
+        (
+            Lane("bulk"),
+            limits(20, current=17),
+            Usage(17, 1, 2),
+            {"withheld": "ledger lost"},
+            (
+                "refused: the ledger is new or was lost; awaiting a reading that shows all calls "
+                "from before (17 reported 0.4 s ago, 1 dialling, 2 not yet visible)"
+            ),
+        ),
+        (
+            Lane("bulk"),
+            limits(20, current=17),
+            Usage(17, 1, 2),
+            {"withheld": "local share"},
+            (
+                "refused: the ledger's server can't be reached, and this gate's own share is used "
+                "up (17 reported 0.4 s ago, 1 dialling, 2 not yet visible)"
+            ),
+        ),
+        (
+            Lane("bulk"),
+            None,
+            Usage(None, 1, 2),
+            {"withheld": "ledger away"},
+            ("refused: the ledger's server can't be reached (1 dialling, 2 not yet visible)"),
         ),
         (
             Lane("bulk"),

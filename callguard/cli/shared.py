@@ -86,7 +86,9 @@ class SharedDialer:
             books.reading,
             now=books.now,
             max_age=_MAX_AGE,
-            spent=books.spent,
+            withheld=books.withheld_from(
+                books.now if books.reading is None else books.reading.began
+            ),
         )
         return Reckoning(
             usage=books.usage.total,

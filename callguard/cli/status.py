@@ -106,9 +106,16 @@ class Standing:
     def of(cls, snapshot: Snapshot, books: Books | None = None) -> Standing:
         """The standing by `snapshot`, at the moment at which it came."""
         usage = _usage(snapshot.limits, books)
-        spent = books is not None and books.now <= books.spent_until
+        withheld = None if books is None else books.withheld_from(books.now)
         plain, burst = (
-            decide(lane, usage, snapshot, now=snapshot.received, max_age=math.inf, spent=spent)
+            decide(
+                lane,
+                usage,
+                snapshot,
+                now=snapshot.received,
+                max_age=math.inf,
+                withheld=withheld,
+            )
             for lane in (DEFAULT_LANE, Lane("burst", burst="all"))
         )
         return cls(snapshot, plain, burst, books)

@@ -491,7 +491,7 @@ class Gate:
             self._ledger.snapshot,
             now=self._time(),
             max_age=self._max_age,
-            spent=self._ledger.spent,
+            withheld=self._ledger.withheld,
         )
 
     def _retry_after(self) -> float:

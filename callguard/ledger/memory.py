@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cachetools import TLRUCache
 
-from callguard.decision import Usage
+from callguard.decision import Usage, Withheld
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 
@@ -102,6 +102,11 @@ class MemoryLedger:
     def spent(self) -> bool:
         """Whether the provider has refused a call since the reading in hand began."""
         return self.snapshot is not None and self.snapshot.began <= self._refused_at
+
+    @property
+    def withheld(self) -> Withheld | None:
+        """Why no slot is given, whatever the counts; None where the counts decide."""
+        return "reading spent" if self.spent else None
 
     @property
     def outdated(self) -> bool:

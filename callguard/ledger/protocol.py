@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from callguard.decision import Usage
+from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
 from callguard.limits import Snapshot
 
@@ -68,8 +68,7 @@ class Ledger(Protocol):
         leases: leases granted so far.
         others_wait: whether callers of other gates are in line.
         snapshot: the latest reading, or None.
-        spent: whether the reading in hand authorises nothing, because the provider has refused a
-            call since it began.
+        withheld: why no slot is given, whatever the counts; None where the counts decide.
         outdated: whether the count is known to have changed since the reading in hand began.
     """
 
@@ -80,7 +79,7 @@ class Ledger(Protocol):
     @property
     def in_use(self) -> int: ...
     @property
-    def spent(self) -> bool: ...
+    def withheld(self) -> Withheld | None: ...
     @property
     def outdated(self) -> bool: ...
 

@@ -34,6 +34,7 @@ BOOKS = Books(
     waiting=(Waiting("web:1", "bulk", priority=1, callers=40, waited=3.0),),
     reading=Snapshot(Limits(14, 20), began=999.6, received=999.7),
     spent_until=0.0,
+    lost_until=0.0,
 )
 
 
@@ -61,6 +62,7 @@ def test_table() -> None:
     [
         ({}, "usage 16: 14 counted 0.4 s ago, 1 dispatching, 1 placed and perhaps not counted"),
         ({}, "; 40 in line; gates: 3"),
+        ({"lost_until": 999.6}, "nothing is admitted before a later reading"),
         ({"spent_until": 999.6}, "nothing is admitted before a later reading"),
         ({"reading": None}, "no reading yet, 1 dispatching"),
         ({"known": False}, "No gate has used these books for an hour, if ever."),

@@ -44,6 +44,7 @@ BOOKS = Books(
     waiting=(Waiting("web:1", "bulk", 1, 40, 3.0), Waiting("web:2", "bulk", 1, 2, 3.0)),
     reading=None,
     spent_until=999.9,
+    lost_until=0.0,
 )
 
 
@@ -119,6 +120,10 @@ def test_shared_books_that_let_nobody_in() -> None:
     """A script would be told that a call fits while every gate keeps all out."""
     shown = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0))
     assert shown.exit_code == ExitCode.FULL
+    assert shown.plain.constraint == "reading spent"
+    lost = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0, lost_until=1000.0))
+    assert lost.exit_code == ExitCode.FULL
+    assert lost.plain.constraint == "ledger lost"
 
 
 @pytest.mark.parametrize(

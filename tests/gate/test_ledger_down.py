@@ -24,10 +24,18 @@ async def test_closed_lets_nobody_in(own_redis: RedisServer, workspace_key: str)
         serve(limit=5, api_key=workspace_key) as server,
         callguard.open_gate(server.api_key, base_url=server.url, ledger=own_redis.url) as gate,
     ):
+        assert gate.explain().admitted
         await asyncio.to_thread(own_redis.stop)
         with pytest.raises(callguard.LedgerUnavailable, match="can't be reached"):
             async with gate.try_admit():
                 pass
+        decision = gate.explain()
+        assert (decision.admitted, decision.constraint) == (False, "ledger away")
+        with pytest.raises(callguard.AdmissionTimeout, match="the ledger's server can't be"):
+            async with gate.admit(timeout=0.05):
+                pass
+        await asyncio.to_thread(own_redis.start)
+        await eventually(lambda: gate.explain().constraint == "ledger lost")
 
 
 async def test_local_lets_in_the_share_and_no_more(
@@ -49,7 +57,9 @@ async def test_local_lets_in_the_share_and_no_more(
             with pytest.raises(callguard.CallGuardError):
                 async with gate.try_admit():
                     pass
+            assert gate.explain().constraint == "local share"
             first.cancel()
+            assert gate.explain().admitted
             async with gate.admit(timeout=20.0) as third:
                 third.cancel()
             await asyncio.to_thread(own_redis.start)

@@ -316,6 +316,7 @@ class Both:
             assert side.desk.usage() == self.memory.usage()
             assert side.desk.in_use == self.memory.in_use
             assert side.desk.spent is self.memory.spent
+            assert side.desk.withheld == self.memory.withheld
 
 
 number = st.integers(0, 3)

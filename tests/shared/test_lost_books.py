@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 from redis.asyncio import Redis
 
-from callguard import LedgerUnavailable, RedisLedger
+from callguard import AdmissionTimeout, LedgerUnavailable, RedisLedger
 from callguard.cli.redis_server import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import PATIENCE, TIMEOUT, Callers, books, eventually, sharing
@@ -128,6 +128,32 @@ async def test_a_flush_is_noticed_by_all_and_the_books_are_written_anew(
         await eventually(lambda: sum(len(holder.arrived) for holder in holders) == 5)
         for holder in holders:
             await holder.go()
+
+
+async def test_what_a_lost_ledger_means_is_said_as_what_it_is(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """An operator would look for a refusal by the provider, and there was none."""
+    async with (
+        provider(limit=3) as workspace,
+        RedisLedger.from_url(
+            own_redis.url, name=workspace_key, lease=LEASE, timeout=TIMEOUT
+        ) as ledger,
+        Redis.from_url(own_redis.url) as client,
+        sharing(workspace, ledger) as gate,
+        gate.admit() as held,
+    ):
+        assert gate.explain().admitted
+        await client.flushall()
+        with pytest.raises(AdmissionTimeout, match="the ledger is new or was lost"):
+            async with gate.admit(timeout=LEASE / 2):
+                pass
+        assert gate.explain().constraint == "ledger lost"
+        assert (await ledger.look(workspace_key)).withheld_from(0.0) == "ledger lost"
+        async with asyncio.timeout(PATIENCE), gate.admit() as later:
+            later.cancel()
+        assert gate.explain().admitted
+        held.cancel()
 
 
 async def test_a_flushed_script_cache_heals_unseen(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from callguard.decision import Usage
+from callguard.decision import Usage, Withheld
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.outbox import CALL_ENDED, CALL_STARTED, Outbox
 from callguard.ledger.times import Times
@@ -76,6 +76,15 @@ class Desk:
     def ledger_lost(self) -> bool:
         """Whether the reading in hand authorises nothing because the books are new or were lost."""
         return self._ledger_lost
+
+    @property
+    def withheld(self) -> Withheld | None:
+        """Why no slot is given, whatever the counts; None where the counts decide."""
+        if self.alone:
+            return "ledger away"
+        if self._ledger_lost:
+            return "ledger lost"
+        return "reading spent" if self._spent else None
 
     @property
     def reads_alone(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from callguard.decision import Usage
+from callguard.decision import Usage, Withheld
 from callguard.ledger.redis.faults import FAULTS, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.scripts import HOLDERS
@@ -94,6 +94,8 @@ class Books:
         reading: the latest reading, dated on the server's clock; None before the first.
         spent_until: until when, on that clock, a reading has to begin to authorise nothing: the
             provider refused a call then, or the books may know too little until then.
+        lost_until: the same, where the books may know too little because they are new, or others
+            were lost.
     """
 
     now: float
@@ -103,11 +105,18 @@ class Books:
     waiting: tuple[Waiting, ...]
     reading: Snapshot | None
     spent_until: float
+    lost_until: float
 
     @property
     def spent(self) -> bool:
         """Whether the latest reading authorises nothing."""
-        return self.reading is None or self.reading.began <= self.spent_until
+        return self.reading is None or self.withheld_from(self.reading.began) is not None
+
+    def withheld_from(self, began: float) -> Withheld | None:
+        """Why a reading authorises nothing that began then, in seconds on the server's clock."""
+        if began <= self.lost_until:
+            return "ledger lost"
+        return "reading spent" if began <= self.spent_until else None
 
     @property
     def usage(self) -> Usage:
@@ -173,6 +182,7 @@ def _read(answer: str | bytes) -> Books:
         ),
         reading=_reading(facts) if began else None,
         spent_until=int(facts.get("spent_until", 0)) / 1000,
+        lost_until=int(facts.get("lost_until", 0)) / 1000,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from callguard.decision import Usage
+from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.keys import Names
@@ -41,6 +41,18 @@ class DeskWithShare(Desk):
         return self._own.spent if self.alone else super().spent
 
     @property
+    def withheld(self) -> Withheld | None:
+        """Why no slot is given, whatever the counts; None where the counts decide."""
+        if not self.alone:
+            return super().withheld
+        return "local share" if self._share_is_used_up else self._own.withheld
+
+    @property
+    def _share_is_used_up(self) -> bool:
+        own = self._own.usage()
+        return own.dispatching + own.unseen >= self._share
+
+    @property
     def reads_alone(self) -> bool:
         """Whether this worker needs readings of its own."""
         return self.alone
@@ -51,8 +63,7 @@ class DeskWithShare(Desk):
 
     def acquire(self, ceiling: int, now: float) -> int:
         """A lease out of the share while the desk is alone; else 0."""
-        own = self._own.usage()
-        if not self.alone or own.dispatching + own.unseen >= self._share:
+        if not self.alone or self._share_is_used_up:
             return 0
         if not self._own.acquire(ceiling, now):
             return 0
