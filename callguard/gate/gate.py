@@ -371,6 +371,8 @@ class Gate:
         most = shorter(timeout, line.lane.max_wait)
         may_not_wait = most is not None and most <= 0
         comes_back = ticket is not None
+        if line.full and not comes_back:
+            await asyncio.sleep(0)  # whose wait was cancelled by now is in line until its task runs
         if may_not_wait or (line.full and not comes_back):
             permit = await self._take_now(line)
             if permit is not None:

@@ -697,6 +697,28 @@ async def test_a_line_that_is_full_takes_nobody_more(open_gate: Open, counter: C
         assert gate.statistics().waiting["default"] == 1
 
 
+@pytest.mark.parametrize("cancelled", [["a"], ["b"], ["a", "b"]])
+async def test_who_was_cancelled_fills_no_line(
+    open_gate: Open, counter: Counter, cancelled: list[str]
+) -> None:
+    """A caller would be turned away from a line in which nobody waits any more."""
+    counter.answer(limit=1)
+    async with open_gate(Lane("default", max_waiting=2)) as gate, crowd_at(gate) as crowd:
+        await arrive(crowd, "holder")
+        crowd.send("a", "b")
+        await heard(gate)
+        crowd.send("newcomer")
+        for name in cancelled:
+            crowd.task(name).cancel()
+        await heard(gate)
+        assert gate.statistics().waiting["default"] == 3 - len(cancelled)
+        assert not crowd.task("newcomer").done()
+        if len(cancelled) == 1:
+            with pytest.raises(QueueFull):
+                async with gate.admit():
+                    pass
+
+
 @pytest.mark.parametrize(("timeout", "max_wait"), [(0.0, None), (SOON, None), (None, SOON)])
 async def test_who_has_waited_long_enough_leaves_nothing_behind(
     open_gate: Open, counter: Counter, timeout: float | None, max_wait: float | None
