@@ -26,8 +26,6 @@ from callguard.decision import Decision, decide
 from callguard.errors import (
     AdmissionTimeout,
     CallGuardError,
-    LedgerUnavailable,
-    LimitsMalformed,
     LimitsUnavailable,
     NoHeadroom,
     QueueFull,
@@ -129,7 +127,7 @@ class Gate:
         Raises:
             AdmissionTimeout: the time was up.
             QueueFull: the lane's line is as long as it may be.
-            LimitsRejected: the provider refused the key while this waited.
+            LimitsRejected: the provider refused the key, twice in a row, while this waited.
             UsageError: the gate is closed, or is closed while this waits; it has no such lane; or
                 it belongs to another event loop.
             TypeError: `timeout` is no number.
@@ -289,11 +287,11 @@ class Gate:
         """Read the limits once; an outage doesn't keep the gate from being opened.
 
         Raises:
-            LimitsRejected: the provider refused the request.
+            LimitsRejected: the provider refused the key.
         """
         await self._reader.renew()
-        if self._reader.error is not None and not _is_outage(self._reader.error):
-            raise self._reader.error
+        if self._reader.final is not None:
+            raise self._reader.final
 
     async def _close(self) -> None:
         """Fail the waiters, and end the reading under way."""
@@ -478,9 +476,9 @@ class Gate:
         self._ledger.note_line()
 
     def _refusal(self, line: Line) -> CallGuardError:
+        if self._reader.final is not None:
+            return copy.copy(self._reader.final)
         error = self._reader.error
-        if error is not None and not _is_outage(error):
-            return copy.copy(error)
         decision = self._decide(line)
         if decision.constraint in {"no reading", "reading too old"}:
             return LimitsUnavailable(f"{decision}; {error or 'the next reading is not due yet'}")
@@ -519,7 +517,7 @@ class Gate:
         snapshot = self._ledger.snapshot
         age = None if snapshot is None else now - snapshot.began
         self._reporter.reading_failed(error, now, duration, age)
-        if not _is_outage(error):
+        if self._reader.final is not None:
             self._fail_waiting(error)
 
     def _lost(self, lease: int) -> bool:
@@ -565,8 +563,3 @@ def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     if type(loop).time is asyncio.BaseEventLoop.time:
         return time.monotonic
     return loop.time
-
-
-def _is_outage(error: CallGuardError) -> bool:
-    """Whether trying again can help."""
-    return isinstance(error, LimitsUnavailable | LimitsMalformed | LedgerUnavailable)

@@ -81,7 +81,8 @@ async def open_gate(
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
-        LimitsRejected: the provider refused the key, or the address is wrong.
+        LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
+            refusals in a row; whatever else the provider answers is an outage.
         UsageError: no key, or an address that can't be used.
         TypeError: a time that is no number, or a `refused` that is no plain function.
         ValueError: a time that is not a number of seconds in its range, or two lanes of one name.

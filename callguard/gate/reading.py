@@ -8,13 +8,17 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-from callguard.errors import CallGuardError, LimitsUnavailable
+from callguard.errors import CallGuardError, LimitsRejected, LimitsUnavailable, UsageError
 from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
 from callguard.strangers import ends_us
 from callguard.tasks import begin
 
 __all__ = ["Fetcher", "Reader"]
+
+_KEY_REFUSED = 401
+"""The one status that says so (docs.retellai.com/api-references/get-concurrency, 2026-11-22); any
+other may be a firewall's or a deployment's, and pass."""
 
 logger = logging.getLogger("callguard")
 
@@ -42,6 +46,9 @@ class Reader:
     Attributes:
         due_at: the moment from which the next reading may begin, in seconds on the loop's clock.
         error: why the latest attempt failed; None if it didn't.
+        final: the same, where no further attempt can help: the provider refuses the key, or the
+            session can't be used. Else None. It takes two such answers in a row, or one that is
+            the very first: one among good ones is somebody's mistake.
     """
 
     def __init__(
@@ -63,11 +70,13 @@ class Reader:
         self._loop = asyncio.get_running_loop()
         self._began = -math.inf
         self._latest: float | None = None
+        self._is_new = True
         self._not_before = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
         self.due_at = -math.inf
         self.error: CallGuardError | None = None
+        self.final: CallGuardError | None = None
 
     def want(self) -> None:
         """See to it that a reading is taken as soon as one is due."""
@@ -140,18 +149,32 @@ class Reader:
             return LimitsUnavailable(f"the fetcher failed with {type(error).__name__}")
 
     def _note(self, snapshot: Snapshot) -> None:
-        self.error = None
+        self._outage_is_over()
         began = self._began
         self._latest = self._began = snapshot.began
         self.due_at = snapshot.began + self._ttl
         self._taken(snapshot, self._loop.time() - began)
 
+    def _outage_is_over(self) -> None:
+        self.error = self.final = None
+        self._is_new = False
+
     def _note_failure(self, error: CallGuardError) -> None:
         now = self._loop.time()
-        self.error = error
+        is_final = _can_be_final(error) and (
+            self._is_new or (self.error is not None and _can_be_final(self.error))
+        )
+        self.error, self.final, self._is_new = error, error if is_final else None, False
         told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
         pause = max(told_to_wait or 0.0, PAUSE_AFTER_FAULT)
         self.due_at = now + max(self._ttl, pause)
         self._not_before = now + pause
         began, self._began = self._began, now
         self._failed(error, now - began)
+
+
+def _can_be_final(error: CallGuardError) -> bool:
+    """Whether an error says that the next attempt can't fare better."""
+    if isinstance(error, LimitsRejected):
+        return error.status == _KEY_REFUSED
+    return isinstance(error, UsageError)

@@ -423,13 +423,13 @@ MUTATIONS = (
     Mutation(
         "readings stop although somebody waits",
         READER,
-        (("        if self._wanted():\n            self.want()\n", ""),),
+        (("            if self._wanted():\n                self.want()\n", "            pass\n"),),
         "nobody would be let in any more",
     ),
     Mutation(
         "readings go on although nobody waits",
         READER,
-        (("        if self._wanted():\n            self.want()\n", "        self.want()\n"),),
+        (("if self._wanted():\n                self.want()\n", "self.want()\n"),),
         "while nobody waits, none",
     ),
     Mutation(
@@ -464,7 +464,7 @@ MUTATIONS = (
     Mutation(
         "a key that the provider rejects is tried for ever",
         GATE,
-        (("        if not _is_outage(error):\n            self._fail_waiting(error)\n", ""),),
+        ((".final is not None:\n            self._fail_waiting(error)\n", " : pass\n"),),
         "it never gets right",
         "tests/gate/test_readings.py",
     ),
