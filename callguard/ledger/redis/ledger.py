@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from callguard.arguments import checked_seconds
 from callguard.errors import UsageError
+from callguard.ledger.redis.address import checked_address
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.times import Times
@@ -79,8 +80,8 @@ class RedisLedger:
         """Books on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
 
         Raises:
-            UsageError: redis-py is not installed, or the address can't be used. It is not shown,
-                because it may hold a password.
+            UsageError: redis-py is not installed, or the address can't be used. Which part of it,
+                and what to do, is said; the address is not, because it may hold a password.
         """
         try:
             from redis.asyncio import Redis
@@ -92,7 +93,7 @@ class RedisLedger:
             ) from None
         try:
             client = Redis.from_url(
-                url,
+                checked_address(url),
                 max_connections=MOST_CONNECTIONS,
                 retry=Retry(NoBackoff(), 0),
                 socket_timeout=None,
