@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from callguard.errors import UsageError
 from callguard.gate.permit import Permit
+from callguard.gate.unique import Unique
 from callguard.gate.waiting import Line
 
 if TYPE_CHECKING:
@@ -15,19 +16,27 @@ if TYPE_CHECKING:
 __all__ = ["Admission", "ImmediateAdmission"]
 
 
-class _Block:
+class _Block(Unique):
     """A block that holds one permit; it can be entered once."""
 
-    __slots__ = ("_gate", "_line", "_permit")
+    __slots__ = ("_gate", "_line", "_permit", "_used")
+
+    _advice = "it is for one call; ask the gate for one each"
 
     def __init__(self, gate: Gate, line: Line) -> None:
         self._gate = gate
         self._line = line
         self._permit: Permit | None = None
+        self._used = False
 
-    def _check_unused(self) -> None:
-        if self._permit is not None:
-            raise UsageError("an admission is for one call; ask the gate for one each")
+    def _use(self) -> None:
+        """Refuse who comes second, before anything is taken for it: it would be nobody's."""
+        if self._used:
+            raise UsageError(
+                "an admission is for one call and was entered before; ask the gate for one each: "
+                "`async with gate.admit()`"
+            )
+        self._used = True
 
     async def __aexit__(
         self,
@@ -59,7 +68,7 @@ class Admission(_Block):
         self._ticket = ticket
 
     async def __aenter__(self) -> Permit:
-        self._check_unused()
+        self._use()
         permit = self._gate._take(self._line)
         if permit is None:
             permit = await self._gate._wait(self._line, self._timeout, self._ticket)
@@ -73,6 +82,6 @@ class ImmediateAdmission(_Block):
     __slots__ = ()
 
     async def __aenter__(self) -> Permit:
-        self._check_unused()
+        self._use()
         self._permit = permit = await self._gate._take_or_refuse(self._line)
         return permit

@@ -16,7 +16,8 @@ import copy
 import logging
 import time
 import uuid
-from asyncio import _get_running_loop, current_task
+from asyncio import _get_running_loop
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -42,6 +43,7 @@ from callguard.gate.reading import Fetcher, Reader
 from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.gate.statistics import GateStatistics
+from callguard.gate.unique import Unique
 from callguard.gate.waiting import Line, Lines, Waiter, shorter
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.ledger import Ledger, Times
@@ -57,15 +59,17 @@ T = TypeVar("T")
 logger = logging.getLogger("callguard")
 
 
-class Gate:
+class Gate(Unique):
     """Lets in exactly as many calls as fit; made by `callguard.open_gate`.
 
-    ``async with gate:`` is the short form of ``async with gate.admit():``. It is to be left by the
-    task that entered it.
+    ``async with gate:`` is the short form of ``async with gate.admit():``, for dials of which no
+    more will be said: it gives no permit.
 
     Attributes:
         id: unique in the world; the first part of every permit's id.
     """
+
+    _advice = "its calls would be counted twice; open one in each process, on one ledger"
 
     def __init__(
         self,
@@ -102,10 +106,10 @@ class Gate:
             wanted=lambda: self._lines.anyone or self._ledger.others_wait,
         )
         self._asker = None if ask is None else Asker(ask, self.note_started, self.note_ended)
-        # The permit that a task holds by the short form, for `__aexit__` to find, and the one of
-        # the block around it where blocks are nested.
-        self._entered: dict[asyncio.Task[object] | None, Permit] = {}
-        self._outer: dict[Permit, Permit] = {}
+        # The permits of the short form, the oldest first. Nobody has seen them, so they are alike,
+        # and a block that is left may give up any: blocks of one task need not be nested, and the
+        # task that leaves one need not be the one that entered it.
+        self._unheld: deque[Permit] = deque()
         self._refusals = 0
         self._timeouts = 0
 
@@ -256,15 +260,11 @@ class Gate:
         patience = checked_patience("timeout", timeout)
         return await Dialling(self, self._line(lane), patience, attempts, idempotent).place(dial)
 
-    async def __aenter__(self) -> Permit:
+    async def __aenter__(self) -> None:
         permit = self._take(self._default)
         if permit is None:
             permit = await self._wait(self._default)
-        task = current_task(self._loop)
-        if task in self._entered:
-            self._outer[permit] = self._entered[task]
-        self._entered[task] = permit
-        return permit
+        self._unheld.append(permit)
 
     async def __aexit__(
         self,
@@ -272,16 +272,11 @@ class Gate:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        task = current_task(self._loop)
-        permit = self._entered.pop(task, None)
-        if permit is None:
-            raise UsageError(
-                "this task has not entered the gate; where one task enters and another leaves, "
-                "use `async with gate.admit()`"
-            )
-        if self._outer and permit in self._outer:
-            self._entered[task] = self._outer.pop(permit)
-        permit._leave(error)
+        if not self._unheld:
+            raise UsageError("the gate was left more often than entered; use `async with gate:`")
+        # The oldest: if shared books took some for placed calls, it was the oldest that they took,
+        # and the ones that stay must stand for the calls that are still being dialled.
+        self._unheld.popleft()._leave(error)
 
     async def _open(self) -> None:
         """Read the limits once; an outage doesn't keep the gate from being opened.

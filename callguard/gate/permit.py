@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from callguard.decision import Ceilings, Tier
+from callguard.gate.unique import Unique
 from callguard.lanes import Lane
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ REFUSED: Final = "refused"
 ENDED: Final = "ended"
 
 
-class Permit:
+class Permit(Unique):
     """One call that has been let in.
 
     What was said of it decides, not in which order: `ended` is a fact that beats all else, then
@@ -35,6 +36,8 @@ class Permit:
     """
 
     __slots__ = ("_ceilings", "_gate", "_lease", "_state", "_usage", "call_id", "lane")
+
+    _advice = "it stands for one call; pass the permit itself, or its id as text"
 
     def __init__(self, gate: Gate, lease: int, lane: Lane, ceilings: Ceilings, usage: int) -> None:
         self._gate = gate

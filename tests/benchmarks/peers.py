@@ -124,7 +124,7 @@ class _Gated:
                 pass
 
     async def visit(self, body: Body) -> None:
-        async with self._gate as permit:
+        async with self._gate.admit() as permit:
             try:
                 await body()
             finally:

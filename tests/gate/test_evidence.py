@@ -239,7 +239,7 @@ def test_an_end_in_the_block_is_no_refusal_whatever_leaves_it() -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             with pytest.raises(Refusal):
-                async with gate as permit:
+                async with gate.admit() as permit:
                     permit.ended()
                     raise Refusal
             assert gate.explain().admitted

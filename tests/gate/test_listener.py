@@ -44,7 +44,7 @@ def test_a_listener_hears_every_kind_of_event_with_its_numbers() -> None:
                 pass
             fetcher.error = LimitsUnavailable("HTTP 503")
             await asyncio.sleep(5.0)
-            async with gate as permit:
+            async with gate.admit() as permit:
                 permit.cancel()
             await asyncio.sleep(1.5)
             fetcher.answer(limit=4)
@@ -80,7 +80,7 @@ def test_a_listener_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) 
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=1), listener=faulty) as gate:
-            async with gate as permit:
+            async with gate.admit() as permit:
                 permit.cancel()
             assert gate.statistics().admitted == 1
 

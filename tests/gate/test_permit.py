@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from callguard import Gate, Lane, Permit, UsageError
+from callguard import Lane, Permit
 from tests.gate.support import Refusal, ScriptedFetcher, opened
 from tests.virtual_time import run
 
@@ -103,7 +103,7 @@ def test_ids_are_unique_and_stay_the_same() -> None:
         for _ in range(2):
             async with opened(ScriptedFetcher(limit=100)) as gate:
                 for _ in range(50):
-                    async with gate as permit:
+                    async with gate.admit() as permit:
                         assert permit.id == permit.id
                         ids.add(permit.id)
         assert len(ids) == 100
@@ -130,59 +130,12 @@ def test_the_tier_says_what_a_call_costs() -> None:
     run(main())
 
 
-def test_the_short_form_nests_and_finds_each_tasks_own_permit() -> None:
-    """Leaving one block would place another one's call."""
-
-    async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
-            async with gate as outer:
-                async with gate as inner:
-                    inner.cancel()
-                assert gate.statistics().usage.dispatching == 1
-                await asyncio.gather(*(_short(gate) for _ in range(3)))
-                assert gate.statistics().usage.dispatching == 1
-                outer.cancel()
-            usage = gate.statistics().usage
-            assert (usage.dispatching, usage.unseen) == (0, 3)
-
-    run(main())
-
-
-def test_leaving_the_short_form_in_another_task_is_refused_with_advice() -> None:
-    """A block left by a stranger would fail with an error that explains nothing."""
-
-    async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
-            await gate.__aenter__()
-
-            async def stranger() -> None:
-                await gate.__aexit__(None, None, None)
-
-            with pytest.raises(UsageError, match=r"gate\.admit\(\)"):
-                await asyncio.create_task(stranger())
-
-    run(main())
-
-
-def test_an_admission_is_for_one_call() -> None:
-    """Entering one admission twice would lose the first permit."""
-
-    async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
-            admission = gate.admit()
-            async with admission:
-                with pytest.raises(UsageError, match="one each"):
-                    await admission.__aenter__()
-
-    run(main())
-
-
 def test_a_permit_shows_itself() -> None:
     """A permit in a log would not tell which call it stands for."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=9)) as gate:
-            async with gate as permit:
+            async with gate.admit() as permit:
                 assert repr(permit) == (
                     f"<Permit {permit.id} on lane 'default', normal, dispatching>"
                 )
@@ -203,8 +156,3 @@ def test_words_after_the_gate_was_closed_do_no_harm() -> None:
         return permit
 
     assert "placed" in repr(run(main()))
-
-
-async def _short(gate: Gate) -> None:
-    async with gate:
-        await asyncio.sleep(1.0)

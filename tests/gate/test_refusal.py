@@ -100,7 +100,7 @@ def test_an_error_after_the_call_was_placed_is_no_refusal_of_it() -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             with pytest.raises(Refusal):
-                async with gate as permit:
+                async with gate.admit() as permit:
                     permit.placed("call_1")
                     raise Refusal
             statistics = gate.statistics()
@@ -116,7 +116,7 @@ def test_a_refused_permit_that_was_cancelled_first_still_spends_the_reading() ->
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             with pytest.raises(Refusal):
-                async with gate as permit:
+                async with gate.admit() as permit:
                     permit.cancel()
                     raise Refusal
             assert gate.statistics().usage.total == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from types import SimpleNamespace
+from types import SimpleNamespace, TracebackType
 from typing import Protocol
 
 import callguard
@@ -36,6 +36,38 @@ class BodyFailed(Exception):
     request = SimpleNamespace(url="https://crm.test/leads", method="POST")
 
 
+class _Unheld:
+    """The permit of the short form: nobody can say anything of it."""
+
+    def __init__(self, permit_id: str) -> None:
+        self.id = permit_id
+
+    def placed(self, call_id: str | None = None) -> None:
+        """Nothing: who has no permit can't say so."""
+
+    def cancel(self) -> None:
+        """Nothing, likewise."""
+
+
+class _Short:
+    """The short form, which shows the world whom it has let in."""
+
+    def __init__(self, gate: callguard.Gate) -> None:
+        self._gate = gate
+
+    async def __aenter__(self) -> _Unheld:
+        await self._gate.__aenter__()
+        return _Unheld(self._gate._unheld[-1].id)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._gate.__aexit__(kind, error, traceback)
+
+
 class Caller:
     """One caller; `live` is its whole life.
 
@@ -54,7 +86,7 @@ class Caller:
         self._scene = hall.scene
         self._dialled = 0
         self._permit: callguard.Permit | None = None
-        self._in_doubt: callguard.Permit | None = None
+        self._in_doubt: callguard.Permit | _Unheld | None = None
 
     async def live(self) -> None:
         """Come, and be let in or not."""
@@ -81,7 +113,7 @@ class Caller:
         timeout = None if plan.way == "short" else plan.timeout
         self._hall.order.joins(self.name, plan.lane, timeout)
         if plan.way == "short":
-            return await self._through(gate)
+            return await self._through(_Short(gate))
         if plan.way == "admit":
             return await self._through(gate.admit(plan.lane, timeout=timeout))
         await gate.place(
@@ -92,7 +124,9 @@ class Caller:
         )
         return "placed"
 
-    async def _through(self, block: AbstractAsyncContextManager[callguard.Permit]) -> str:
+    async def _through(
+        self, block: AbstractAsyncContextManager[callguard.Permit | _Unheld, bool | None]
+    ) -> str:
         async with block as permit:
             self._enter(permit)
             await self._body(permit)
@@ -100,14 +134,16 @@ class Caller:
             self._say("placed")
         return "placed"
 
-    def _enter(self, permit: callguard.Permit) -> None:
-        self._permit = permit
+    def _enter(self, permit: callguard.Permit | _Unheld) -> None:
         self._hall.order.enters(self.name, permit.id)
+        if isinstance(permit, _Unheld):
+            return
+        self._permit = permit
         loop = asyncio.get_running_loop()
         for saying in self._plan.says:
             loop.call_later(saying.after, self._say_after_block, saying.what)
 
-    async def _body(self, permit: callguard.Permit) -> None:
+    async def _body(self, permit: callguard.Permit | _Unheld) -> None:
         plan = self._plan
         try:
             await asyncio.sleep(plan.thinks)
@@ -132,7 +168,7 @@ class Caller:
             self._enter(permit)
         return {"call_id": await self._dial(permit)}
 
-    async def _dial(self, permit: callguard.Permit) -> str:
+    async def _dial(self, permit: callguard.Permit | _Unheld) -> str:
         again = self._plan.way == "place again"
         self._hall.dials.asks(self.name, permit.id, again=again)
         try:
@@ -147,7 +183,7 @@ class Caller:
             raise
         except (DialError, OSError, asyncio.CancelledError):
             self._in_doubt = permit
-            if self._plan.lies and not again:
+            if self._plan.lies and not again and not isinstance(permit, _Unheld):
                 self._lie(permit)
             raise
 
@@ -156,7 +192,7 @@ class Caller:
         self._dialled += 1
         return dials[min(self._dialled, len(dials)) - 1]
 
-    def _note_refusal(self, permit: callguard.Permit) -> None:
+    def _note_refusal(self, permit: callguard.Permit | _Unheld) -> None:
         """Where an earlier request may have placed the call, this one's refusal proves nothing."""
         scene = self._scene
         if not scene.gave(permit.id):
