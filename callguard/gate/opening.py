@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from callguard.arguments import checked_seconds, checked_whole
+from callguard.arguments import checked_seconds, checked_whole, shown
+from callguard.errors import UsageError
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
 from callguard.gate.gate import Gate
@@ -39,8 +40,8 @@ async def open_gate(
     listener: Listener | None = None,
     track: Literal["ask"] | None = None,
     ledger: RedisLedger | str | None = None,
-    ledger_down: Literal["closed", "local"] = "closed",
-    local_share: int = 1,
+    ledger_down: Literal["closed", "local"] | None = None,
+    local_share: int | None = None,
     allow_plain_http: bool = False,
 ) -> AsyncIterator[Gate]:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
@@ -76,14 +77,14 @@ async def open_gate(
         ledger_down: what happens while shared books can't be reached: ``"closed"`` lets nobody in;
             ``"local"`` lets in up to `local_share` calls at once that the count may not show yet,
             and no more than the count leaves free. The count may then exceed the ceiling by the
-            shares of the other gates.
-        local_share: calls, for ``ledger_down="local"``.
+            shares of the other gates. ``"closed"`` if not given.
+        local_share: calls, for ``ledger_down="local"``; 1 if not given.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
         LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
             refusals in a row; whatever else the provider answers is an outage.
-        UsageError: no key, or an address that can't be used.
+        UsageError: no key, an address that can't be used, or `ledger_down` without a `ledger`.
         TypeError: a time that is no number, or a `refused` that is no plain function.
         ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
     """
@@ -94,9 +95,7 @@ async def open_gate(
     min_interval = checked_seconds("min_interval", min_interval, above_zero=False)
     if track not in {None, "ask"}:
         raise ValueError(f'track is "ask" or None, not {track!r}')
-    if ledger_down not in {"closed", "local"}:
-        raise ValueError(f'ledger_down is "closed" or "local", not {ledger_down!r}')
-    checked_whole("local_share", local_share, least=0)
+    share = _checked_share(ledger, ledger_down, local_share)
     if max_age < ttl:
         raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
     times = Times(
@@ -122,7 +121,6 @@ async def open_gate(
             listener=listener,
             ask=fetcher.ask if track else None,
         )
-        share = local_share if ledger_down == "local" else None
         async with _gate(make, fetcher, times, ledger, share) as gate:
             try:
                 await gate._open()
@@ -146,6 +144,32 @@ async def _gate(
         if isinstance(ledger, str):
             ledger = await stack.enter_async_context(RedisLedger.from_url(ledger))
         yield await stack.enter_async_context(gate_among_many(make, fetcher, times, ledger, share))
+
+
+def _checked_share(
+    ledger: RedisLedger | str | None, ledger_down: str | None, local_share: int | None
+) -> int | None:
+    """The calls that may be given places while shared books can't be reached; None for none."""
+    if not isinstance(ledger, RedisLedger | str | None):
+        raise TypeError(
+            f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
+            "redis-py goes into RedisLedger(client)"
+        )
+    if ledger_down not in {"closed", "local", None}:
+        raise ValueError(f'ledger_down is "closed" or "local", not {shown(ledger_down)}')
+    if local_share is not None:
+        checked_whole("local_share", local_share, least=0)
+    for name, value in {"ledger_down": ledger_down, "local_share": local_share}.items():
+        if ledger is None and value is not None:
+            raise UsageError(
+                f"{name}={value!r} is for shared books, and there are none: leave it out, or pass "
+                "ledger=..., such as redis://localhost:6379"
+            )
+    if ledger_down == "local":
+        return 1 if local_share is None else local_share
+    if local_share is not None:
+        raise UsageError(f'local_share={local_share!r} needs ledger_down="local": pass both')
+    return None
 
 
 def _with_default(lanes: Iterable[Lane]) -> list[Lane]:

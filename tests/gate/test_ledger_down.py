@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 import callguard
 import callguard.ledger.redis.ledger
@@ -66,3 +68,34 @@ async def test_local_lets_in_the_share_and_no_more(
             second.placed("call_1")
         await eventually(lambda: gate.statistics().usage.unseen == 1)
         assert gate.statistics().usage.dispatching == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ledger_down": "local"}, "ledger_down='local' is for shared books.*ledger="),
+        ({"ledger_down": "closed"}, "ledger_down='closed' is for shared books"),
+        ({"ledger_down": "local", "local_share": 3}, "ledger_down='local' is for shared books"),
+        ({"local_share": 1}, "local_share=1 is for shared books.*leave it out"),
+        ({"ledger": "redis://h", "local_share": 2}, 'local_share=2 needs ledger_down="local"'),
+        (
+            {"ledger": "redis://h", "ledger_down": "closed", "local_share": 2},
+            'local_share=2 needs ledger_down="local"',
+        ),
+    ],
+)
+async def test_a_choice_that_would_be_ignored_is_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    """Whoever forgot the ledger would believe in books that are shared by nobody."""
+    with pytest.raises(callguard.UsageError, match=message):
+        async with callguard.open_gate("key_x", **options):
+            pass
+
+
+@pytest.mark.parametrize("ledger", [5, object(), Redis(), b"redis://h"])
+async def test_what_is_no_ledger_is_refused_with_the_fix(ledger: Any) -> None:
+    """A client that was passed for a ledger would fail deep inside."""
+    with pytest.raises(TypeError, match=r"ledger must be an address.*RedisLedger\(client\)"):
+        async with callguard.open_gate("key_x", ledger=ledger):
+            pass
