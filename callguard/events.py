@@ -54,10 +54,11 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider refused a call that had been let in."""
+    """The provider refused a call that had been let in, with the HTTP `status` if one is known."""
 
     permit_id: str
     lane: str
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 It is read from attributes, so that no client has to be installed. Where it stands:
 
-    retell-sdk   error.status_code, error.response, error.request
+    retell-sdk   error.status_code, error.response, error.request, error.body
     httpx        error.response, error.request
     requests     error.response, error.request
-    aiohttp      error.status, error.request_info
+    aiohttp      error.status, error.request_info, error.message
     urllib       error.status, error.url
 """
 
@@ -35,12 +35,14 @@ class Answer:
         url: the address that answered; None where the exception doesn't tell.
         method: how it was asked, such as ``"POST"``; None where the exception doesn't tell.
         again: whether the client had sent the request before, with an outcome that is not told.
+        text: what the answer says, as far as the exception has it.
     """
 
     status: int
     url: str | None
     method: str | None
     again: bool
+    text: str
 
 
 class Provider:
@@ -86,11 +88,13 @@ def _read(error: BaseException) -> Answer | None:
         return None
     url = _first(error, "response.url", "request_info.real_url", "request.url", "url")
     method = _first(error, "response.request.method", "request_info.method", "request.method")
+    said = _first(error, "body", "response.text", "message")
     return Answer(
         status=status,
         url=None if url is None else str(url),
         method=None if method is None else str(method).upper(),
         again=_was_sent_before(error),
+        text="" if said is None else str(said),
     )
 
 

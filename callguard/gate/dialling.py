@@ -7,21 +7,17 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_none,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, stop_after_attempt, wait_none, wait_random_exponential
 
 from callguard.arguments import checked_whole
+from callguard.fetcher.calls import REFUSED_REASON
 from callguard.gate.admission import Admission
 from callguard.gate.permit import Permit
 from callguard.gate.refusal import is_transient
 from callguard.gate.waiting import Line, shorter
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
     from tenacity.stop import StopBaseT
     from tenacity.wait import WaitBaseT
 
@@ -60,6 +56,7 @@ class Dialling:
         self._stop = _stop_of(attempts)
         self._idempotent = idempotent
         self._in_doubt = False
+        self._permit: Permit | None = None
 
     async def place(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
         """Enter and dial, again after a refusal.
@@ -78,40 +75,56 @@ class Dialling:
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
         ticket = self._ticket if self._comes_back else None
         began = self._gate._time()
+        self._permit = None
         async with Admission(self._gate, self._line, self._patience, ticket) as permit:
             self._comes_back = True
+            self._permit = permit
             if self._patience is not None:
                 self._patience -= self._gate._time() - began
             result = await self._dial(dial, permit)
-            permit.placed(_call_id_of(result))
+            self._note(result, permit)
             return result
 
     async def _dial(self, dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
         if not self._idempotent:
             return await _dialled(dial, permit)
+        again = self._retrying(self._may_be_placed, _BACKOFF)
         try:
-            return await self._retrying(self._may_be_placed, _BACKOFF)(_dialled, dial, permit)
+            return await again(_dialled, dial, permit)
         except BaseException:
             if self._in_doubt:
                 permit.placed()
             raise
 
-    def _may_be_placed(self, error: BaseException) -> bool:
-        refused = self._gate._judge.is_refusal(error)
-        unknown = is_transient(error) and not refused
+    def _note(self, result: object, permit: Permit) -> None:
+        """What `dial` said of the permit stands, unless its result says more."""
+        call_id = _field(result, "call_id")
+        if self._in_doubt or call_id is not None:
+            permit.placed(call_id)
+        if not self._in_doubt and _field(result, "disconnection_reason") == REFUSED_REASON:
+            permit.refused()
+
+    def _may_be_placed(self, attempt: RetryCallState) -> bool:
+        """Whether to dial again under the same permit, because it is not known what happened."""
+        error = _error_of(attempt)
+        if error is None:
+            return False
+        outcome = self._gate._judge.judge(error).outcome
+        unknown = outcome == "unknown" and is_transient(error)
         self._in_doubt = self._in_doubt or unknown
-        return unknown or (refused and self._in_doubt)
+        return unknown or (outcome == "refused" and self._in_doubt)
 
-    def _was_refused(self, error: BaseException) -> bool:
-        return self._gate._judge.is_refusal(error) and not self._in_doubt
+    def _was_refused(self, attempt: RetryCallState) -> bool:  # noqa: ARG002
+        """Whether to enter again: the permit knows."""
+        return self._permit is not None and self._permit._state == "refused"
 
-    def _retrying(self, again: Callable[[BaseException], bool], wait: WaitBaseT) -> AsyncRetrying:
+    def _retrying(self, again: Callable[[RetryCallState], bool], wait: WaitBaseT) -> AsyncRetrying:
         return AsyncRetrying(
-            retry=retry_if_exception(again),
+            retry=again,
             stop=self._stop,
             wait=wait,
             sleep=asyncio.sleep,
-            reraise=True,
+            retry_error_callback=_answer_of,
         )
 
 
@@ -124,7 +137,7 @@ async def _dialled(dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
     """
     answer: Any = dial(permit)
     if not inspect.isawaitable(answer):
-        permit.placed(_call_id_of(answer))
+        permit.placed(_field(answer, "call_id"))
         raise TypeError(
             f"dial must return an awaitable, got an object of type {type(answer).__name__}; make "
             "it `async def`, return the coroutine that it made, or call a blocking client by "
@@ -141,7 +154,16 @@ def _stop_of(attempts: int | StopBaseT) -> StopBaseT:
     return stop_after_attempt(checked_whole("attempts", attempts, least=1))
 
 
-def _call_id_of(result: object) -> str | None:
-    found = result.get("call_id") if isinstance(result, Mapping) else None
-    found = getattr(result, "call_id", found)
+def _answer_of(attempt: RetryCallState) -> object:
+    """What the last attempt came to, when there is to be no other."""
+    return None if attempt.outcome is None else attempt.outcome.result()
+
+
+def _error_of(attempt: RetryCallState) -> BaseException | None:
+    return None if attempt.outcome is None else attempt.outcome.exception()
+
+
+def _field(result: object, name: str) -> str | None:
+    found = result.get(name) if isinstance(result, Mapping) else None
+    found = getattr(result, name, found)
     return found if isinstance(found, str) else None

@@ -231,10 +231,12 @@ class Gate(Unique):
     ) -> T:
         """Place a call through the gate: enter, dial, and take note of the call's id.
 
-        A refused call goes back into line at its old place and is dialled again on a later
-        reading. Any other error passes through. An unknown outcome (a timeout, a status of 500 or
-        above, a broken connection) may have placed the call, so it is dialled again only if `dial`
-        is idempotent, and then under the same permit.
+        A refused call (a status of 429 from the provider, or a call that it gave up at once for
+        want of room) goes back into line at its old place and is dialled again on a later reading.
+        Any other error passes through. One that says that nothing was placed (the provider's own
+        4xx, but for 408, 409 and 425) gives its place back. An unknown outcome (a timeout, a status
+        of 500 or above, a broken connection) may have placed the call, so it is dialled again only
+        if `dial` is idempotent, and then under the same permit.
 
         Cancelling this cancels `dial`; its call counts as placed.
 
@@ -544,13 +546,12 @@ class Gate(Unique):
         self._ledger.withdraw(lease)
         self._admit_waiting()
 
-    def _refuse(self, permit: Permit, lease: int, *, dispatching: bool) -> None:
+    def _note_refusal(self, permit: Permit, status: int | None) -> None:
+        """The provider refused a call: more is going on than was known."""
         self._ledger.refuse(self._time())
-        if dispatching:
-            self._ledger.release(lease)
         self._refusals += 1
         self._reader.hasten()
-        self._reporter.tell(Refused(permit.id, permit.lane.name))
+        self._reporter.tell(Refused(permit.id, permit.lane.name, status))
 
 
 def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -27,8 +27,9 @@ class Permit(Unique):
     """One call that has been let in.
 
     What was said of it decides, not in which order: `ended` is a fact that beats all else, then
-    `started` and `placed`, then `cancel`, then what leaving the block implies. Every method may be
-    called any number of times, from any thread, and after the block too.
+    `started`, `placed` and `refused`, of which the last stands, then `cancel`, then what leaving
+    the block implies. Every method may be called any number of times, from any thread, and after
+    the block too.
 
     Attributes:
         lane: the lane that the call was let in on.
@@ -120,6 +121,27 @@ class Permit(Unique):
         if state is not ENDED:
             self._gate._note_change()
 
+    def refused(self, status: int | None = None) -> None:
+        """Say that the provider refused the call: its place is free, and the reading is spent.
+
+        Nothing more is let in until a reading that begins later. A refusal that leaves the block as
+        an exception of the provider's says this by itself. Without effect once `ended` was said.
+
+        Args:
+            status: the provider's status, for the event `Refused`; None where there is none.
+        """
+        if self._gate._home.hands_over(self.refused, status):
+            return
+        state = self._state
+        if state is REFUSED or state is ENDED:
+            return
+        self._state = REFUSED
+        self._gate._note_refusal(self, status)
+        if state is DISPATCHING:
+            self._gate._release(self._lease)
+        elif state is LEFT or state is PLACED:
+            self._gate._withdraw(self._lease)
+
     def cancel(self) -> None:
         """Say that the call was not dialled: its place goes to the next in line at once.
 
@@ -137,12 +159,16 @@ class Permit(Unique):
             self._gate._withdraw(self._lease)
 
     def _leave(self, error: BaseException | None) -> None:
-        """Leave the block: whatever left it, the call may have been placed, unless refused."""
-        dialled = self._state is PLACED or self._state is ENDED
-        if error is not None and not dialled and self._gate._judge.is_refusal(error):
-            dispatching = self._state is DISPATCHING
-            self._state = REFUSED
-            self._gate._refuse(self, self._lease, dispatching=dispatching)
-        elif self._state is DISPATCHING:
+        """Leave the block: whatever left it, the call may be placed, unless the provider says no.
+
+        Once `placed` was said, no exception takes that back.
+        """
+        if error is not None and (self._state is DISPATCHING or self._state is CANCELLED):
+            outcome, status = self._gate._judge.judge(error)
+            if outcome == "refused":
+                self.refused(status)
+            elif outcome == "not placed":
+                self.cancel()
+        if self._state is DISPATCHING:
             self._state = LEFT
             self._gate._place(self._lease)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from callguard.gate.answers import Answer, Provider, answer_in
 
-__all__ = ["Judge", "is_transient"]
+__all__ = ["Judge", "Outcome", "Verdict", "is_transient"]
 
 _TOO_MANY_REQUESTS: Final = 429
 _NOT_DONE: Final = 400
@@ -26,7 +26,34 @@ _BROKEN_CONNECTIONS = {
     "ClientPayloadError",  # aiohttp
 }
 
+_SAYS_FULL: Final = "concurrency"
+"""What a refusal for want of room mentions, whatever its status. The provider documents the reason
+``concurrency_limit_reached``, and not in which form a dial gets it."""
+
 logger = logging.getLogger("callguard")
+
+
+Outcome = Literal["refused", "not placed", "unknown"]
+"""What a failed dial means.
+
+``"refused"`` for want of room; ``"not placed"`` for another reason, which would be the same again;
+``"unknown"``: it may be placed.
+"""
+
+
+class Verdict(NamedTuple):
+    """What an exception says of a call.
+
+    Attributes:
+        outcome: what it means.
+        status: the HTTP status that says so; None where there is none.
+    """
+
+    outcome: Outcome
+    status: int | None
+
+
+_UNKNOWN: Final = Verdict("unknown", None)
 
 
 class Judge:
@@ -34,8 +61,8 @@ class Judge:
 
     Args:
         base_url: the provider's address.
-        refused: whether an exception means that the provider refused the call. None for a status
-            of 429 in the provider's answer to the dial.
+        refused: whether an exception means that the provider refused the call, in the place of a
+            status of 429 in the provider's answer to the dial.
 
     Raises:
         TypeError: `refused` can't be called, or would have to be awaited.
@@ -48,21 +75,33 @@ class Judge:
         self._base_url = base_url
         self._provider = Provider(base_url)
         self._refused = refused
-        self._has_warned = False
+        self._has_warned = refused is not None
 
-    def is_refusal(self, error: BaseException) -> bool:
-        """Whether the provider refused the call; where that can't be told, it may be placed."""
+    def judge(self, error: BaseException) -> Verdict:
+        """What `error` says of the call: only the provider's own definite answer says anything.
+
+        One that came after an attempt whose outcome isn't told leaves that in doubt.
+        """
         if not isinstance(error, Exception):
-            return False
-        if self._refused is not None:
-            return self._asked(self._refused, error)
+            return _UNKNOWN
         answer = answer_in(error)
-        if answer is None or answer.status != _TOO_MANY_REQUESTS:
-            return False
-        if self._provider.was_asked_to_dial(answer):
-            return not answer.again
-        self._warn(answer)
-        return False
+        if self._refused is not None and self._asked(self._refused, error):
+            return Verdict("refused", None if answer is None else answer.status)
+        if answer is None or not _is_definite(answer.status):
+            return _UNKNOWN
+        return Verdict(self._read(answer), answer.status)
+
+    def _read(self, answer: Answer) -> Outcome:
+        full = answer.status == _TOO_MANY_REQUESTS or _SAYS_FULL in answer.text.lower()
+        if not self._provider.was_asked_to_dial(answer):
+            if full:
+                self._warn(answer)
+            return "unknown"
+        if answer.again:
+            return "unknown"
+        if not full:
+            return "not placed"
+        return "refused" if self._refused is None else "unknown"
 
     def _asked(self, refused: Callable[[Exception], object], error: Exception) -> bool:
         try:
@@ -82,12 +121,17 @@ class Judge:
             return
         self._has_warned = True
         logger.warning(
-            "a status 429 is not taken for a refusal: %s. Its call counts as placed; if that is "
+            "a status %d is not taken for a refusal: %s. Its call counts as placed; if that is "
             "wrong, say what a refusal is: open_gate(refused=...)",
+            answer.status,
             "the exception tells no address"
             if answer.url is None
             else f"it doesn't answer a dial at {self._base_url}",
         )
+
+
+def _is_definite(status: int) -> bool:
+    return _NOT_DONE <= status < _SERVER_FAULT and status not in _UNDECIDED
 
 
 def is_transient(error: BaseException) -> bool:

@@ -9,10 +9,12 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+import requests
 import tenacity
 
 from callguard import AdmissionTimeout, Gate, Lane, Permit, QueueFull
 from callguard.gate.refusal import Judge, is_transient
+from tests.client_errors import error_of
 from tests.gate.support import PROVIDER, Refusal, ScriptedFetcher, opened
 from tests.retell_sdk import exceptions as sdk
 from tests.virtual_time import run
@@ -248,24 +250,28 @@ def _status_error(cls: Any, status: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("error", "refused", "transient"),
+    ("error", "outcome", "transient"),
     [
-        (_status_error(sdk.RateLimitError, 429), True, False),
-        (_status_error(sdk.InternalServerError, 503), False, True),
-        (_status_error(sdk.BadRequestError, 400), False, False),
-        (_status_error(sdk.APIStatusError, 402), False, False),
-        (sdk.APIConnectionError(request=REQUEST), False, True),
-        (sdk.APITimeoutError(request=REQUEST), False, True),
-        (httpx.ReadTimeout(""), False, True),
-        (aiohttp.ServerDisconnectedError(), False, True),
-        (aiohttp.ClientPayloadError(), False, True),
-        (TimeoutError(), False, True),
-        (KeyError("call_id"), False, False),
+        (_status_error(sdk.RateLimitError, 429), "refused", False),
+        (_status_error(sdk.InternalServerError, 503), "unknown", True),
+        (_status_error(sdk.BadRequestError, 400), "not placed", False),
+        (_status_error(sdk.APIStatusError, 402), "not placed", False),
+        (_status_error(sdk.ConflictError, 409), "unknown", True),
+        (error_of("requests", 400, str(REQUEST.url)), "not placed", False),
+        (sdk.APIConnectionError(request=REQUEST), "unknown", True),
+        (sdk.APITimeoutError(request=REQUEST), "unknown", True),
+        (httpx.ReadTimeout(""), "unknown", True),
+        (aiohttp.ServerDisconnectedError(), "unknown", True),
+        (aiohttp.ClientPayloadError(), "unknown", True),
+        (requests.ConnectionError(), "unknown", True),
+        (requests.ReadTimeout(), "unknown", True),
+        (TimeoutError(), "unknown", True),
+        (KeyError("call_id"), "unknown", False),
     ],
 )
 def test_the_errors_of_the_clients_in_use_are_recognised(
-    error: Exception, refused: bool, transient: bool
+    error: Exception, outcome: str, transient: bool
 ) -> None:
     """A client's error would be taken for what it is not, and a lead lost or called twice."""
-    assert Judge(PROVIDER).is_refusal(error) is refused
+    assert Judge(PROVIDER).judge(error).outcome == outcome
     assert is_transient(error) is transient

@@ -24,7 +24,7 @@ DIAL = "/v2/create-phone-call"
 
 
 def says_refused(error: Exception, base_url: str = PROVIDER) -> bool:
-    return Judge(base_url).is_refusal(error)
+    return Judge(base_url).judge(error).outcome == "refused"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -164,8 +164,8 @@ def test_a_judge_that_was_given_decides_for_itself() -> None:
     """Who dials through a service of their own could not say what a refusal is."""
     own = error_of("httpx", 429, "https://dialler.test/call")
     judge = Judge(PROVIDER, lambda error: error is own)
-    assert judge.is_refusal(own)
-    assert not judge.is_refusal(error_of("httpx", 429, PROVIDER + DIAL))
+    assert judge.judge(own) == ("refused", 429)
+    assert judge.judge(error_of("httpx", 429, PROVIDER + DIAL)).outcome == "unknown"
 
 
 @pytest.mark.parametrize("refused", [429, "429", True])
@@ -191,7 +191,8 @@ def test_a_judge_that_has_to_be_awaited_refuses_nothing(caplog: pytest.LogCaptur
 
     hidden: Any = lambda error: Later()  # noqa: E731
     with caplog.at_level(logging.ERROR, logger="callguard"):
-        assert not Judge(PROVIDER, hidden).is_refusal(error_of("httpx", 429, PROVIDER + DIAL))
+        said = Judge(PROVIDER, hidden).judge(error_of("httpx", 429, PROVIDER + DIAL))
+    assert said.outcome == "unknown"
     assert "returns an awaitable" in caplog.text
 
 

@@ -37,6 +37,7 @@ from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
 from callguard.ledger.redis import ledger as redis_ledger
+from tests.client_errors import error_of
 from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
 
 NEVER = 1000.0
@@ -241,9 +242,20 @@ async def be_refused() -> None:
     raise Refusal
 
 
+async def be_answered_definitely() -> None:
+    raise error_of("httpx", 422, f"{PROVIDER}/v2/create-phone-call")
+
+
 @pytest.mark.parametrize(
     ("leave", "unseen"),
-    [(leave_well, 1), (fail, 1), (time_out, 1), (be_cancelled, 1), (be_refused, 0)],
+    [
+        (leave_well, 1),
+        (fail, 1),
+        (time_out, 1),
+        (be_cancelled, 1),
+        (be_refused, 0),
+        (be_answered_definitely, 0),
+    ],
 )
 async def test_leaving_the_block_means_placed_unless_refused(
     open_gate: Open, leave: Callable[[], Any], unseen: int
@@ -291,21 +303,23 @@ async def test_what_is_said_of_a_permit_twice_counts_once(
         for _ in range(2):
             crowd.permits["b"].cancel()
             crowd.permits["c"].ended()
-        assert await held(gate) == (1, 1)
+            crowd.permits["d"].refused()
+        assert await held(gate) == (0, 1)
 
 
+@pytest.mark.parametrize("word", ["cancel", "refused"])
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("after_the_block", [False, True])
-async def test_a_permit_that_was_cancelled_and_placed_after_all_counts_again(
-    open_gate: Open, at_once: bool, after_the_block: bool
+async def test_a_permit_that_was_given_back_and_placed_after_all_counts_again(
+    open_gate: Open, at_once: bool, after_the_block: bool, word: str
 ) -> None:
     """A call that goes on would not be counted."""
     async with open_gate() as gate:
         async with gate.admit() as permit:
             if not after_the_block:
-                permit.cancel()
+                getattr(permit, word)()
         if after_the_block:
-            permit.cancel()
+            getattr(permit, word)()
         if not at_once:
             assert await held(gate) == (0, 0)
         permit.placed("call_1")
@@ -489,7 +503,7 @@ async def test_a_reading_past_its_age_lets_nobody_in(open_gate: Open, counter: C
         await until(lambda: crowd.arrived == ["a"])
 
 
-@pytest.mark.parametrize("how", ["the dial", "evidence"])
+@pytest.mark.parametrize("how", ["the dial", "the caller", "the caller, later", "evidence"])
 async def test_a_refusal_spends_the_reading(open_gate: Open, counter: Counter, how: str) -> None:
     """Calls would be let in on a count that the provider has just contradicted."""
     counter.answer(limit=5)
@@ -497,6 +511,11 @@ async def test_a_refusal_spends_the_reading(open_gate: Open, counter: Counter, h
         counter.held = asyncio.Event()
         if how == "evidence":
             gate.note_ended("call_1", refused=True)
+        elif how.startswith("the caller"):
+            async with gate.admit() as permit:
+                if how == "the caller":
+                    permit.refused()
+            permit.refused()
         else:
             with pytest.raises(Refusal):
                 async with gate.admit():
@@ -508,7 +527,7 @@ async def test_a_refusal_spends_the_reading(open_gate: Open, counter: Counter, h
         assert gate.statistics().usage.total == 0
         counter.held.set()
         await until(lambda: crowd.arrived == ["a"])
-        assert gate.statistics().refused == (how == "the dial")
+        assert gate.statistics().refused == (how != "evidence")
 
 
 async def test_a_limit_that_is_lowered_and_raised_lets_in_no_more_than_fit(
