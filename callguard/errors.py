@@ -12,6 +12,7 @@
     │   ├── LimitsUnavailable          no answer, or only transient faults
     │   └── LimitsMalformed            an answer that can't be right
     ├── LedgerUnavailable              the shared books can't be reached
+    ├── GateClosed                     the gate is closed, or was while a caller waited
     └── UsageError                     callguard was used in a way that can't work
 
 Whatever goes wrong below (HTTP, retries, a ledger's server) arrives as one of these, so
@@ -29,6 +30,7 @@ __all__ = [
     "AdmissionError",
     "AdmissionTimeout",
     "CallGuardError",
+    "GateClosed",
     "LedgerUnavailable",
     "LimitsError",
     "LimitsMalformed",
@@ -119,5 +121,9 @@ class LedgerUnavailable(CallGuardError):
     """The shared books can't be reached: nothing is admitted, and what was admitted is honoured."""
 
 
+class GateClosed(CallGuardError):
+    """The block of `open_gate` was left: nobody is admitted any more, and nobody waits."""
+
+
 class UsageError(CallGuardError):
-    """A closed gate, another event loop, a lane that the gate doesn't have, a missing key."""
+    """Another event loop, a lane that the gate doesn't have, a missing key."""

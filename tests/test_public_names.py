@@ -13,6 +13,7 @@ def test_the_public_names_are_these() -> None:
     """A name would be taken away, or given, by accident."""
     assert set(callguard.__all__) == {
         "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Gate",
+        "GateClosed",
         "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "Limits", "LimitsError",
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "NoHeadroom",
         "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError", "open_gate",

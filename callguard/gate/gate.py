@@ -27,6 +27,7 @@ from callguard.decision import Decision, decide
 from callguard.errors import (
     AdmissionTimeout,
     CallGuardError,
+    GateClosed,
     LimitsUnavailable,
     NoHeadroom,
     QueueFull,
@@ -132,8 +133,8 @@ class Gate(Unique):
             AdmissionTimeout: the time was up.
             QueueFull: the lane's line is as long as it may be.
             LimitsRejected: the provider refused the key, twice in a row, while this waited.
-            UsageError: the gate is closed, or is closed while this waits; it has no such lane; or
-                it belongs to another event loop.
+            GateClosed: the gate is closed, or is closed while this waits.
+            UsageError: the gate has no such lane, or belongs to another event loop.
             TypeError: `timeout` is no number.
             ValueError: `timeout` is negative or NaN.
         """
@@ -152,7 +153,8 @@ class Gate(Unique):
             NoHeadroom: no room for one more call.
             LimitsUnavailable: there is no reading that may be trusted.
             LimitsRejected: the provider refused the key.
-            UsageError: the gate is closed, has no such lane, or belongs to another event loop.
+            GateClosed: the gate is closed, or is closed while this waits.
+            UsageError: the gate has no such lane, or belongs to another event loop.
         """
         return ImmediateAdmission(self, self._line(lane))
 
@@ -160,7 +162,8 @@ class Gate(Unique):
         """Whether a call would be let in on `lane` now, and why or why not.
 
         Raises:
-            UsageError: the gate is closed, has no such lane, or belongs to another event loop.
+            GateClosed: the gate is closed.
+            UsageError: the gate has no such lane, or belongs to another event loop.
         """
         self._check_open()
         return self._decide(self._line(lane))
@@ -254,6 +257,7 @@ class Gate(Unique):
 
         Raises:
             AdmissionError: no place in time; see `admit`.
+            GateClosed: the gate is closed, or is closed while this waits in line.
             TypeError: `timeout` is no number; `dial` can't be called, or returned nothing that can
                 be awaited, which counts as placed.
             ValueError: `timeout` is negative or NaN.
@@ -293,14 +297,14 @@ class Gate(Unique):
     async def _close(self) -> None:
         """Fail the waiters, and end the reading under way."""
         self._open_in = None
-        self._fail_waiting(UsageError("the gate was closed while this caller waited in line"))
+        self._fail_waiting(GateClosed("the gate was closed while this caller waited in line"))
         await self._reader.aclose()
         if self._asker is not None:
             await self._asker.aclose()
 
     def _check_open(self) -> None:
         if self._open_in is None:
-            raise UsageError("the gate is closed; use it inside of `async with open_gate()`")
+            raise GateClosed("the gate is closed; use it inside of `async with open_gate()`")
         self._home.check()
 
     def _line(self, lane: Lane | str | None) -> Line:

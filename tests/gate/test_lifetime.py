@@ -8,7 +8,7 @@ import math
 import pytest
 
 import callguard
-from callguard import Gate, Lane, UsageError
+from callguard import Gate, GateClosed, Lane, UsageError
 from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
 
@@ -25,8 +25,10 @@ def test_closing_fails_the_waiters_and_ends_every_task() -> None:
             fetcher.latency = 5.0
             await asyncio.sleep(1.5)
         await settle()
-        assert isinstance(crowd.task("a").exception(), UsageError)
-        assert isinstance(crowd.task("b").exception(), UsageError)
+        for name in ("a", "b"):
+            error = crowd.task(name).exception()
+            assert isinstance(error, GateClosed)
+            assert not isinstance(error, UsageError)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
@@ -39,13 +41,40 @@ def test_a_closed_gate_says_so() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             pass
         for attempt in (gate, gate.admit(), gate.try_admit()):
-            with pytest.raises(UsageError, match="closed"):
+            with pytest.raises(GateClosed, match="closed"):
                 async with attempt:
                     pass
-        with pytest.raises(UsageError, match="closed"):
+        with pytest.raises(GateClosed, match="closed"):
             gate.explain()
         assert gate.statistics().admitted == 0
         assert "closed" in repr(gate)
+
+    run(main())
+
+
+def test_who_tries_or_dials_as_the_gate_closes_is_told_so_too() -> None:
+    """A caller that doesn't wait in line would get the error of a misuse, or of the counter."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=1)
+
+        async def attempt() -> None:
+            async with gate.try_admit():
+                pass
+
+        async def dial(_permit: object) -> None:
+            raise AssertionError("nobody dials")
+
+        async with opened(fetcher) as gate:
+            async with gate.admit() as held:
+                fetcher.latency = 5.0
+                await asyncio.sleep(1.5)
+                attempts = [asyncio.create_task(attempt()), asyncio.create_task(gate.place(dial))]
+                await settle()
+                assert not any(task.done() for task in attempts)
+                held.placed()
+        outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [GateClosed, GateClosed]
 
     run(main())
 

@@ -19,6 +19,7 @@ import pytest
 from callguard import (
     AdmissionTimeout,
     Gate,
+    GateClosed,
     Lane,
     LimitFetcher,
     LimitsRejected,
@@ -29,7 +30,6 @@ from callguard import (
     RedisLedger,
     Snapshot,
     Usage,
-    UsageError,
 )
 from callguard.events import Admitted, Event
 from callguard.gate.refusal import Judge
@@ -804,9 +804,9 @@ async def test_closing_the_gate_fails_who_waits_and_lets_go_of_nobody_else(
         crowd.send("waiter")
         await heard(gate)
         await gate._close()
-        with pytest.raises(UsageError, match="closed while this caller waited"):
+        with pytest.raises(GateClosed, match="closed while this caller waited"):
             await crowd.task("waiter")
-        with pytest.raises(UsageError, match="is closed"):
+        with pytest.raises(GateClosed, match="is closed"):
             gate.explain()
         await settle()
         statistics = gate.statistics()
