@@ -66,5 +66,15 @@ def test_messages_ask_for_what_the_extras_bring(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(UsageError) as raised:
         RedisLedger.from_url("redis://localhost")
-    redis = next(each for each in extras["redis"] if each.startswith("redis"))
-    assert str(raised.value).endswith(f"pip install '{redis.replace('redis', 'redis[hiredis]')}'")
+    (redis,) = extras["redis"]
+    assert str(raised.value).endswith(f"pip install '{redis}'")
+
+
+def test_the_lowest_versions_are_those_that_ci_tests() -> None:
+    """A lower bound would be let down, or put up, and no test run on it."""
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["cli"], *extras["redis"]]
+    pinned = (ROOT / ".ci" / "lowest.txt").read_text(encoding="utf-8").split()
+    for requirement in wanted:
+        name, _, bound = re.sub(r"\[.*\]", "", requirement).partition(">=")
+        assert any(re.fullmatch(rf"{name}=={re.escape(bound)}(\.\d+)*", pin) for pin in pinned)

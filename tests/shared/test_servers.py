@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import ResponseError
 
-from callguard import LedgerUnavailable, RedisLedger
+from callguard import LedgerUnavailable, RedisLedger, UsageError
 from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import Names
 from tests.shared.provider import provider
@@ -25,6 +27,10 @@ async def test_gates_share_the_books_of_a_cluster(
         provider(limit=1) as workspace,
         RedisCluster.from_url(redis_cluster[0].url) as client,
     ):
+        if not hasattr(client, "pubsub"):  # the lowest redis-py that the tests run on
+            with pytest.raises(UsageError, match="a cluster needs redis-py 8"):
+                RedisLedger(client)
+            return
         ledger = RedisLedger(client, name=workspace_key, lease=60.0)
         # Nothing but a call wakes a waiter within 5 s.
         async with (
@@ -43,6 +49,13 @@ async def test_gates_share_the_books_of_a_cluster(
                 await crowd.go()
         slots = {client.keyslot(key) for key in Names(workspace_key).keys}
         assert len(slots) == 1
+
+
+def test_a_cluster_s_client_that_cannot_listen_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older than 8.0, redis-py hears nothing on a cluster: gates would wait, and none say why."""
+    monkeypatch.delattr(RedisCluster, "pubsub", raising=False)
+    with pytest.raises(UsageError, match=r"redis-py 8.0 or newer, not \d.*install 'redis\["):
+        RedisLedger(RedisCluster(host="localhost"))
 
 
 async def test_a_client_of_the_users_may_decode_and_stays_open(
@@ -83,6 +96,28 @@ async def test_a_wrong_password_is_told_and_not_shown(
         assert "right_one" not in f"{error!r}{error}"
         assert "wrong_one" not in f"{error!r}{error}"
         error = error.__cause__ or error.__context__
+
+
+class _HangsUp:
+    """A client whose server refuses a long command without a password, and then hangs up."""
+
+    def __init__(self) -> None:
+        self._faults = iter([ResponseError("Protocol error: unauthenticated multibulk length")])
+
+    def pubsub(self) -> AsyncIterator[None]:
+        raise Disconnected("Connection closed by server.")
+
+    async def execute_command(self, *words: object) -> None:
+        raise next(self._faults, Disconnected("Connection closed by server."))
+
+
+async def test_a_server_that_hangs_up_on_whom_it_refused_has_refused_him() -> None:
+    """Whether a wrong password is told, or waited out for ever, would be a matter of luck."""
+    ledger = RedisLedger(cast("Redis", _HangsUp()), timeout=TIMEOUT)
+    async with provider(limit=1) as workspace:
+        with pytest.raises(LedgerUnavailable, match="wants a password"):
+            async with sharing(workspace, ledger):
+                pass
 
 
 async def test_all_that_is_kept_expires_and_is_told_by_hashes(

@@ -24,6 +24,9 @@ _REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError
 _DENIED_IN_SCRIPT: Final = ("can't run this command", "can't access at least one of the keys")
 """What is in the answer where a script may not use a command or a key: there is no class for it."""
 
+_UNAUTHENTICATED: Final = "Protocol error: unauthenticated"
+"""What a server answers to a command of more than 10 parts from a client that gave no password."""
+
 _REPEATS_THE_COMMAND: Final = ", with args beginning with"
 """What follows in the answer of a server that is too old: perhaps the password."""
 
@@ -42,7 +45,8 @@ def foreign(protocol: int) -> LedgerUnavailable:
 
 def is_final(fault: BaseException | None) -> bool:
     """Whether trying again can't help."""
-    return isinstance(fault, (*_REJECTIONS, _Foreign)) or _is_denied(fault)
+    final = isinstance(fault, (*_REJECTIONS, _Foreign))
+    return final or _is_denied(fault) or _wants_a_password(fault)
 
 
 def unavailable(fault: BaseException | str) -> LedgerUnavailable:
@@ -51,9 +55,15 @@ def unavailable(fault: BaseException | str) -> LedgerUnavailable:
         return fault
     said = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}".rstrip(": ")
     said = said.partition(_REPEATS_THE_COMMAND)[0]
+    if _wants_a_password(fault):
+        return LedgerUnavailable("the ledger's server wants a password, and none was given")
     if isinstance(fault, NoPermissionError) or (_is_denied(fault)):
         return LedgerUnavailable(f"the ledger's server denies this user what it needs: {said}")
     return LedgerUnavailable(f"the ledger's server can't be reached: {said}")
+
+
+def _wants_a_password(fault: BaseException | str | None) -> bool:
+    return isinstance(fault, ResponseError) and _UNAUTHENTICATED in str(fault)
 
 
 def _is_denied(fault: BaseException | str | None) -> bool:

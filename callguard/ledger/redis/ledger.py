@@ -43,7 +43,7 @@ class RedisLedger:
 
     Args:
         client: redis-py's asyncio client of a single server, of a Sentinel's master
-            (``sentinel.master_for(...)``), or of a cluster. It stays open.
+            (``sentinel.master_for(...)``), or, from redis-py 8.0 on, of a cluster. It stays open.
         name: what the workspace's books are called, for workers that use different API keys; else
             after the key. Only a hash of either is on the server.
         lease: seconds of a worker's silence after which what it was dialling counts as placed. A
@@ -53,6 +53,7 @@ class RedisLedger:
     Raises:
         TypeError: a time that is no number.
         ValueError: a time that is not above 0 s and finite, or a lease too short for the timeout.
+        UsageError: a cluster's client of a redis-py that can't listen to one, older than 8.0.
     """
 
     def __init__(
@@ -67,6 +68,11 @@ class RedisLedger:
         timeout = checked_seconds("timeout", timeout, above_zero=True)
         if lease < 2 * timeout:
             raise ValueError(f"lease is at least twice timeout, {timeout!r} s, not {lease!r}")
+        if not hasattr(client, "pubsub"):
+            raise UsageError(
+                f"a ledger on a cluster needs redis-py 8.0 or newer, not {_redis_version()}: "
+                "pip install 'redis[hiredis]>=8.0'"
+            )
         self._client = client
         self._name = name
         self._lease = lease
@@ -89,7 +95,7 @@ class RedisLedger:
             from redis.backoff import NoBackoff
         except ImportError:
             raise UsageError(
-                "a ledger on Redis needs redis-py: pip install 'redis[hiredis]>=8.0'"
+                "a ledger on Redis needs redis-py: pip install 'redis[hiredis]>=5.0.1'"
             ) from None
         try:
             client = Redis.from_url(
@@ -171,3 +177,9 @@ class RedisLedger:
         except asyncio.CancelledError:
             await asyncio.wait([closing], timeout=self._timeout)
             raise
+
+
+def _redis_version() -> str:
+    from redis import __version__
+
+    return str(__version__)

@@ -273,6 +273,8 @@ class Session:
             self._note_fault(fault)
 
     def _note_fault(self, fault: BaseException) -> None:
+        if self._rejected and not is_final(fault):
+            return  # A server that refuses this client hangs up as well, which takes nothing back.
         error = unavailable(fault)
         self._fault = fault
         began, self._away = self._away is None, error
