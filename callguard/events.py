@@ -1,11 +1,13 @@
-"""What a gate tells its listener: frozen records, one class a fact."""
+"""What a gate tells its listener: frozen records, one class a fact.
+
+Each says which gate tells it, and of which workspace. They are made of numbers, texts and records
+of these, so ``json.dumps({"event": type(event).__name__} | dataclasses.asdict(event))`` works.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
-
-from callguard.errors import CallGuardError
 
 if TYPE_CHECKING:
     from callguard.limits import Limits, Snapshot
@@ -26,8 +28,22 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What every event says.
+
+    Attributes:
+        gate: the id of the gate that tells it, with which the ids of its permits begin.
+        workspace: what stands for the workspace, in every process the same: a hash of the API key,
+            or of the ledger's name where it has one. The key can't be found again from it.
+    """
+
+    gate: str
+    workspace: str
+
+
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(_Told):
     """A call was let in, after `waited` seconds in line, on the `tier` "normal" or "burst"."""
 
     permit_id: str
@@ -37,7 +53,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(_Told):
     """A caller joined its lane's line, which is `waiting` callers long now."""
 
     lane: str
@@ -45,7 +61,7 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
-class TimedOut:
+class TimedOut(_Told):
     """A caller left the line after `waited` seconds, as long as it was allowed."""
 
     lane: str
@@ -53,7 +69,7 @@ class TimedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(_Told):
     """The provider refused a call that had been let in, with the HTTP `status` if one is known."""
 
     permit_id: str
@@ -62,7 +78,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class PermitLost:
+class PermitLost(_Told):
     """The shared books took a call that was being dialled for a placed one.
 
     That is because this process was silent for longer than its lease. The permit's place may be
@@ -74,7 +90,7 @@ class PermitLost:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingTaken:
+class ReadingTaken(_Told):
     """The limits were read: `duration` seconds from asking to answer, `age` seconds old by then."""
 
     snapshot: Snapshot
@@ -83,33 +99,36 @@ class ReadingTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingFailed:
+class ReadingFailed(_Told):
     """The limits could not be read, after `duration` seconds of trying.
 
+    `error` is the name of an error's class, such as "LimitsUnavailable", and `reason` what it says.
     `age` is that of the reading in hand, in seconds; None where there is none.
     """
 
-    error: CallGuardError
+    error: str
+    reason: str
     duration: float
     age: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class OutageBegan:
-    """The limits can't be read since now, because of `error`."""
+class OutageBegan(_Told):
+    """The limits can't be read since now; `error` and `reason` are as in `ReadingFailed`."""
 
-    error: CallGuardError
+    error: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class OutageEnded:
+class OutageEnded(_Told):
     """The limits can be read again, after `duration` seconds."""
 
     duration: float
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsChanged:
+class LimitsChanged(_Told):
     """The workspace's limits, other than its count of calls, are not what they were."""
 
     before: Limits

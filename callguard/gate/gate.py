@@ -81,6 +81,7 @@ class Gate(Unique):
         times: Times,
         judge: Judge,
         listener: Listener | None,
+        workspace: str,
         ask: Callable[[str], Awaitable[CallState]] | None = None,
         gate_id: str | None = None,
         consult: Callable[[], Awaitable[None]] | None = None,
@@ -96,7 +97,8 @@ class Gate(Unique):
         self._consult = consult
         self._lines = Lines(lanes)
         self._default = self._lines[DEFAULT_LANE.name]
-        self._reporter = Reporter(listener)
+        self._reporter = Reporter(listener, self.id, workspace)
+        self._names = self._reporter.names
         self._listens = listener is not None
         self._reader = Reader(
             fetcher,
@@ -388,7 +390,7 @@ class Gate(Unique):
             if most is not None:
                 timer = self._loop.call_later(most, self._expire, line, waiter)
             if self._listens:
-                self._reporter.tell(Queued(line.lane.name, len(line)))
+                self._reporter.tell(Queued(line.lane.name, len(line), **self._names))
             self._reader.want()
             return await waiter.turn
         except BaseException:
@@ -453,7 +455,9 @@ class Gate(Unique):
             self._tell_admitted(waiter.granted, waited=self._time() - waiter.since)
 
     def _tell_admitted(self, permit: Permit, waited: float) -> None:
-        self._reporter.tell(Admitted(permit.id, permit.lane.name, permit.tier, waited))
+        self._reporter.tell(
+            Admitted(permit.id, permit.lane.name, permit.tier, waited, **self._names)
+        )
 
     def _expire(self, line: Line, waiter: Waiter) -> None:
         if waiter.turn.done():
@@ -464,7 +468,7 @@ class Gate(Unique):
 
     def _timed_out(self, line: Line, waited: float) -> AdmissionTimeout:
         self._timeouts += 1
-        self._reporter.tell(TimedOut(line.lane.name, waited))
+        self._reporter.tell(TimedOut(line.lane.name, waited, **self._names))
         return AdmissionTimeout(self._decide(line), self._retry_after())
 
     def _fail_waiting(self, error: CallGuardError) -> None:
@@ -555,7 +559,7 @@ class Gate(Unique):
         self._ledger.refuse(self._time())
         self._refusals += 1
         self._reader.hasten()
-        self._reporter.tell(Refused(permit.id, permit.lane.name, status))
+        self._reporter.tell(Refused(permit.id, permit.lane.name, status, **self._names))
 
 
 def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -15,7 +15,7 @@ from callguard.gate.gate import Gate
 from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE, Lane
-from callguard.ledger import MemoryLedger, RedisLedger, Times
+from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
 
 if TYPE_CHECKING:
     import aiohttp
@@ -138,7 +138,8 @@ async def _gate(
     share: int | None,
 ) -> AsyncIterator[Gate]:
     if ledger is None:
-        yield make(fetcher, MemoryLedger(times))
+        workspace = workspace_hash(fetcher.workspace)
+        yield make(fetcher, MemoryLedger(times), workspace=workspace)
         return
     async with AsyncExitStack() as stack:
         if isinstance(ledger, str):

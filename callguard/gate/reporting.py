@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypedDict, get_args
 
 from callguard.errors import (
     CallGuardError,
@@ -25,7 +25,7 @@ from callguard.events import (
 )
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Outcome", "Reporter"]
+__all__ = ["Names", "Outcome", "Reporter", "told"]
 
 Outcome: TypeAlias = Literal["taken", "rejected", "unavailable", "malformed"]
 """How an attempt to read the limits ended."""
@@ -33,14 +33,27 @@ Outcome: TypeAlias = Literal["taken", "rejected", "unavailable", "malformed"]
 logger = logging.getLogger("callguard")
 
 
+class Names(TypedDict):
+    """What every event says of where it comes from."""
+
+    gate: str
+    workspace: str
+
+
 class Reporter:
     """Tells the listener, writes the log and counts; nothing is decided from it.
 
     Args:
         listener: gets every event, or None.
+        gate: the gate's id.
+        workspace: what stands for the workspace.
+
+    Attributes:
+        names: what every event says of where it comes from.
     """
 
-    def __init__(self, listener: Listener | None) -> None:
+    def __init__(self, listener: Listener | None, gate: str, workspace: str) -> None:
+        self.names: Names = {"gate": gate, "workspace": workspace}
         self._listener = listener
         self._outage_since: float | None = None
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
@@ -64,9 +77,11 @@ class Reporter:
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
         """A reading came, `duration` seconds after it was asked for."""
         self._readings["taken"] += 1
-        self.tell(ReadingTaken(snapshot, duration, snapshot.received - snapshot.began))
+        self.tell(
+            ReadingTaken(snapshot, duration, snapshot.received - snapshot.began, **self.names)
+        )
         if before is not None and _standing(before.limits) != _standing(snapshot.limits):
-            self.tell(LimitsChanged(before.limits, snapshot.limits))
+            self.tell(LimitsChanged(before.limits, snapshot.limits, **self.names))
         if self._outage_since is not None:
             self._end_outage(snapshot.received - self._outage_since)
 
@@ -75,7 +90,7 @@ class Reporter:
     ) -> None:
         """No reading came, after `duration` seconds; that in hand is `age` seconds old at `now`."""
         self._readings[_outcome(error)] += 1
-        self.tell(ReadingFailed(error, duration, age))
+        self.tell(ReadingFailed(*told(error), duration, age, **self.names))
         if self._outage_since is None:
             self._outage_since = now
             self._begin_outage(error, age)
@@ -88,7 +103,7 @@ class Reporter:
             in_hand,
             extra={"callguard.error": str(error), "callguard.sample_age": age},
         )
-        self.tell(OutageBegan(error))
+        self.tell(OutageBegan(*told(error), **self.names))
 
     def _end_outage(self, duration: float) -> None:
         self._outage_since = None
@@ -97,7 +112,12 @@ class Reporter:
             duration,
             extra={"callguard.duration": duration},
         )
-        self.tell(OutageEnded(duration))
+        self.tell(OutageEnded(duration, **self.names))
+
+
+def told(error: CallGuardError) -> tuple[str, str]:
+    """What events say of an error: the name of its class, and its text."""
+    return type(error).__name__, str(error)
 
 
 def _standing(limits: Limits) -> Limits:

@@ -43,7 +43,13 @@ async def gate_among_many(
     gate_id = uuid.uuid4().hex
     session = ledger.session(gate_id, fetcher.workspace, times, dispatcher, share)
     readings = session.readings(fetcher)
-    dispatcher.gate = make(readings, session.desk, gate_id=gate_id, consult=session.consult)
+    dispatcher.gate = make(
+        readings,
+        session.desk,
+        gate_id=gate_id,
+        workspace=ledger.workspace_hash(fetcher.workspace),
+        consult=session.consult,
+    )
     try:
         await session.start()
         yield dispatcher.gate
@@ -88,7 +94,7 @@ class _GateDispatcher:
         for lease, lane in lanes.items():
             permit_id = f"{self.gate.id}-{lease}"
             logger.warning("silent for longer than the lease: permit %s is lost", permit_id)
-            self.gate._reporter.tell(PermitLost(permit_id, lane))
+            self.gate._reporter.tell(PermitLost(permit_id, lane, **self.gate._names))
 
     def unreachable(self, error: CallGuardError) -> None:
         """The books can't be reached since now."""

@@ -81,6 +81,7 @@ async def opened(
         times=times,
         judge=Judge(PROVIDER, refused),
         listener=listener,
+        workspace="a workspace",
         ask=ask,
     )
     try:

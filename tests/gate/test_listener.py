@@ -60,7 +60,8 @@ def test_a_listener_hears_every_kind_of_event_with_its_numbers() -> None:
         OutageBegan, OutageEnded,
     }  # fmt: skip
     assert kinds.count(OutageBegan) == kinds.count(OutageEnded) == 1
-    assert _first(heard, Queued) == Queued("default", waiting=1)
+    queued = _first(heard, Queued)
+    assert (queued.lane, queued.waiting) == ("default", 1)
     assert _first(heard, TimedOut).waited == pytest.approx(0.5)
     reading = _first(heard, ReadingTaken)
     assert reading.duration == pytest.approx(0.1)

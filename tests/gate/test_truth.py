@@ -93,6 +93,7 @@ class World(RuleBasedStateMachine):
             times=times,
             judge=Judge(PROVIDER),
             listener=None,
+            workspace="a workspace",
         )
 
     def do(self, step: Callable[[], T]) -> T:

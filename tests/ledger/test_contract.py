@@ -35,7 +35,7 @@ from callguard.events import Admitted, Event
 from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE
-from callguard.ledger import MemoryLedger, Times
+from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.ledger.redis import ledger as redis_ledger
 from tests.client_errors import error_of
 from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
@@ -123,7 +123,7 @@ async def _made(
     make: Callable[..., Gate], counter: Counter, times: Times, url: str | None
 ) -> AsyncIterator[Gate]:
     if url is None:
-        yield make(counter, MemoryLedger(times))
+        yield make(counter, MemoryLedger(times), workspace=workspace_hash(counter.workspace))
         return
     fetcher = cast("LimitFetcher", counter)
     async with RedisLedger.from_url(url) as ledger:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["Names"]
+__all__ = ["Names", "workspace_hash"]
 
 _KEYS = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
 
@@ -18,8 +18,8 @@ class Names:
     """
 
     def __init__(self, workspace: str) -> None:
-        self._secret = hashlib.sha256(b"callguard\0" + _bytes(workspace)).digest()
-        prefix = f"callguard:{{{self._secret[:12].hex()}}}:"
+        self._secret = _digest(workspace)
+        prefix = f"callguard:{{{workspace_hash(workspace)}}}:"
         self.keys = tuple((prefix + key).encode() for key in _KEYS)
         self._prefix = prefix
 
@@ -35,6 +35,19 @@ class Names:
     def call(self, call_id: str) -> str:
         """What stands for the provider's id of a call, in 24 hexadecimal digits."""
         return hashlib.blake2b(_bytes(call_id), digest_size=12, key=self._secret).hexdigest()
+
+
+def workspace_hash(workspace: str) -> str:
+    """What stands for a workspace where others may read it, in 24 hexadecimal digits.
+
+    Args:
+        workspace: as in `Names`.
+    """
+    return _digest(workspace)[:12].hex()
+
+
+def _digest(workspace: str) -> bytes:
+    return hashlib.sha256(b"callguard\0" + _bytes(workspace)).digest()
 
 
 def _bytes(text: str) -> bytes:

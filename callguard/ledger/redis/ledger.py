@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from callguard.arguments import checked_seconds
 from callguard.errors import UsageError
 from callguard.ledger.redis.address import checked_address
-from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.keys import Names, workspace_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.times import Times
 
@@ -137,6 +137,14 @@ class RedisLedger:
         host = socket.gethostname().encode("utf-8", "replace").decode()
         label = f"{host}:{os.getpid()}"
         return Session(self._client, worker, label, names, settings, dispatcher, share)
+
+    def workspace_hash(self, workspace: str) -> str:
+        """What stands for the workspace on the server and in events, in 24 hexadecimal digits.
+
+        Args:
+            workspace: what the workspace is told by, unless this ledger has a name.
+        """
+        return workspace_hash(self._name or workspace)
 
     async def look(self, workspace: str) -> Books:
         """What is in the books: who holds places, and who waits. Changes nothing.
