@@ -72,6 +72,7 @@ class Worker:
     Attributes:
         held: the leases that it was given, by what the answers said.
         knows: the beginning of the reading that its ceilings are of.
+        lead: ms by which the ledger's clock was ahead of its own when it heard of it last.
         constants: what it says in each exchange.
     """
 
@@ -81,6 +82,7 @@ class Worker:
         self.number = 0
         self.acknowledged = 0
         self.knows = 0
+        self.lead = START
         self.next = 1
         self._name = name
         self._books = books
@@ -97,7 +99,7 @@ class Worker:
             "next": self.next,
             "happenings": happenings,
             "claims": [],
-            "sent": START + self._books.now,
+            "sent": self._books.now + self.lead,
             **more,
         }
         return json.dumps(said)
@@ -174,6 +176,7 @@ class Worker:
         if self.epoch != reply["epoch"]:
             self.epoch, self.knows = reply["epoch"], 0
         self.acknowledged = self.number
+        self.lead = reply["now"] - self._books.now
         if reply.get("reading"):
             self.knows = reply["reading"]["began"]
         given = len(reply.get("grants") or ())

@@ -153,6 +153,73 @@ def test_a_dump_that_is_older_than_the_last_reading_that_was_heard_is_noticed(
     assert listener.say()["status"] == "unknown"
 
 
+def lose(books: BentBooks, *workers: Worker) -> None:
+    """Have the ledger lose its main part, and the workers come back to the one that begins anew."""
+    books.client.delete(books.names.keys[BOOKS])
+    for worker in workers:
+        come_back(worker)
+
+
+def test_an_older_ledger_that_had_begun_anew_itself_is_noticed(books: BentBooks) -> None:
+    """It would be taken for one that is closed already, for a loss that is long past."""
+    first, other = working(books, "one", "two")
+    lose(books, first, other)
+    image = books.image()
+    books.now = 1000
+    lose(books, first, other)
+    opened_at = opens_at(books, first, other)
+    first.place()
+    books.turn_back(image)
+    come_back(other)
+    come_back(first)
+    assert opens_at(books, other, first) > opened_at + 12_000
+
+
+def test_an_older_ledger_whose_clock_fell_behind_stays_closed_for_as_long(books: BentBooks) -> None:
+    """One that was cut off since would move its clock to where the ledger's was before, at a step
+    forward, and so the pause would be over at once."""
+    cut_off, other = working(books, "one", "two")
+    image = books.image()
+    lose(books, other)
+    books.now, books.step = 40_000, -60_000
+    books.turn_back(image)
+    come_back(other)
+    books.step = HOUR
+    come_back(cut_off)
+    assert opens_at(books, cut_off, other) > 40_000 + 12_000
+
+
+@pytest.mark.parametrize("sleeper_first", [False, True])
+def test_one_that_slept_through_two_losses_closes_nothing(
+    books: BentBooks, sleeper_first: bool
+) -> None:
+    """Each that wakes would close the ledger for all, however often it was told of the loss."""
+    sleeper, first, other = working(books, "one", "two", "three")
+    books.client.delete(books.names.keys[PERMITS])
+    first.ask(9)
+    lose(books, *((sleeper, first) if sleeper_first else (first, other)))
+    books.now = 1000
+    books.client.hset(books.names.keys[BOOKS], "permits", 7)
+    come_back(first)
+    opens_at(books, first)
+    epoch = first.epoch
+    come_back(sleeper)
+    come_back(other)
+    assert first.say()["epoch"] == epoch
+    assert first.ask(9) == 1
+
+
+def test_a_ledger_that_is_new_has_nothing_of_the_one_before(books: BentBooks) -> None:
+    """What nobody counts by would stay on the server for as long as anybody works."""
+    (worker,) = working(books, "one")
+    worker.ask(9)
+    worker.say(["place", worker.held.pop(0), "default"], ["bind", 1, "0123456789abcdef01234567"])
+    counted = (BOOKS, WORKERS, PERMITS, UNSEEN)
+    books.client.delete(*(books.names.keys[key] for key in counted))
+    come_back(worker)
+    assert not books.client.exists(books.names.keys[CALLS])
+
+
 def test_a_worker_whose_lease_ran_out_is_remembered_for_a_day(books: BentBooks) -> None:
     """A laptop that slept for an hour would close the ledger for all when it wakes."""
     sleeper, other = working(books, "one", "two")
@@ -229,6 +296,66 @@ def test_a_reading_under_way_while_the_clock_stepped_is_not_dated(
     books.now = 5000
     worker.read(7)
     assert worker.knows > before
+
+
+@pytest.mark.parametrize("heard_between", [False, True])
+def test_a_reading_under_way_while_the_clock_lost_a_part_of_what_passed_is_not_dated(
+    books: BentBooks, heard_between: bool
+) -> None:
+    """A step back that is shorter than the time since the last exchange looks like less time."""
+    reader, other = working(books, "one", "two")
+    books.now = 2000
+    turn = reader.turn()
+    assert turn is not None
+    books.now, books.step = 3000, -600
+    if heard_between:
+        other.say()
+    before = reader.knows
+    reader.record({**turn, "began": turn["began"] + 900})
+    assert reader.knows == before
+
+
+def test_an_exchange_that_was_late_costs_no_reading_and_no_time(books: BentBooks) -> None:
+    """One worker whose exchanges take half a second would stop the readings of all."""
+    reader, late = working(books, "one", "two")
+    books.now = 2000
+    turn = reader.turn()
+    assert turn is not None
+    books.now = 2600
+    reply = late.say(sent=START + 2000)
+    assert (reply["now"], reply.get("stepped")) == (START + 2000, None)
+    before = reader.knows
+    reader.record(turn)
+    assert reader.knows > before
+    assert reader.say()["now"] == START + 2600
+
+
+def test_a_worker_that_has_just_come_absorbs_nothing_early_at_a_small_step(
+    books: BentBooks,
+) -> None:
+    """As much as passes between two exchanges would be enough to take a call for counted."""
+    (worker,) = working(books, "one")
+    worker.ask(9)
+    books.now = 100
+    worker.place()
+    books.now = 1050
+    worker.say()
+    books.now, books.step = 1100, 1500
+    stranger = Worker(books, "two")
+    stranger.join(sent=None)
+    assert stranger.read()["counts"] == [0, 1]
+
+
+def test_what_one_has_placed_that_has_just_come_is_not_absorbed_early(books: BentBooks) -> None:
+    """The clock that its call is dated by has not heard yet of the time since the last exchange."""
+    (worker,) = working(books, "one")
+    books.now = 1800
+    stranger = Worker(books, "two")
+    stranger.join(["place", 1, "default"], sent=None)
+    books.now = 3700
+    assert worker.read()["counts"] == [0, 1]
+    books.now = 5700
+    assert worker.read()["counts"] == [0, 0]
 
 
 @pytest.mark.parametrize("step", [5_000, HOUR])

@@ -10,7 +10,7 @@ beyond the limit: its permits are *excused*, and nothing else ever is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["Loss", "Losses"]
@@ -24,11 +24,13 @@ class Loss:
         excused_until: when every reading counts all that was lost, whoever notices.
         knowing: the workers that know better; None for all there are.
         sure: whether anything is missing at all.
+        tried_at: when an exchange failed that may have noticed it, and kept that.
     """
 
     excused_until: float
     knowing: frozenset[str] | None
     sure: bool = True
+    tried_at: float | None = None
 
     def known_to(self, worker: str) -> bool:
         return self.knowing is None or worker in self.knowing
@@ -87,13 +89,19 @@ class Losses:
 
     def fail(self) -> None:
         """A script has failed half way: all of what it did is kept, or some, or nothing."""
-        self.pending.append(self._loss(None, sure=False))
+        now = self._now()
+        for number, loss in enumerate(self.pending):
+            if loss.tried_at is None:
+                self.pending[number] = replace(loss, tried_at=now)
+        if all(loss.sure for loss in self.pending):
+            self.pending.append(self._loss(None, sure=False))
 
     def made(self, worker: str, said: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """The server has made an exchange."""
         if answer["status"] != "ok":
             return
-        begun_anew, self._epoch = self._epoch != answer["epoch"], answer["epoch"]
+        begun_anew = self._epoch not in {"", answer["epoch"]}
+        self._epoch = answer["epoch"]
         for loss in [loss for loss in self.pending if loss.known_to(worker)]:
             self._settle(loss, said, begun_anew=begun_anew)
         granted = [
@@ -113,7 +121,8 @@ class Losses:
             self._blame("noticed", f"the ledger goes on as if nothing were missing: {loss}")
         if loss.sure or begun_anew:
             self.noticed += 1
-            self._closed_until = self._now() + self._closed_for
+            since = self._now() if loss.tried_at is None else loss.tried_at
+            self._closed_until = max(self._closed_until, since + self._closed_for)
 
     def _loss(self, knowing: frozenset[str] | None, *, sure: bool = True) -> Loss:
         return Loss(self._now() + self._closed_for + self._max_age, knowing, sure)

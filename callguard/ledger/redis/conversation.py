@@ -281,13 +281,15 @@ class Conversation:
     def _set_clock(self, now: float) -> None:
         """The ledger's clock showed `now` between the sending and this moment.
 
-        That it is further ahead than it can have got to means that the own clock stood still.
+        That it is further ahead even of this moment than it can have got to means that the own
+        clock stood still.
         """
         self._offset = self._sent_at - now
         lead = -self._offset
         if self._lead is not None:
             most = self._lead + DRIFT * max(0.0, self._sent_at - self._lead_at)
-            lead = lead if lead > most + JITTER else min(lead, most)
+            stood_still = now - self._clock() > most + JITTER
+            lead = lead if stood_still else min(lead, most)
         self._lead, self._lead_at = lead, self._sent_at
 
     def _take_news(self, told: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ local function drop(id)
 end
 
 local function answered(id, at)
-  redis.call('ZADD', unseen, 'XX', 'LT', at + COUNTER_LAG + 1, id)
+  redis.call('ZADD', unseen, 'XX', 'LT', at + unvouched + COUNTER_LAG + 1, id)
 end
 
 -- A permit that a worker gave by itself while it could not reach this server.
@@ -38,7 +38,7 @@ end
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
   redis.call('HSETNX', permits, id, now .. ' ' .. lane)
-  redis.call('ZADD', unseen, now + VISIBLE_AFTER + 1, id)
+  redis.call('ZADD', unseen, now + unvouched + VISIBLE_AFTER + 1, id)
   written[permits], written[unseen] = true, true
 end
 

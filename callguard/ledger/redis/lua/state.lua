@@ -12,7 +12,7 @@ local KEEP = 3600000 -- a workspace that has been silent for so long is forgotte
 
 local number_field, void_field = 'number/' .. me, 'void/' .. me
 
-local now, raw_now -- the ledger's time and the server's
+local now, raw_now, raw -- the ledger's time, the server's, and so much of that as the ledger's has gone
 
 local state, changed = {}, {}
 
@@ -51,7 +51,7 @@ end
 -- next exchange finds the ledger torn.
 local function save()
   set('clock', now)
-  set('raw', raw_now)
+  set('raw', raw)
   for name, size in pairs(PARTS) do
     set(name, redis.call(unpack(size)))
   end
@@ -105,31 +105,45 @@ state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'unseen', 'wo
   'distrusted', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
 
--- The ledger's clock goes as far as the server's has gone since the last exchange, and the server's
--- is a wall clock: it may step. So it never goes back, and goes no further than the worker's own
--- clock says that it may have; a worker that has just come, and has no word in it, moves it by no
--- more than passes between two exchanges of one that is alive. What it loses it doesn't make up for:
+-- The ledger's clock goes as far as the server's has gone, and the server's is a wall clock: it may
+-- step. So the ledger's never goes back, and goes no further than the worker's own clock says that it
+-- may have; a worker that has just come has no word in it, and doesn't move it at all while others
+-- live. What a worker doesn't vouch for, because its exchange was late, the next one may; so much at
+-- once that no exchange is as late is a step, and that is dropped, and so is what a step back takes:
 -- a clock that is behind absorbs a call late, and one that leaps absorbs it early.
+local unvouched = 0 -- of what has passed, in an exchange without a word in it
+
 local function time_passed()
-  local passed = raw_now - state.raw
+  local passed = math.max(0, raw_now - state.raw)
   if said.sent and said.epoch == state.epoch then
     if state.clock + passed > said.sent + JITTER then
-      passed = said.sent - state.clock
+      passed = math.max(0, said.sent - state.clock)
     end
   elseif redis.call('ZCOUNT', workers, '(' .. state.clock, '+inf') > 0 then
-    passed = math.min(passed, math.ceil(LEASE / 5))
+    unvouched = math.min(passed, LEASE)
+    passed = 0
   end
-  return math.max(0, passed)
+  return passed
+end
+
+-- Whether the ledger's clock has fallen behind the word of a worker: it has lost what passed.
+local function is_behind()
+  return said.sent and said.epoch == state.epoch and now + JITTER < said.sent
 end
 
 local server_time = redis.call('TIME')
 raw_now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
-now = raw_now
-local stepped = 0 -- by which the server's clock went and the ledger's did not
+now, raw = raw_now, raw_now
+local stepped = 0 -- by which the server's clock went and the ledger's never will
 if state.clock > 0 then
-  now = state.clock + time_passed()
-  stepped = raw_now - state.raw - (now - state.clock)
-  if stepped ~= 0 then
+  local passed = time_passed()
+  now = state.clock + passed
+  raw = state.raw + passed
+  if raw_now < raw or unvouched == 0 and raw_now > raw + LEASE / 2 then
+    stepped = raw_now - raw
+    raw = raw_now
+  end
+  if stepped ~= 0 or is_behind() then
     -- Readings under way are dated by what has passed on a worker's clock since their turn.
     set('distrusted', state.poll + 1)
   end

@@ -1,11 +1,12 @@
 -- Who shares the books: workers come, renew their leases, and go, with a word or without.
 
 local SWEEP = 250 -- between two looks for leases that have run out
+local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
 local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a worker any more
 
 local function Workers()
   local crew = {}
-  read('visible_after', 'lease', 'objected')
+  state.before = read('visible_after', 'lease', 'before')[3]
 
   local function of_worker(worker, ids)
     local own, prefix = {}, #worker
@@ -55,7 +56,7 @@ local function Workers()
   end
 
   function crew.renew()
-    redis.call('ZADD', workers, now + LEASE, me)
+    redis.call('ZADD', workers, now + unvouched + LEASE, me)
     for _, key in ipairs(KEYS) do
       written[key] = true
     end
@@ -64,22 +65,31 @@ local function Workers()
   -- There was a ledger before this one. A worker that is cut off may still dial what that gave it,
   -- until its lease runs out.
   local function object()
-    if state.objected == 0 then
-      set('objected', 1)
-      set('lost_until', now + state.lease + state.visible_after)
-      set('spent_until', math.max(state.spent_until, state.lost_until))
-    end
+    set('lost_until', now + state.lease + state.visible_after)
+    set('spent_until', math.max(state.spent_until, state.lost_until))
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
 
-  local function open_books(epoch)
-    set('epoch', epoch)
-    set('protocol', PROTOCOL)
-    publish('all', { epoch = epoch })
+  -- The epochs of the ledgers that this one came after: whoever comes from one of them has nothing
+  -- new to tell. One that is not among them was lost since, or came after this ledger, which is an
+  -- older one then.
+  local function came_after(epoch)
+    return string.find(' ' .. (state.before or '') .. ' ', ' ' .. epoch .. ' ', 1, true) ~= nil
+  end
+
+  local function epochs_before()
+    local found = { state.before or '' }
+    for _, epoch in ipairs({ state.epoch or '', said.epoch }) do
+      if epoch ~= '' and not came_after(epoch) then
+        found[#found + 1] = epoch
+      end
+    end
+    return string.sub(table.concat(found, ' '), -BEFORE)
   end
 
   -- Begin anew. What is left of the ledger is worth nothing; evidence is, whatever was lost.
   local function begin_anew(epoch)
+    local before = epochs_before()
     redis.call('DEL', books, workers, sessions, permits, unseen, claims, calls)
     local visible_after, lease = state.visible_after, state.lease
     for name in pairs(state) do
@@ -88,8 +98,11 @@ local function Workers()
     state.number = nil
     set('visible_after', visible_after)
     set('lease', lease)
-    open_books(epoch)
-    object()
+    set('epoch', epoch)
+    set('before', before)
+    set('protocol', PROTOCOL)
+    publish('all', { epoch = epoch })
+    raw, unvouched = raw_now, 0 -- nobody's word is of this ledger's clock
   end
 
   -- What this worker holds is what it says that it holds; what it was given and never heard of
@@ -114,15 +127,18 @@ local function Workers()
   function crew.join(joining, lost)
     set('visible_after', math.max(state.visible_after, VISIBLE_AFTER))
     set('lease', math.max(state.lease, LEASE))
-    if lost then
+    local knows_another = said.epoch ~= '' and said.epoch ~= state.epoch and not came_after(said.epoch)
+    local is_new = not state.epoch
+    if lost or is_new or knows_another then
       begin_anew(joining.epoch)
-    elseif not state.epoch then
-      open_books(joining.epoch)
+    end
+    if lost or knows_another then
+      object()
+    elseif is_new then
       set('spent_until', now + GRACE)
       set('lost_until', now + GRACE)
-    end
-    if said.epoch ~= '' and said.epoch ~= state.epoch then
-      object()
+    elseif said.epoch ~= state.epoch then
+      said.taken, said.failed = nil, nil -- dated by a clock that is no more
     end
     if state.number and state.number < 0 then
       set(void_field, said.number)
