@@ -157,11 +157,11 @@ MUTATIONS = (
         PERMIT,
         (
             (
-                "        elif self._state is DISPATCHING:\n            self._state = LEFT",
+                "        if self._state is DISPATCHING:\n            self._state = LEFT",
                 (
-                    "        elif self._state is DISPATCHING and isinstance(error, TimeoutError):\n"
+                    "        if self._state is DISPATCHING and isinstance(error, TimeoutError):\n"
                     "            self.cancel()\n"
-                    "        elif self._state is DISPATCHING:\n            self._state = LEFT"
+                    "        if self._state is DISPATCHING:\n            self._state = LEFT"
                 ),
             ),
         ),
@@ -186,14 +186,39 @@ MUTATIONS = (
     ),
     Mutation(
         "a refused call keeps its place",
-        GATE,
-        (("        if dispatching:\n            self._ledger.release(lease)\n", ""),),
+        PERMIT,
+        (
+            (
+                "_note_refusal(self, status)\n        if state is DISPATCHING:",
+                "_note_refusal(self, status)\n        if not state:",
+            ),
+        ),
         "no reading ever absorbs it",
+    ),
+    Mutation(
+        "another service's 429 is taken for the provider's",
+        "gate/answers.py",
+        (("if origin != self._origin or not", "if not"),),
+        "the call was placed before",
+    ),
+    Mutation(
+        "a call that the provider surely didn't place keeps its place",
+        PERMIT,
+        (('            elif outcome == "not placed":\n                self.cancel()\n', ""),),
+        "the gate would be shut by bad numbers",
+        "tests/gate/test_definite.py",
+    ),
+    Mutation(
+        "a definite answer after an unknown one gives the place back",
+        "gate/dialling.py",
+        (("            if self._in_doubt:\n                permit.placed()\n", ""),),
+        "the first dial may have placed the call",
+        "tests/gate/test_definite.py",
     ),
     Mutation(
         "an unknown count is 0",
         "limits.py",
-        (('_count(payload, "current_concurrency")', '_count(payload, "current_concurrency", 0)'),),
+        (('"current_concurrency", most=MOST_GOING', '"current_concurrency", 0, most=MOST_GOING'),),
         "nothing is known, which is not nothing",
     ),
     Mutation(
@@ -452,7 +477,12 @@ MUTATIONS = (
     Mutation(
         "a dial of unknown outcome is dialled again, though it isn't idempotent",
         "gate/dialling.py",
-        (("        if not self._idempotent:\n            return await dial(permit)\n", ""),),
+        (
+            (
+                "if not self._idempotent:\n            return await _dialled",
+                "if False:\n            return await _dialled",
+            ),
+        ),
         "somebody is called twice",
     ),
     Mutation(
@@ -571,8 +601,8 @@ MUTATIONS = (
         CONVERSATION,
         (
             (
-                "        self._joined = False\n        self._desk.next_lease += sum(",
-                "        self._desk.next_lease += sum(",
+                'it may have run or not."""\n        self._joined = False\n',
+                'it may have run or not."""\n',
             ),
         ),
         "it may have run or not, and only saying what is held tells",
