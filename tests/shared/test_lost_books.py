@@ -167,6 +167,8 @@ async def test_a_flushed_script_cache_heals_unseen(
         sharing(workspace, ledger) as one,
         sharing(workspace, ledger) as other,
     ):
+        async with one.admit() as permit:  # a new ledger waits for a reading that began later
+            permit.cancel()
         for gate in (one, other, other, one):
             await client.script_flush()
             async with gate.try_admit() as permit:
