@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
-import re
-from decimal import Decimal
-from fractions import Fraction
-from typing import Final
+from inspect import iscoroutinefunction
+from typing import Final, TypeVar
 
-__all__ = ["checked_patience", "checked_seconds", "checked_whole", "shown"]
+from callguard.showing import named, shown
+
+__all__ = [
+    "checked_call_id",
+    "checked_callback",
+    "checked_choice",
+    "checked_flag",
+    "checked_moment",
+    "checked_patience",
+    "checked_seconds",
+    "checked_text",
+    "checked_whole",
+    "is_sendable",
+]
+
+T = TypeVar("T")
 
 MOST: Final = 2**31 - 1
 """The largest whole number that an argument may be: a ledger's server computes with doubles, and no
 workspace has more of anything."""
-
-_LONGEST: Final = 40
-"""Characters of a value that are shown."""
-
-_LIKE_A_PHONE_NUMBER: Final = re.compile(r"\d(?:[\s().-]*\d){6,}")
 
 
 def checked_seconds(name: str, value: object, *, above_zero: bool, finite: bool = True) -> float:
@@ -55,6 +63,21 @@ def checked_patience(name: str, value: object) -> float | None:
     return checked_seconds(f"{name} (unless None)", value, above_zero=False, finite=False)
 
 
+def checked_moment(name: str, value: object) -> float:
+    """The value of the argument `name`, which is a moment on the event loop's clock, in seconds.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: NaN, or never.
+    """
+    moment = _as_float(value)
+    if moment is None:
+        raise TypeError(f"{name} must be a moment, such as loop.time(), got {shown(value)}")
+    if math.isnan(moment) or moment == math.inf:
+        raise ValueError(f"{name} must be a moment that comes, got {shown(value)}")
+    return moment
+
+
 def checked_whole(name: str, value: object, *, least: int | None = None) -> int:
     """The value of the argument `name`, which is a whole number of at least `least`.
 
@@ -71,26 +94,84 @@ def checked_whole(name: str, value: object, *, least: int | None = None) -> int:
     return value
 
 
-def shown(value: object) -> str:
-    """What an error says of a value: never more than a line has room for, and no phone number.
+def checked_flag(name: str, value: object) -> bool:
+    """The value of the argument `name`, which is True or False.
 
-    Numbers and text are shown, of all else only the type: nobody knows what its `repr` gives away.
+    Raises:
+        TypeError: neither; a text such as "no" would be taken for True.
     """
-    if isinstance(value, str):
-        text = repr(_LIKE_A_PHONE_NUMBER.sub("…", value[: 2 * _LONGEST]))
-    elif value is None or isinstance(value, bool | int | float | Decimal | Fraction):
-        text = _digits(value)
-    else:
-        kind = type(value).__name__
-        return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return value
 
 
-def _digits(value: object) -> str:
+def checked_text(name: str, value: object, instead: str) -> str:
+    """The value of the argument `name`, which is a text that can be sent.
+
+    Args:
+        name: what the argument is called.
+        value: what it is.
+        instead: what to write, for the error.
+
+    Raises:
+        TypeError: not a text.
+        ValueError: an empty one, or one with half a surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, got {shown(value)}: {instead}")
+    if not is_sendable(value):
+        raise ValueError(f"{name} must be text that can be sent, got {shown(value)}: {instead}")
+    return value
+
+
+def checked_call_id(value: object) -> str:
+    """The value of the argument `call_id`, which is the provider's name of a call.
+
+    Raises:
+        TypeError: not a text, but the provider's answer, say.
+        ValueError: a text that can't be one.
+    """
+    return checked_text("call_id", value, "it is the provider's id, such as call.call_id")
+
+
+def checked_choice(name: str, value: object, *choices: str | None) -> None:
+    """See to it that the argument `name` is one of a few words.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        words = " or ".join("None" if each is None else f'"{each}"' for each in choices)
+        raise ValueError(f"{name} must be {words}, got {shown(value)}")
+
+
+def checked_callback(name: str, value: T, takes: str) -> T:
+    """The value of the argument `name`, which is called and not awaited.
+
+    Args:
+        name: what the argument is called.
+        value: what it is.
+        takes: what it is a function of, for the error.
+
+    Raises:
+        TypeError: it can't be called, or what it gives would have to be awaited.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} must be a plain function of {takes}, got {shown(value)}")
+    if iscoroutinefunction(value) or iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
+        raise TypeError(
+            f"{name} must be a plain function of {takes}, got {named(value)}, which is async: "
+            "write `def`, and start a task in it where something has to be awaited"
+        )
+    return value
+
+
+def is_sendable(text: str) -> bool:
+    """Whether a text says anything, and has no half of a surrogate pair."""
     try:
-        return repr(value)
-    except ValueError:  # more digits than Python turns into text
-        return "a number of thousands of digits"
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _as_float(value: object) -> float | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from callguard.arguments import checked_patience, checked_whole
+from callguard.arguments import checked_patience, checked_text, checked_whole
+from callguard.showing import shown
 
-__all__ = ["DEFAULT_LANE", "Lane"]
+__all__ = ["DEFAULT_LANE", "Lane", "checked_lanes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,8 @@ class Lane:
     max_waiting: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise TypeError(f"a lane's name is a string, not {self.name!r}")
-        if not self.name:
-            raise ValueError("a lane needs a name, and '' is none")
-        if not _is_unicode(self.name):
-            raise ValueError(f"a lane's name is text that can be encoded, not {self.name!r}")
-        of = f"lane {self.name!r}:"
+        checked_text("a lane's name", self.name, 'write Lane("urgent"), say')
+        of = f"lane {shown(self.name)}:"
         checked_whole(f"{of} priority", self.priority)
         checked_whole(f"{of} reserve", self.reserve, least=0)
         if self.burst != "all":
@@ -55,12 +52,25 @@ class Lane:
         object.__setattr__(self, "max_wait", checked_patience(f"{of} max_wait", self.max_wait))
 
 
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def checked_lanes(lanes: object) -> list[Lane]:
+    """The lanes that a gate is given, in the order in which they were given.
+
+    Raises:
+        TypeError: not lanes.
+        ValueError: two of one name.
+    """
+    if isinstance(lanes, Lane | str) or not isinstance(lanes, Iterable):
+        raise TypeError(f'lanes must be a list, such as [Lane("urgent")], got {shown(lanes)}')
+    given = list(lanes)
+    for lane in given:
+        if not isinstance(lane, Lane):
+            instead = f": write Lane({shown(lane)})" if isinstance(lane, str) else ""
+            raise TypeError(f"lanes must hold callguard.Lane only, got {shown(lane)}{instead}")
+    names = [lane.name for lane in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"lanes must have names of their own, and two are {shown(name)}")
+    return given
 
 
 DEFAULT_LANE = Lane("default")

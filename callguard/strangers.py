@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
-__all__ = ["ends_us"]
+from callguard.showing import traced
+
+__all__ = ["ends_us", "log_failure"]
+
+logger = logging.getLogger("callguard")
 
 
 def ends_us(error: BaseException) -> bool:
@@ -17,3 +22,8 @@ def ends_us(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
     return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Log what came of somebody else's code, with where `error` came from."""
+    logger.error("%s\n%s", what, traced(error))

@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 from cachetools import TLRUCache
 
-from callguard.arguments import checked_seconds
+from callguard.arguments import checked_moment, checked_seconds
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.calls import CallState, call_path, parse_call
 from callguard.fetcher.http import ProviderClient
@@ -131,9 +131,7 @@ class LimitFetcher:
             UsageError: the fetcher is closed, or belongs to another event loop.
             ValueError: `newer_than` is not a moment.
         """
-        after = -math.inf if newer_than is None else newer_than
-        if math.isnan(after) or after == math.inf:
-            raise ValueError(f"newer_than is a moment on the loop's clock, not {newer_than!r}")
+        after = -math.inf if newer_than is None else checked_moment("newer_than", newer_than)
         while (snapshot := self._cached()) is None or snapshot.began <= after:
             if _now() <= after:
                 await asyncio.sleep(after - _now() + _CLOCK_STEP)

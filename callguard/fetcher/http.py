@@ -12,7 +12,7 @@ from functools import partial
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from callguard.arguments import checked_seconds
+from callguard.arguments import checked_flag, checked_seconds
 from callguard.errors import (
     CallGuardError,
     LimitsError,
@@ -22,7 +22,8 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.fetcher.retry_after import retry_after
-from callguard.fetcher.settings import checked_api_key, checked_base_url
+from callguard.fetcher.settings import checked_api_key, checked_base_url, checked_session
+from callguard.showing import without_numbers
 from callguard.strangers import ends_us
 
 __all__ = ["LONGEST_BODY", "ProviderClient"]
@@ -84,9 +85,11 @@ class ProviderClient:
         timeout: float = 5.0,
         allow_plain_http: bool = False,
     ) -> None:
+        checked_flag("allow_plain_http", allow_plain_http)
         self._key = checked_api_key(api_key)
         self.base_url = checked_base_url(base_url, allow_plain_http=allow_plain_http)
         self._timeout = checked_seconds("timeout", timeout, above_zero=True)
+        checked_session(session)
         self._session = session
         self._owns_session = session is None
         self._closed = False
@@ -148,9 +151,15 @@ class ProviderClient:
         """The body with stars in the key's place, should it echo the key."""
         return body.replace(self._key.encode(), b"***")
 
-    def quoted(self, text: str) -> str:
-        """A stranger's text, fit for an error: without the key, on one line, and not long."""
+    def quoted(self, text: str, *, numbers: bool = True) -> str:
+        """A stranger's text, fit for an error: without the key, on one line, and not long.
+
+        Args:
+            text: what the stranger said.
+            numbers: whether there can be no phone number in it, but ids or addresses.
+        """
         keyless = text.replace(self._key, "***")
+        keyless = keyless if numbers else without_numbers(keyless)
         line = " ".join("".join(c if c.isprintable() else " " for c in keyless).split())
         if len(line) <= _LONGEST_QUOTATION:
             return line
@@ -230,7 +239,7 @@ class ProviderClient:
         return answer.body
 
     def _refusal(self, url: str, answer: _Answer) -> LimitsError:
-        reason = self.quoted(_reason(answer))
+        reason = self.quoted(_reason(answer), numbers=answer.status < 400)
         text = f"{url} answered HTTP {answer.status}" + (f": {reason}" if reason else "")
         if answer.status >= 500 or answer.status in {408, 429}:
             return LimitsUnavailable(text, retry_after(answer.headers))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from callguard.errors import UsageError
+from callguard.showing import shown
 
-__all__ = ["checked_api_key", "checked_base_url"]
+__all__ = ["checked_api_key", "checked_base_url", "checked_session"]
 
 PRODUCTION_URL = "https://api.retellai.com"
 """The server of docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
@@ -27,7 +29,7 @@ def checked_api_key(api_key: str | None) -> str:
     if not key:
         raise UsageError("no API key: pass api_key, or set RETELL_API_KEY in the environment")
     if not isinstance(key, str):
-        raise UsageError(f"the API key is a string, not {type(key).__name__}")
+        raise UsageError(f"api_key must be text, not {type(key).__name__}")
     if not _VISIBLE_ASCII.fullmatch(key):
         raise UsageError(
             "the API key holds whitespace, control or non-ASCII characters, which no key has: "
@@ -61,6 +63,22 @@ def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
             "key: use https, or pass allow_plain_http=True"
         )
     return given.rstrip("/")
+
+
+def checked_session(session: object) -> None:
+    """See to it that `session` is None, or like one of aiohttp's.
+
+    Raises:
+        TypeError: it is neither, such as a client of httpx or requests, which look alike.
+    """
+    if session is None:
+        return
+    gets = callable(getattr(session, "get", None)) and not isinstance(session, type | Mapping)
+    if not gets or type(session).__module__.partition(".")[0] in {"httpx", "requests", "retell"}:
+        raise TypeError(
+            f"session must be an aiohttp.ClientSession, got {shown(session)}: leave it out, and "
+            "one is made"
+        )
 
 
 def _split(address: object) -> SplitResult:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from callguard.errors import UsageError
+from callguard.gate.entered import Entered
 from callguard.gate.permit import Permit
 from callguard.gate.unique import Unique
 from callguard.gate.waiting import Line
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Admission", "ImmediateAdmission"]
 
 
-class _Block(Unique):
+class _Block(Unique, Entered):
     """A block that holds one permit; it can be entered once."""
 
     __slots__ = ("_gate", "_line", "_permit", "_used")
@@ -60,6 +61,8 @@ class Admission(_Block):
 
     __slots__ = ("_ticket", "_timeout")
 
+    _how = "async with gate.admit() as permit:"
+
     def __init__(
         self, gate: Gate, line: Line, timeout: float | None, ticket: int | None = None
     ) -> None:
@@ -80,6 +83,8 @@ class ImmediateAdmission(_Block):
     """Doesn't wait in line; see `Gate.try_admit`."""
 
     __slots__ = ()
+
+    _how = "async with gate.try_admit() as permit:"
 
     async def __aenter__(self) -> Permit:
         self._use()

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from callguard.errors import CallGuardError
 from callguard.fetcher import CallState
-from callguard.strangers import ends_us
+from callguard.showing import named
+from callguard.strangers import ends_us, log_failure
 from callguard.tasks import begin
 
 __all__ = ["Asker"]
@@ -70,7 +71,7 @@ class Asker:
             except BaseException as error:
                 if ends_us(error):
                     raise
-                logger.exception("%r failed", self._state_of)
+                log_failure(f"{named(self._state_of)} failed", error)
                 continue
             if state.over:
                 self._note_ended(call_id, refused=state.refused)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import AsyncRetrying, stop_after_attempt, wait_none, wait_random_exponential
 
-from callguard.arguments import checked_whole
+from callguard.arguments import checked_whole, is_sendable
 from callguard.fetcher.calls import REFUSED_REASON
 from callguard.gate.admission import Admission
 from callguard.gate.permit import Permit
@@ -166,4 +166,4 @@ def _error_of(attempt: RetryCallState) -> BaseException | None:
 def _field(result: object, name: str) -> str | None:
     found = result.get(name) if isinstance(result, Mapping) else None
     found = getattr(result, name, found)
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and is_sendable(found) else None

@@ -19,10 +19,10 @@ import uuid
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from callguard.arguments import checked_patience
+from callguard.arguments import checked_call_id, checked_flag, checked_patience
 from callguard.decision import Decision, decide
 from callguard.errors import (
     AdmissionTimeout,
@@ -38,6 +38,7 @@ from callguard.fetcher import CallState
 from callguard.gate.admission import Admission, ImmediateAdmission
 from callguard.gate.asking import Asker
 from callguard.gate.dialling import Dialling
+from callguard.gate.entered import EnteredAsync
 from callguard.gate.home import Home
 from callguard.gate.permit import Permit
 from callguard.gate.reading import Fetcher, Reader
@@ -49,6 +50,7 @@ from callguard.gate.waiting import Line, Lines, Waiter, shorter
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.ledger import Ledger, Times
 from callguard.limits import Snapshot
+from callguard.showing import shown
 
 if TYPE_CHECKING:
     from tenacity.stop import StopBaseT
@@ -60,7 +62,7 @@ T = TypeVar("T")
 logger = logging.getLogger("callguard")
 
 
-class Gate(Unique):
+class Gate(Unique, EnteredAsync):
     """Lets in exactly as many calls as fit; made by `callguard.open_gate`.
 
     ``async with gate:`` is the short form of ``async with gate.admit():``, for dials of which no
@@ -70,6 +72,7 @@ class Gate(Unique):
         id: unique in the world; the first part of every permit's id.
     """
 
+    _how = "async with gate:"
     _advice = "its calls would be counted twice; open one in each process, on one ledger"
 
     def __init__(
@@ -182,9 +185,9 @@ class Gate(Unique):
         decisions = {line.lane.name: self._decide(line) for line in self._lines}
         return GateStatistics(
             usage=self._ledger.usage(),
-            ceilings=MappingProxyType({name: made.ceilings for name, made in decisions.items()}),
-            headroom=MappingProxyType({name: made.headroom for name, made in decisions.items()}),
-            waiting=MappingProxyType({line.lane.name: len(line) for line in self._lines}),
+            ceilings={name: made.ceilings for name, made in decisions.items()},
+            headroom={name: made.headroom for name, made in decisions.items()},
+            waiting={line.lane.name: len(line) for line in self._lines},
             sample_age=None if snapshot is None else self._time() - snapshot.began,
             admitted=self._ledger.leases,
             refused=self._refusals,
@@ -201,6 +204,7 @@ class Gate(Unique):
         Args:
             call_id: the provider's id of the call.
         """
+        checked_call_id(call_id)
         if self._home.hands_over(self.note_started, call_id):
             return
         self._ledger.note_answered(call_id, self._time())
@@ -216,6 +220,8 @@ class Gate(Unique):
             call_id: the provider's id of the call.
             refused: whether the provider refused the call for want of room.
         """
+        checked_call_id(call_id)
+        checked_flag("refused", refused)
         if self._home.hands_over(self.note_ended, call_id, refused=refused):
             return
         now = self._time()
@@ -260,12 +266,13 @@ class Gate(Unique):
         Raises:
             AdmissionError: no place in time; see `admit`.
             GateClosed: the gate is closed, or is closed while this waits in line.
-            TypeError: `timeout` is no number; `dial` can't be called, or returned nothing that can
-                be awaited, which counts as placed.
+            TypeError: an argument of the wrong type; or `dial` returned nothing that can be
+                awaited, which counts as placed.
             ValueError: `timeout` is negative or NaN.
             Exception: what `dial` raised last.
         """
         patience = checked_patience("timeout", timeout)
+        checked_flag("idempotent", idempotent)
         return await Dialling(self, self._line(lane), patience, attempts, idempotent).place(dial)
 
     async def __aenter__(self) -> None:
@@ -313,9 +320,16 @@ class Gate(Unique):
         if lane is None:
             return self._default
         name = lane.name if isinstance(lane, Lane) else lane
+        if not isinstance(name, str):
+            raise TypeError(
+                f"lane must be one of the gate's lanes or its name, got {shown(lane)}; seconds to "
+                "wait are timeout=..."
+            )
         if name not in self._lines:
             known = ", ".join(repr(line.lane.name) for line in self._lines)
-            raise UsageError(f"no lane {name!r}, only {known}; name it in open_gate(lanes=...)")
+            raise UsageError(
+                f"no lane {shown(name)}, only {known}; name it in open_gate(lanes=...)"
+            )
         line = self._lines[name]
         if isinstance(lane, Lane) and lane != line.lane:
             raise UsageError(f"the gate was opened with {line.lane}, which is not {lane}")

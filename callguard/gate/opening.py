@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from callguard.arguments import checked_seconds, checked_whole, shown
+from callguard.arguments import (
+    checked_callback,
+    checked_choice,
+    checked_flag,
+    checked_seconds,
+    checked_whole,
+)
 from callguard.errors import UsageError
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
+from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
 from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
-from callguard.lanes import DEFAULT_LANE, Lane
+from callguard.lanes import DEFAULT_LANE, Lane, checked_lanes
 from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
+from callguard.showing import shown
 
 if TYPE_CHECKING:
     import aiohttp
@@ -23,8 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["open_gate"]
 
 
-@asynccontextmanager
-async def open_gate(
+def open_gate(
     api_key: str | None = None,
     *,
     base_url: str | None = None,
@@ -43,7 +51,7 @@ async def open_gate(
     ledger_down: Literal["closed", "local"] | None = None,
     local_share: int | None = None,
     allow_plain_http: bool = False,
-) -> AsyncIterator[Gate]:
+) -> Opening:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
 
     Reads the limits once. An outage doesn't keep the gate from being opened: callers wait until
@@ -85,7 +93,7 @@ async def open_gate(
         LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
             refusals in a row; whatever else the provider answers is an outage.
         UsageError: no key, an address that can't be used, or `ledger_down` without a `ledger`.
-        TypeError: a time that is no number, or a `refused` that is no plain function.
+        TypeError: an argument of the wrong type, said at the call, before anything is opened.
         ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
     """
     ttl = checked_seconds("ttl", ttl, above_zero=True)
@@ -93,11 +101,14 @@ async def open_gate(
     ring_limit = checked_seconds("ring_limit", ring_limit, above_zero=False)
     counter_lag = checked_seconds("counter_lag", counter_lag, above_zero=False)
     min_interval = checked_seconds("min_interval", min_interval, above_zero=False)
-    if track not in {None, "ask"}:
-        raise ValueError(f'track is "ask" or None, not {track!r}')
+    checked_choice("track", track, "ask", None)
+    if counts_ringing is not None:
+        checked_flag("counts_ringing (unless None)", counts_ringing)
+    if listener is not None:
+        checked_callback("listener", listener, "an event")
     share = _checked_share(ledger, ledger_down, local_share)
     if max_age < ttl:
-        raise ValueError(f"max_age is at least ttl, {ttl!r} s, not {max_age!r}")
+        raise ValueError(f"max_age must be at least ttl, {ttl!r} s, got {max_age!r}")
     times = Times(
         visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
         counter_lag=counter_lag,
@@ -105,46 +116,75 @@ async def open_gate(
         min_interval=min_interval,
         max_age=max_age,
     )
-    gate_lanes = _with_default(lanes)
-    async with LimitFetcher(
+    fetcher = LimitFetcher(
         api_key,
         base_url=base_url,
         session=session,
         ttl=ttl,
         allow_plain_http=allow_plain_http,
-    ) as fetcher:
-        make = partial(
-            Gate,
-            lanes=gate_lanes,
-            times=times,
-            judge=Judge(fetcher.base_url, refused),
-            listener=listener,
-            ask=fetcher.ask if track else None,
-        )
-        async with _gate(make, fetcher, times, ledger, share) as gate:
-            try:
-                await gate._open()
-                yield gate
-            finally:
-                await gate._close()
+    )
+    make = partial(
+        Gate,
+        lanes=_with_default(checked_lanes(lanes)),
+        times=times,
+        judge=Judge(fetcher.base_url, refused),
+        listener=listener,
+        ask=fetcher.ask if track else None,
+    )
+    own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
+    shared = own if isinstance(ledger, str) else ledger
+    return Opening(_opened(make, fetcher, times, shared, own, share))
+
+
+class Opening(Entered, AbstractAsyncContextManager[Gate, bool | None]):
+    """What `open_gate` gives: a gate, once it is entered, and that can be done once."""
+
+    __slots__ = ("_opening", "_used")
+
+    _how = "async with callguard.open_gate() as gate:"
+
+    def __init__(self, opening: AbstractAsyncContextManager[Gate, bool | None]) -> None:
+        self._opening = opening
+        self._used = False
+
+    async def __aenter__(self) -> Gate:
+        if self._used:
+            raise UsageError("one open_gate() opens one gate, and was entered before: call it anew")
+        self._used = True
+        return await self._opening.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._opening.__aexit__(kind, error, traceback)
 
 
 @asynccontextmanager
-async def _gate(
+async def _opened(
     make: Callable[..., Gate],
     fetcher: LimitFetcher,
     times: Times,
-    ledger: RedisLedger | str | None,
+    ledger: RedisLedger | None,
+    own: RedisLedger | None,
     share: int | None,
 ) -> AsyncIterator[Gate]:
-    if ledger is None:
-        workspace = workspace_hash(fetcher.workspace)
-        yield make(fetcher, MemoryLedger(times), workspace=workspace)
-        return
+    """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`."""
     async with AsyncExitStack() as stack:
-        if isinstance(ledger, str):
-            ledger = await stack.enter_async_context(RedisLedger.from_url(ledger))
-        yield await stack.enter_async_context(gate_among_many(make, fetcher, times, ledger, share))
+        await stack.enter_async_context(fetcher)
+        if own is not None:
+            await stack.enter_async_context(own)
+        if ledger is None:
+            workspace = workspace_hash(fetcher.workspace)
+            gate = make(fetcher, MemoryLedger(times), workspace=workspace)
+        else:
+            sharing = gate_among_many(make, fetcher, times, ledger, share)
+            gate = await stack.enter_async_context(sharing)
+        stack.push_async_callback(gate._close)
+        await gate._open()
+        yield gate
 
 
 def _checked_share(
@@ -156,8 +196,7 @@ def _checked_share(
             f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
             "redis-py goes into RedisLedger(client)"
         )
-    if ledger_down not in {"closed", "local", None}:
-        raise ValueError(f'ledger_down is "closed" or "local", not {shown(ledger_down)}')
+    checked_choice("ledger_down", ledger_down, "closed", "local", None)
     if local_share is not None:
         checked_whole("local_share", local_share, least=0)
     for name, value in {"ledger_down": ledger_down, "local_share": local_share}.items():
@@ -173,10 +212,6 @@ def _checked_share(
     return None
 
 
-def _with_default(lanes: Iterable[Lane]) -> list[Lane]:
-    given = list(lanes)
-    names = [lane.name for lane in given]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"two lanes are called {name!r}")
-    return given if DEFAULT_LANE.name in names else [*given, DEFAULT_LANE]
+def _with_default(given: list[Lane]) -> list[Lane]:
+    has_default = any(lane.name == DEFAULT_LANE.name for lane in given)
+    return given if has_default else [*given, DEFAULT_LANE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from callguard.arguments import checked_call_id
 from callguard.decision import Ceilings, Tier
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
@@ -85,7 +86,13 @@ class Permit(Unique):
 
         Args:
             call_id: the provider's id of the call, if known.
+
+        Raises:
+            TypeError: `call_id` is no text; nothing was said then.
+            ValueError: `call_id` is a text that can't be an id; likewise.
         """
+        if call_id is not None:
+            checked_call_id(call_id)
         if self._gate._home.hands_over(self.placed, call_id):
             return
         state = self._state

@@ -11,7 +11,8 @@ from typing import Protocol
 from callguard.errors import CallGuardError, LimitsRejected, LimitsUnavailable, UsageError
 from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
-from callguard.strangers import ends_us
+from callguard.showing import named
+from callguard.strangers import ends_us, log_failure
 from callguard.tasks import begin
 
 __all__ = ["Fetcher", "Reader"]
@@ -145,7 +146,7 @@ class Reader:
         except BaseException as error:
             if ends_us(error):
                 raise
-            logger.exception("the fetcher %r failed", self._fetcher)
+            log_failure(f"{named(self._fetcher.get)} failed", error)
             return LimitsUnavailable(f"the fetcher failed with {type(error).__name__}")
 
     def _note(self, snapshot: Snapshot) -> None:

@@ -7,7 +7,10 @@ import logging
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+from callguard.arguments import checked_callback
 from callguard.gate.answers import Answer, Provider, answer_in
+from callguard.showing import named
+from callguard.strangers import log_failure
 
 __all__ = ["Judge", "Outcome", "Verdict", "is_transient"]
 
@@ -69,9 +72,8 @@ class Judge:
     """
 
     def __init__(self, base_url: str, refused: Callable[[Exception], bool] | None = None) -> None:
-        given: object = refused
-        if given is not None and (not callable(given) or inspect.iscoroutinefunction(given)):
-            raise TypeError(f"refused must be a plain function of an exception, got {given!r}")
+        if refused is not None:
+            checked_callback("refused", refused, "an exception")
         self._base_url = base_url
         self._provider = Provider(base_url)
         self._refused = refused
@@ -108,11 +110,13 @@ class Judge:
             said = refused(error)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:
-            logger.exception("refused=%r failed on %s", refused, type(error).__name__)
+        except BaseException as fault:  # noqa: BLE001, it is logged
+            log_failure(f"refused={named(refused)} failed on {type(error).__name__}", fault)
             return False
         if inspect.isawaitable(said):  # which is true, whatever it would come to
-            logger.error("refused=%r returns an awaitable, where True or False is due", refused)
+            logger.error(
+                "refused=%s returns an awaitable, where True or False is due", named(refused)
+            )
             return False
         return bool(said)
 

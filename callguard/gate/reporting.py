@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Literal, TypeAlias, TypedDict, get_args
 
 from callguard.errors import (
@@ -24,6 +23,8 @@ from callguard.events import (
     ReadingTaken,
 )
 from callguard.limits import Limits, Snapshot
+from callguard.showing import named
+from callguard.strangers import log_failure
 
 __all__ = ["Names", "Outcome", "Reporter", "told"]
 
@@ -61,7 +62,7 @@ class Reporter:
     @property
     def readings(self) -> Mapping[Outcome, int]:
         """The attempts to read the limits so far, by outcome."""
-        return MappingProxyType(self._readings.copy())
+        return self._readings.copy()
 
     def tell(self, event: Event) -> None:
         """Pass `event` to the listener; what that raises is logged and goes no further."""
@@ -71,8 +72,10 @@ class Reporter:
             self._listener(event)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # such as the CancelledError that `future.result()` raises
-            logger.exception("the listener %r failed on %s", self._listener, type(event).__name__)
+        except BaseException as error:  # noqa: BLE001, `future.result()` raises CancelledError, say
+            log_failure(
+                f"the listener {named(self._listener)} failed on {type(event).__name__}", error
+            )
 
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
         """A reading came, `duration` seconds after it was asked for."""

@@ -123,11 +123,11 @@ def test_a_lane_is_given_by_name_or_as_it_was_opened() -> None:
         ({"ttl": -1.0}, "ttl"),
         ({"ttl": math.inf}, "ttl"),
         ({"max_age": math.nan}, "max_age"),
-        ({"max_age": 0.5}, "max_age is at least ttl"),
+        ({"max_age": 0.5}, "max_age must be at least ttl"),
         ({"ring_limit": -0.1}, "ring_limit"),
         ({"counter_lag": -2}, "counter_lag"),
         ({"min_interval": -2}, "min_interval"),
-        ({"lanes": [Lane("a"), Lane("a")]}, "two lanes are called 'a'"),
+        ({"lanes": [Lane("a"), Lane("a")]}, "two are 'a'"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_by_name(

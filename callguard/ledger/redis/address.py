@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from callguard.arguments import shown
 from callguard.errors import UsageError
+from callguard.showing import shown
 
 __all__ = ["checked_address"]
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from callguard.arguments import checked_seconds
+from callguard.arguments import checked_seconds, checked_text
 from callguard.errors import UsageError
 from callguard.ledger.redis.address import checked_address
 from callguard.ledger.redis.keys import Names, workspace_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.times import Times
+from callguard.showing import shown
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -33,6 +35,9 @@ connection, and the books with it, to come back and say so (`session._BACKOFF`).
 MOST_CONNECTIONS = 100_000
 """As good as no bound: a gate has two, and no more than the process has gates are made. redis-py's
 own bound, 100 in 8.1, is that of 50 gates."""
+
+
+Client = TypeVar("Client")
 
 
 class RedisLedger:
@@ -67,13 +72,15 @@ class RedisLedger:
         lease = checked_seconds("lease", lease, above_zero=True)
         timeout = checked_seconds("timeout", timeout, above_zero=True)
         if lease < 2 * timeout:
-            raise ValueError(f"lease is at least twice timeout, {timeout!r} s, not {lease!r}")
+            raise ValueError(f"lease must be at least twice timeout, {timeout!r} s, got {lease!r}")
+        if name is not None:
+            checked_text("name (unless None)", name, 'write name="production", say')
+        self._client = _checked_client(client)
         if not hasattr(client, "pubsub"):
             raise UsageError(
                 f"a ledger on a cluster needs redis-py 8.0 or newer, not {_redis_version()}: "
                 "pip install 'redis[hiredis]>=8.0'"
             )
-        self._client = client
         self._name = name
         self._lease = lease
         self._timeout = timeout
@@ -97,6 +104,9 @@ class RedisLedger:
             raise UsageError(
                 "a ledger on Redis needs redis-py: pip install 'redis[hiredis]>=5.0.1'"
             ) from None
+        timeout = checked_seconds("timeout", timeout, above_zero=True)
+        if not isinstance(url, str):
+            raise TypeError(f"url must be an address as text, got {shown(url)}")
         try:
             client = Redis.from_url(
                 checked_address(url),
@@ -191,3 +201,18 @@ def _redis_version() -> str:
     from redis import __version__
 
     return str(__version__)
+
+
+def _checked_client(client: Client) -> Client:
+    # Whether it is one of redis-py's is told by what it can do, so that redis-py need not be there.
+    if isinstance(client, type) or not iscoroutinefunction(
+        getattr(client, "execute_command", None)
+    ):
+        instead = (
+            "an address goes into RedisLedger.from_url(...)"
+            if isinstance(client, str)
+            else "make it by redis.asyncio.Redis(...)"
+        )
+        got = "an address" if isinstance(client, str) else shown(client)
+        raise TypeError(f"client must be an asyncio client of redis-py, got {got}: {instead}")
+    return client
