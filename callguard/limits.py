@@ -104,6 +104,10 @@ class Snapshot:
     began: float
     received: float
 
+    def aged(self, seconds: float) -> Snapshot:
+        """The same reading, dated back by seconds during which the clock stood still."""
+        return Snapshot(self.limits, self.began - seconds, self.received - seconds)
+
 
 def _count(
     payload: Mapping[str, object],

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import time
 import uuid
 from asyncio import _get_running_loop
 from collections import deque
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from callguard.arguments import checked_call_id, checked_flag, checked_patience
+from callguard.clock import Watch, clock_of
 from callguard.decision import Decision, decide
 from callguard.errors import (
     AdmissionTimeout,
@@ -88,12 +88,17 @@ class Gate(Unique, EnteredAsync):
         ask: Callable[[str], Awaitable[CallState]] | None = None,
         gate_id: str | None = None,
         consult: Callable[[], Awaitable[None]] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.id = gate_id or uuid.uuid4().hex
         self._home = Home()
         self._loop = self._home.loop
         self._open_in: asyncio.AbstractEventLoop | None = self._loop
-        self._time = _clock_of(self._loop)
+        self._time = clock_of(self._loop)
+        if watch is None:
+            watch = Watch(self._loop)
+            watch.tell(ledger.note_sleep)
+        self._watch = watch
         self._max_age = times.max_age
         self._judge = judge
         self._ledger = ledger
@@ -107,6 +112,7 @@ class Gate(Unique, EnteredAsync):
             fetcher,
             ttl=times.ttl,
             min_interval=times.min_interval,
+            begins=self._watch.look,
             taken=self._note_reading,
             failed=self._note_failure,
             wanted=lambda: self._lines.anyone or self._ledger.others_wait,
@@ -181,6 +187,7 @@ class Gate(Unique, EnteredAsync):
         """
         if self._open_in is not None:
             self._home.check()
+        self._watch.look()
         snapshot = self._ledger.snapshot
         decisions = {line.lane.name: self._decide(line) for line in self._lines}
         return GateStatistics(
@@ -339,7 +346,9 @@ class Gate(Unique, EnteredAsync):
         """A permit if one more call fits now; else None, and nothing has changed."""
         if self._open_in is not _get_running_loop():
             self._check_open()
-        now = self._time()
+        now = (
+            self._watch.clock() - self._watch.lead
+        )  # the loop's stands still while the machine sleeps
         lease = self._ledger.acquire(line.ceiling, now)
         if not lease:
             return None
@@ -434,7 +443,7 @@ class Gate(Unique, EnteredAsync):
 
         The listener hears of it when all are: whoever it might send to the gate overtakes nobody.
         """
-        now = self._time()
+        now = self._watch.clock() - self._watch.lead
         granted = []
         while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
             waiter = line.first
@@ -504,6 +513,7 @@ class Gate(Unique, EnteredAsync):
         return NoHeadroom(decision, self._retry_after())
 
     def _decide(self, line: Line) -> Decision:
+        self._watch.look()
         return decide(
             line.lane,
             self._ledger.usage(),
@@ -517,6 +527,7 @@ class Gate(Unique, EnteredAsync):
         return max(0.0, self._reader.due_at - self._time())
 
     def _note_reading(self, snapshot: Snapshot, duration: float) -> None:
+        self._watch.look()
         before = self._ledger.snapshot
         is_new = self._ledger.record(snapshot)
         if is_new:
@@ -540,6 +551,7 @@ class Gate(Unique, EnteredAsync):
             self._fail_waiting(error)
 
     def _lost(self, lease: int) -> bool:
+        self._watch.look()
         return self._ledger.lost(lease, self._time())
 
     def _place(self, lease: int) -> None:
@@ -574,10 +586,3 @@ class Gate(Unique, EnteredAsync):
         self._refusals += 1
         self._reader.hasten()
         self._reporter.tell(Refused(permit.id, permit.lane.name, status, **self._names))
-
-
-def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """The loop's clock; time.monotonic itself where asyncio only wraps it, at twice the cost."""
-    if type(loop).time is asyncio.BaseEventLoop.time:
-        return time.monotonic
-    return loop.time

@@ -40,6 +40,7 @@ class Reader:
         fetcher: where readings come from.
         ttl: seconds between the beginnings of two readings.
         min_interval: the same, for a reading that is brought forward.
+        begins: called as each reading begins.
         taken: called with each reading, the seconds it took, in the event loop.
         failed: called with each failure, and the seconds it took.
         wanted: whether the next reading is to be taken when it is due.
@@ -58,6 +59,7 @@ class Reader:
         *,
         ttl: float,
         min_interval: float,
+        begins: Callable[[], None],
         taken: Callable[[Snapshot, float], None],
         failed: Callable[[CallGuardError, float], None],
         wanted: Callable[[], bool],
@@ -65,6 +67,7 @@ class Reader:
         self._fetcher = fetcher
         self._ttl = ttl
         self._min_interval = min_interval
+        self._begins = begins
         self._taken = taken
         self._failed = failed
         self._wanted = wanted
@@ -116,6 +119,7 @@ class Reader:
 
     def _begin(self) -> None:
         self._timer = None
+        self._begins()
         self._began = self._loop.time()
         self._reading = begin(self._read(), "callguard reading")
 

@@ -49,6 +49,7 @@ async def gate_among_many(
         gate_id=gate_id,
         workspace=ledger.workspace_hash(fetcher.workspace),
         consult=session.consult,
+        watch=session.watch,
     )
     try:
         await session.start()

@@ -65,7 +65,9 @@ class MemoryLedger:
         "_now",
         "_placed",
         "_refused_at",
+        "_slept",
         "_visible_after",
+        "_woke_at",
         "in_use",
         "leases",
         "others_wait",
@@ -83,6 +85,8 @@ class MemoryLedger:
         self._refused_at = -math.inf
         self._changed_at = -math.inf
         self._admits_until = -math.inf
+        self._slept = 0.0
+        self._woke_at = -math.inf
         # The unseen calls, by lease: when the counter surely shows them, in that order. Those that
         # are known to have been answered are apart, because their order is another. Numbers only,
         # so that the garbage collector has nothing to walk through however many there are.
@@ -208,6 +212,17 @@ class MemoryLedger:
         """False: these books are the process's own."""
         return False
 
+    def note_sleep(self, slept: float, now: float) -> None:
+        """The machine slept for `slept` seconds, and is awake since `now`; the clock stood still.
+
+        So what began before is older than the clock says, and may authorise nothing any more.
+        """
+        self._slept += slept
+        self._woke_at = now
+        self._admits_until -= slept
+        if self.snapshot is not None:
+            self.snapshot = self.snapshot.aged(slept)
+
     def refuse(self, now: float) -> None:
         """The provider refused a call: nothing more until a reading that begins after `now`."""
         self._refused_at = now
@@ -220,6 +235,8 @@ class MemoryLedger:
             False, and nothing has changed, if the reading is no newer than the one in hand.
         """
         before = self.snapshot
+        if snapshot.began < self._woke_at:
+            snapshot = snapshot.aged(self._slept)
         if before is not None and snapshot.began <= before.began:
             return False
         self.snapshot = snapshot

@@ -199,7 +199,8 @@ def _from(place: str, after: int = 0) -> Trap:
 
 WAYS_TO_FAIL = {
     "the clock": _from("_time"),
-    "the clock, asked again": _from("_time", after=1),
+    "the clock that goes on in sleep": _from("_watch.clock"),
+    "the same, asked again": _from("_watch.clock", after=1),
     "the ledger, told of the queue": _from("_ledger.note_line"),
     "the timer": _from("_loop.call_later"),
     "the future": _from("_loop.create_future"),

@@ -32,6 +32,7 @@ class Sharer:
         self.wanted: list[Claim] = []
         self.given: list[int] = []
         self.told_lost: dict[int, str] = {}
+        self._slept = 0.0
         self._books = books
         times = books.settings.times
         self.desk = DeskWithShare(books.names, times, lambda: None, share=3)
@@ -41,7 +42,14 @@ class Sharer:
 
     @property
     def now(self) -> float:
-        return self._books.now / 1000
+        return self._books.now / 1000 - self._slept
+
+    def sleep(self, seconds: int) -> None:
+        """The machine sleeps, which the worker notices as it wakes."""
+        self._books.now += seconds * 1000
+        self._slept += seconds
+        self.desk.note_sleep(seconds, self.now)
+        self._conversation.note_sleep(seconds)
 
     def say(self) -> bool:
         """Make one exchange; whether it took place."""
@@ -50,8 +58,9 @@ class Sharer:
     def come(self) -> None:
         """Make exchanges until nothing is left to tell."""
         self.desk.alone = not self.say() and not self.say()
-        while self.desk.outbox and not self.desk.alone:
-            self.say()
+        for _ in range(9):
+            if self.desk.outbox and not self.desk.alone:
+                self.say()
 
     def lose(self, *, unsent: bool = False) -> None:
         """Make an exchange whose answer doesn't come, and go on alone."""
@@ -64,6 +73,10 @@ class Sharer:
     def begin(self) -> tuple[str, bytes]:
         """Send an exchange that is under way until `end`."""
         return self._conversation.request()
+
+    def hear(self, answer: bytes) -> None:
+        """Take in an answer that was long under way."""
+        self._believe(answer)
 
     def end(self, request: tuple[str, bytes]) -> None:
         if self._believe(self._books.run(*request)):
@@ -258,6 +271,50 @@ def test_evidence_of_an_outage_of_any_length_fills_no_memory(sharer: Sharer) -> 
         told += len(sharer.desk.outbox.batch())
         sharer.desk.told()
     assert told == 10_000
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_worker_that_slept_is_given_nothing_by_a_reading_from_before(
+    books: BentBooks, sharer: Sharer, asks: bool
+) -> None:
+    """The ledger's clock would stand still with that of its only worker, and the count be old."""
+    if asks:
+        sharer.wanted.append(Claim("default", 0, 0, 1, 0.0))
+        sharer.come()
+    sharer.sleep(3600)
+    sharer.wanted[:] = [Claim("default", 0, 9, 1, 0.0)]
+    sharer.come()
+    assert not sharer.given
+    snapshot = sharer.desk.snapshot
+    assert snapshot is not None
+    assert sharer.now - snapshot.began > 3600
+
+
+@pytest.mark.parametrize(("slept", "lost"), [(5, False), (11, True), (3600, True)])
+def test_a_permit_from_before_a_sleep_is_lost_with_the_lease(
+    books: BentBooks, sharer: Sharer, slept: int, lost: bool
+) -> None:
+    """A caller would wake, and dial on a place that was given to somebody else meanwhile."""
+    sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+    sharer.come()
+    sharer.sleep(slept)
+    assert sharer.is_lost(sharer.given[0]) is lost
+    sharer.come()
+    assert sharer.is_lost(sharer.given[0]) is lost
+    assert bool(sharer.told_lost) is lost
+
+
+def test_an_answer_that_was_under_way_through_a_sleep_gives_no_place_that_is_lost(
+    books: BentBooks, sharer: Sharer
+) -> None:
+    """The lease ran out while the machine slept, and the place is somebody else's by now."""
+    sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+    answer = books.run(*sharer.begin())
+    sharer.sleep(3600)
+    sharer.hear(answer)
+    assert not sharer.given
+    sharer.come()
+    assert not permits(books)
 
 
 def _reading_at(sharer: Sharer) -> Snapshot:

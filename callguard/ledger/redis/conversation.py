@@ -215,6 +215,20 @@ class Conversation:
         """No answer came to the exchange, so that it may have run or not."""
         self._joined = False
 
+    def note_sleep(self, slept: float) -> None:
+        """The machine slept for `slept` seconds: what was before is so much longer ago.
+
+        The server's clock went on, and so did this worker's lease.
+        """
+        self.turn = None  # another worker's by now, and a reading is not dated across a sleep
+        self._sent_at -= slept
+        self._renew_at -= slept
+        self.due_at -= slept
+        self.late_at -= slept
+        self._offset -= slept
+        if self._lead is not None:
+            self._lead += slept
+
     def accept(self, answer: str | bytes) -> bool:
         """Take in what the server answered; whether the exchange took place.
 

@@ -172,6 +172,12 @@ class Desk:
                 self._forget_call(lease)
         return True
 
+    def note_sleep(self, slept: float, now: float) -> None:  # noqa: ARG002
+        """The machine slept for `slept` seconds; the worker's lease ran on."""
+        self.valid_until -= slept
+        if self.snapshot is not None:
+            self.snapshot = self.snapshot.aged(slept)
+
     def lost(self, lease: int, now: float) -> bool:
         """Whether the server took `lease` for a placed call while it was dispatching."""
         if lease in self._given_alone:

@@ -120,6 +120,11 @@ class DeskWithShare(Desk):
         super().note_ended(call_id, now)
         self._own.note_ended(call_id, now)
 
+    def note_sleep(self, slept: float, now: float) -> None:
+        """The machine slept for `slept` seconds, and is awake since `now`."""
+        super().note_sleep(slept, now)
+        self._own.note_sleep(slept, now)
+
     def refuse(self, now: float) -> None:
         """The provider refused a call: nothing more until a reading that begins later."""
         super().refuse(now)

@@ -22,6 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from callguard.clock import Watch
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
@@ -71,6 +72,7 @@ class Session:
 
     Attributes:
         desk: the books, as the gate sees and changes them.
+        watch: sees that the machine has slept.
         conversation: what is said in the exchanges.
     """
 
@@ -93,6 +95,8 @@ class Session:
         self.conversation = Conversation(
             worker, label, names, settings, self.desk, dispatcher, self._loop.time
         )
+        self.watch = Watch(self._loop)
+        self.watch.tell(self._note_sleep)
         self._client = client
         self._worker = worker
         self._names = names
@@ -202,10 +206,12 @@ class Session:
     async def _exchange(self) -> bool:
         """Make one exchange; whether it was the last."""
         asked, self._asked = self._asked, []
+        self.watch.look()
         request = self.conversation.request()
         try:
             async with asyncio.timeout(self._settings.timeout):
                 answer = await EXCHANGE.run(self._client, self._names.keys, *request)
+            self.watch.look()
             took_place = self.conversation.accept(answer)
         except BaseException as fault:
             self.conversation.doubt()
@@ -284,6 +290,11 @@ class Session:
             self._dispatcher.unreachable(error)
             self._announce()
 
+    def _note_sleep(self, slept: float, now: float) -> None:
+        self.desk.note_sleep(slept, now)
+        self.conversation.note_sleep(slept)
+        self.speak()
+
     def _note_heard(self) -> None:
         self._heard_at = self._loop.time()
         if self._news is not None and (self.desk.outdated or self.desk.snapshot is not self._known):
@@ -324,6 +335,7 @@ class Session:
         raise Disconnected("the server answers no ping")
 
     def _hear(self, message: bytes | str) -> None:
+        self.watch.look()
         try:
             calls = self.conversation.hear(message)
         except Exception as error:  # noqa: BLE001, anybody may publish anything

@@ -1,0 +1,71 @@
+"""The event loop's clock, and for how long it stood still because the machine slept."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+__all__ = ["Watch", "clock_of"]
+
+_SLEEP: Final = 0.05
+"""Seconds by which the clocks of a machine that is awake may seem to differ, because they are read
+one after the other."""
+
+_LOOPS_ON_MONOTONIC: Final = ("asyncio", "uvloop")
+"""Packages whose loops go by `time.monotonic`, uvloop's to a millisecond."""
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """The loop's clock; time.monotonic itself where the loop only wraps it, at twice the cost."""
+    return time.monotonic if _goes_by_monotonic(loop) else loop.time
+
+
+class Watch:
+    """Sees that the machine has slept, which stops `time.monotonic` on Linux and macOS.
+
+    Where the loop's clock is not that one, nothing is ever seen.
+
+    Args:
+        loop: whose clock it is.
+
+    Attributes:
+        clock: seconds on a clock that goes on while the machine sleeps.
+        lead: seconds by which `clock` was ahead of the loop's at the last look.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._time = clock_of(loop)
+        self._told: list[Callable[[float, float], None]] = []
+        self.clock = _clock_that_goes_on() if _goes_by_monotonic(loop) else self._time
+        self.lead = self.clock() - self._time()
+
+    def tell(self, told: Callable[[float, float], None]) -> None:
+        """From now on, call `told` with the seconds of each sleep, and the moment after it."""
+        self._told.append(told)
+
+    def look(self) -> None:
+        """Tell of the sleep since the last look, if there was one."""
+        now = self._time()
+        slept = self.clock() - now - self.lead
+        if slept > _SLEEP:
+            self.lead += slept
+            for told in self._told:
+                told(slept, now)
+
+
+def _goes_by_monotonic(loop: asyncio.AbstractEventLoop) -> bool:
+    made_in, _, _ = getattr(type(loop).time, "__module__", type(loop).__module__).partition(".")
+    return made_in in _LOOPS_ON_MONOTONIC
+
+
+def _clock_that_goes_on() -> Callable[[], float]:
+    if sys.platform == "linux":
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        # Unlike time.monotonic, which is mach_absolute_time there.
+        return partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+    return time.monotonic
