@@ -257,7 +257,8 @@ class Session:
         stepped, untold = self.conversation.stepped, self.conversation.untold
         if abs(stepped) >= _STEP:
             logger.warning(
-                "the clock of the ledger's server stepped by some %.0f s; the ledger's goes on",
+                "the clock of the ledger's server went by %+.0f s that no worker saw pass: it was "
+                "set, or every worker had died; the ledger's clock goes on without them",
                 stepped,
             )
         if untold is not None:
