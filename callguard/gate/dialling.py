@@ -98,7 +98,7 @@ class Dialling:
 
     def _note(self, result: object, permit: Permit) -> None:
         """What `dial` said of the permit stands, unless its result says more."""
-        call_id = _field(result, "call_id")
+        call_id = _field(result, "call_id") if permit.call_id is None else None
         if self._in_doubt or call_id is not None:
             permit.placed(call_id)
         if not self._in_doubt and _field(result, "disconnection_reason") == REFUSED_REASON:

@@ -210,6 +210,10 @@ class Gate(Unique, EnteredAsync):
 
         Args:
             call_id: the provider's id of the call.
+
+        Raises:
+            TypeError: `call_id` is no text.
+            ValueError: `call_id` is a text that can't be an id.
         """
         checked_call_id(call_id)
         if self._home.hands_over(self.note_started, call_id):
@@ -226,6 +230,10 @@ class Gate(Unique, EnteredAsync):
         Args:
             call_id: the provider's id of the call.
             refused: whether the provider refused the call for want of room.
+
+        Raises:
+            TypeError: `call_id` is no text.
+            ValueError: `call_id` is a text that can't be an id.
         """
         checked_call_id(call_id)
         checked_flag("refused", refused)

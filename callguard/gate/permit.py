@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from callguard.arguments import checked_call_id
 from callguard.decision import Ceilings, Tier
+from callguard.errors import UsageError
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
 
@@ -88,6 +89,7 @@ class Permit(Unique):
             call_id: the provider's id of the call, if known.
 
         Raises:
+            UsageError: another id was said before, and stands; the call is placed all the same.
             TypeError: `call_id` is no text; nothing was said then.
             ValueError: `call_id` is a text that can't be an id; likewise.
         """
@@ -102,8 +104,19 @@ class Permit(Unique):
             self._gate._place(self._lease)
         elif state is CANCELLED or state is REFUSED:
             self._gate._restore(self._lease)
-        if call_id is not None and call_id != self.call_id:
-            self.call_id = call_id
+        if call_id is not None:
+            self._bind(call_id, anew=state is REFUSED)
+
+    def _bind(self, call_id: str, *, anew: bool) -> None:
+        """The call has this id; after a refusal it is another call's, or the same is taken back."""
+        known = None if anew else self.call_id
+        if known is not None and known != call_id:
+            raise UsageError(
+                f"permit {self.id} was placed as call {known!r}, and can't be {call_id!r} too: a "
+                "permit is for one call. The first id stands; enter the gate once for each call"
+            )
+        self.call_id = call_id
+        if known is None and self._state is not ENDED:
             self._gate._bind(self._lease, call_id)
 
     def started(self) -> None:

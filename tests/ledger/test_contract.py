@@ -30,6 +30,7 @@ from callguard import (
     RedisLedger,
     Snapshot,
     Usage,
+    UsageError,
 )
 from callguard.events import Admitted, Event
 from callguard.gate.refusal import Judge
@@ -326,6 +327,19 @@ async def test_a_permit_that_was_given_back_and_placed_after_all_counts_again(
         assert await held(gate) == (0, 1)
         gate.note_ended("call_1")
         assert await held(gate) == (0, 0)
+
+
+@pytest.mark.parametrize("first_ends", [True, False])
+async def test_a_permit_keeps_to_its_first_call(open_gate: Open, first_ends: bool) -> None:
+    """The end of a call that is said to be another's would give the place of a live one away."""
+    async with open_gate() as gate:
+        async with gate.admit() as permit:
+            permit.placed("call_1")
+            with pytest.raises(UsageError, match=r"'call_1'.* 'call_2'"):
+                permit.placed("call_2")
+        assert list(gate._ledger.unseen_calls()) == ["call_1"]
+        gate.note_ended("call_1" if first_ends else "call_2")
+        assert await held(gate) == (0, 0 if first_ends else 1)
 
 
 # Readings and what they absorb -------------------------------------------------------------------
