@@ -2,6 +2,6 @@
 
 import sys
 
-from callguard.cli import main
+from callguard_command import main
 
 sys.exit(main())

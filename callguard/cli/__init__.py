@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from callguard.cli.exits import ExitCode
 
-__all__ = ["main"]
+__all__ = ["load", "main"]
 
 _INSTALL = "pip install 'typer>=0.29' 'rich>=14.0'"
 """What the extra ``cli`` brings, by name: it works wherever callguard came from."""
 
 _USAGE_ERROR = 2
 """What typer exits with when it can't make sense of the arguments; no command of ours does."""
+
+
+def load() -> None:
+    """Import what the commands need, as far as it is installed; `main` says what is missing."""
+    with suppress(ModuleNotFoundError):
+        import callguard.cli.app  # noqa: F401, PLC0415
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,8 @@ import callguard
 from callguard import cli
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,16 @@ def test_help(command: str, said: str, capsys: pytest.CaptureFixture[str]) -> No
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["demo", "status", "ps", "probe", "simulator"])
+def test_short_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-h, which most programs know, would be an error."""
+    texts = []
+    for arguments in ([command, "-h"], [command, "--help"], ["-h"], ["--help"]):
+        assert main(arguments) == ExitCode.OK
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != texts[2] == texts[3]
+
+
 def test_hidden_option(capsys: pytest.CaptureFixture[str]) -> None:
     """An option that only the tests need would be offered to people."""
     main(["demo", "--help"])
@@ -78,6 +93,33 @@ def test_missing_extra(missing: str) -> None:
     )
     assert ended.returncode == ExitCode.NOT_INSTALLED
     assert ended.stderr == f"the command line needs {missing}: {cli._INSTALL}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("module", ["aiohttp", "typer", "rich", "tenacity"])
+def test_interrupted_while_it_is_imported(module: str, tmp_path: Path) -> None:
+    """Ctrl-C in the first half second would end in a traceback of whatever was imported then."""
+    presses = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+    (tmp_path / f"{module}.py").write_text(presses, encoding="utf-8")
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from callguard_command import main; sys.exit(main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "--version"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (ExitCode.INTERRUPTED, "interrupted\n")
+
+
+def test_the_command_is_the_one_that_heeds_ctrl_c_from_the_first() -> None:
+    """An entry point within the package would import all of it before it could be interrupted."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"callguard": "callguard_command:main"}
 
 
 def test_interrupted_before_a_command(
