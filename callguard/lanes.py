@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from callguard.arguments import checked_patience, checked_text, checked_whole
+from callguard.arguments import checked_flag, checked_patience, checked_text, checked_whole
 from callguard.showing import shown
 
 __all__ = ["DEFAULT_LANE", "Lane", "checked_lanes"]
@@ -25,6 +25,8 @@ class Lane:
             for the whole length of the call, so the default is none.
         max_wait: seconds that a caller may wait in line, or None for as long as it wants.
         max_waiting: callers that may wait in line at once, or None for any number.
+        default: whether calls go by this lane that name none. Without one that says so, each names
+            its lane.
 
     Raises:
         TypeError: an argument of the wrong type.
@@ -38,6 +40,7 @@ class Lane:
     burst: int | Literal["all"] = 0
     max_wait: float | None = None
     max_waiting: int | None = None
+    default: bool = False
 
     def __post_init__(self) -> None:
         checked_text("a lane's name", self.name, 'write Lane("urgent"), say')
@@ -48,16 +51,17 @@ class Lane:
             checked_whole(f'{of} burst (unless "all")', self.burst, least=0)
         if self.max_waiting is not None:
             checked_whole(f"{of} max_waiting (unless None)", self.max_waiting, least=0)
+        checked_flag(f"{of} default", self.default)
         # A number of another kind, such as a Decimal, becomes the float that the gate goes by.
         object.__setattr__(self, "max_wait", checked_patience(f"{of} max_wait", self.max_wait))
 
 
 def checked_lanes(lanes: object) -> list[Lane]:
-    """The lanes that a gate is given, in the order in which they were given.
+    """The lanes of a gate, in the order in which they were given; a plain one where none is.
 
     Raises:
         TypeError: not lanes.
-        ValueError: two of one name.
+        ValueError: two of one name, or two defaults.
     """
     if isinstance(lanes, Lane | str) or not isinstance(lanes, Iterable):
         raise TypeError(f'lanes must be a list, such as [Lane("urgent")], got {shown(lanes)}')
@@ -70,8 +74,13 @@ def checked_lanes(lanes: object) -> list[Lane]:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"lanes must have names of their own, and two are {shown(name)}")
-    return given
+    defaults = [shown(lane.name) for lane in given if lane.default]
+    if len(defaults) > 1:
+        raise ValueError(
+            f"lanes must have one default at most, and {' and '.join(defaults)} say default=True"
+        )
+    return given or [DEFAULT_LANE]
 
 
-DEFAULT_LANE = Lane("default")
-"""The lane of ``async with gate:`` where `open_gate` is given none of that name."""
+DEFAULT_LANE = Lane("default", default=True)
+"""The lane of a gate that is given none."""

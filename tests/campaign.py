@@ -127,7 +127,7 @@ async def carry_out(plan: Plan) -> Report:
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         refused=lambda error: isinstance(error, CallRefused),
-        lanes=[callguard.Lane("default", reserve=plan.reserve)],
+        lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
         track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:
         courier = open_courier(workspace, plan, gate)

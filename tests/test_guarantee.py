@@ -119,7 +119,7 @@ async def _counts_ringing_is_true(broken: bool) -> int:
 async def _others_stay_within_the_reserve(broken: bool) -> int:
     """Two calls by others between two readings, and a reserve for one or for two."""
     workspace = Workspace(late=0.0)
-    lane = Lane("default", reserve=1 if broken else 2)
+    lane = Lane("default", reserve=1 if broken else 2, default=True)
     async with opened(workspace, lane, ttl=1.0, visible_after=0.0, counter_lag=0.0) as gate:
         workspace.place()
         workspace.place()

@@ -60,6 +60,8 @@ LANES: list[tuple[Any, str]] = [
     (None, r"\[Lane"),
     (5, r"\[Lane"),
     (Lane, r"\[Lane"),
+    ([Lane("a"), Lane("a")], "names of their own, and two are 'a'"),
+    ([Lane("a", default=True), Lane("b"), Lane("c", default=True)], "one default .*'a' and 'c'"),
     ([Lane], "callguard.Lane only"),
     ([None], "callguard.Lane only"),
     ([["urgent"]], "callguard.Lane only"),
@@ -114,6 +116,7 @@ def test_an_argument_of_open_gate_is_refused_at_the_call(name: str, value: Any, 
 
 
 LANE: list[Case] = [
+    *_each("default", [*NO_FLAG, None], "lane 'urgent': default must be True or False"),
     *(
         ("name", value, "name must be text")
         for value in ("", None, 5, b"urgent", ["urgent"], "\ud83d")

@@ -47,7 +47,7 @@ from callguard.gate.reporting import Reporter
 from callguard.gate.statistics import GateStatistics
 from callguard.gate.unique import Unique
 from callguard.gate.waiting import Line, Lines, Waiter, shorter
-from callguard.lanes import DEFAULT_LANE, Lane
+from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
 from callguard.limits import Snapshot
 from callguard.showing import shown
@@ -104,7 +104,7 @@ class Gate(Unique, EnteredAsync):
         self._ledger = ledger
         self._consult = consult
         self._lines = Lines(lanes)
-        self._default = self._lines[DEFAULT_LANE.name]
+        self._default = next((line for line in self._lines if line.lane.default), None)
         self._reporter = Reporter(listener, self.id, workspace)
         self._names = self._reporter.names
         self._listens = listener is not None
@@ -136,7 +136,7 @@ class Gate(Unique, EnteredAsync):
         behind, and a place that was granted at that instant goes to the next in line.
 
         Args:
-            lane: one of the gate's lanes, or its name; the default lane if not given.
+            lane: one of the gate's lanes, or its name; the default one if not given.
             timeout: seconds to wait in line at most, unless the lane's `max_wait` is shorter. 0 is
                 now or never, None as long as it takes.
 
@@ -158,7 +158,7 @@ class Gate(Unique, EnteredAsync):
         might show room, it is waited for first. Cancelling that leaves nothing behind.
 
         Args:
-            lane: one of the gate's lanes, or its name; the default lane if not given.
+            lane: one of the gate's lanes, or its name; the default one if not given.
 
         Raises:
             NoHeadroom: no room for one more call.
@@ -269,7 +269,7 @@ class Gate(Unique, EnteredAsync):
         Args:
             dial: places the call: any callable that takes the permit and returns an awaitable. Its
                 result is looked at for ``.call_id`` or ``["call_id"]``.
-            lane: one of the gate's lanes, or its name; the default lane if not given.
+            lane: one of the gate's lanes, or its name; the default one if not given.
             timeout: seconds to wait in line at most, over all attempts.
             attempts: how often to dial at most, or one of tenacity's strategies to stop.
             idempotent: whether `dial` uses `permit.id` as the provider's idempotency key, so that
@@ -291,9 +291,12 @@ class Gate(Unique, EnteredAsync):
         return await Dialling(self, self._line(lane), patience, attempts, idempotent).place(dial)
 
     async def __aenter__(self) -> None:
-        permit = self._take(self._default)
+        line = self._default
+        if line is None:
+            line = self._default_line()
+        permit = self._take(line)
         if permit is None:
-            permit = await self._wait(self._default)
+            permit = await self._wait(line)
         self._unheld.append(permit)
 
     async def __aexit__(
@@ -333,7 +336,7 @@ class Gate(Unique, EnteredAsync):
 
     def _line(self, lane: Lane | str | None) -> Line:
         if lane is None:
-            return self._default
+            return self._default_line()
         name = lane.name if isinstance(lane, Lane) else lane
         if not isinstance(name, str):
             raise TypeError(
@@ -341,14 +344,24 @@ class Gate(Unique, EnteredAsync):
                 "wait are timeout=..."
             )
         if name not in self._lines:
-            known = ", ".join(repr(line.lane.name) for line in self._lines)
             raise UsageError(
-                f"no lane {shown(name)}, only {known}; name it in open_gate(lanes=...)"
+                f"no lane {shown(name)}, only {self._known()}; name it in open_gate(lanes=...)"
             )
         line = self._lines[name]
         if isinstance(lane, Lane) and lane != line.lane:
             raise UsageError(f"the gate was opened with {line.lane}, which is not {lane}")
         return line
+
+    def _default_line(self) -> Line:
+        if self._default is None:
+            raise UsageError(
+                f"the gate has lanes, and none is the default: name one of {self._known()}, as in "
+                "gate.admit(lane), or say Lane(..., default=True) of one of them"
+            )
+        return self._default
+
+    def _known(self) -> str:
+        return ", ".join(repr(line.lane.name) for line in self._lines)
 
     def _take(self, line: Line) -> Permit | None:
         """A permit if one more call fits now; else None, and nothing has changed."""

@@ -22,7 +22,7 @@ from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
 from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
-from callguard.lanes import DEFAULT_LANE, Lane, checked_lanes
+from callguard.lanes import Lane, checked_lanes
 from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
 from callguard.showing import shown
 
@@ -63,7 +63,8 @@ def open_gate(
         base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
             production server.
         session: an aiohttp session to use, which stays open; else the gate has one of its own.
-        lanes: the classes of calls. A plain lane ``"default"`` is added where there is none.
+        lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
+            one with ``default=True``; without, there is a plain one, ``"default"``.
         ttl: seconds between two readings while somebody waits.
         max_age: seconds that a reading may be trusted when it can't be renewed.
         counts_ringing: whether the provider's count includes calls that still ring. None, for not
@@ -94,7 +95,8 @@ def open_gate(
             refusals in a row; whatever else the provider answers is an outage.
         UsageError: no key, an address that can't be used, or `ledger_down` without a `ledger`.
         TypeError: an argument of the wrong type, said at the call, before anything is opened.
-        ValueError: a time that is not a number of seconds in its range, or two lanes of one name.
+        ValueError: a time that is not a number of seconds in its range, two lanes of one name, or
+            two defaults.
     """
     ttl = checked_seconds("ttl", ttl, above_zero=True)
     max_age = checked_seconds("max_age", max_age, above_zero=True)
@@ -125,7 +127,7 @@ def open_gate(
     )
     make = partial(
         Gate,
-        lanes=_with_default(checked_lanes(lanes)),
+        lanes=checked_lanes(lanes),
         times=times,
         judge=Judge(fetcher.base_url, refused),
         listener=listener,
@@ -210,8 +212,3 @@ def _checked_share(
     if local_share is not None:
         raise UsageError(f'local_share={local_share!r} needs ledger_down="local": pass both')
     return None
-
-
-def _with_default(given: list[Lane]) -> list[Lane]:
-    has_default = any(lane.name == DEFAULT_LANE.name for lane in given)
-    return given if has_default else [*given, DEFAULT_LANE]

@@ -257,7 +257,7 @@ def _gate(
     return callguard.open_gate(
         API_KEY,
         session=FakeSession(world.answer),
-        lanes=[callguard.Lane("default", reserve=plan.reserve)],
+        lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         min_interval=min_interval,

@@ -66,7 +66,9 @@ async def opened(
     refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
     ask: Callable[[str], Awaitable[CallState]] | None = None,
+    with_default: bool = True,
 ) -> AsyncIterator[Gate]:
+    adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
         visible_after=visible_after,
         counter_lag=counter_lag,
@@ -77,7 +79,7 @@ async def opened(
     gate = Gate(
         fetcher,
         MemoryLedger(times),
-        lanes=lanes if any(lane.name == "default" for lane in lanes) else (*lanes, DEFAULT_LANE),
+        lanes=(*lanes, DEFAULT_LANE) if adds_default else lanes,
         times=times,
         judge=Judge(PROVIDER, refused),
         listener=listener,

@@ -143,7 +143,7 @@ def test_infinity_waits_as_long_as_it_takes(enter: Enter, timeout: Any) -> None:
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=0)
-        async with opened(fetcher, Lane("default", max_wait=math.inf)) as gate:
+        async with opened(fetcher, Lane("default", max_wait=math.inf, default=True)) as gate:
             waits = asyncio.create_task(enter(gate, timeout))
             await asyncio.sleep(1_000.0)
             assert not waits.done()
@@ -158,7 +158,9 @@ def test_a_number_of_any_kind_is_a_lanes_max_wait(max_wait: Any) -> None:
     """A lane's bound on waiting would fail at the first caller that has to wait."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=0), Lane("default", max_wait=max_wait)) as gate:
+        async with opened(
+            ScriptedFetcher(limit=0), Lane("default", max_wait=max_wait, default=True)
+        ) as gate:
             with pytest.raises(AdmissionTimeout):
                 await admit(gate, None)
             assert asyncio.get_running_loop().time() == pytest.approx(5.0)

@@ -118,7 +118,7 @@ class World(RuleBasedStateMachine):
 
     @rule(placed=st.booleans())
     def begin_dial(self, placed: bool) -> None:
-        permit = self.do(lambda: self.gate._take(self.gate._default))
+        permit = self.do(lambda: self.gate._take(self.gate._default_line()))
         if permit is not None:
             self.dialling.append((permit, self._call(permit) if placed else None))
 
@@ -130,7 +130,7 @@ class World(RuleBasedStateMachine):
     @rule(passed=seconds)
     def dial(self, passed: float) -> None:
         """A whole dial, and some time after it: what happens most."""
-        permit = self.do(lambda: self.gate._take(self.gate._default))
+        permit = self.do(lambda: self.gate._take(self.gate._default_line()))
         if permit is not None:
             call = self._call(permit)
             self.do(lambda: permit.placed(call.name))

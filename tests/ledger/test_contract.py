@@ -115,7 +115,7 @@ def open_gate(
 
 
 def _with_default(lanes: tuple[Lane, ...]) -> tuple[Lane, ...]:
-    has_default = any(lane.name == DEFAULT_LANE.name for lane in lanes)
+    has_default = any(lane.default for lane in lanes)
     return lanes if has_default else (*lanes, DEFAULT_LANE)
 
 
@@ -579,12 +579,12 @@ async def test_a_key_that_is_refused_fails_who_waits(open_gate: Open, counter: C
 @pytest.mark.parametrize(
     ("lane", "arrived", "tiers"),
     [
-        (Lane("default"), 8, {"normal"}),
-        (Lane("default", reserve=3), 5, {"normal"}),
-        (Lane("default", burst=2), 10, {"normal", "burst"}),
-        (Lane("default", burst="all"), 13, {"normal", "burst"}),
-        (Lane("default", burst="all", reserve=10), 3, {"normal"}),
-        (Lane("default", burst=3, reserve=2), 9, {"normal", "burst"}),
+        (Lane("default", default=True), 8, {"normal"}),
+        (Lane("default", reserve=3, default=True), 5, {"normal"}),
+        (Lane("default", burst=2, default=True), 10, {"normal", "burst"}),
+        (Lane("default", burst="all", default=True), 13, {"normal", "burst"}),
+        (Lane("default", burst="all", reserve=10, default=True), 3, {"normal"}),
+        (Lane("default", burst=3, reserve=2, default=True), 9, {"normal", "burst"}),
     ],
     ids=["plain", "reserve", "some burst", "all burst", "burst within the reserve", "beyond it"],
 )
@@ -716,7 +716,10 @@ async def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back(
 async def test_a_line_that_is_full_takes_nobody_more(open_gate: Open, counter: Counter) -> None:
     """A bound on the line would not hold, or would outlast the line."""
     counter.answer(limit=1)
-    async with open_gate(Lane("default", max_waiting=1)) as gate, crowd_at(gate) as crowd:
+    async with (
+        open_gate(Lane("default", max_waiting=1, default=True)) as gate,
+        crowd_at(gate) as crowd,
+    ):
         await arrive(crowd, "holder")
         crowd.send("waiter")
         await heard(gate)
@@ -736,7 +739,10 @@ async def test_who_was_cancelled_fills_no_line(
 ) -> None:
     """A caller would be turned away from a line in which nobody waits any more."""
     counter.answer(limit=1)
-    async with open_gate(Lane("default", max_waiting=2)) as gate, crowd_at(gate) as crowd:
+    async with (
+        open_gate(Lane("default", max_waiting=2, default=True)) as gate,
+        crowd_at(gate) as crowd,
+    ):
         await arrive(crowd, "holder")
         crowd.send("a", "b")
         await heard(gate)
@@ -758,7 +764,10 @@ async def test_who_has_waited_long_enough_leaves_nothing_behind(
 ) -> None:
     """A caller whose time is up would keep its place in line, or take one that comes free."""
     counter.answer(limit=1)
-    async with open_gate(Lane("default", max_wait=max_wait)) as gate, crowd_at(gate) as crowd:
+    async with (
+        open_gate(Lane("default", max_wait=max_wait, default=True)) as gate,
+        crowd_at(gate) as crowd,
+    ):
         await arrive(crowd, "holder")
         with pytest.raises(AdmissionTimeout, match="1 of 1 in use"):
             async with gate.admit(timeout=timeout):

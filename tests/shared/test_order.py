@@ -14,7 +14,7 @@ from callguard.ledger.redis.scripts import EXCHANGE
 from tests.shared.provider import provider
 from tests.shared.support import Callers, books, eventually, sharing
 
-LANES = Lane("urgent", priority=0), Lane("default", priority=1)
+LANES = Lane("urgent", priority=0), Lane("default", priority=1, default=True)
 
 
 @pytest.fixture(autouse=True)

@@ -451,6 +451,7 @@ def lane_of(plan: LanePlan) -> callguard.Lane:
         burst=plan.burst,
         max_wait=plan.max_wait,
         max_waiting=plan.max_waiting,
+        default=plan.name == "default",
     )
 
 
