@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 import callguard
 from callguard.cli.demo import demo
@@ -16,17 +17,28 @@ from callguard.cli.status import status
 
 __all__ = ["app"]
 
+
+class _Command(TyperCommand):
+    """A command whose line in the list of all isn't cut in the middle of a sentence."""
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002
+        return super().get_short_help_str(_NO_LIMIT)
+
+
+_NO_LIMIT = 1000
+"""Characters; longer than any first sentence. The list breaks lines by itself."""
+
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(demo)
-app.command()(status)
-app.command()(ps)
-app.command()(probe)
-app.command()(simulator)
+app.command(cls=_Command)(demo)
+app.command(cls=_Command)(status)
+app.command(cls=_Command)(ps)
+app.command(cls=_Command)(probe)
+app.command(cls=_Command)(simulator)
 app.command(hidden=True)(demo_worker)
 
 

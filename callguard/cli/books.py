@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from callguard.arguments import is_sendable
+from callguard.errors import UsageError
 from callguard.ledger import RedisLedger
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ async def look(url: str, name: str | None, workspace: str) -> Books:
 
     Raises:
         LedgerUnavailable: the server can't be reached.
-        UsageError: an address that can't be used, or redis-py is not installed.
+        UsageError: an address or a name that can't be used, or redis-py is not installed.
     """
+    if name is not None and not is_sendable(name):
+        raise UsageError("--name is text that can be sent, and not empty")
     async with RedisLedger.from_url(url, name=name) as ledger:
         return await ledger.look(workspace)

@@ -23,6 +23,7 @@ from callguard.cli.running import run
 from callguard.cli.summary import summary
 from callguard.cli.summary import verdict as kept_or_not
 from callguard.errors import CallGuardError
+from callguard.ledger import RedisLedger
 
 __all__ = ["demo"]
 
@@ -73,6 +74,8 @@ async def _demo(
     leads: int, seed: int, gated: bool, workers: int, ledger: str | None, as_json: bool
 ) -> ExitCode:
     try:
+        if workers > 1 or ledger:
+            await _require(ledger)
         with _served(workers, ledger) as url:
             plan = Plan(leads, seed, gated, workers, url)
             if url != ledger and not as_json:  # an address that is given may hold a password
@@ -84,6 +87,16 @@ async def _demo(
         code = ExitCode.UNREACHABLE if find_server() else ExitCode.NOT_INSTALLED
         advice = "install redis-server or valkey-server, or pass --ledger redis://…"
         return report(error, code, advice, as_json=as_json)
+
+
+async def _require(ledger: str | None) -> None:
+    """See to it that redis-py is installed, and that the ledger, if one is given, answers.
+
+    Before anything is shown: what can't be dialled isn't announced.
+    """
+    async with RedisLedger.from_url(ledger or "redis://localhost") as books:
+        if ledger:
+            await books.look("")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Final
 
@@ -16,7 +17,22 @@ from callguard.errors import (
     UsageError,
 )
 
-__all__ = ["KEY_STATUSES", "report", "verdict"]
+__all__ = ["KEY_STATUSES", "in_options", "report", "verdict"]
+
+_IN_OPTIONS: Final = (
+    (r"pass allow_plain_http=True", "pass --allow-plain-http"),
+    (r"pass api_key, or set RETELL_API_KEY", "set RETELL_API_KEY"),
+    (r"pass the key as api_key", "set RETELL_API_KEY"),
+    (r"\bbase_url\b", "the provider's address (--base-url or RETELL_BASE_URL)"),
+    (r",? (?:and|or) pass RedisLedger\.from_url\([^)]*\)", ""),
+    (r", or make the client yourself and pass RedisLedger\(client\)", ""),
+    (
+        r"for a Sentinel or a cluster, make the client yourself and pass RedisLedger\(client\)",
+        "of a Sentinel or a cluster it is that of the server itself",
+    ),
+)
+"""What the library's errors advise to those who write Python, and what they mean on a command
+line."""
 
 KEY_STATUSES: Final = frozenset({401, 402, 403})
 """What a provider answers to a key that is wrong, unpaid or not allowed to do this."""
@@ -45,7 +61,15 @@ def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> E
     Returns:
         The `code`, to exit with.
     """
-    print(f"{error}; {advice}", file=sys.stderr)
+    said = in_options(str(error))
+    print(f"{said.rstrip('. ')}; {advice}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": type(error).__name__, "message": str(error), "exit": code}))
+        print(json.dumps({"error": type(error).__name__, "message": said, "exit": code}))
     return code
+
+
+def in_options(text: str) -> str:
+    """What an error of the library says, for those who see the command and not the library."""
+    for python, command in _IN_OPTIONS:
+        text = re.sub(python, command, text)
+    return text

@@ -18,7 +18,7 @@ from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher import LimitFetcher
+from callguard.fetcher.settings import checked_api_key
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Books
@@ -67,7 +67,7 @@ async def _ps(ledger: str | None, name: str | None, as_json: bool) -> ExitCode:
 async def _look(url: str | None, name: str | None) -> Books:
     if not url:
         raise UsageError("no ledger: pass --ledger redis://…, or set CALLGUARD_LEDGER")
-    return await look(url, name, "" if name else LimitFetcher().workspace)
+    return await look(url, name, "" if name is not None else checked_api_key(None))
 
 
 def _show(books: Books) -> None:

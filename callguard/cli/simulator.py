@@ -141,29 +141,31 @@ def simulator(
                 limit=limit,
                 burst_limit=burst_limit,
                 reserved_inbound=reserved_inbound,
-                talk_time=parse_distribution(talk_time),
-                ring_time=parse_distribution(ring_time),
+                talk_time=_time("talk_time", talk_time),
+                ring_time=_time("ring_time", ring_time),
                 answer_rate=answer_rate,
                 ring_limit=ring_limit,
-                unanswered_ring=_distribution(unanswered_ring),
+                unanswered_ring=_perhaps("unanswered_ring", unanswered_ring),
                 counts_ringing=counts_ringing,
                 rise_lag=rise_lag,
                 fall_lag=fall_lag,
                 inbound_rate=inbound_rate,
-                inbound_talk_time=parse_distribution(inbound_talk_time),
+                inbound_talk_time=_time("inbound_talk_time", inbound_talk_time),
                 inbound_respects_limit=inbound_respects_limit,
                 seed=seed,
             ),
             port=port,
             api_key=api_key,
-            latency=_distribution(latency),
-            faults=_faults(fault_rate, fault, fault_at, seed),
-            dial_faults=_faults(dial_fault_rate, dial_fault, dial_fault_at, seed, DIAL_FAULTS),
+            latency=_perhaps("latency", latency),
+            faults=_faults("--fault", fault_rate, fault, fault_at, seed),
+            dial_faults=_faults(
+                "--dial-fault", dial_fault_rate, dial_fault, dial_fault_at, seed, DIAL_FAULTS
+            ),
             dial_faults_place=dial_faults_place,
             webhook_url=webhook_url,
         )
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(_in_options(error)) from None
     run(_simulate(world))
 
 
@@ -207,7 +209,7 @@ async def _simulate(world: World) -> ExitCode:
             print(f"can't listen on port {world.port}: {error}; choose another", file=sys.stderr)
             return ExitCode.UNREACHABLE
         except ValueError as error:
-            print(error, file=sys.stderr)
+            print(f"{_in_options(error)}; see `callguard simulator --help`", file=sys.stderr)
             return ExitCode.WRONG_USE
         _introduce(server)
         try:
@@ -250,11 +252,31 @@ def _shown(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def _distribution(text: str | None) -> Distribution | None:
-    return None if text is None else parse_distribution(text)
+def _in_options(error: ValueError) -> str:
+    """What the error says, with the settings that it begins with called as the options are."""
+    name, space, rest = str(error).partition(" ")
+    if hasattr(_DEFAULTS, name) or name == "webhook_url":
+        name = _option(name)
+    return f"{name}{space}{rest}"
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _time(name: str, text: str) -> Distribution:
+    try:
+        return parse_distribution(text)
+    except ValueError as error:
+        raise ValueError(f"{_option(name)}: {error}") from None
+
+
+def _perhaps(name: str, text: str | None) -> Distribution | None:
+    return None if text is None else _time(name, text)
 
 
 def _faults(
+    option: str,
     rate: float,
     kinds: Sequence[str] | None,
     schedule: Sequence[str] | None,
@@ -262,12 +284,15 @@ def _faults(
     allowed: tuple[Fault, ...] = FAULTS,
 ) -> Faults:
     if kinds and not rate:
-        raise ValueError(f"faults at random ({', '.join(kinds)}) need a rate above 0 to come")
-    faults = Faults(
-        rate=rate,
-        kinds=cast("tuple[Fault, ...]", tuple(kinds or allowed)),
-        schedule=tuple(scheduled_fault(text) for text in schedule or ()),
-        seed=seed,
-    )
-    faults.require_only(allowed)
+        raise ValueError(f"{option} {', '.join(kinds)} needs {option}-rate above 0")
+    try:
+        faults = Faults(
+            rate=rate,
+            kinds=cast("tuple[Fault, ...]", tuple(kinds or allowed)),
+            schedule=tuple(scheduled_fault(text) for text in schedule or ()),
+            seed=seed,
+        )
+        faults.require_only(allowed)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
     return faults

@@ -72,6 +72,36 @@ def test_short_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert texts[0] == texts[1] != texts[2] == texts[3]
 
 
+@pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
+def test_the_list_of_commands_is_not_cut(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a command is for would end in the middle of its sentence."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["--help"]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert "..." not in out.partition("Commands:")[2]
+    whole = " ".join(out.split())
+    assert "in less than half a minute." in whole
+    assert "tested without an account." in whole
+    assert max(map(len, out.splitlines())) <= max(50, int(columns))  # what typer needs at least
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("callguard st", "status"), ("callguard status --tim", "--timeout")],
+)
+def test_completion(
+    words: str, offered: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell would complete no command and no option."""
+    monkeypatch.setenv("_CALLGUARD_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert main([]) == ExitCode.OK
+    assert capsys.readouterr().out.split() == [offered]
+
+
 def test_hidden_option(capsys: pytest.CaptureFixture[str]) -> None:
     """An option that only the tests need would be offered to people."""
     main(["demo", "--help"])

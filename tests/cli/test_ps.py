@@ -125,12 +125,22 @@ def test_failures(
     assert "secret" not in captured.out + captured.err
 
 
-@pytest.mark.parametrize("command", ["ps", "status", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ps", "--ledger", NOWHERE),
+        ("status", "--ledger", NOWHERE),
+        ("demo", "--ledger", NOWHERE),
+        ("demo", "--workers", "4"),
+    ],
+)
 def test_redis_is_not_installed(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever lacks the extra would see a traceback, or a script try again."""
+    """Who lacks the extra would see a traceback, or what can't be done announced before."""
     monkeypatch.setenv("RETELL_API_KEY", "key_secret")
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    assert main([command, "--json", "--ledger", NOWHERE]) == ExitCode.NOT_INSTALLED
-    assert "pip install 'redis" in capsys.readouterr().err
+    assert main(command) == ExitCode.NOT_INSTALLED
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("pip install 'redis[hiredis]") == captured.err.count("\n") == 1
