@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from callguard.cli.redis_server import RedisServer
-from tests.benchmarks import campaign, faults, micro, peers, picture
+from tests.benchmarks import campaign, faults, micro, outage, peers, picture
 from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, SHARED_DIALERS
 from tests.benchmarks.workspaces import WORKSPACES
 from tests.virtual_time import run
@@ -143,6 +143,14 @@ def test_each_part_of_the_micro_benchmark_has_the_gate_in_it(part: str, tmp_path
 def test_nothing_goes_wrong_with_the_gate(name: str) -> None:
     """The gate would leak a place, or let too many in."""
     assert faults.right(run(faults.trial(peers.PEERS[peers.OURS], name)))
+
+
+@pytest.mark.parametrize("kind", outage.OUTAGES)
+async def test_an_outage_of_the_provider_is_measured(kind: str, redis_url: str) -> None:
+    """The table of what an outage costs would have no figures, or none of an outage."""
+    figures = await outage.outage(redis_url, 2, kind, seconds=0.2)
+    assert figures.to_open > 0.0
+    assert figures.most >= 1
 
 
 class _Leaking:

@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 from cachetools import TLRUCache
 
-from callguard.arguments import checked_moment, checked_seconds
+from callguard.arguments import checked_moment, checked_seconds, checked_whole
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.calls import CallState, call_path, parse_call
 from callguard.fetcher.http import ProviderClient
@@ -45,12 +45,13 @@ class LimitFetcher:
         ttl: seconds from a request's beginning for which its reading is handed out again.
         timeout: seconds for one attempt.
         deadline: seconds for all attempts of one reading and the waits between them.
+        attempts: how often to ask for one reading at most; None for as often as the deadline lets.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
         UsageError: no key, or a key or an address that can't be used.
-        TypeError: a time that is not a number.
-        ValueError: a time that is not more than 0 s and finite.
+        TypeError: a time or a number of attempts that is none.
+        ValueError: a time that is not more than 0 s and finite, or less than one attempt.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class LimitFetcher:
         ttl: float = 1.0,
         timeout: float = 5.0,
         deadline: float = 10.0,
+        attempts: int | None = None,
         allow_plain_http: bool = False,
     ) -> None:
         self._ttl = checked_seconds("ttl", ttl, above_zero=True)
         self._deadline = checked_seconds("deadline", deadline, above_zero=True)
+        self._attempts = attempts and checked_whole("attempts", attempts, least=1)
         self._client = ProviderClient(
             api_key,
             base_url=base_url,
@@ -192,7 +195,7 @@ class LimitFetcher:
     async def _fly(self) -> Snapshot | CallGuardError:
         """Take a reading. A failure is returned, so that it may go unheard when nobody is left."""
         try:
-            return self._keep(await Reading(self._client, self._deadline).take())
+            return self._keep(await Reading(self._client, self._deadline, self._attempts).take())
         except CallGuardError as error:
             return error
 

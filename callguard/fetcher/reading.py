@@ -33,10 +33,12 @@ class Reading:
     Args:
         client: whom to ask.
         deadline: seconds for all attempts and the waits between them.
+        most: attempts; None for as many as fit.
     """
 
-    def __init__(self, client: ProviderClient, deadline: float) -> None:
+    def __init__(self, client: ProviderClient, deadline: float, most: int | None = None) -> None:
         self._client = client
+        self._most = most
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._ends = self._began + deadline
@@ -56,7 +58,7 @@ class Reading:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(LimitsUnavailable),
             wait=_wait,
-            stop=self._would_be_late,
+            stop=self._is_enough,
             sleep=asyncio.sleep,
             reraise=True,
         )
@@ -65,7 +67,8 @@ class Reading:
                 return await retrying(self._attempt)
         except (LimitsUnavailable, TimeoutError):
             pass
-        raise LimitsUnavailable(self._summary(), self._last_fault.retry_after)
+        text = str(self._last_fault) if self._most == 1 else self._summary()
+        raise LimitsUnavailable(text, self._last_fault.retry_after)
 
     async def _attempt(self) -> Snapshot:
         self._attempts += 1
@@ -90,7 +93,9 @@ class Reading:
             fault = self._client.quoted(str(error))
         raise LimitsMalformed(f"{self._client.url(PATH)} answered what can't be right: {fault}")
 
-    def _would_be_late(self, state: RetryCallState) -> bool:
+    def _is_enough(self, state: RetryCallState) -> bool:
+        if self._attempts == self._most:
+            return True
         # tenacity's own stops measure time.monotonic(), which is not the event loop's clock.
         return self._loop.time() + state.upcoming_sleep >= self._ends
 

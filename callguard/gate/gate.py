@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import math
 import uuid
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from callguard.arguments import checked_call_id, checked_flag, checked_patience
 from callguard.clock import Watch, clock_of
@@ -57,6 +58,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate"]
 
+OPENS_WITHIN: Final = 2.0
+"""Seconds that opening waits for the first snapshot: longer than a provider takes to answer that is
+well, and short for somebody who starts a program. Our own choice."""
+
 T = TypeVar("T")
 
 logger = logging.getLogger("callguard")
@@ -89,6 +94,7 @@ class Gate(Unique, EnteredAsync):
         gate_id: str | None = None,
         consult: Callable[[], Awaitable[None]] | None = None,
         watch: Watch | None = None,
+        turn_at: Callable[[], float] = lambda: -math.inf,
     ) -> None:
         self.id = gate_id or uuid.uuid4().hex
         self._home = Home()
@@ -116,6 +122,7 @@ class Gate(Unique, EnteredAsync):
             taken=self._note_reading,
             failed=self._note_failure,
             wanted=lambda: self._lines.anyone or self._ledger.others_wait,
+            turn_at=turn_at,
         )
         self._asker = None if ask is None else Asker(ask, self.note_started, self.note_ended)
         # The permits of the short form, the oldest first. Nobody has seen them, so they are alike,
@@ -312,12 +319,12 @@ class Gate(Unique, EnteredAsync):
         self._unheld.popleft()._leave(error)
 
     async def _open(self) -> None:
-        """Read the limits once; an outage doesn't keep the gate from being opened.
+        """Read the limits, or open without: an outage doesn't keep anybody from starting.
 
         Raises:
             LimitsRejected: the provider refused the key.
         """
-        await self._reader.renew()
+        await self._reader.renew(within=OPENS_WITHIN)
         if self._reader.final is not None:
             raise self._reader.final
 
@@ -552,6 +559,7 @@ class Gate(Unique, EnteredAsync):
         before = self._ledger.snapshot
         is_new = self._ledger.record(snapshot)
         if is_new:
+            self._reader.recovered(snapshot)
             for line in self._lines:
                 line.apply(snapshot.limits)
             self._admit_waiting()
@@ -562,6 +570,10 @@ class Gate(Unique, EnteredAsync):
         if self._asker is not None and self._lines.anyone:
             self._asker.ask(self._ledger.unseen_calls())
         self._reporter.reading_taken(snapshot, before, duration)
+
+    def _read_for_others(self) -> None:
+        if self._open_in is not None:
+            self._reader.want()
 
     def _note_failure(self, error: CallGuardError, duration: float) -> None:
         now = self._time()

@@ -54,9 +54,9 @@ def open_gate(
 ) -> Opening:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
 
-    Reads the limits once. An outage doesn't keep the gate from being opened: callers wait until
-    it is over. Leaving the block, or cancelling it, fails whoever still waits in line and ends
-    every background task.
+    Reads the limits once, and waits for that no longer than 2 s, or a shared ledger's `timeout`
+    more. An outage doesn't keep the gate from being opened: callers wait until it is over. Leaving
+    the block, or cancelling it, fails whoever still waits in line and ends every background task.
 
     Args:
         api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
@@ -65,7 +65,8 @@ def open_gate(
         session: an aiohttp session to use, which stays open; else the gate has one of its own.
         lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
             one with ``default=True``; without, there is a plain one, ``"default"``.
-        ttl: seconds between two readings while somebody waits.
+        ttl: seconds between two readings while somebody waits; in an outage the pause doubles with
+            each failure, up to 5 s.
         max_age: seconds that a reading may be trusted when it can't be renewed.
         counts_ringing: whether the provider's count includes calls that still ring. None, for not
             known, is as safe as False.
@@ -123,6 +124,7 @@ def open_gate(
         base_url=base_url,
         session=session,
         ttl=ttl,
+        attempts=1,
         allow_plain_http=allow_plain_http,
     )
     make = partial(

@@ -1,4 +1,7 @@
-"""When the limits are read: while somebody wants to know, once per `ttl`, and never in a crowd."""
+"""When the limits are read: while somebody wants to know, once per `ttl`, and never in a crowd.
+
+Nor in an outage: after each attempt that fails, the next waits twice as long as the one before.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,15 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-from callguard.errors import CallGuardError, LimitsRejected, LimitsUnavailable, UsageError
+from callguard.errors import (
+    CallGuardError,
+    LedgerUnavailable,
+    LimitsRejected,
+    LimitsUnavailable,
+    UsageError,
+)
 from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
 from callguard.showing import named
@@ -17,7 +26,14 @@ from callguard.tasks import begin
 
 __all__ = ["Fetcher", "Reader"]
 
-_KEY_REFUSED = 401
+LONGEST_PAUSE: Final = 5.0
+"""Seconds from one attempt to the next in an outage, at most, unless a `ttl` is longer or the
+provider asks for more: so soon after its end callers are admitted again. Our own choice; as in
+ledger/redis/lua/readings.lua."""
+
+_MOST_DOUBLINGS: Final = 30
+
+_KEY_REFUSED: Final = 401
 """The one status that says so (docs.retellai.com/api-references/get-concurrency, 2026-11-22); any
 other may be a firewall's or a deployment's, and pass."""
 
@@ -44,6 +60,8 @@ class Reader:
         taken: called with each reading, the seconds it took, in the event loop.
         failed: called with each failure, and the seconds it took.
         wanted: whether the next reading is to be taken when it is due.
+        turn_at: from when on a reading may be taken by what others know, in seconds on the loop's
+            clock.
 
     Attributes:
         due_at: the moment from which the next reading may begin, in seconds on the loop's clock.
@@ -63,6 +81,7 @@ class Reader:
         taken: Callable[[Snapshot, float], None],
         failed: Callable[[CallGuardError, float], None],
         wanted: Callable[[], bool],
+        turn_at: Callable[[], float],
     ) -> None:
         self._fetcher = fetcher
         self._ttl = ttl
@@ -71,10 +90,12 @@ class Reader:
         self._taken = taken
         self._failed = failed
         self._wanted = wanted
+        self._turn_at = turn_at
         self._loop = asyncio.get_running_loop()
         self._began = -math.inf
         self._latest: float | None = None
         self._is_new = True
+        self._failures = 0
         self._not_before = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -99,16 +120,30 @@ class Reader:
             self._stop_timer()
             self.want()
 
-    async def renew(self) -> None:
+    async def renew(self, within: float | None = None) -> None:
         """Wait for the reading under way, or for one that begins now if one is due.
 
-        Cancelling this leaves the reading to go on. Whether it failed is in `error`.
+        Cancelling this leaves the reading to go on, and so does the end of `within`, in seconds.
+        Whether it failed is in `error`.
         """
         if self._reading is None and self.due_at <= self._loop.time():
             self._stop_timer()
             self._begin()
         if self._reading is not None:
-            await asyncio.wait([self._reading])
+            await asyncio.wait([self._reading], timeout=within)
+
+    def recovered(self, snapshot: Snapshot) -> None:
+        """A snapshot came, whoever took it: no pause after a failure holds any more."""
+        self._is_new = False
+        if self.error is None:
+            return
+        self.error = self.final = None
+        self._failures = 0
+        self._not_before = -math.inf
+        self.due_at = min(self.due_at, snapshot.began + self._ttl)
+        if self._timer is not None:
+            self._stop_timer()
+            self.want()
 
     async def aclose(self) -> None:
         """End the timer and the reading under way, and wait until it has ended."""
@@ -154,15 +189,11 @@ class Reader:
             return LimitsUnavailable(f"the fetcher failed with {type(error).__name__}")
 
     def _note(self, snapshot: Snapshot) -> None:
-        self._outage_is_over()
+        self.recovered(snapshot)
         began = self._began
         self._latest = self._began = snapshot.began
         self.due_at = snapshot.began + self._ttl
         self._taken(snapshot, self._loop.time() - began)
-
-    def _outage_is_over(self) -> None:
-        self.error = self.final = None
-        self._is_new = False
 
     def _note_failure(self, error: CallGuardError) -> None:
         now = self._loop.time()
@@ -170,12 +201,26 @@ class Reader:
             self._is_new or (self.error is not None and _can_be_final(self.error))
         )
         self.error, self.final, self._is_new = error, error if is_final else None, False
-        told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
-        pause = max(told_to_wait or 0.0, PAUSE_AFTER_FAULT)
-        self.due_at = now + max(self._ttl, pause)
-        self._not_before = now + pause
         began, self._began = self._began, now
+        self.due_at = self._not_before = self._due_after(error, began, now)
         self._failed(error, now - began)
+
+    def _due_after(self, error: CallGuardError, began: float, now: float) -> float:
+        if isinstance(error, LedgerUnavailable):
+            return now + self._ttl  # that costs the provider nothing
+        self._failures += 1
+        told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
+        soonest = now + max(told_to_wait or 0.0, PAUSE_AFTER_FAULT)
+        return max(began + pause(self._ttl, self._failures), soonest, self._turn_at())
+
+
+def pause(ttl: float, failures: int) -> float:
+    """Seconds from the beginning of the last of so many failed attempts in a row to the next one.
+
+    ledger/redis/lua/readings.lua has the same for gates that share a ledger.
+    """
+    doubled = ttl * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
+    return max(ttl, min(doubled, LONGEST_PAUSE))
 
 
 def _can_be_final(error: CallGuardError) -> bool:

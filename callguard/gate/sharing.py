@@ -42,7 +42,7 @@ async def gate_among_many(
     dispatcher = _GateDispatcher()
     gate_id = uuid.uuid4().hex
     session = ledger.session(gate_id, fetcher.workspace, times, dispatcher, share)
-    readings = session.readings(fetcher)
+    readings = session.readings(fetcher, fetcher.workspace)
     dispatcher.gate = make(
         readings,
         session.desk,
@@ -50,6 +50,7 @@ async def gate_among_many(
         workspace=ledger.workspace_hash(fetcher.workspace),
         consult=session.consult,
         watch=session.watch,
+        turn_at=readings.turn_at,
     )
     try:
         await session.start()
@@ -89,6 +90,10 @@ class _GateDispatcher:
     def reading_came(self, snapshot: Snapshot, duration: float) -> None:
         """Some gate has taken a reading."""
         self.gate._note_reading(snapshot, duration)
+
+    def asked_to_read(self) -> None:
+        """Somebody has to read for those who wait elsewhere: their gates may be cut off."""
+        self.gate._read_for_others()
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The books took these leases for placed calls."""

@@ -42,6 +42,9 @@ class Dispatcher(Protocol):
     def reading_came(self, snapshot: Snapshot, duration: float) -> None:
         """Some gate has taken a reading, `duration` seconds after it was its turn."""
 
+    def asked_to_read(self) -> None:
+        """Callers of other gates wait, and the reading that they want has failed."""
+
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The books took these leases for placed calls: their places may be others' now.
 

@@ -165,6 +165,11 @@ class Worker:
         taken = {**turn, "current": current, "limits": "{}"}
         return self.say(taken=taken)
 
+    def fail(self, turn: Reply, wait: int = 0) -> Reply:
+        """Tell that `turn` brought no reading."""
+        why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key"}
+        return self.say(failed={"token": turn["token"], "wait": wait, "why": why})
+
     def read(self, current: int = 0) -> Reply:
         """Take a reading in no time."""
         turn = self.turn()

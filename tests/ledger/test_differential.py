@@ -111,6 +111,9 @@ class Side:
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")
 
+    def asked_to_read(self) -> None:
+        pass
+
     def reachable(self, duration: float) -> None:
         raise AssertionError("nobody says so here")
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from callguard.gate.reading import pause
 from callguard.ledger.redis.settings import Settings
 from tests.ledger.bent_clock import START, BentBooks, Happening, Reply, Worker, claim, settings
 
@@ -589,12 +590,12 @@ def test_a_slow_reader_does_not_end_the_turn_of_another(books: BentBooks) -> Non
     assert turn is not None
     books.now = 3100
     assert other.turn() is not None
-    slow.say(failed={"token": turn["token"], "wait": 0})
+    slow.fail(turn)
     slow.record(turn)
     assert third.turn() is None
 
 
-@pytest.mark.parametrize(("wait", "due_in"), [(0, 1000), (7000, 7000)])
+@pytest.mark.parametrize(("wait", "due_in"), [(0, 510), (7000, 7000)])
 def test_a_failed_reading_is_followed_by_another_when_the_provider_wants_it(
     books: BentBooks, wait: int, due_in: int
 ) -> None:
@@ -604,7 +605,7 @@ def test_a_failed_reading_is_followed_by_another_when_the_provider_wants_it(
     turn = worker.turn()
     assert turn is not None
     books.now = 1500
-    assert worker.say(failed={"token": turn["token"], "wait": wait})["due_in"] == due_in
+    assert worker.fail(turn, wait)["due_in"] == due_in
     assert other.turn() is None
 
 
@@ -615,13 +616,13 @@ def test_evidence_does_not_hasten_the_next_try_after_a_failed_one(books: BentBoo
     turn = worker.turn()
     assert turn is not None
     books.now = 1100
-    worker.say(failed={"token": turn["token"], "wait": 0})
+    worker.fail(turn)
     books.now = 1101
     other.say(["changed"])
     assert other.turn() is None
 
 
-@pytest.mark.parametrize(("wait", "until"), [(0, 1600), (7000, 8500)])
+@pytest.mark.parametrize(("wait", "until"), [(0, 2010), (7000, 8500)])
 def test_evidence_never_brings_a_reading_into_the_pause_after_a_failed_one(
     books: BentBooks, wait: int, until: int
 ) -> None:
@@ -631,11 +632,109 @@ def test_evidence_never_brings_a_reading_into_the_pause_after_a_failed_one(
     turn = worker.turn()
     assert turn is not None
     books.now = 1500
-    worker.say(failed={"token": turn["token"], "wait": wait})
+    worker.fail(turn, wait)
     other.say(["changed"])
     books.now = until - 1
     assert other.turn() is None
     books.now = until
+    assert other.turn() is not None
+
+
+def test_the_pause_after_failures_in_a_row_grows_and_is_the_same_for_all(books: BentBooks) -> None:
+    """Workers that take turns would hammer a provider that is down, each with its first tries."""
+    workers = joined(books, "one", "two", "six")
+    books.now = 1010
+    for failures in range(1, 9):
+        began = books.now
+        for worker in workers:
+            worker.say(renew=True)
+        turn = workers[failures % 3].turn()
+        assert turn is not None
+        books.now += 100
+        due_in = workers[failures % 3].fail(turn)["due_in"]
+        assert books.now + due_in - began == pause(1.0, failures) * 1000
+        books.now += due_in - 1
+        assert [worker.turn() for worker in workers] == [None] * 3
+        books.now += 1
+    workers[0].read()
+    books.now += 1000
+    turn = workers[1].turn()
+    assert turn is not None
+    assert workers[1].fail(turn)["due_in"] == 1000
+
+
+def test_a_failure_is_told_to_each_worker_once_and_not_after_a_reading(books: BentBooks) -> None:
+    """A gate would not know why nobody is admitted, or believe in an outage that is over."""
+    worker, other, late = joined(books, "one", "two", "six")
+    books.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    failed = worker.fail(turn)["failed"]
+    assert (failed["token"], failed["text"]) == (turn["token"], "HTTP 503")
+    assert other.say(heard=0)["failed"] == failed
+    assert "failed" not in other.say(heard=turn["token"])
+    books.now = 2010
+    other.read()
+    assert "failed" not in late.say(heard=0)
+
+
+def test_a_failure_is_told_to_all_at_once(books: BentBooks) -> None:
+    """Callers at other gates would wait in silence until their gate asks."""
+    (worker,) = joined(books, "one")
+    books.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key"}
+    words = worker.words(failed={"token": turn["token"], "wait": 0, "why": why})
+    _, published = books.exchange(books.now, words, worker.constants)
+    ((channel, message),) = published
+    assert channel.endswith("all")
+    said = json.loads(message)
+    assert said["failed"] == {"token": turn["token"], **why}
+    assert (said["due_in"], said["late_in"]) == (1000, 2000)
+
+
+def test_a_failure_that_is_told_twice_is_one(books: BentBooks) -> None:
+    """An exchange whose answer was lost would double the pause."""
+    (worker,) = joined(books, "one")
+    books.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    assert worker.fail(turn)["due_in"] == 1000
+    assert worker.fail(turn)["due_in"] == 1000
+
+
+def test_a_turn_lasts_as_long_as_its_worker_says_that_it_goes_on(books: BentBooks) -> None:
+    """Another worker would ask a provider that hangs already, or none would when one is gone."""
+    worker, other = joined(books, "one", "two")
+    books.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    while books.now < 3000:
+        books.now += 1900
+        worker.say(reads=turn["token"])
+        assert other.turn() is None
+    books.now += 1999
+    assert other.turn() is None
+    books.now += 1
+    taken = other.turn()
+    assert taken is not None
+    books.now += 1900
+    worker.say(reads=turn["token"])
+    books.now += 100
+    assert worker.turn() is not None
+
+
+def test_a_turn_that_has_failed_does_not_go_on(books: BentBooks) -> None:
+    """What a late exchange says of it would keep everybody from the next one."""
+    worker, other = joined(books, "one", "two")
+    books.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    worker.fail(turn)
+    books.now = 1900
+    worker.say(reads=turn["token"])
+    books.now = 2010
     assert other.turn() is not None
 
 

@@ -113,6 +113,9 @@ class Sharer:
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")
 
+    def asked_to_read(self) -> None:
+        pass
+
     def reachable(self, duration: float) -> None:
         raise AssertionError("nobody says so here")
 

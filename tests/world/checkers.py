@@ -393,19 +393,25 @@ class Readings:
     """Readings come one at a time, not too often, and only if somebody wants to know.
 
     - ``ttl`` after the last one began, or ``min_interval`` after it if the count changed since;
-    - after a fault not before what the answer asked for, and never at once.
+    - after a fault not before what the answer asked for, never at once, and twice as late after
+      each in a row, up to a longest pause.
     """
 
     BACKOFF = 0.1
     """Seconds from a fault to the next attempt at least."""
 
+    LONGEST = 5.0
+    """Seconds from one attempt to the next that evidence of an outage asks for at most."""
+
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._last: Reading | None = None
+        self._faults = 0
         self._wanted_at = -inf
 
     def opened(self) -> None:
         self._last = None
+        self._faults = 0
         self.wanted()
 
     def wanted(self) -> None:
@@ -416,6 +422,7 @@ class Readings:
         last, self._last = self._last, reading
         if last is None:
             return
+        self._faults = 0 if last.outcome == "ok" else self._faults + 1
         if not last.outcome:
             self._scene.blame("readings", "two readings at once")
         elif reading.began < self._earliest(last) - SLACK:
@@ -423,14 +430,14 @@ class Readings:
             self._scene.blame(
                 "readings", f"{early:.4f} s too early after one that was {last.outcome}"
             )
-        elif last.outcome != "transient" and self._wanted_at < last.began:
-            # After a fault this may be another attempt at the same reading.
+        elif self._wanted_at < last.began:
             self._scene.blame("readings", "a reading that nobody wanted")
 
     def _earliest(self, last: Reading) -> float:
         gate = self._scene.plan.gate
-        if last.outcome == "transient":
-            return last.over_at + max(self.BACKOFF, last.retry_after)
+        if self._faults:
+            pause = min(gate.ttl * 2.0 ** (self._faults - 1), max(self.LONGEST, gate.ttl))
+            return max(last.began + pause, last.over_at + max(self.BACKOFF, last.retry_after))
         if self._scene.changed_at >= last.began:
             return last.began + gate.min_interval
-        return gate.ttl + (last.began if last.outcome == "ok" else last.over_at)
+        return last.began + gate.ttl

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from callguard.ledger.protocol import Claim, Dispatcher
 from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.failure import Failure
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
@@ -75,6 +76,8 @@ class Conversation:
     Attributes:
         turn: this worker's turn to read, until it is taken.
         wants_reading: whether the next exchange asks for such a turn.
+        reading: the turn that this worker is taking now; each exchange says that it goes on.
+        failure: the latest turn of any worker, where it brought no reading; else None.
         reads: whether this worker took the latest reading.
         due_at: when the next reading may be taken, in seconds on the event loop's clock.
         late_at: when others than who took the last one should take it.
@@ -97,6 +100,8 @@ class Conversation:
     ) -> None:
         self.turn: TurnToRead | None = None
         self.wants_reading = False
+        self.reading: TurnToRead | None = None
+        self.failure: Failure | None = None
         self.reads = False
         self.due_at = -math.inf
         self.late_at = -math.inf
@@ -144,9 +149,10 @@ class Conversation:
             "limits": json.dumps(asdict(limits)),
         }
 
-    def report_failure(self, turn: TurnToRead, wait: float) -> None:
+    def report_failure(self, turn: TurnToRead, wait: float, why: Mapping[str, object]) -> None:
         """The next exchange tells that `turn` brought no reading, and to wait before the next."""
-        self._reports["failed"] = {"token": turn.token, "wait": int(wait * 1000)}
+        if turn.epoch == self._epoch:
+            self._reports["failed"] = {"token": turn.token, "wait": int(wait * 1000), "why": why}
 
     @property
     def renewal_due(self) -> bool:
@@ -175,11 +181,14 @@ class Conversation:
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
             "knows": self._began,
+            "heard": 0 if self.failure is None else self.failure.token,
             "next": self._first_lease,
             "happenings": happenings,
             "claims": [_claim(claim) for claim in self._claims],
             **self._reports,
         }
+        if self.reading is not None and self.reading.epoch == self._epoch:
+            said["reads"] = self.reading.token
         if self._lead is not None:
             said["sent"] = int((self._sent_at + self._lead) * 1000)
         for name, wanted in (
@@ -247,8 +256,9 @@ class Conversation:
         self.untold = reply.get("untold")
         self._take_news(reply)
         self._desk.others_wait = reply["others"]
-        self.due_at = self._clock() + reply["due_in"] / 1000
-        self.late_at = self._clock() + reply["late_in"] / 1000
+        self._take_failure(reply)
+        if self.failure is not None and reply["others"]:
+            self._dispatcher.asked_to_read()
         again = reply.get("again")
         self.ask_again_at = None if again is None else self._clock() + again / 1000
         turn = reply.get("turn_to_read")
@@ -267,6 +277,9 @@ class Conversation:
             if self._local(told["reading"]["received"]) > self._clock() + JITTER:
                 return True  # the own clock stood still, and only an answer sets it
             self._take_news(told)
+        if "failed" in told:
+            self._take_failure(told)
+            return True
         return "come" in told or self._ceilings_changed()
 
     def _ceilings_changed(self) -> bool:
@@ -280,6 +293,7 @@ class Conversation:
         if self._epoch != reply["epoch"]:
             self._epoch = reply["epoch"]
             self._began = 0
+            self.failure = None
             self._lead = None
         self._joined = True
         self._acknowledged = self._number
@@ -317,11 +331,18 @@ class Conversation:
         if reading is None or snapshot is None:
             return
         self._began = reading["began"]
+        self.failure = None
         self.reads = reading["reader"] == self._worker
         self.due_at = snapshot.began + self._settings.times.ttl
         self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
         self._dispatcher.reading_came(snapshot, snapshot.received - snapshot.began)
+
+    def _take_failure(self, told: Mapping[str, Any]) -> None:
+        if "failed" in told:
+            self.failure = Failure.heard(told["failed"])
+        self.due_at = self._clock() + told["due_in"] / 1000
+        self.late_at = self._clock() + told["late_in"] / 1000
 
     def _snapshot_of(self, reading: Mapping[str, Any]) -> Snapshot:
         """A reading that the server told of, on the own clock."""

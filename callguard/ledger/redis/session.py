@@ -27,6 +27,7 @@ from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.eviction import eviction_policy
+from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.local import DeskWithShare
@@ -106,7 +107,7 @@ class Session:
         self._wanted = asyncio.Event()
         self._asked: list[asyncio.Future[LedgerUnavailable | None]] = []
         self._news: asyncio.Future[None] | None = None
-        self._known: Snapshot | None = None
+        self._known: tuple[Snapshot | None, Failure | None] = (None, None)
         self._again: asyncio.TimerHandle | None = None
         self._heard_at = self._loop.time()
         self._away: LedgerUnavailable | None = None
@@ -115,9 +116,14 @@ class Session:
         self._warned: set[str] = set()
         self._knows_the_server = False
 
-    def readings(self, fetcher: Fetcher) -> SharedReadings:
-        """The readings that all workers share, `fetcher` being asked in this worker's turn."""
-        return SharedReadings(fetcher, self, self._settings.times.ttl)
+    def readings(self, fetcher: Fetcher, api_key: str) -> SharedReadings:
+        """The readings that all workers share.
+
+        Args:
+            fetcher: asked in this worker's turn.
+            api_key: with which it asks.
+        """
+        return SharedReadings(fetcher, self, self._settings.times.ttl, key_mark(api_key))
 
     async def start(self) -> None:
         """Begin, and wait until the server has answered once, or has failed to.
@@ -179,9 +185,9 @@ class Session:
             raise copy.copy(error)
 
     async def news(self, until: float) -> None:
-        """Wait for a reading, for a change of the count, or until a moment on the loop's clock."""
+        """Wait for a reading, a failed one, a change of the count, or a moment of the loop's."""
         if self._news is None:
-            self._known = self.desk.snapshot
+            self._known = self._knowledge
             self._news = self._loop.create_future()
         await asyncio.wait([self._news], timeout=max(0.0, until - self._loop.time()))
 
@@ -298,8 +304,13 @@ class Session:
 
     def _note_heard(self) -> None:
         self._heard_at = self._loop.time()
-        if self._news is not None and (self.desk.outdated or self.desk.snapshot is not self._known):
+        if self._news is not None and (self.desk.outdated or self._knowledge != self._known):
             self._announce()
+
+    @property
+    def _knowledge(self) -> tuple[Snapshot | None, Failure | None]:
+        """What is known of the readings."""
+        return self.desk.snapshot, self.conversation.failure
 
     def _announce(self) -> None:
         if self._news is not None:
@@ -307,12 +318,14 @@ class Session:
             self._news = None
 
     async def _tick(self) -> None:
-        """Renew the lease in time, and don't rely on being called while somebody waits."""
+        """Renew the lease and a turn in time, and don't rely on being called while one waits."""
         most = min(self._settings.times.ttl, self._settings.heartbeat) / 2
         while True:
             await asyncio.sleep(most)
             silent = self._loop.time() - self._heard_at >= most
-            if self.conversation.renewal_due or (silent and self.conversation.anyone_waits):
+            conversation = self.conversation
+            goes_on = conversation.renewal_due or conversation.reading is not None
+            if goes_on or (silent and conversation.anyone_waits):
                 self.speak()
 
     # Listening -----------------------------------------------------------------------------------

@@ -65,7 +65,12 @@ end
 take_in(said.happenings)
 
 local behind = said.knows ~= state.began
-local readings = (said.taken or said.failed or said.wants_reading or behind) and Readings()
+local uninformed = said.heard ~= state.failed and state.failed > 0
+local readings = (said.taken or said.failed or said.reads or said.wants_reading or behind or uninformed)
+  and Readings()
+if said.reads then
+  readings.go_on(said.reads)
+end
 if said.taken then
   readings.record(said.taken)
 end
@@ -95,5 +100,6 @@ return cjson.encode({
   due_in = math.max(state.due, state.poll_until) - now,
   late_in = math.max(state.due + TTL, state.poll_until) - now,
   reading = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
+  failed = state.failed > 0 and said.heard ~= state.failed and readings.failure() or nil,
   stepped = stepped ~= 0 and stepped or nil, untold = tell(),
 })

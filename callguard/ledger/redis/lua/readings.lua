@@ -1,6 +1,7 @@
 -- One reading for all: whose turn it is to take it, and what it absorbs.
 
 local PAUSE = 100 -- from a fault to the next request at least; as in fetcher/reading.py
+local LONGEST_PAUSE = 5000 -- between two turns in an outage, unless TTL is longer; as in gate/reading.py
 
 local function Readings()
   local readings = {}
@@ -32,6 +33,8 @@ local function Readings()
     if taken.token == state.poll then
       set('poll_until', 0)
     end
+    set('failed', 0)
+    set('failures', 0)
     local began = math.min(taken.began, now)
     if began <= state.began or taken.token < state.distrusted then
       return
@@ -49,11 +52,33 @@ local function Readings()
     tell_all()
   end
 
+  -- Why the latest turn failed, for those who haven't heard.
+  function readings.failure()
+    local failure = cjson.decode(changed.failure or redis.call('HGET', books, 'failure'))
+    failure.token = state.failed
+    return failure
+  end
+
+  -- A turn that brought no snapshot. From its beginning to the next there passes a ttl, and twice as
+  -- much with each failure in a row; as in gate/reading.py.
   function readings.fail(failed)
-    if failed.token == state.poll then
-      local pause = math.max(PAUSE, failed.wait)
-      set('poll_until', now + pause)
-      set('due', now + math.max(TTL, pause))
+    if failed.token ~= state.poll or failed.token == state.failed then
+      return
+    end
+    set('failed', failed.token)
+    set('failures', state.failures + 1)
+    set('failure', cjson.encode(failed.why))
+    local pause = math.max(TTL, math.min(TTL * 2 ^ math.min(state.failures - 1, 30), LONGEST_PAUSE))
+    set('due', math.max(state.tried + pause, now + math.max(PAUSE, failed.wait)))
+    set('poll_until', state.due)
+    publish('all', { epoch = state.epoch, failed = readings.failure(), due_in = state.due - now,
+      late_in = state.due + TTL - now })
+  end
+
+  -- A turn is still being taken, and nobody else's.
+  function readings.go_on(token)
+    if token == state.poll and token ~= state.failed and state.poll_until > 0 then
+      set('poll_until', now + 2 * TTL)
     end
   end
 

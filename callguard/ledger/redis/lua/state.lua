@@ -101,7 +101,7 @@ local function id_of(lease)
 end
 
 state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'unseen', 'workers', 'began',
-  'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'turn', 'swept', 'tried',
+  'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'turn', 'swept', 'tried',
   'distrusted', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
 
