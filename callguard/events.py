@@ -7,19 +7,25 @@ of these, so ``json.dumps({"event": type(event).__name__} | dataclasses.asdict(e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from callguard.limits import Limits, Snapshot
 
 __all__ = [
     "Admitted",
+    "Cancelled",
+    "Ended",
     "Event",
+    "LedgerAway",
+    "LedgerBack",
+    "LeftQueue",
     "LimitsChanged",
     "Listener",
     "OutageBegan",
     "OutageEnded",
     "PermitLost",
+    "Placed",
     "Queued",
     "ReadingFailed",
     "ReadingTaken",
@@ -69,12 +75,65 @@ class TimedOut(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(_Told):
-    """The provider refused a call that had been let in, with the HTTP `status` if one is known."""
+class LeftQueue(_Told):
+    """A caller left the queue after `waited` seconds, neither let in nor timed out.
+
+    `why` is "cancelled" where its wait was, "closed" where the gate was closed, and "rejected"
+    where the provider refused the key. One that was let in before it was cancelled is `Admitted`
+    and then `Cancelled`.
+    """
+
+    lane: str
+    waited: float
+    why: Literal["cancelled", "closed", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(_Told):
+    """The dial has returned, or was given up: the call counts as placed.
+
+    Every permit is told of as one of `Placed`, `Cancelled` and `Refused`. `call_id` is the
+    provider's, None where it was not known by then.
+    """
 
     permit_id: str
     lane: str
+    call_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(_Told):
+    """A call is known to be over, from whichever source says so first.
+
+    `permit_id` and `lane` are None where this gate didn't place the call, or doesn't know yet that
+    it did; `call_id` where the permit has none.
+    """
+
+    permit_id: str | None
+    lane: str | None
+    call_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(_Told):
+    """A call that had been let in was not dialled, and has given its place back."""
+
+    permit_id: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(_Told):
+    """The provider refused a call that had been let in, with the HTTP `status` if one is known.
+
+    It may do so after it had accepted the call; then there is no status, and `permit_id` and `lane`
+    are None where another gate placed it. `call_id` is None where the call never had one.
+    """
+
+    permit_id: str | None
+    lane: str | None
     status: int | None = None
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +194,36 @@ class LimitsChanged(_Told):
     after: Limits
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerAway(_Told):
+    """The ledger's server can't be reached since now: nobody is let in, but for an own share.
+
+    `error` and `reason` are as in `ReadingFailed`.
+    """
+
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerBack(_Told):
+    """The ledger's server can be reached again, after `duration` seconds."""
+
+    duration: float
+
+
 Event: TypeAlias = (
     Admitted
     | Queued
     | TimedOut
+    | LeftQueue
+    | Placed
+    | Ended
+    | Cancelled
     | Refused
     | PermitLost
+    | LedgerAway
+    | LedgerBack
     | ReadingTaken
     | ReadingFailed
     | OutageBegan

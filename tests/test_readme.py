@@ -19,6 +19,13 @@ SECTIONS = re.findall(
     r"^(##+ [^\n]+)$(?:(?!^##|^```).)*^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL
 )
 PYTHON = [text for language, text in BLOCKS if language == "python"]
+DOCS = [
+    block
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for block in re.findall(
+        r"^```python\n(.*?)^```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
 SHELL = [text for language, text in BLOCKS if language == "sh"]
 IN_CI = [text for text in SHELL if text.startswith("python3 -m venv")]
 
@@ -32,7 +39,7 @@ def test_every_block_is_one_that_is_run() -> None:
     assert all(f"'{heading}'" in ci for heading in headings), "the CI script runs those"
 
 
-@pytest.mark.parametrize("block", PYTHON)
+@pytest.mark.parametrize("block", PYTHON + DOCS)
 def test_a_python_block_runs(block: str, request: pytest.FixtureRequest) -> None:
     """What a newcomer copies from README would not work."""
     needs_redis = "REDIS_URL" in block

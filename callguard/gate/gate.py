@@ -20,7 +20,7 @@ from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from callguard.arguments import checked_call_id, checked_flag, checked_patience
 from callguard.clock import Watch, clock_of
@@ -34,10 +34,21 @@ from callguard.errors import (
     QueueFull,
     UsageError,
 )
-from callguard.events import Admitted, Listener, Queued, Refused, TimedOut
+from callguard.events import (
+    Admitted,
+    Cancelled,
+    Ended,
+    LeftQueue,
+    Listener,
+    Placed,
+    Queued,
+    Refused,
+    TimedOut,
+)
 from callguard.fetcher import CallState
 from callguard.gate.admission import Admission, ImmediateAdmission
 from callguard.gate.asking import Asker
+from callguard.gate.calls import Calls
 from callguard.gate.dialling import Dialling
 from callguard.gate.entered import EnteredAsync
 from callguard.gate.home import Home
@@ -114,6 +125,7 @@ class Gate(Unique, EnteredAsync):
         self._reporter = Reporter(listener, self.id, workspace)
         self._names = self._reporter.names
         self._listens = listener is not None
+        self._calls = Calls()
         self._reader = Reader(
             fetcher,
             ttl=times.ttl,
@@ -248,8 +260,11 @@ class Gate(Unique, EnteredAsync):
             return
         now = self._time()
         self._ledger.note_ended(call_id, now)
-        if refused:
+        if refused and self._calls.note_refusal(call_id):
             self._ledger.refuse(now)
+            self._tell_refused(*self._calls.names(call_id), None, call_id)
+        elif self._listens:
+            self._tell_ended(*self._calls.names(call_id), call_id)
         self._note_change()
         self._admit_waiting()
 
@@ -331,7 +346,9 @@ class Gate(Unique, EnteredAsync):
     async def _close(self) -> None:
         """Fail the waiters, and end the reading under way."""
         self._open_in = None
-        self._fail_waiting(GateClosed("the gate was closed while this caller waited in line"))
+        self._fail_waiting(
+            GateClosed("the gate was closed while this caller waited in line"), "closed"
+        )
         await self._reader.aclose()
         if self._asker is not None:
             await self._asker.aclose()
@@ -441,11 +458,14 @@ class Gate(Unique, EnteredAsync):
             if most is not None:
                 timer = self._loop.call_later(most, self._expire, line, waiter)
             if self._listens:
+                waiter.queued = True
                 self._reporter.tell(Queued(line.lane.name, len(line), **self._names))
             self._reader.want()
             return await waiter.turn
         except BaseException:
             self._leave(line, waiter)
+            if waiter.waits:
+                self._tell_left(line, waiter, "cancelled")
             raise
         finally:
             if timer is not None:
@@ -522,14 +542,26 @@ class Gate(Unique, EnteredAsync):
         self._reporter.tell(TimedOut(line.lane.name, waited, **self._names))
         return AdmissionTimeout(self._decide(line), self._retry_after())
 
-    def _fail_waiting(self, error: CallGuardError) -> None:
+    def _fail_waiting(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
+        failed = []
         for line in self._lines:
             while line:
                 waiter = line.pop()
                 if not waiter.turn.done():
                     # An exception of its own for each: raising adds to an exception's traceback.
                     waiter.turn.set_exception(copy.copy(error))
+                    failed.append((line, waiter))
         self._ledger.note_line()
+        for line, waiter in failed:
+            self._tell_left(line, waiter, why)
+
+    def _tell_left(
+        self, line: Line, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]
+    ) -> None:
+        """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""
+        if waiter.queued:
+            waited = self._time() - waiter.since
+            self._reporter.tell(LeftQueue(line.lane.name, waited, why, **self._names))
 
     def _refusal(self, line: Line) -> CallGuardError:
         if self._reader.final is not None:
@@ -581,20 +613,29 @@ class Gate(Unique, EnteredAsync):
         age = None if snapshot is None else now - snapshot.began
         self._reporter.reading_failed(error, now, duration, age)
         if self._reader.final is not None:
-            self._fail_waiting(error)
+            self._fail_waiting(error, "rejected")
 
     def _lost(self, lease: int) -> bool:
         self._watch.look()
         return self._ledger.lost(lease, self._time())
 
-    def _place(self, lease: int) -> None:
-        self._ledger.place(lease, self._time())
+    def _place(self, permit: Permit) -> None:
+        self._ledger.place(permit._lease, self._time())
+        if self._listens:
+            self._tell_placed(permit)
 
-    def _restore(self, lease: int) -> None:
-        self._ledger.restore(lease, self._time())
+    def _restore(self, permit: Permit) -> None:
+        self._ledger.restore(permit._lease, self._time())
+        if self._listens:
+            self._tell_placed(permit)
 
-    def _bind(self, lease: int, call_id: str) -> None:
-        self._ledger.bind(lease, call_id, self._time())
+    def _bind(self, permit: Permit, call_id: str) -> None:
+        if permit._state == "ended":
+            self._calls.note_end(call_id)
+            return
+        if self._listens:
+            self._calls.bind(call_id, permit)
+        self._ledger.bind(permit._lease, call_id, self._time())
         self._admit_waiting()
 
     def _answered(self, lease: int) -> None:
@@ -605,17 +646,50 @@ class Gate(Unique, EnteredAsync):
         self._ledger.note_change(self._time())
         self._reader.hasten()
 
-    def _release(self, lease: int) -> None:
-        self._ledger.release(lease)
+    def _cancel(self, permit: Permit, *, placed: bool) -> None:
+        """A call was not dialled, though leaving the block may have said that it was `placed`."""
+        self._give_back(permit, placed=placed)
+        if self._listens:
+            self._reporter.tell(Cancelled(permit.id, permit.lane.name, **self._names))
         self._admit_waiting()
 
-    def _withdraw(self, lease: int) -> None:
-        self._ledger.withdraw(lease)
+    def _end(self, permit: Permit, *, placed: bool) -> None:
+        """A call is over, and perhaps nobody has said before that it was `placed`."""
+        self._give_back(permit, placed=placed)
+        if self._listens:
+            if not placed:
+                self._tell_placed(permit)
+            self._tell_ended(permit.id, permit.lane.name, permit.call_id)
         self._admit_waiting()
 
-    def _note_refusal(self, permit: Permit, status: int | None) -> None:
-        """The provider refused a call: more is going on than was known."""
-        self._ledger.refuse(self._time())
+    def _refuse(self, permit: Permit, status: int | None, *, held: bool, placed: bool) -> None:
+        """The provider refused a call, which may have `held` its place until now."""
+        is_news = permit.call_id is None or self._calls.note_refusal(permit.call_id, permit)
+        if is_news:
+            self._ledger.refuse(self._time())
+            self._reader.hasten()
+        if held:
+            self._give_back(permit, placed=placed)
+        if is_news:
+            self._tell_refused(permit.id, permit.lane.name, status, permit.call_id)
+        self._admit_waiting()
+
+    def _give_back(self, permit: Permit, *, placed: bool) -> None:
+        if placed:
+            self._ledger.withdraw(permit._lease)
+        else:
+            self._ledger.release(permit._lease)
+
+    def _tell_placed(self, permit: Permit) -> None:
+        self._reporter.tell(Placed(permit.id, permit.lane.name, permit.call_id, **self._names))
+
+    def _tell_ended(self, permit_id: str | None, lane: str | None, call_id: str | None) -> None:
+        if call_id is None or self._calls.note_end(call_id):
+            self._reporter.tell(Ended(permit_id, lane, call_id, **self._names))
+
+    def _tell_refused(
+        self, permit_id: str | None, lane: str | None, status: int | None, call_id: str | None
+    ) -> None:
+        """Once for each call: more is going on than was known."""
         self._refusals += 1
-        self._reader.hasten()
-        self._reporter.tell(Refused(permit.id, permit.lane.name, status, **self._names))
+        self._reporter.tell(Refused(permit_id, lane, status, call_id, **self._names))

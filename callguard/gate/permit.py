@@ -100,15 +100,16 @@ class Permit(Unique):
         state = self._state
         if state is not ENDED:
             self._state = PLACED
+        is_new = call_id is not None and self._learn(call_id, anew=state is REFUSED)
         if state is DISPATCHING:
-            self._gate._place(self._lease)
+            self._gate._place(self)
         elif state is CANCELLED or state is REFUSED:
-            self._gate._restore(self._lease)
-        if call_id is not None:
-            self._bind(call_id, anew=state is REFUSED)
+            self._gate._restore(self)
+        if is_new and call_id is not None:
+            self._gate._bind(self, call_id)
 
-    def _bind(self, call_id: str, *, anew: bool) -> None:
-        """The call has this id; after a refusal it is another call's, or the same is taken back."""
+    def _learn(self, call_id: str, *, anew: bool) -> bool:
+        """Take the call's id; whether it is news. After a refusal it may be another call's."""
         known = None if anew else self.call_id
         if known is not None and known != call_id:
             raise UsageError(
@@ -116,8 +117,7 @@ class Permit(Unique):
                 "permit is for one call. The first id stands; enter the gate once for each call"
             )
         self.call_id = call_id
-        if known is None and self._state is not ENDED:
-            self._gate._bind(self._lease, call_id)
+        return known is None
 
     def started(self) -> None:
         """Say that the call is placed and was answered: the counter shows it soon."""
@@ -135,9 +135,9 @@ class Permit(Unique):
             return
         state, self._state = self._state, ENDED
         if state is DISPATCHING:
-            self._gate._release(self._lease)
+            self._gate._end(self, placed=False)
         elif state is LEFT or state is PLACED:
-            self._gate._withdraw(self._lease)
+            self._gate._end(self, placed=True)
         if state is not ENDED:
             self._gate._note_change()
 
@@ -156,11 +156,8 @@ class Permit(Unique):
         if state is REFUSED or state is ENDED:
             return
         self._state = REFUSED
-        self._gate._note_refusal(self, status)
-        if state is DISPATCHING:
-            self._gate._release(self._lease)
-        elif state is LEFT or state is PLACED:
-            self._gate._withdraw(self._lease)
+        held = state is not CANCELLED
+        self._gate._refuse(self, status, held=held, placed=held and state is not DISPATCHING)
 
     def cancel(self) -> None:
         """Say that the call was not dialled: its place goes to the next in line at once.
@@ -173,10 +170,10 @@ class Permit(Unique):
         state = self._state
         if state is DISPATCHING:
             self._state = CANCELLED
-            self._gate._release(self._lease)
+            self._gate._cancel(self, placed=False)
         elif state is LEFT:
             self._state = CANCELLED
-            self._gate._withdraw(self._lease)
+            self._gate._cancel(self, placed=True)
 
     def _leave(self, error: BaseException | None) -> None:
         """Leave the block: whatever left it, the call may be placed, unless the provider says no.
@@ -191,4 +188,4 @@ class Permit(Unique):
                 self.cancel()
         if self._state is DISPATCHING:
             self._state = LEFT
-            self._gate._place(self._lease)
+            self._gate._place(self)

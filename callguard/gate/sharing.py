@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from callguard.errors import CallGuardError
-from callguard.events import PermitLost
+from callguard.events import LedgerAway, LedgerBack, PermitLost
+from callguard.gate.reporting import told
 from callguard.ledger import Claim, RedisLedger, Times
 from callguard.limits import Snapshot
 
@@ -105,8 +106,10 @@ class _GateDispatcher:
     def unreachable(self, error: CallGuardError) -> None:
         """The books can't be reached since now."""
         logger.warning("%s", error)
+        self.gate._reporter.tell(LedgerAway(*told(error), **self.gate._names))
         self.gate._admit_waiting()
 
     def reachable(self, duration: float) -> None:
         """The books can be reached again."""
         logger.info("the ledger's server can be reached again, after %.1f s", duration)
+        self.gate._reporter.tell(LedgerBack(duration, **self.gate._names))

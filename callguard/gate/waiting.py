@@ -24,15 +24,22 @@ class Waiter:
         since: when it joined, in seconds on the event loop's clock.
         turn: done when it has its permit, or has to leave.
         granted: the permit, also if the caller was cancelled before it could take it.
+        queued: whether the listener has heard of it.
     """
 
-    __slots__ = ("granted", "since", "ticket", "turn")
+    __slots__ = ("granted", "queued", "since", "ticket", "turn")
 
     def __init__(self, ticket: int, since: float, turn: asyncio.Future[Permit]) -> None:
         self.ticket = ticket
         self.since = since
         self.turn = turn
         self.granted: Permit | None = None
+        self.queued = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has neither a permit nor an error, though perhaps it was cancelled."""
+        return self.granted is None and (not self.turn.done() or self.turn.cancelled())
 
 
 class Line:

@@ -10,6 +10,7 @@ import pytest
 
 import callguard
 from callguard import LimitsMalformed, LimitsUnavailable
+from callguard.events import Ended, Event, Refused
 from callguard.fetcher import CallState
 from callguard.fetcher.calls import call_path, parse_call
 from tests.fake_network import FakeSession, Reply, limits_reply
@@ -74,6 +75,34 @@ def test_an_answer_that_a_call_is_over_gives_its_place_to_the_next() -> None:
             assert crowd.arrived == []
             provider.states["call_1"] = CallState(over=True)
             await asyncio.sleep(1.0)
+            assert crowd.arrived == ["next"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_a_refusal_that_asking_finds_out_is_told_and_counted_once() -> None:
+    """A workspace that is full would be seen by nobody who watches the gate."""
+
+    async def main() -> None:
+        heard: list[Event] = []
+        provider = Provider()
+        async with opened(
+            ScriptedFetcher(limit=1), visible_after=1000.0, ask=provider, listener=heard.append
+        ) as gate:
+            async with gate.admit("default") as permit:
+                permit.placed("call_1")
+            crowd = Crowd(gate)
+            crowd.send("next", "last")
+            provider.states["call_1"] = CallState(over=True, refused=True)
+            await asyncio.sleep(3.5)
+            gate.note_ended("call_1", refused=True)
+            permit.ended()
+            (refusal,) = (event for event in heard if isinstance(event, Refused))
+            assert (refusal.permit_id, refusal.lane) == (permit.id, "default")
+            assert (refusal.call_id, refusal.status) == ("call_1", None)
+            assert gate.statistics().refused == 1
+            assert not any(isinstance(event, Ended) for event in heard)
             assert crowd.arrived == ["next"]
             await crowd.disperse()
 

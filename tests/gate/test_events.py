@@ -6,9 +6,11 @@ import asyncio
 import copy
 import json
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -26,6 +28,7 @@ KINDS = get_args(Event)
 FACTS: dict[str, object] = {
     "str": "text",
     "str | None": None,
+    "Literal['cancelled', 'closed', 'rejected']": "closed",
     "int": 3,
     "int | None": 429,
     "float": 0.5,
@@ -40,6 +43,20 @@ def test_every_class_of_event_is_in_the_union_and_in_the_list() -> None:
     """Whoever goes through the events by type would miss one."""
     listed = {vars(callguard.events)[name] for name in callguard.events.__all__}
     assert set(KINDS) == {kind for kind in listed if hasattr(kind, "__dataclass_fields__")}
+
+
+def test_the_documentation_lists_every_event_with_its_facts() -> None:
+    """Whoever writes a listener would learn of an event by chance."""
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    listed = {
+        row[1].strip(" `"): re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", row[3])) for row in rows
+    }
+    always = {"gate", "workspace"}
+    assert listed == {
+        kind.__name__: [field.name for field in fields(kind) if field.name not in always]
+        for kind in KINDS
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 import callguard
 import callguard.ledger.redis.ledger
 from callguard.cli.redis_server import RedisServer
+from callguard.events import Event, LedgerAway, LedgerBack
 from callguard.simulator import serve
 from tests.shared.support import eventually
 
@@ -38,6 +39,35 @@ async def test_closed_lets_nobody_in(own_redis: RedisServer, workspace_key: str)
                 pass
         await asyncio.to_thread(own_redis.start)
         await eventually(lambda: gate.explain().constraint == "ledger lost")
+
+
+async def test_an_outage_of_the_ledger_is_told_once(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """Somebody's alarm would ring for each retry, or never stop."""
+    heard: list[Event] = []
+    async with (
+        serve(limit=5, api_key=workspace_key) as server,
+        callguard.open_gate(
+            server.api_key, base_url=server.url, ledger=own_redis.url, listener=heard.append
+        ) as gate,
+    ):
+        for outages in (1, 2):
+            await asyncio.to_thread(own_redis.stop)
+            for _ in range(3):
+                with pytest.raises(callguard.LedgerUnavailable):
+                    async with gate.try_admit():
+                        pass
+            await asyncio.to_thread(own_redis.start)
+            await eventually(lambda: gate.explain().constraint != "ledger away")
+            told = [event for event in heard if isinstance(event, LedgerAway | LedgerBack)]
+            assert [type(event) for event in told] == [LedgerAway, LedgerBack] * outages
+    away, back, *_ = told
+    assert isinstance(away, LedgerAway)
+    assert away.error == "LedgerUnavailable"
+    assert "can't be reached" in away.reason
+    assert isinstance(back, LedgerBack)
+    assert back.duration > 0.0
 
 
 async def test_local_lets_in_the_share_and_no_more(

@@ -12,10 +12,12 @@ import pytest
 from callguard import AdmissionTimeout, Lane, LimitsUnavailable, Usage
 from callguard.events import (
     Admitted,
+    Cancelled,
     Event,
     LimitsChanged,
     OutageBegan,
     OutageEnded,
+    Placed,
     Queued,
     ReadingFailed,
     ReadingTaken,
@@ -56,8 +58,8 @@ def test_a_listener_hears_every_kind_of_event_with_its_numbers() -> None:
     run(main())
     kinds = [type(event) for event in heard]
     assert set(kinds) == {
-        Admitted, Queued, TimedOut, Refused, ReadingTaken, ReadingFailed, LimitsChanged,
-        OutageBegan, OutageEnded,
+        Admitted, Queued, TimedOut, Placed, Cancelled, Refused, ReadingTaken, ReadingFailed,
+        LimitsChanged, OutageBegan, OutageEnded,
     }  # fmt: skip
     assert kinds.count(OutageBegan) == kinds.count(OutageEnded) == 1
     queued = _first(heard, Queued)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import pytest
 
@@ -26,13 +26,24 @@ from callguard import (
     LimitsUnavailable,
     Listener,
     NoHeadroom,
+    Permit,
     QueueFull,
     RedisLedger,
     Snapshot,
     Usage,
     UsageError,
 )
-from callguard.events import Admitted, Event
+from callguard.events import (
+    Admitted,
+    Cancelled,
+    Ended,
+    Event,
+    LeftQueue,
+    Placed,
+    Queued,
+    Refused,
+    TimedOut,
+)
 from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE
@@ -40,6 +51,8 @@ from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.ledger.redis import ledger as redis_ledger
 from tests.client_errors import error_of
 from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
+
+E = TypeVar("E")
 
 NEVER = 1000.0
 """Seconds: longer than any test."""
@@ -541,7 +554,7 @@ async def test_a_refusal_spends_the_reading(open_gate: Open, counter: Counter, h
         assert gate.statistics().usage.total == 0
         counter.held.set()
         await until(lambda: crowd.arrived == ["a"])
-        assert gate.statistics().refused == (how != "evidence")
+        assert gate.statistics().refused == 1
 
 
 async def test_a_limit_that_is_lowered_and_raised_lets_in_no_more_than_fit(
@@ -890,3 +903,189 @@ async def test_every_permit_has_an_id_of_its_own(open_gate: Open, counter: Count
         ids = {permit.id for permit in crowd.permits.values()}
         assert len(ids) == 4
         assert all(permit_id.startswith(f"{gate.id}-") for permit_id in ids)
+
+
+# What is told ------------------------------------------------------------------------------------
+
+
+class Heard:
+    """What a listener heard, as words: the event, and what tells it from another of its kind."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def kinds(self, *kinds: type[Event]) -> list[str]:
+        """The names of the events of these kinds, in their order."""
+        return [type(event).__name__ for event in self.events if isinstance(event, kinds)]
+
+    def only(self, kind: type[E]) -> E:
+        """The one event of a kind."""
+        (found,) = (event for event in self.events if isinstance(event, kind))
+        return found
+
+
+LIFE: tuple[type[Event], ...] = (Admitted, Placed, Ended, Cancelled, Refused)
+
+
+@pytest.mark.parametrize(
+    ("inside", "after", "told"),
+    [
+        ("", "", "Placed"),
+        ("placed", "placed", "Placed"),
+        ("placed placed started", "placed", "Placed"),
+        ("started", "", "Placed"),
+        ("cancel", "", "Cancelled"),
+        ("cancel cancel", "cancel", "Cancelled"),
+        ("", "cancel", "Placed Cancelled"),
+        ("cancel", "placed", "Cancelled Placed"),
+        ("placed", "cancel", "Placed"),
+        ("ended", "", "Placed Ended"),
+        ("placed ended ended", "ended cancel", "Placed Ended"),
+        ("placed", "ended over over", "Placed Ended"),
+        ("placed", "over over ended", "Placed Ended"),
+        ("placed over", "over ended", "Placed Ended"),
+        ("ended placed", "over", "Placed Ended"),
+        ("cancel", "ended", "Cancelled"),
+        ("refused", "", "Refused"),
+        ("refused refused", "refused ended cancel", "Refused"),
+        ("raise", "", "Refused"),
+        ("placed", "refused_late refused_late", "Placed Refused"),
+        ("placed", "refused_late over ended", "Placed Refused"),
+        ("placed", "refused_late refused", "Placed Refused"),
+        ("placed refused", "refused_late over", "Placed Refused"),
+        ("placed", "over refused_late", "Placed Ended Refused"),
+        ("refused", "placed", "Refused Placed"),
+    ],
+)
+async def test_what_becomes_of_a_permit_is_told_once(
+    open_gate: Open, counter: Counter, inside: str, after: str, told: str
+) -> None:
+    """Somebody's counts of calls would be off by those that are told twice, or not at all."""
+    heard_of = Heard()
+    async with open_gate(listener=heard_of) as gate:
+
+        def say(words: str, permit: Permit) -> None:
+            for word in words.split():
+                match word:
+                    case "placed":
+                        permit.placed("call_1")
+                    case "over":
+                        gate.note_ended("call_1")
+                    case "refused_late":
+                        gate.note_ended("call_1", refused=True)
+                    case "raise":
+                        raise Refusal
+                    case _:
+                        getattr(permit, word)()
+
+        with suppress(Refusal):
+            async with gate.admit() as permit:
+                say(inside, permit)
+        say(after, permit)
+        await heard(gate)
+        life = [asdict(event) for event in heard_of.events if isinstance(event, LIFE)]
+        assert heard_of.kinds(*LIFE) == ["Admitted", *told.split()]
+        assert {(event["permit_id"], event["lane"]) for event in life} == {(permit.id, "default")}
+        assert gate.statistics().refused == told.split().count("Refused")
+        if inside == "raise":
+            assert heard_of.only(Refused).status == 429
+        if "placed" in inside and "refused_late" in after:
+            refusal = heard_of.only(Refused)
+            assert (refusal.call_id, refusal.status) == ("call_1", None)
+
+
+async def test_the_end_of_a_call_that_another_placed_is_told_once(open_gate: Open) -> None:
+    """An inbound call would pass for one of this gate's, or each delivery for a call."""
+    heard_of = Heard()
+    async with open_gate(listener=heard_of) as gate:
+        for _ in range(3):
+            gate.note_ended("inbound_1")
+        await heard(gate)
+        ended = heard_of.only(Ended)
+        assert (ended.permit_id, ended.lane, ended.call_id) == (None, None, "inbound_1")
+
+
+QUEUE: tuple[type[Event], ...] = (Queued, Admitted, TimedOut, LeftQueue, Cancelled)
+
+
+async def test_who_leaves_the_queue_is_told_of_once(open_gate: Open, counter: Counter) -> None:
+    """A gauge of the callers in the queue would grow for ever."""
+    counter.answer(limit=0)
+    heard_of = Heard()
+    async with open_gate(listener=heard_of, ttl=SOON) as gate, crowd_at(gate) as crowd:
+        crowd.send("cancelled")
+        await heard(gate)
+        crowd.task("cancelled").cancel()
+        await heard(gate)
+        left = heard_of.only(LeftQueue)
+        assert (left.lane, left.why) == ("default", "cancelled")
+        assert 0.0 < left.waited < PATIENCE
+        crowd.send("impatient", timeout=SOON)
+        await until(lambda: crowd.task("impatient").done())
+        await heard(gate)
+        assert heard_of.kinds(*QUEUE) == ["Queued", "LeftQueue", "Queued", "TimedOut"]
+        heard_of.events.clear()
+
+        crowd.send("a", "b")
+        await heard(gate)
+        counter.error = LimitsRejected("HTTP 401", 401)
+        await until(lambda: crowd.task("a").done() and crowd.task("b").done())
+        assert heard_of.kinds(*QUEUE) == ["Queued", "Queued", "LeftQueue", "LeftQueue"]
+        assert {event.why for event in heard_of.events if isinstance(event, LeftQueue)} == {
+            "rejected"
+        }
+
+
+async def test_who_waits_as_the_gate_closes_is_told_of_once(
+    open_gate: Open, counter: Counter
+) -> None:
+    """The last of a gate's callers would seem to wait for ever."""
+    counter.answer(limit=0)
+    heard_of = Heard()
+    async with open_gate(listener=heard_of) as gate:
+        crowd = Crowd(gate)
+        crowd.send("a")
+        await heard(gate)
+    await crowd.disperse()
+    assert heard_of.kinds(*QUEUE) == ["Queued", "LeftQueue"]
+    assert heard_of.only(LeftQueue).why == "closed"
+
+
+async def test_who_is_cancelled_as_it_is_let_in_has_not_left_the_queue(
+    open_gate: Open, counter: Counter
+) -> None:
+    """A caller would be taken out of the count of the queue twice."""
+    counter.answer(limit=1)
+    heard_of = Heard()
+
+    def listen(event: Event) -> None:
+        heard_of(event)
+        if armed and isinstance(event, Admitted):
+            crowd.task("a").cancel()
+
+    armed = False
+    async with open_gate(listener=listen) as gate, crowd_at(gate) as crowd:
+        await arrive(crowd, "holder")
+        heard_of.events.clear()
+        crowd.send("a")
+        await heard(gate)
+        armed = True
+        crowd.dismiss(["holder"])
+        await until(lambda: crowd.task("a").done())
+        await heard(gate)
+        assert heard_of.kinds(*QUEUE) == ["Queued", "Cancelled", "Admitted", "Cancelled"]
+
+
+async def test_who_only_looks_in_is_not_told_of(open_gate: Open, counter: Counter) -> None:
+    """Callers that don't wait would be counted among those that do."""
+    counter.answer(limit=0)
+    heard_of = Heard()
+    async with open_gate(listener=heard_of) as gate:
+        with pytest.raises(NoHeadroom):
+            async with gate.try_admit():
+                pass
+        await heard(gate)
+        assert heard_of.kinds(*QUEUE) == []

@@ -115,9 +115,12 @@ MUTATIONS = (
         GATE,
         (
             (
-                "        self._ledger.release(lease)\n        self._admit_waiting()",
                 (
-                    "        self._ledger.release(lease)\n"
+                    "tell(Cancelled(permit.id, permit.lane.name, **self._names))\n"
+                    "        self._admit_waiting()"
+                ),
+                (
+                    "tell(Cancelled(permit.id, permit.lane.name, **self._names))\n"
                     "        for line in self._lines:\n"
                     "            if line and not line.first.turn.done():\n"
                     "                in_use = self._ledger.in_use\n"
@@ -172,8 +175,8 @@ MUTATIONS = (
         PERMIT,
         (
             (
-                "self._state = LEFT\n            self._gate._place(self._lease)",
-                "self._state = LEFT\n            self._gate._release(self._lease)",
+                "self._state = LEFT\n            self._gate._place(self)",
+                "self._state = LEFT\n            self._gate._give_back(self, placed=False)",
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
@@ -186,13 +189,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a refused call keeps its place",
-        PERMIT,
-        (
-            (
-                "_note_refusal(self, status)\n        if state is DISPATCHING:",
-                "_note_refusal(self, status)\n        if not state:",
-            ),
-        ),
+        GATE,
+        (("        if held:\n            self._give_back(permit, placed=placed)\n", ""),),
         "no reading ever absorbs it",
     ),
     Mutation(
@@ -226,8 +224,8 @@ MUTATIONS = (
         GATE,
         (
             (
-                "        self._ledger.withdraw(lease)\n        self._admit_waiting()",
-                "        self._ledger.withdraw(lease)",
+                "lane.name, permit.call_id)\n        self._admit_waiting()\n\n    def _refuse",
+                "lane.name, permit.call_id)\n\n    def _refuse",
             ),
         ),
         "first come, first served",
@@ -494,7 +492,12 @@ MUTATIONS = (
     Mutation(
         "a key that the provider rejects is tried for ever",
         GATE,
-        ((".final is not None:\n            self._fail_waiting(error)\n", " : pass\n"),),
+        (
+            (
+                '.final is not None:\n            self._fail_waiting(error, "rejected")\n',
+                " : pass\n",
+            ),
+        ),
         "it never gets right",
         "tests/gate/test_readings.py",
     ),

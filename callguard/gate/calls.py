@@ -1,0 +1,61 @@
+"""Which permit a call is of, and what has been told of it, so that nothing is told twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cachetools import FIFOCache
+
+if TYPE_CHECKING:
+    from callguard.gate.permit import Permit
+
+__all__ = ["Calls"]
+
+MOST: Final = 20_000
+"""Calls that are remembered of each kind, the latest: more than a workspace has going at once, and
+than end in the minutes in which a webhook is sent again. What is forgotten costs a permit's name in
+an event, or an event twice; the places are counted elsewhere."""
+
+
+class Calls:
+    """Calls by the provider's ids. Nothing is decided from it."""
+
+    __slots__ = ("_ended", "_permits", "_refused")
+
+    def __init__(self) -> None:
+        self._permits: FIFOCache[str, Permit] = FIFOCache(MOST)
+        self._ended: FIFOCache[str, None] = FIFOCache(MOST)
+        self._refused: FIFOCache[str, Permit | None] = FIFOCache(MOST)
+
+    def bind(self, call_id: str, permit: Permit) -> None:
+        """The call is that of `permit`."""
+        self._permits[call_id] = permit
+
+    def names(self, call_id: str) -> tuple[str | None, str | None]:
+        """The id and the lane's name of the call's permit; None where this gate knows of none."""
+        permit = self._permits.get(call_id)
+        if permit is None or permit.call_id != call_id:
+            return None, None
+        return permit.id, permit.lane.name
+
+    def note_end(self, call_id: str) -> bool:
+        """The call is over; whether that is news."""
+        if call_id in self._ended:
+            return False
+        self._ended[call_id] = None
+        return True
+
+    def note_refusal(self, call_id: str, permit: Permit | None = None) -> bool:
+        """The provider refused the call, so that it never was; whether that is news.
+
+        Args:
+            call_id: the provider's id of the call.
+            permit: the one that says so; None where it is known from elsewhere.
+        """
+        self.note_end(call_id)
+        if call_id in self._refused:
+            said_by = self._refused[call_id]
+            if permit is None or said_by is None or said_by is permit:
+                return False
+        self._refused[call_id] = permit
+        return True
