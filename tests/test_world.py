@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.mutations import MUTATIONS, judge
+from tests.world.mutations import MUTATIONS, Mutation, judge
 from tests.world.shared import live_shared
 from tests.world.world import live
 
 SEEDS = range(1000, 1060)
 """Lived through by every run of the suite."""
 
-SHARED_SEEDS = range(3)
-"""The same, of several workers on one ledger."""
+SHARED_SEEDS = (*range(3), 135, 558)
+"""The same, of several workers on one ledger; the last have shown a defect once."""
 
 KEPT = (9, 23, 35, 98, 108, 145, 13316, 14699)
 """Seeds that have shown a defect of the library once."""
@@ -32,6 +32,9 @@ BITTEN = (
     "a call at the normal ceiling is told to burst",
 )
 """Mutations that the first worlds show."""
+
+BITTEN_TOGETHER = "a ledger that was lost admits at once"
+"""The same, of the first worlds of several workers."""
 
 
 @pytest.mark.parametrize("first", range(SEEDS.start, SEEDS.stop, 20))
@@ -64,14 +67,23 @@ def test_no_checker_blames_what_is_right(seed: int) -> None:
 @pytest.mark.parametrize("name", BITTEN)
 def test_the_checkers_bite(name: str) -> None:
     """Worlds would be clean whatever the library did; `tests.world.mutations` has all of them."""
-    mutation = next(each for each in MUTATIONS if each.name == name)
-    assert judge(mutation, seeds=5).by
+    assert judge(_mutation(name), seeds=5).by
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_the_checkers_of_losses_bite() -> None:
+    """What a ledger may do that was lost would be anything at all."""
+    assert judge(_mutation(BITTEN_TOGETHER), seeds=20).by == "closed"
 
 
 def test_a_seed_replays_the_identical_trace() -> None:
     """A violation's seed would be worth nothing where hashes are salted otherwise."""
     digests = {_replayed(seed=1004, salt=salt) for salt in ("0", "1")}
     assert digests == {live(1004).digest}
+
+
+def _mutation(name: str) -> Mutation:
+    return next(each for each in MUTATIONS if each.name == name)
 
 
 def _replayed(seed: int, salt: str) -> str:

@@ -164,8 +164,8 @@ def test_an_older_ledger_that_had_begun_anew_itself_is_noticed(books: BentBooks)
     """It would be taken for one that is closed already, for a loss that is long past."""
     first, other = working(books, "one", "two")
     lose(books, first, other)
+    opens_at(books, first, other)
     image = books.image()
-    books.now = 1000
     lose(books, first, other)
     opened_at = opens_at(books, first, other)
     first.place()
@@ -463,6 +463,23 @@ def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
     come_back(first)
     given = first.ask(9, 9)
     assert given + 1 + 2 + 3 <= 9
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_a_worker_that_could_not_join_leaves_nothing(
+    books: BentBooks, client_without: Callable[[str], Redis], command: str
+) -> None:
+    """Nobody would ever take its name out, since it has no lease to run out."""
+    (worker,) = working(books, "one")
+    restricted = BentBooks(client_without(command), "", books.settings)
+    restricted.names, restricted.now = books.names, books.now
+    stranger = Worker(books, "two")
+    with contextlib.suppress(RedisError):
+        restricted.run(stranger.words(join=stranger.introduction(), renew=True), stranger.constants)
+    for books.now in range(1_000, 40_000, 1_000):
+        come_back(worker)
+        worker.say(renew=True)
+    assert books.client.hkeys(books.names.keys[SESSIONS]) == [b"one"]
 
 
 # Another release ---------------------------------------------------------------------------------

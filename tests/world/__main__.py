@@ -2,12 +2,12 @@
 
     python -m tests.world --seeds 10000
     python -m tests.world --seed 42
-    python -m tests.world --shared --mishaps --seeds 200
+    python -m tests.world --shared --seeds 200
 
 The first prints what was lived through, and the seed of each violation; the second replays one
 world and prints its trace. `--shared` takes worlds of several workers, whose books are on a real
-Redis server; with `--mishaps` that loses keys, comes back from dumps, has its clock set, and fails
-in the middle of scripts. Exits with 1 where a rule was broken.
+Redis server, which loses keys, comes back from dumps, has its clock set, and fails in the middle of
+scripts, unless there are to be no such `--mishaps`. Exits with 1 where a rule was broken.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -44,6 +45,7 @@ class Sum:
     refusals: int = 0
     promised: int = 0
     failed: list[int] = field(default_factory=list)
+    befell: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         self.seeds += 1
@@ -52,6 +54,7 @@ class Sum:
         self.readings += outcome.readings
         self.refusals += outcome.refusals
         self.promised += outcome.promised
+        self.befell.update(outcome.befell)
         if outcome.violations:
             self.failed.append(outcome.seed)
 
@@ -60,8 +63,12 @@ class Sum:
             f"{self.seeds} seeds, {self.seconds / 3600:.1f} virtual hours, "
             f"{self.admissions} admissions, {self.readings} readings, {self.refusals} refusals; "
             f"the promise's premises held in {self.promised}; "
-            f"{len(self.failed)} worlds with violations"
+            f"{len(self.failed)} worlds with violations{self._told_of_mishaps()}"
         )
+
+    def _told_of_mishaps(self) -> str:
+        told = ", ".join(f"{count} {what}" for what, count in self.befell.items())
+        return f"\nthe ledger: {told}" if told else ""
 
 
 def many(options: argparse.Namespace) -> Sum:
@@ -84,7 +91,7 @@ def many(options: argparse.Namespace) -> Sum:
 
 
 def _way(options: argparse.Namespace) -> Callable[..., Outcome]:
-    return partial(_live_shared, mishaps=options.mishaps) if options.shared else live
+    return partial(_live_shared, mishaps=options.mishaps == "ledger") if options.shared else live
 
 
 def _outcomes(seeds: Iterable[int], options: argparse.Namespace) -> Iterator[Outcome]:
@@ -142,7 +149,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--without", default="", help="seeds to leave out, with commas between")
     parser.add_argument("--shared", action="store_true", help="several workers on one ledger")
-    parser.add_argument("--mishaps", action="store_true", help="of the ledger's server")
+    parser.add_argument(
+        "--mishaps", choices=("ledger", "none"), default="ledger", help="what befalls the ledger"
+    )
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
     options = parser.parse_args()
     if options.seed is not None:

@@ -49,6 +49,7 @@ class Losses:
         pending: what nobody has noticed yet.
         excused: permits that were given meanwhile.
         noticed: how many losses were.
+        failures: how many scripts ended half way.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Losses:
         self.pending: list[Loss] = []
         self.excused: set[str] = set()
         self.noticed = 0
+        self.failures = 0
         self._blame = blame
         self._now = now
         self._closed_for = closed_for
@@ -89,6 +91,7 @@ class Losses:
 
     def fail(self) -> None:
         """A script has failed half way: all of what it did is kept, or some, or nothing."""
+        self.failures += 1
         now = self._now()
         for number, loss in enumerate(self.pending):
             if loss.tried_at is None:

@@ -77,6 +77,7 @@ LINES = "gate/waiting.py"
 LUA = "ledger/redis/lua/"
 CONVERSATION = "ledger/redis/conversation.py"
 SCRIPTS = "tests/ledger/test_scripts.py"
+FAULTS = "tests/ledger/test_faults.py"
 
 MUTATIONS = (
     Mutation(
@@ -609,6 +610,130 @@ MUTATIONS = (
             ),
         ),
         "it may have run or not, and only saying what is held tells",
+        shared=True,
+    ),
+    Mutation(
+        "nobody counts the parts of a shared ledger",
+        LUA + "state.lua",
+        (("    if redis.call(unpack(size)) ~= state[name] then", "    if false then"),),
+        "one that was evicted is missed by nobody",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "an older ledger is taken for the latest",
+        LUA + "exchange.lua",
+        (("  return heard < said.acknowledged or said.knows > state.began", "  return false"),),
+        "what happened since is forgotten",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "a ledger that has begun anew once is never older than another",
+        LUA + "workers.lua",
+        (
+            (
+                "said.epoch ~= state.epoch and not came_after(said.epoch)",
+                "said.epoch ~= state.epoch and (state.before or '') == ''",
+            ),
+        ),
+        "it may come back from a dump, like any other",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "a ledger that was lost admits at once",
+        LUA + "workers.lua",
+        (("    set('spent_until', math.max(state.spent_until, state.lost_until))\n", ""),),
+        "it knows nothing of the calls from before",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "what is left of a lost ledger stays",
+        LUA + "workers.lua",
+        (
+            (
+                "    redis.call('DEL', books, workers, sessions, permits, unseen, claims, calls)\n",
+                "",
+            ),
+        ),
+        "permits of before would be held for ever",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "others are told before it is written down",
+        LUA + "state.lua",
+        (
+            (
+                "  messages[#messages + 1] = { channel .. to, cjson.encode(message) }",
+                "  redis.call('PUBLISH', channel .. to, cjson.encode(message))",
+            ),
+        ),
+        "where that is denied, half of the exchange stays",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "a shared ledger goes by its server's clock, wherever that goes",
+        LUA + "state.lua",
+        (("  now = state.clock + passed\n", "  now = raw_now\n"),),
+        "it may step",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "the ledger's clock goes further than a worker's word",
+        LUA + "state.lua",
+        (("      passed = math.max(0, said.sent - state.clock)\n", ""),),
+        "it absorbs calls that the counter doesn't show",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "a worker that has just come moves the ledger's clock",
+        LUA + "state.lua",
+        (("    passed = 0\n", ""),),
+        "it can't tell a step from the time that has passed",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "a late exchange costs the ledger's clock what it was late",
+        LUA + "state.lua",
+        (("  raw = state.raw + passed\n", "  raw = raw_now\n"),),
+        "readings under way would be dated by a clock that has lost time",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "a reading that was under way while the clock stepped is dated",
+        LUA + "state.lua",
+        (("    set('distrusted', state.poll + 1)\n", ""),),
+        "its date is of one clock, and the calls' of another",
+        FAULTS,
+        shared=True,
+    ),
+    Mutation(
+        "an exchange that took long makes a worker's word bolder",
+        CONVERSATION,
+        (("stood_still = now - self._clock() > most", "stood_still = lead > most"),),
+        "it would vouch for a step",
+        "tests/ledger/test_conversation.py",
+        shared=True,
+    ),
+    Mutation(
+        "a worker whose lease ran out is forgotten",
+        LUA + "workers.lua",
+        (
+            (
+                "set(field, -(tonumber(redis.call('HGET', books, field)) or 0))",
+                "set(field, 0)",
+            ),
+        ),
+        "when it comes back, the ledger would be taken for an older one",
+        FAULTS,
         shared=True,
     ),
 )

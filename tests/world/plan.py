@@ -64,7 +64,7 @@ WRITES = ("HSET", "HSETNX", "HDEL", "ZADD", "ZREM", "PEXPIRE")
 
 UNTOLD_STEP = 0.25
 """Seconds of a step of the server's clock that a ledger can't tell from a late exchange; where the
-clock steps, the counter has to be so much better than the gate is told."""
+clock steps, the counter has to be so much better than the gate is told, for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,6 +565,11 @@ class Mishaps:
         """How often the ledger may be lost, and nobody be admitted for a while."""
         return len(self.evictions) + len(self.restorations) + len(self.failings)
 
+    @property
+    def untold(self) -> float:
+        """Seconds by which the ledger may take its clock's steps for lateness."""
+        return sum(min(UNTOLD_STEP, step.by / 1000) for step in self.steps if step.by > 0)
+
 
 @dataclass(frozen=True, slots=True)
 class SharedPlan:
@@ -581,7 +586,7 @@ class SharedPlan:
         return self.lease + self.world.gate.visible_after
 
 
-def draw_shared(seed: int, *, mishaps: bool = False) -> SharedPlan:
+def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     """The world of several workers of a seed: short, because it has a server, and limits stand.
 
     Args:
@@ -605,40 +610,49 @@ def draw_shared(seed: int, *, mishaps: bool = False) -> SharedPlan:
 
 def _with_mishaps(plan: SharedPlan) -> SharedPlan:
     dice = _Dice(f"mishaps of {plan.world.seed}")
-    world, lasts = plan.world, plan.world.lasts
+    world, lasts, workers = plan.world, plan.world.lasts, plan.workers
+
+    def moment() -> float:
+        """Often one at which callers are about."""
+        about = dice.one_of(world.callers).arrives + dice.seconds(0, 3)
+        return min(lasts, dice.one_of((about, about, dice.seconds(0, lasts))))
+
     drawn = Mishaps(
-        tuple(_eviction(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2)))),
-        tuple(_restoration(dice, lasts, plan.lease) for _ in range(dice.one_of((0, 0, 0, 1, 2)))),
-        tuple(_step(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2, 4)))),
-        tuple(_failing(dice, lasts) for _ in range(dice.one_of((0, 0, 1, 2)))),
+        tuple(_eviction(dice, moment()) for _ in range(dice.one_of((0, 0, 1, 2)))),
+        tuple(_restoration(dice, moment(), plan) for _ in range(dice.one_of((0, 0, 0, 1, 2)))),
+        tuple(_step(dice, moment()) for _ in range(dice.one_of((0, 0, 1, 2, 4)))),
+        tuple(_failing(dice, moment()) for _ in range(dice.one_of((0, 0, 1, 2)))),
     )
+    if dice.chance(0.5):
+        workers = (*workers[:-1], replace(workers[-1], opens=moment()))
     if drawn.steps:
-        lag = world.gate.counter_lag + UNTOLD_STEP
+        lag = world.gate.counter_lag + drawn.untold
         world = replace(world, gate=replace(world.gate, counter_lag=lag))
     closed = drawn.losses * replace(plan, world=world).closed_for
-    return replace(plan, world=replace(world, lasts=lasts + closed), mishaps=drawn)
+    world = replace(world, lasts=lasts + closed)
+    return replace(plan, world=world, workers=workers, mishaps=drawn)
 
 
-def _eviction(dice: _Dice, lasts: float) -> Eviction:
+def _eviction(dice: _Dice, at: float) -> Eviction:
     some = tuple(key for key in range(KEYS) if dice.chance(0.5))
     one = (dice.whole(0, KEYS - 1),)
-    return Eviction(dice.seconds(0, lasts), dice.one_of((one, one, some, tuple(range(KEYS)))))
+    return Eviction(at, dice.one_of((one, one, some or one, tuple(range(KEYS)))))
 
 
-def _restoration(dice: _Dice, lasts: float, lease: float) -> Restoration:
-    dumped_at = dice.seconds(0, lasts * 0.9)
-    at = min(lasts, dumped_at + dice.seconds(0, dice.one_of((1, 5, lasts))))
-    return Restoration(dumped_at, at, dice.one_of((0.0, 1.0, lease / 2, 1.5 * lease, 3 * lease)))
+def _restoration(dice: _Dice, at: float, plan: SharedPlan) -> Restoration:
+    age = dice.seconds(0, dice.one_of((1, 5, 20, plan.world.lasts)))
+    lasts = dice.one_of((0.0, 1.0, 0.5, 1.5, 3.0)) * plan.lease
+    return Restoration(max(0.0, at - age), at, lasts)
 
 
-def _step(dice: _Dice, lasts: float) -> Step:
+def _step(dice: _Dice, at: float) -> Step:
     by = dice.one_of((50, 240, 300, 700, 1_500, 5_000, 60_000, 3_600_000, 10_800_000))
-    return Step(dice.seconds(0, lasts), by * dice.one_of((-1, 1)))
+    return Step(at, by * dice.one_of((-1, 1)))
 
 
-def _failing(dice: _Dice, lasts: float) -> Failing:
+def _failing(dice: _Dice, at: float) -> Failing:
     what = dice.one_of(("PUBLISH", "PUBLISH", "write 1", f"write {dice.whole(2, 12)}", *WRITES))
-    return Failing(dice.seconds(0, lasts), dice.one_of((0.5, 3.0, 12.0)), what)
+    return Failing(at, dice.one_of((0.5, 3.0, 12.0)), what)
 
 
 def _worker(dice: _Dice, lasts: float) -> WorkerPlan:

@@ -30,7 +30,6 @@ from tests.seeded import seeded
 from tests.world.checkers import Scene, ceiling
 from tests.world.losses import Loss, Losses
 from tests.world.plan import (
-    UNTOLD_STEP,
     CallerPlan,
     Failing,
     Restoration,
@@ -46,7 +45,7 @@ from tests.world.world import Outcome, WatchedLoop, blamed_errors, lane_of, long
 __all__ = ["SharedWorld", "live_shared"]
 
 
-def live_shared(seed: int, url: str, *, mishaps: bool = False, keep_trace: bool = False) -> Outcome:
+def live_shared(seed: int, url: str, *, mishaps: bool = True, keep_trace: bool = False) -> Outcome:
     """Live through the world of several workers of a seed, on the server at `url`."""
     with (
         seeded(seed),
@@ -297,7 +296,7 @@ class SharedWorld:
         self.losses = Losses(
             self.scene.blame,
             loop.time,
-            closed_for=plan.closed_for - (UNTOLD_STEP if plan.mishaps.steps else 0.0),
+            closed_for=plan.closed_for - plan.mishaps.untold,
             max_age=plan.world.gate.max_age,
         )
         self.workers: list[Worker] = []
@@ -322,7 +321,19 @@ class SharedWorld:
             violations=tuple(self.scene.violations),
             digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
             trace=tuple(lines) if keep_trace else (),
+            befell=self._befell(),
         )
+
+    def _befell(self) -> dict[str, int]:
+        mishaps = self.plan.mishaps
+        return {
+            "evictions": len(mishaps.evictions),
+            "older dumps": len(mishaps.restorations),
+            "steps of the clock": len(mishaps.steps),
+            "failing scripts": self.losses.failures,
+            "losses noticed": self.losses.noticed,
+            "permits excused": len(self.losses.excused),
+        }
 
     # Its course ----------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ import asyncio
 import gc
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import callguard
@@ -57,6 +57,7 @@ class Outcome:
         refusals: calls that the provider refused.
         promised: whether the promise's premises held all the time.
         digest: of the trace.
+        befell: how often what befell the ledger's server.
     """
 
     seed: int
@@ -68,6 +69,7 @@ class Outcome:
     violations: tuple[Violation, ...]
     digest: str
     trace: tuple[str, ...]
+    befell: Mapping[str, int] = field(default_factory=dict)
 
 
 class WatchedLoop(VirtualTimeLoop):

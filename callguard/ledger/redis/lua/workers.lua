@@ -57,6 +57,9 @@ local function Workers()
 
   function crew.renew()
     redis.call('ZADD', workers, now + unvouched + LEASE, me)
+    if said.join then
+      redis.call('HSET', sessions, me, said.join.label) -- it goes when the lease is over
+    end
     for _, key in ipairs(KEYS) do
       written[key] = true
     end
@@ -145,7 +148,6 @@ local function Workers()
     end
     hold(joining.held)
     in_chunks('HDEL', claims, of_worker(me, redis.call('HKEYS', claims)))
-    redis.call('HSET', sessions, me, joining.label)
   end
 
   return crew
