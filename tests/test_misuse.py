@@ -22,9 +22,11 @@ import redis.asyncio
 import callguard
 from callguard import Gate, Lane, LimitFetcher, Permit, RedisLedger, UsageError
 from callguard.events import Event
-from callguard.webhooks import receive
+from callguard.webhooks import handler, receive
 from tests.gate.support import Refusal, ScriptedFetcher, opened
 from tests.virtual_time import run
+from tests.webhooks.support import KEY as KEY_OF_WEBHOOKS
+from tests.webhooks.support import Witness, body_of, now, signed
 
 KEY = "key_x"
 
@@ -356,6 +358,30 @@ def test_a_flag_of_another_type_is_refused_at_the_call(flag: Any) -> None:
             assert gate.statistics().admitted == 0
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        *(({"body": each}, "body must be the bytes") for each in ("{}", None, 5, {"event": "x"})),
+        *(({"signature": each}, "signature must be") for each in (b"v=1", 5, ["v=1"])),
+        *(({"gate": each}, "gate must be an open gate") for each in ("x", None, Gate.admit)),
+        ({"tolerance": "300"}, "tolerance must be"),
+    ],
+)
+def test_what_is_no_delivery_is_refused_by_name(arguments: dict[str, Any], fix: str) -> None:
+    """A parsed body would be called forged, and the fault be looked for at the provider."""
+    body = body_of("call_ended")
+    given = {"gate": Witness(), "body": body, "signature": signed(body), "now": now, **arguments}
+    with pytest.raises(TypeError, match=fix):
+        receive(api_key=KEY_OF_WEBHOOKS, **given)
+
+
+def test_a_route_needs_a_gate_that_is_open() -> None:
+    """Every delivery would fail, and only in the provider's log."""
+    for gate in ("x", None, callguard.open_gate(KEY)):
+        with pytest.raises(TypeError, match="gate must be an open gate"):
+            handler(gate, api_key=KEY)  # type: ignore[arg-type]
 
 
 NUMBERS = ["+14155550100", "+1 (415) 555-0100", "14155550100", "415.555.0100", "+49 30 901820 10"]

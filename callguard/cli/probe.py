@@ -25,6 +25,7 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.fetcher import ProviderClient
+from callguard.showing import shown
 
 __all__ = ["probe"]
 
@@ -142,7 +143,7 @@ def probe(
 def _number(option: str, number: str) -> str:
     if _NUMBER.fullmatch(number):
         return number
-    raise UsageError(f"{option} is a number such as +14155550100, not {number!r}")
+    raise UsageError(f"{option} must be a number such as +14155550100, got {shown(number)}")
 
 
 def _plan(interval: float, longest: float, longest_lag: float) -> Plan:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from callguard.fetcher.settings import checked_api_key
 from callguard.webhooks.errors import WebhookError, WebhookMalformed
-from callguard.webhooks.receiving import EvidenceGate, read, receive
+from callguard.webhooks.receiving import EvidenceGate, check_gate, read, receive
 from callguard.webhooks.signature import SIGNATURE_HEADER, TOLERANCE
 
 __all__ = ["handler"]
@@ -37,7 +37,9 @@ def handler(
 
     Raises:
         UsageError: no key, or one that can't be right.
+        TypeError: a gate that can't be told.
     """
+    check_gate(gate)
     key = checked_api_key(api_key)
 
     async def handle(request: web.Request) -> web.Response:

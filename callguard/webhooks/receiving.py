@@ -6,11 +6,12 @@ import time
 from collections.abc import AsyncIterable, Callable
 from typing import Final, Protocol
 
+from callguard.showing import shown
 from callguard.webhooks.errors import WebhookTooLarge
 from callguard.webhooks.event import CallEvent, parse
-from callguard.webhooks.signature import TOLERANCE, verify
+from callguard.webhooks.signature import TOLERANCE, check_delivery, verify
 
-__all__ = ["LONGEST_BODY", "EvidenceGate", "read", "receive"]
+__all__ = ["LONGEST_BODY", "EvidenceGate", "check_gate", "read", "receive"]
 
 LONGEST_BODY: Final = 8 * 1024 * 1024
 """Bytes of a delivery at most.
@@ -60,7 +61,11 @@ def receive(
     Raises:
         WebhookError: the delivery was not taken; answer with its `status`.
         UsageError: no key, or one that can't be right.
+        TypeError: a gate that can't be told, a body that isn't bytes, or a signature that isn't
+            text.
     """
+    check_gate(gate)
+    check_delivery(body, signature)
     if len(body) > LONGEST_BODY:
         raise _too_large()
     verify(body, signature, api_key, tolerance=tolerance, now=now)
@@ -87,6 +92,16 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
         if len(body) > LONGEST_BODY:
             raise _too_large()
     return bytes(body)
+
+
+def check_gate(gate: object) -> None:
+    """See to it that `gate` can be told.
+
+    Raises:
+        TypeError: it can't, such as what `callguard.open_gate` gives before it is entered.
+    """
+    if not (hasattr(gate, "note_started") and hasattr(gate, "note_ended")):
+        raise TypeError(f"gate must be an open gate, got {shown(gate)}")
 
 
 def _tell(gate: EvidenceGate, event: CallEvent, call_id: str) -> None:

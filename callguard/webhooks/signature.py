@@ -16,9 +16,10 @@ from typing import Final
 
 from callguard.arguments import checked_seconds
 from callguard.fetcher.settings import checked_api_key
+from callguard.showing import shown
 from callguard.webhooks.errors import WebhookForged, WebhookReplayed
 
-__all__ = ["SIGNATURE_HEADER", "TOLERANCE", "verify"]
+__all__ = ["SIGNATURE_HEADER", "TOLERANCE", "check_delivery", "verify"]
 
 SIGNATURE_HEADER: Final = "x-retell-signature"
 """The header that holds the signature (docs.retellai.com/features/secure-webhook)."""
@@ -57,9 +58,11 @@ def verify(
         WebhookForged: not signed, or not with this key, or not for this body.
         WebhookReplayed: signed with this key, but outside the tolerance.
         UsageError: no key, or one that can't be right.
-        TypeError: a tolerance that is no number.
+        TypeError: a body that isn't bytes, a signature that isn't text, or a tolerance that is no
+            number.
         ValueError: a tolerance that is not a finite number of seconds, 0 or more.
     """
+    check_delivery(body, signature)
     key = checked_api_key(api_key)
     tolerance = checked_seconds("tolerance", tolerance, above_zero=False)
     match = _SIGNATURE.fullmatch(signature or "")
@@ -74,6 +77,21 @@ def verify(
     if abs(age) > tolerance * 1000:
         when = "ago" if age > 0 else "ahead of this machine's clock"
         raise WebhookReplayed(f"signed {abs(age) / 1000:.0f} s {when}, {tolerance:g} s are allowed")
+
+
+def check_delivery(body: object, signature: object) -> None:
+    """See to it that a delivery is given as it was received.
+
+    Raises:
+        TypeError: a body that isn't bytes, or a signature that isn't text.
+    """
+    if not isinstance(body, bytes | bytearray):
+        raise TypeError(
+            f"body must be the bytes that were received, got {shown(body)}: what was decoded or "
+            "parsed has lost its signature"
+        )
+    if not isinstance(signature, str | None):
+        raise TypeError(f"signature must be the header's text or None, got {shown(signature)}")
 
 
 def _digest(body: bytes, signed_at: int, key: str) -> str:

@@ -88,11 +88,17 @@ async def test_it_finds_the_truth_over_a_real_socket() -> None:
     ("arguments", "error"),
     [
         ((*_NUMBERS,), "no terminal to ask at: pass --yes"),
-        (("--from", "415", "--to", "+14155550101", "--yes"), "--from is a number such as"),
-        (("--from", "+14155550100", "--to", "+1415555O101", "--yes"), "--to is a number such as"),
+        (
+            ("--from", "415", "--to", "+14155550101", "--yes"),
+            "--from must be a number such as +14155550100, got '415'",
+        ),
+        (
+            ("--from", "+14155550100", "--to", "+1415555O101", "--yes"),
+            "such as +14155550100, got '…O101'",
+        ),
         ((*_NUMBERS, "--yes", "--interval", "nan"), "the interval must be more than 0 s"),
         ((*_NUMBERS, "--yes", "--longest", "0"), "the longest call must be more than 0 s"),
-        ((*_NUMBERS, "--yes", "--base-url", "ftp://x"), "base_url begins with https://"),
+        ((*_NUMBERS, "--yes", "--base-url", "ftp://x"), "begins with https://"),
         ((*_NUMBERS, "--yes", "--base-url", "http://192.0.2.1"), "plain http to another machine"),
     ],
 )
