@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from callguard.cli import output
 from callguard.cli.exits import ExitCode
 
 __all__ = ["load", "main"]
@@ -32,11 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The code to exit with; see `ExitCode`.
     """
+    if sys.stdout is None:
+        return output.failed(output.CLOSED)
+    output.never_unencodable()
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:  # before a command began, which would have dealt with it
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        if not output.is_of_output(error):
+            raise
+        return output.failed(error)
+    return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -20,6 +20,7 @@ from callguard.cli.plain import PlainLines
 from callguard.cli.progress import Outcome, Progress
 from callguard.cli.redis_server import RedisServer, RedisServerFailed, find_server
 from callguard.cli.running import run
+from callguard.cli.screen import Screen
 from callguard.cli.summary import summary
 from callguard.cli.summary import verdict as kept_or_not
 from callguard.errors import CallGuardError
@@ -110,7 +111,7 @@ def _served(workers: int, ledger: str | None) -> Iterator[str | None]:
 
 
 async def _dialled(plan: Plan, as_json: bool) -> ExitCode:
-    console = Console()
+    console = Screen()
     with _view(plan, console, as_json) as show:
         outcome = await campaign.run(plan, show)
     if as_json:

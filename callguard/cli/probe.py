@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from callguard.cli import probing
@@ -20,6 +19,7 @@ from callguard.cli.failures import KEY_STATUSES, report, verdict
 from callguard.cli.findings import Findings, Lag
 from callguard.cli.probing import MaybePlaced, NotPlaced, PhoneCall, Plan
 from callguard.cli.running import run
+from callguard.cli.screen import Screen
 from callguard.errors import (
     CallGuardError,
     UsageError,
@@ -225,7 +225,7 @@ def _show(findings: Findings) -> None:
     if not findings.is_clear:
         print(f"Not clear, again: {findings.reason}.")
         return
-    Console().print(_table(findings))
+    Screen().print(_table(findings))
     if findings.remark:
         print(f"{findings.remark[0].upper()}{findings.remark[1:]}.")
     # Not by rich, which would break the line that is to be pasted.

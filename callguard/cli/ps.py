@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -17,6 +16,7 @@ from callguard.cli.books import LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
+from callguard.cli.screen import Screen
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.settings import checked_api_key
 
@@ -72,7 +72,7 @@ async def _look(url: str | None, name: str | None) -> Books:
 
 def _show(books: Books) -> None:
     on_terminal = sys.stdout.isatty()
-    console = Console(width=None if on_terminal else _WIDE)
+    console = Screen(width=None if on_terminal else _WIDE)
     if books.workers or books.held:
         console.print(books_table(books, box.HEAVY_HEAD if on_terminal else None))
     console.print(sentence(books), highlight=False, markup=False, soft_wrap=True)

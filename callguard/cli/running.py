@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from callguard.cli import output
 from callguard.cli.exits import ExitCode
 
 __all__ = ["run"]
@@ -25,6 +26,10 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> NoReturn:
         code = asyncio.run(_cancelled_by_sigterm(command))
     except KeyboardInterrupt:
         code = _ended("interrupted", ExitCode.INTERRUPTED)
+    except OSError as error:
+        if not output.is_of_output(error):
+            raise
+        code = output.failed(error)
     except asyncio.CancelledError:
         code = _ended("terminated", ExitCode.TERMINATED)
     raise typer.Exit(code)

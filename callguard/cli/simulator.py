@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from callguard.cli.exits import ExitCode
 from callguard.cli.running import run
+from callguard.cli.screen import Screen
 from callguard.cli.tables import figures
 from callguard.simulator import (
     DIAL_FAULTS,
@@ -241,7 +241,7 @@ def _introduce(server: Server) -> None:
 
 
 def _take_leave(server: Server) -> None:
-    console = Console()
+    console = Screen()
     console.print()
     console.print(truth_table(server.workspace.truth()))
 

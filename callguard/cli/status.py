@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from callguard.arguments import checked_seconds
@@ -17,6 +16,7 @@ from callguard.cli.books import LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
+from callguard.cli.screen import Screen
 from callguard.cli.tables import figures
 from callguard.decision import Decision, Usage, decide
 from callguard.errors import (
@@ -210,7 +210,7 @@ def _usage(limits: Limits, books: Books | None) -> Usage:
 
 
 def _show(standing: Standing) -> None:
-    console = Console()
+    console = Screen()
     console.print(standing.as_table())
     console.print(str(standing.plain), highlight=False, markup=False, soft_wrap=True)
 

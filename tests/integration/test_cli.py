@@ -85,7 +85,7 @@ async def test_demo_whose_reader_goes() -> None:
         assert await asyncio.to_thread(os.read, ours, 9) == b"callguard"
         os.close(ours)
         _, err = await process.communicate()
-        assert (process.returncode, err) == (1, b"")
+        assert (process.returncode, err) == (ExitCode.NO_READER, b"")
 
 
 @asynccontextmanager
