@@ -20,6 +20,8 @@ from callguard.fetcher.calls import call_path, parse_call
 from callguard.fetcher.retry_after import retry_after
 from callguard.webhooks import WebhookError, parse, verify
 from tests.fake_network import FakeSession, Handler, Reply
+from tests.fuzz.gates import answers_to_a_gate, arguments_of_a_gate
+from tests.fuzz.ledgers import answers_of_a_ledger
 from tests.virtual_time import run
 
 COMMANDS = ("demo", "status", "simulator", "probe", "ps", "--version", "--help", "")
@@ -107,5 +109,16 @@ async def _not_run(command: Coroutine[Any, Any, Any]) -> int:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (limits, event, signature, call, asked_to_wait, answers, arguments)
+    for target in (
+        limits,
+        event,
+        signature,
+        call,
+        asked_to_wait,
+        answers,
+        arguments,
+        answers_to_a_gate,
+        arguments_of_a_gate,
+        answers_of_a_ledger,
+    )
 }

@@ -13,15 +13,16 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from callguard.ledger.protocol import Claim, Dispatcher
+from callguard.ledger.redis.answer import Answer, News, Pause
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.failure import Failure
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
-from callguard.limits import Limits, Snapshot
+from callguard.limits import Snapshot
 
 __all__ = ["Conversation", "TurnToRead", "constants"]
 
@@ -250,22 +251,20 @@ class Conversation:
         if reply["status"] != "ok":
             # Unknown here, or overtaken by a copy of itself that a client has sent.
             return False
-        self._acknowledge(reply)
-        self._set_clock(reply["now"] / 1000)
-        self.stepped = reply.get("stepped", 0) / 1000
-        self.untold = reply.get("untold")
-        self._take_news(reply)
-        self._desk.others_wait = reply["others"]
-        self._take_failure(reply)
-        if self.failure is not None and reply["others"]:
+        heard = Answer.parse(reply, len(self._claims))
+        self._acknowledge(heard)
+        self._set_clock(heard.now / 1000)
+        self.stepped, self.untold = heard.stepped / 1000, heard.untold
+        self._take_news(heard.news)
+        self._desk.others_wait = heard.others
+        self._take_pause(heard.pause)
+        if self.failure is not None and heard.others:
             self._dispatcher.asked_to_read()
-        again = reply.get("again")
-        self.ask_again_at = None if again is None else self._clock() + again / 1000
-        turn = reply.get("turn_to_read")
-        if turn is not None:
+        self.ask_again_at = None if heard.again is None else self._clock() + heard.again / 1000
+        if heard.turn is not None:
             self.wants_reading = False
-            self.turn = TurnToRead(reply["epoch"], turn["token"], turn["began"], self._clock())
-        self._take_places(reply.get("grants") or ())
+            self.turn = TurnToRead(heard.epoch, *heard.turn, self._clock())
+        self._take_places(heard.grants)
         return True
 
     def hear(self, message: str | bytes) -> bool:
@@ -274,11 +273,12 @@ class Conversation:
         if told.get("epoch", self._epoch) != self._epoch:
             return True
         if "reading" in told:
-            if self._local(told["reading"]["received"]) > self._clock() + JITTER:
+            news = News.parse(told)
+            if news.reading and self._local(news.reading.received) > self._clock() + JITTER:
                 return True  # the own clock stood still, and only an answer sets it
-            self._take_news(told)
+            self._take_news(news)
         if "failed" in told:
-            self._take_failure(told)
+            self._take_pause(Pause.parse(told))
             return True
         return "come" in told or self._ceilings_changed()
 
@@ -287,11 +287,11 @@ class Conversation:
         told = {claim.lane: claim.ceiling for claim in self._claims}
         return any(told.get(claim.lane) != claim.ceiling for claim in self._dispatcher.claims())
 
-    def _acknowledge(self, reply: Mapping[str, Any]) -> None:
-        if reply.get("void"):
+    def _acknowledge(self, heard: Answer) -> None:
+        if heard.void:
             self._dispatcher.lost(self._desk.lose())
-        if self._epoch != reply["epoch"]:
-            self._epoch = reply["epoch"]
+        if self._epoch != heard.epoch:
+            self._epoch = heard.epoch
             self._began = 0
             self.failure = None
             self._lead = None
@@ -320,34 +320,25 @@ class Conversation:
             lead = lead if stood_still else min(lead, most)
         self._lead, self._lead_at = lead, self._sent_at
 
-    def _take_news(self, told: Mapping[str, Any]) -> None:
-        reading = told.get("reading")
-        if reading is not None and reading["began"] <= self._began:
-            reading = None
-        snapshot = None if reading is None else self._snapshot_of(reading)
-        self._desk.see(
-            [int(count) for count in told["counts"]], spent=told["spent"], lost=told["lost"]
-        )
-        if reading is None or snapshot is None:
+    def _take_news(self, news: News) -> None:
+        self._desk.see(news.counts, spent=news.spent, lost=news.lost)
+        reading = news.reading
+        if reading is None or reading.began <= self._began:
             return
-        self._began = reading["began"]
+        began, received = self._local(reading.began), self._local(reading.received)
+        self._began = reading.began
         self.failure = None
-        self.reads = reading["reader"] == self._worker
-        self.due_at = snapshot.began + self._settings.times.ttl
+        self.reads = reading.reader == self._worker
+        self.due_at = began + self._settings.times.ttl
         self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
-        self._dispatcher.reading_came(snapshot, snapshot.received - snapshot.began)
+        self._dispatcher.reading_came(Snapshot(reading.limits, began, received), received - began)
 
-    def _take_failure(self, told: Mapping[str, Any]) -> None:
-        if "failed" in told:
-            self.failure = Failure.heard(told["failed"])
-        self.due_at = self._clock() + told["due_in"] / 1000
-        self.late_at = self._clock() + told["late_in"] / 1000
-
-    def _snapshot_of(self, reading: Mapping[str, Any]) -> Snapshot:
-        """A reading that the server told of, on the own clock."""
-        limits = Limits.parse(json.loads(reading["limits"]))
-        return Snapshot(limits, self._local(reading["began"]), self._local(reading["received"]))
+    def _take_pause(self, pause: Pause) -> None:
+        if pause.failure is not None:
+            self.failure = pause.failure
+        self.due_at = self._clock() + pause.due_in / 1000
+        self.late_at = self._clock() + pause.late_in / 1000
 
     def _take_places(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._desk.valid_until

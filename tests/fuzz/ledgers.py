@@ -1,0 +1,90 @@
+"""What is fuzzed of a shared ledger: what its server answers, and tells unasked.
+
+A worker may believe it or not; what it doesn't, it has not half believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from callguard.errors import CallGuardError
+from callguard.ledger.redis.conversation import Conversation
+from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.keys import Names
+from callguard.limits import Snapshot
+from tests.ledger.bent_clock import settings
+
+__all__ = ["answers_of_a_ledger"]
+
+GOOD: dict[str, Any] = {
+    "status": "ok",
+    "epoch": "epoch",
+    "now": 1_000,
+    "counts": [2, 0],
+    "spent": False,
+    "lost": False,
+    "others": False,
+    "due_in": 0,
+    "late_in": 0,
+}
+
+
+class _Nobody:
+    """A dispatcher of a gate at which nobody waits."""
+
+    def claims(self) -> list[Any]:
+        return []
+
+    def granted(self, lane: str, lease: int, usage: int) -> None:
+        raise AssertionError("a slot was given that nobody asked for")
+
+    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+        assert snapshot.limits.current_concurrency >= 0
+        assert snapshot.began <= snapshot.received
+
+    def lost(self, lanes: Any) -> None:
+        pass
+
+
+def answers_of_a_ledger(data: bytes) -> None:
+    """Three answers, and messages, to a worker that holds two leases, of which one is placed."""
+    asyncio.run(_talk(data))
+
+
+async def _talk(data: bytes) -> None:
+    names, told = Names("workspace"), settings()
+    desk = Desk(names, told.times, lambda: None)
+    dispatcher: Any = _Nobody()
+    loop = asyncio.get_running_loop()
+    worker = Conversation("one", "label", names, told, desk, dispatcher, loop.time)
+    worker.request()
+    assert worker.accept(json.dumps(GOOD))
+    desk.next_lease = 3
+    for lease in (1, 2):
+        desk.hold(lease, "default")
+    desk.place(1, 0.0)
+    for answer in data.split(b"\0")[:3]:
+        with suppress(CallGuardError, ValueError, TypeError, KeyError, AttributeError):
+            worker.hear(answer)
+        if _believes(worker, desk, answer):
+            return
+
+
+def _believes(worker: Conversation, desk: Desk, answer: bytes) -> bool:
+    """Let the worker take in one answer as the session does, and see what it says then."""
+    worker.request()
+    with suppress(CallGuardError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        if worker.accept(answer):
+            return True
+    worker.doubt()
+    said = json.loads(worker.request()[0])
+    holds = {lease for lease, _ in said["join"]["held"]}
+    ended = {what for kind, what, *_ in said["happenings"] if kind in {"place", "release"}}
+    assert {1, 2} <= holds | ended, f"what it holds is forgotten after {answer!r}: {said}"
+    worker.doubt()
+    usage = desk.usage()
+    assert min(usage.dispatching, usage.unseen) >= 0
+    return False
