@@ -105,8 +105,9 @@ class Losses:
             return
         begun_anew = self._epoch not in {"", answer["epoch"]}
         self._epoch = answer["epoch"]
-        for loss in [loss for loss in self.pending if loss.known_to(worker)]:
-            self._settle(loss, said, begun_anew=begun_anew)
+        known = [loss for loss in self.pending if loss.known_to(worker)]
+        if known and not said.get("leaves"):
+            self._settle(known, said, begun_anew=begun_anew)
         granted = [
             f"{worker}-{said['next'] + number}" for number in range(len(answer.get("grants") or ()))
         ]
@@ -116,15 +117,17 @@ class Losses:
             left = self._closed_until - self._now()
             self._blame("closed", f"{granted} admitted {left:.4f} s too early after a loss")
 
-    def _settle(self, loss: Loss, said: Mapping[str, Any], *, begun_anew: bool) -> None:
-        if said.get("leaves"):
-            return
-        self.pending.remove(loss)
-        if loss.sure and "join" not in said:
-            self._blame("noticed", f"the ledger goes on as if nothing were missing: {loss}")
-        if loss.sure or begun_anew:
+    def _settle(self, known: list[Loss], said: Mapping[str, Any], *, begun_anew: bool) -> None:
+        """One that knew better has spoken; the pause that follows is for all that was lost."""
+        self.pending = [loss for loss in self.pending if loss not in known]
+        sure = any(loss.sure for loss in known)
+        if sure and "join" not in said:
+            self._blame("noticed", f"the ledger goes on as if nothing were missing: {known}")
+        if sure or begun_anew:
+            self.pending.clear()
             self.noticed += 1
-            since = self._now() if loss.tried_at is None else loss.tried_at
+            tried = [loss.tried_at for loss in known if loss.tried_at is not None]
+            since = min([self._now(), *tried])
             self._closed_until = max(self._closed_until, since + self._closed_for)
 
     def _loss(self, knowing: frozenset[str] | None, *, sure: bool = True) -> Loss:

@@ -520,8 +520,8 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "redis.call('ZADD', workers, now + LEASE, me)",
-                "redis.call('ZADD', workers, 'NX', now + LEASE, me)",
+                "redis.call('ZADD', workers, now + unvouched + LEASE, me)",
+                "redis.call('ZADD', workers, 'NX', now + unvouched + LEASE, me)",
             ),
         ),
         "a worker that lives would lose its places",
@@ -573,14 +573,14 @@ MUTATIONS = (
     Mutation(
         "ringing calls are taken for counted in shared books",
         LUA + "permits.lua",
-        (("now + VISIBLE_AFTER + 1, id)", "now + COUNTER_LAG + 1, id)"),),
+        (("unvouched + VISIBLE_AFTER + 1, id)", "unvouched + COUNTER_LAG + 1, id)"),),
         "the provider doesn't say whether it counts them",
         shared=True,
     ),
     Mutation(
         "a call is visible in shared books as soon as it was answered",
         LUA + "permits.lua",
-        (("at + COUNTER_LAG + 1, id)", "at, id)"),),
+        (("at + unvouched + COUNTER_LAG + 1, id)", "at, id)"),),
         "the counter is late",
         shared=True,
     ),
