@@ -8,9 +8,7 @@
             permit.placed(call.call_id)
 """
 
-import logging
-
-from callguard.decision import Decision, Usage
+from callguard.decision import Decision, Outage, Usage
 from callguard.errors import (
     AdmissionError,
     AdmissionTimeout,
@@ -50,6 +48,7 @@ __all__ = [
     "LimitsUnavailable",
     "Listener",
     "NoHeadroom",
+    "Outage",
     "Permit",
     "QueueFull",
     "RedisLedger",
@@ -60,5 +59,3 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())

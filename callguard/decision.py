@@ -21,7 +21,16 @@ from typing import Final, Literal
 from callguard.lanes import Lane
 from callguard.limits import Limits, Snapshot
 
-__all__ = ["Ceilings", "Constraint", "Decision", "Tier", "Usage", "Withheld", "decide"]
+__all__ = [
+    "Ceilings",
+    "Constraint",
+    "Decision",
+    "Outage",
+    "Tier",
+    "Usage",
+    "Withheld",
+    "decide",
+]
 
 Tier = Literal["normal", "burst"]
 """What a call costs: nothing extra, or burst's surcharge for as long as it lasts."""
@@ -109,6 +118,22 @@ class Ceilings:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """The limits can't be read.
+
+    Attributes:
+        error: what the latest attempt failed with, or that it has had no answer yet.
+        seconds: since the first attempt in vain began.
+    """
+
+    error: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"unable to read the limits for {self.seconds:.1f} s, the latest error: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Whether one more call fits, with every number that this was made from.
 
@@ -124,6 +149,7 @@ class Decision:
         limits: what the provider answered; None without a reading.
         age: seconds since the reading began; None without a reading.
         max_age: seconds that a reading may be trusted.
+        outage: since when the limits can't be read, and why; None where they can, or nobody tries.
     """
 
     admitted: bool
@@ -135,6 +161,7 @@ class Decision:
     limits: Limits | None
     age: float | None
     max_age: float
+    outage: Outage | None = None
 
     @property
     def headroom(self) -> int | None:
@@ -145,7 +172,8 @@ class Decision:
 
     def __str__(self) -> str:
         verdict = "admitted" if self.admitted else "refused"
-        return f"{verdict}: {_reason(self)}"
+        outage = "" if self.outage is None else f"; {self.outage}"
+        return f"{verdict}: {_reason(self)}{outage}"
 
 
 def decide(
@@ -156,6 +184,7 @@ def decide(
     now: float,
     max_age: float,
     withheld: Withheld | None = None,
+    outage: Outage | None = None,
 ) -> Decision:
     """Whether one more call of `lane` fits on top of `usage`.
 
@@ -166,6 +195,7 @@ def decide(
         now: seconds, on the clock that dated the snapshot.
         max_age: seconds that a reading may be trusted.
         withheld: why the ledger gives no slot, if it gives none.
+        outage: since when the limits can't be read, and why.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
@@ -183,6 +213,7 @@ def decide(
         limits=None if snapshot is None else snapshot.limits,
         age=age,
         max_age=max_age,
+        outage=outage,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from callguard import Lane, Limits, Snapshot, Usage
+from callguard import Lane, Limits, Outage, Snapshot, Usage
 from callguard.decision import Ceilings, decide
 from callguard.ledger import MemoryLedger
 from tests.times import times
@@ -253,6 +253,16 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(None, 1, 2),
             {},
             "refused: no reading of the limits yet (1 dialling, 2 not yet visible)",
+        ),
+        (
+            Lane("bulk"),
+            None,
+            Usage(None, 0, 0),
+            {"outage": Outage("HTTP 503", 12.34)},
+            (
+                "refused: no reading of the limits yet (0 dialling, 0 not yet visible); unable to "
+                "read the limits for 12.3 s, the latest error: HTTP 503"
+            ),
         ),
     ],
 )

@@ -16,7 +16,8 @@ def test_the_public_names_are_these() -> None:
         "GateClosed",
         "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "Limits", "LimitsError",
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "NoHeadroom",
-        "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError", "open_gate",
+        "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError",
+        "open_gate",
     }  # fmt: skip
     assert all(hasattr(callguard, name) for name in callguard.__all__)
 

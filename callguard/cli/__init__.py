@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.stdout is None:
         return output.failed(output.CLOSED)
     output.never_unencodable()
+    # What happens is in the picture, which log lines would run through.
+    logging.getLogger("callguard").addHandler(logging.NullHandler())
     try:
         code = _run(arguments)
         sys.stdout.flush()

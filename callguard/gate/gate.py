@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from callguard.arguments import checked_call_id, checked_flag, checked_patience
 from callguard.clock import Watch, clock_of
-from callguard.decision import Decision, decide
+from callguard.decision import Decision, Outage, decide
 from callguard.errors import (
     AdmissionTimeout,
     CallGuardError,
     GateClosed,
+    LedgerUnavailable,
     LimitsUnavailable,
     NoHeadroom,
     QueueFull,
@@ -219,6 +220,7 @@ class Gate(Unique, EnteredAsync):
             refused=self._refusals,
             timed_out=self._timeouts,
             readings=self._reporter.readings,
+            outage=self._outage(),
         )
 
     def note_started(self, call_id: str) -> None:
@@ -566,10 +568,10 @@ class Gate(Unique, EnteredAsync):
     def _refusal(self, line: Line) -> CallGuardError:
         if self._reader.final is not None:
             return copy.copy(self._reader.final)
-        error = self._reader.error
         decision = self._decide(line)
         if decision.constraint in {"no reading", "reading too old"}:
-            return LimitsUnavailable(f"{decision}; {error or 'the next reading is not due yet'}")
+            due = "" if decision.outage else "; the next reading is not due yet"
+            return LimitsUnavailable(f"{decision}{due}")
         return NoHeadroom(decision, self._retry_after())
 
     def _decide(self, line: Line) -> Decision:
@@ -581,7 +583,14 @@ class Gate(Unique, EnteredAsync):
             now=self._time(),
             max_age=self._max_age,
             withheld=self._ledger.withheld,
+            outage=self._outage(),
         )
+
+    def _outage(self) -> Outage | None:
+        away = self._ledger.withheld == "ledger away"
+        if isinstance(self._reader.error, LedgerUnavailable) and not away:
+            return None  # it is back, and nobody has wanted a reading since
+        return self._reader.outage()
 
     def _retry_after(self) -> float:
         return max(0.0, self._reader.due_at - self._time())

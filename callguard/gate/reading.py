@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from callguard.decision import Outage
 from callguard.errors import (
     CallGuardError,
     LedgerUnavailable,
@@ -95,6 +96,7 @@ class Reader:
         self._began = -math.inf
         self._latest: float | None = None
         self._is_new = True
+        self._in_vain_since = -math.inf
         self._failures = 0
         self._not_before = -math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -131,6 +133,14 @@ class Reader:
             self._begin()
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=within)
+
+    def outage(self) -> Outage | None:
+        """Since when readings are tried in vain, and why."""
+        if self.error is not None:
+            return Outage(str(self.error), self._loop.time() - self._in_vain_since)
+        if self._is_new and self._reading is not None:
+            return Outage("no answer yet", self._loop.time() - self._began)
+        return None
 
     def recovered(self, snapshot: Snapshot) -> None:
         """A snapshot came, whoever took it: no pause after a failure holds any more."""
@@ -200,8 +210,10 @@ class Reader:
         is_final = _can_be_final(error) and (
             self._is_new or (self.error is not None and _can_be_final(self.error))
         )
-        self.error, self.final, self._is_new = error, error if is_final else None, False
         began, self._began = self._began, now
+        if self.error is None:
+            self._in_vain_since = began
+        self.error, self.final, self._is_new = error, error if is_final else None, False
         self.due_at = self._not_before = self._due_after(error, began, now)
         self._failed(error, now - began)
 

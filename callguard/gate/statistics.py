@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from callguard.decision import Ceilings, Usage
+from callguard.decision import Ceilings, Outage, Usage
 from callguard.gate.reporting import Outcome
 
 __all__ = ["GateStatistics"]
@@ -26,6 +26,7 @@ class GateStatistics:
         refused: calls that the provider refused of those.
         timed_out: callers that left the line because their time was up.
         readings: by outcome, the attempts to read the limits.
+        outage: since when the limits can't be read, and why; None where they can, or nobody tries.
     """
 
     usage: Usage
@@ -37,3 +38,4 @@ class GateStatistics:
     refused: int
     timed_out: int
     readings: Mapping[Outcome, int]
+    outage: Outage | None
