@@ -39,8 +39,13 @@ from callguard.events import (
     Ended,
     Event,
     LeftQueue,
+    LimitsChanged,
+    OutageBegan,
+    OutageEnded,
     Placed,
     Queued,
+    ReadingFailed,
+    ReadingTaken,
     Refused,
     TimedOut,
 )
@@ -1089,3 +1094,40 @@ async def test_who_only_looks_in_is_not_told_of(open_gate: Open, counter: Counte
                 pass
         await heard(gate)
         assert heard_of.kinds(*QUEUE) == []
+
+
+READINGS: tuple[type[Event], ...] = (
+    ReadingTaken,
+    ReadingFailed,
+    OutageBegan,
+    OutageEnded,
+    LimitsChanged,
+)
+
+
+async def test_each_reading_is_told_once_and_so_is_what_it_changes(
+    open_gate: Open, counter: Counter
+) -> None:
+    """Somebody's count of readings, or of outages, would be off."""
+    counter.answer(limit=0)
+    heard_of = Heard()
+    async with open_gate(listener=heard_of, ttl=SOON) as gate, crowd_at(gate) as crowd:
+        crowd.send("a")
+        await until(lambda: len(counter.asked) > 3)
+        counter.error = LimitsUnavailable("HTTP 503")
+        await until(lambda: len(heard_of.kinds(ReadingFailed)) > 2)
+        counter.answer(limit=1)
+        await come(crowd, "a")
+        await heard(gate)
+        told = heard_of.kinds(*READINGS)
+        failed = told.count("ReadingFailed")
+        assert told.count("ReadingTaken") == len(counter.asked) - failed
+        assert gate.statistics().readings["taken"] == told.count("ReadingTaken")
+        assert gate.statistics().readings["unavailable"] == failed
+        assert [kind for kind in told if not kind.startswith("Reading")] == [
+            "OutageBegan", "LimitsChanged", "OutageEnded"
+        ]  # fmt: skip
+        first = told.index("ReadingFailed")
+        assert told[first : first + 2] == ["ReadingFailed", "OutageBegan"]
+        assert heard_of.only(LimitsChanged).after.concurrency_limit == 1
+        assert heard_of.only(OutageEnded).duration > 0.0

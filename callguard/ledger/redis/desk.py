@@ -204,9 +204,13 @@ class Desk:
                 self._given_alone.discard(int(happening[1]))
 
     def lose(self) -> dict[int, str]:
-        """The server has taken what is held for placed calls. Returns what is dispatching still."""
+        """The server has taken what is held for placed calls.
+
+        Returns:
+            What is dispatching still, with the lanes, and was not lost before.
+        """
         safe = {said[1] for said in self.outbox.pending() if said[0] in _ENDS_DISPATCHING}
-        safe |= self._given_alone
+        safe |= self._given_alone | self._lost
         lost = {lease: lane for lease, lane in self._held.items() if lease not in safe}
         self._lost.update(lost)
         return lost

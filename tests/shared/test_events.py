@@ -1,0 +1,61 @@
+"""What only gates on a shared ledger can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from redis.asyncio import Redis
+
+from callguard import RedisLedger
+from callguard.events import Cancelled, Event, PermitLost, Placed
+from callguard.ledger.redis.desk import Desk
+from callguard.ledger.redis.keys import Names
+from tests.shared.provider import provider
+from tests.shared.support import eventually, sharing
+
+
+async def test_a_permit_that_is_lost_is_told_of_once(
+    redis_url: str, workspace_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody would be alarmed by each lease that runs out, or for a call that was placed."""
+    heard: list[Event] = []
+    losses: list[Mapping[int, str]] = []
+    lose = Desk.lose
+
+    def note_loss(desk: Desk) -> Mapping[int, str]:
+        losses.append(lose(desk))
+        return losses[-1]
+
+    monkeypatch.setattr(Desk, "lose", note_loss)
+    async with (
+        provider(limit=5) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key, lease=2.5, timeout=1.2) as ledger,
+        Redis.from_url(redis_url) as client,
+        sharing(workspace, ledger, listener=heard.append) as gate,
+        gate.admit() as lost,
+        gate.admit() as placed,
+    ):
+        placed.placed("call_1")
+        assert gate._consult is not None
+        await gate._consult()
+
+        async def has_lost(times: int) -> bool:
+            """Let the lease have run out long ago, until that was noticed so many times."""
+            if len(losses) < times:
+                await client.zadd(Names(workspace_key).keys[1], {gate.id: 1})
+            return len(losses) >= times
+
+        await eventually(lambda: has_lost(1))
+        await eventually(lambda: has_lost(2))
+        told = [event for event in heard if isinstance(event, PermitLost)]
+        assert [(event.permit_id, event.lane) for event in told] == [(lost.id, "default")]
+        assert (told[0].gate, told[0].workspace) == (gate.id, ledger.workspace_hash("key"))
+        assert lost.lost
+        lost.cancel()
+        await gate._consult()
+    fates = [event for event in heard if isinstance(event, Placed | Cancelled)]
+    assert [(type(event), event.permit_id) for event in fates] == [
+        (Placed, placed.id),
+        (Cancelled, lost.id),
+    ]
