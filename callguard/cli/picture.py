@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,10 +19,10 @@ _LOWEST_CHART: Final = 4
 _HIGHEST_CHART: Final = 24
 _NARROWEST_CHART: Final = 40
 
-_OTHER_LINES: Final = 7
-"""Title, legend, counts, two lanes, readings, and the line that the cursor is left on."""
+_BETWEEN: Final = "  "
+"""What stands between two figures on a line."""
 
-_LONGEST_REASON: Final = 200
+_LONGEST_REASON: Final = 160
 """Characters of the sentence at the bottom, about."""
 
 
@@ -73,44 +74,60 @@ class Frame:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         latest, glyphs = self._history[-1], Glyphs.fit_for(ascii_only=options.ascii_only)
-        yield Text(self._title, style="bold", no_wrap=True, overflow="crop")
-        width, height = options.max_width, _chart_height(options)
+        width = options.max_width
+        title = Text(self._title, "bold")
+        figures = [_fitted(_counts(latest), width)]
+        for lane, waiting in latest.reckoning.waiting.items():
+            figures.append(_waiting(lane, waiting, latest.leads, options, glyphs))
+        figures.append(_readings(latest))
+        legend = _fitted(_legend(latest, glyphs), width)
+        others = sum(len(part.wrap(console, width)) for part in (title, legend, *figures))
+        height = _chart_height(options, others)
+        yield title
         if width >= _NARROWEST_CHART and height >= _LOWEST_CHART:
             yield chart(self._history, width=width, height=height, glyphs=glyphs)
-            yield _legend(latest, glyphs)
-        yield _counts(latest)
-        for lane, waiting in latest.reckoning.waiting.items():
-            yield _waiting(lane, waiting, latest.leads, options, glyphs)
-        yield _readings(latest)
+            yield legend
+        yield from figures
         yield Text(latest.reckoning.reason, style="italic")
 
 
-def _chart_height(options: ConsoleOptions) -> int:
+def _chart_height(options: ConsoleOptions, others: int) -> int:
     """The lines that all else leaves, so that a frame never scrolls its own top away."""
     reason = _LONGEST_REASON // options.max_width + 1
-    return min(options.size.height - _OTHER_LINES - reason, _HIGHEST_CHART)
+    cursor = 1  # The line that it is left on.
+    return min(options.size.height - others - reason - cursor, _HIGHEST_CHART)
 
 
-def _legend(progress: Progress, glyphs: Glyphs) -> Text:
-    legend = Text(no_wrap=True, overflow="crop")
-    legend.append(f"{glyphs.levels[-1]} calls going on  ", "green")
-    if progress.reckoning.usage is not None:
-        legend.append(f"{glyphs.held} held until the counter shows them  ", "dim green")
-    legend.append(f"{glyphs.limit} limit  ", "yellow")
-    legend.append(f"{glyphs.ceiling} with burst", "red")
-    return legend
+def _fitted(parts: Sequence[Text], width: int) -> Text:
+    """The parts beside each other as far as there is room, and none broken that fits on a line."""
+    lines = [Text()]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(_BETWEEN) + len(part) > width:
+            lines.append(Text())
+        lines[-1].append(_BETWEEN if lines[-1] else "").append_text(part)
+    return Text("\n").join(lines)
 
 
-def _counts(progress: Progress) -> Text:
+def _legend(progress: Progress, glyphs: Glyphs) -> list[Text]:
+    held = Text(f"{glyphs.held} held until the counter shows them", "dim green")
+    return [
+        Text(f"{glyphs.levels[-1]} calls going on", "green"),
+        *([] if progress.reckoning.usage is None else [held]),
+        Text(f"{glyphs.limit} limit", "yellow"),
+        Text(f"{glyphs.ceiling} with burst", "red"),
+    ]
+
+
+def _counts(progress: Progress) -> list[Text]:
     truth, usage = progress.truth, progress.reckoning.usage
-    counts = Text(no_wrap=True, overflow="crop")
-    counts.append(f"{truth.elapsed:4.1f} s  ")
-    counts.append(f"placed {truth.placed} of {progress.leads}  ", "bold")
-    counts.append(f"refused {truth.refusals}  ", _alarming(truth.refusals > 0))
-    counts.append(f"now {truth.count}  ")
-    counts.append("" if usage is None else f"usage {usage}  ")
-    counts.append(f"peak {truth.peak}", _alarming(truth.peak > progress.ceiling))
-    return counts
+    return [
+        Text(f"{truth.elapsed:4.1f} s"),
+        Text(f"placed {truth.placed} of {progress.leads}", "bold"),
+        Text(f"refused {truth.refusals}", _alarming(truth.refusals > 0)),
+        Text(f"now {truth.count}"),
+        *([] if usage is None else [Text(f"usage {usage}")]),
+        Text(f"peak {truth.peak}", _alarming(truth.peak > progress.ceiling)),
+    ]
 
 
 def _waiting(lane: str, waiting: int, leads: int, options: ConsoleOptions, glyphs: Glyphs) -> Text:
@@ -123,8 +140,7 @@ def _readings(progress: Progress) -> Text:
     reckoning = progress.reckoning
     age = reckoning.sample_age
     dated = "none in hand" if age is None else f"the last began {age:.1f} s ago"
-    text = f"{reckoning.readings} readings, {progress.failed} failed requests; {dated}"
-    return Text(text, no_wrap=True, overflow="crop")
+    return Text(f"{reckoning.readings} readings, {progress.failed} failed requests; {dated}")
 
 
 def _alarming(bad: bool) -> str:

@@ -75,7 +75,7 @@ def _show(books: Books) -> None:
     console = Screen(width=None if on_terminal else _WIDE)
     if books.workers or books.held:
         console.print(books_table(books, box.HEAVY_HEAD if on_terminal else None))
-    console.print(sentence(books), highlight=False, markup=False, soft_wrap=True)
+    console.say(sentence(books))
 
 
 def books_table(books: Books, around: box.Box | None = None) -> Table:

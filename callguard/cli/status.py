@@ -212,7 +212,7 @@ def _usage(limits: Limits, books: Books | None) -> Usage:
 def _show(standing: Standing) -> None:
     console = Screen()
     console.print(standing.as_table())
-    console.print(str(standing.plain), highlight=False, markup=False, soft_wrap=True)
+    console.say(str(standing.plain))
 
 
 def _burst_limit(limits: Limits) -> str:

@@ -13,7 +13,11 @@ __all__ = ["summary", "verdict"]
 def summary(outcome: Outcome) -> Table:
     """The figures of `outcome`, those that the promise is about before the others."""
     truth = outcome.truth
-    table = Table("", Column("measured", justify="right"), Column("promised", justify="right"))
+    table = Table(
+        Column(min_width=12),
+        Column("measured", justify="right"),
+        Column("promised", justify="right"),
+    )
     _promised(table, "leads dialled once", outcome.dialled_once, outcome.leads)
     _promised(table, "calls placed", truth.placed, outcome.leads)
     _promised(table, "calls refused", truth.refusals, 0)

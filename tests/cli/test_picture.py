@@ -11,7 +11,9 @@ from rich.console import Console
 
 from callguard.cli.picture import Frame, Picture
 from callguard.cli.progress import Progress
-from tests.cli.support import REASON, progress
+from callguard.cli.screen import Screen
+from callguard.cli.summary import summary
+from tests.cli.support import REASON, outcome, progress
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 LINE_UP, ALTERNATE_SCREEN = "\x1b[1A", "\x1b[?1049h"
@@ -88,6 +90,22 @@ def test_what_is_shown() -> None:
         "burst 25",
     ):
         assert part in shown
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_nothing_is_cut_and_no_word_broken(width: int) -> None:
+    """On a narrow terminal the legend would end before it says what the lines are."""
+    looks = progress(123.4, 16, 18, peak=21, placed=60, refusals=12, waiting=38)
+    lines = [line.rstrip() for line in frame(looks, on=terminal(width, 40))]
+    assert max(map(len, lines)) <= width
+    for part in (
+        *("█ calls going on", "░ held until the counter shows them", "─ limit", "═ with burst"),
+        *("123.4 s", "placed 60 of 100", "refused 12", "now 16", "usage 18", "peak 21"),
+    ):
+        assert sum(part in line for line in lines) == 1, part
+    assert {"31 readings, 3 failed requests; the last began 0.2 s ago", REASON} <= {
+        " ".join(lines[first:last]) for first in range(len(lines)) for last in range(len(lines) + 1)
+    }
 
 
 def test_legend() -> None:
@@ -175,3 +193,23 @@ def test_the_cursor_comes_back(error: type[BaseException]) -> None:
         show(progress())
         raise error
     assert written(console).rindex(SHOW_CURSOR) > written(console).rindex(HIDE_CURSOR)
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_the_summary_breaks_no_word(width: int) -> None:
+    """What the demo concludes would end in dots on a narrow terminal."""
+    console = terminal(width)
+    console.print(summary(outcome()))
+    assert "…" not in written(console)
+    assert max(map(len, written(console).splitlines())) <= width
+    assert "call-seconds" in written(console)
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_and_nowhere_else() -> None:
+    """A narrow terminal would break words, or a log one sentence into many lines."""
+    for narrow in (True, False):
+        screen = Screen(file=io.StringIO(), width=20, force_terminal=narrow, _environ={})
+        screen.say(REASON)
+        said = written(screen).splitlines()
+        assert " ".join(line.rstrip() for line in said) == REASON
+        assert (len(said) > 1) is narrow
