@@ -29,6 +29,7 @@ from tests.world.checkers import (
 from tests.world.deliveries import Deliveries
 from tests.world.plan import Cancelling, LanePlan, Plan, Rules, calm_rules, draw
 from tests.world.provider import DIAL_TIMEOUT, Call, Provider, Reading
+from tests.world.told import Told
 
 __all__ = ["Outcome", "WatchedLoop", "World", "live"]
 
@@ -124,6 +125,7 @@ class World:
         self.order = Order(self.scene)
         self.dials = Dials(self.scene)
         self.readings = Readings(self.scene)
+        self.told = Told(self.scene.blame)
         self.deliveries = Deliveries(loop, self._deliver_started, self._deliver_ended)
         self.callers = [Caller(index, each, self) for index, each in enumerate(plan.callers)]
         self._by_name = {caller.name: caller for caller in self.callers}
@@ -168,6 +170,7 @@ class World:
         await asyncio.sleep(LONGEST_SAYING + 1.0)
         gc.collect()
         self._look_for_leftovers("")
+        self.told.ends()
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[callguard.Gate]:
@@ -181,6 +184,7 @@ class World:
                         yield gate
                     finally:
                         self.scene.gate = None
+                        self.told.closes(gate)
                         self.trace("the gate closes")
             except callguard.LimitsRejected:
                 await asyncio.sleep(1.0)
@@ -345,7 +349,8 @@ class World:
         if call.refused:
             self.scene.perhaps_refused_at = self.loop.now
 
-    def _hear(self, event: object) -> None:
+    def _hear(self, event: callguard.events.Event) -> None:
+        self.told.hear(event)
         if isinstance(event, callguard.events.Admitted):
             self._note_admission(event)
 
