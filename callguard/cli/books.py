@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +14,9 @@ from callguard.ledger import RedisLedger
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Books
+    from callguard.ledger.redis.neighbours import Neighbour
 
-__all__ = ["LedgerOption", "NameOption", "look"]
+__all__ = ["Found", "LedgerOption", "NameOption", "look"]
 
 LedgerOption = Annotated[
     str | None,
@@ -29,7 +32,46 @@ NameOption = Annotated[
 ]
 
 
-async def look(url: str, name: str | None, workspace: str) -> Books:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is on a ledger's server.
+
+    Attributes:
+        id: what stands for the ledger there.
+        books: what is in it.
+        others: the other ledgers there.
+    """
+
+    id: str
+    books: Books
+    others: tuple[Neighbour, ...]
+
+    @property
+    def lookalikes(self) -> list[str]:
+        """The ledgers that may be of the same workspace, which would be another limit each."""
+        return [other.id for other in self.others if other.looks_like(self.books.reading)]
+
+    @property
+    def absence(self) -> str:
+        """That there is no such ledger, and which others there are."""
+        others = ", ".join(other.id for other in self.others)
+        besides = f"others here: {others}" if others else "there is no other here"
+        return f"no gate has used this ledger, {self.id}, for an hour, if ever; {besides}"
+
+    def warn(self) -> None:
+        """Say on stderr what makes the figures doubtful."""
+        if not self.books.known:
+            print(f"warning: {self.absence}", file=sys.stderr)
+        for other in self.lookalikes:
+            print(
+                f"warning: another ledger here, {other}, has the same limits and count as this, "
+                f"{self.id}: gates that use different API keys of one workspace need a ledger with "
+                "a name, the same for all, or they don't share its limit",
+                file=sys.stderr,
+            )
+
+
+async def look(url: str, name: str | None, workspace: str) -> Found:
     """What is in the books called `name`, or else in those of `workspace`.
 
     Raises:
@@ -39,4 +81,6 @@ async def look(url: str, name: str | None, workspace: str) -> Books:
     if name is not None and not is_sendable(name):
         raise UsageError("--name is text that can be sent, and not empty")
     async with RedisLedger.from_url(url, name=name) as ledger:
-        return await ledger.look(workspace)
+        books = await ledger.look(workspace)
+        others = await ledger.neighbours(workspace)
+        return Found(ledger.workspace_hash(workspace), books, others)

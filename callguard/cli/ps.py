@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.books import LedgerOption, NameOption, look
+from callguard.cli.books import Found, LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
@@ -22,8 +22,12 @@ from callguard.fetcher.settings import checked_api_key
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Books
+    from callguard.limits import Limits
 
 __all__ = ["books_table", "ps", "sentence"]
+
+_BOXED: Final = 60
+"""Characters of a line from which on there is room for lines around the table."""
 
 _WIDE: Final = 1000
 """Characters of a line where no terminal sets a limit."""
@@ -37,34 +41,43 @@ def ps(
         bool, typer.Option("--json", help="One JSON object on stdout, on errors too.")
     ] = False,
 ) -> None:
-    """Show who holds places in shared books, and who waits.
+    """Show who holds slots of a shared ledger, and who waits.
 
-    A line for each permit that is dispatching, or placed and perhaps not in the provider's count
-    yet; for the callers in line on each lane of each gate; and for each worker with neither. The
-    books are told by RETELL_API_KEY, or by --name. Looking changes nothing.
+    By worker, a line for each permit that is dialling, or placed and perhaps not in the provider's
+    count yet; for the callers in line on each lane of each gate; and for each worker with neither.
+    The ledger is told by RETELL_API_KEY, or by --name. Looking changes nothing.
 
-    A worker is (silent) whose lease has run out, and (gone) if it has left or that was noticed:
-    what it was dialling counts until a reading is surely later.
+    A worker is (silent) if it has let half of its lease go by without a word, and (gone) if it has
+    left or its lease has run out: what it was dialling counts until a reading is surely later.
 
-    Exit code: 0, 69 the server can't be reached, 64 wrong use, 78 redis-py is not installed. An
-    error is one line on stderr; with --json it is an object on stdout as well.
+    Warns of another ledger on the server with the same limits and count: two API keys of one
+    workspace make two ledgers, which share no limit, unless both are given one name.
+
+    Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
+    wrong use, 78 redis-py is not installed. An error is one line on stderr; with --json it is an
+    object on stdout as well.
     """
     run(_ps(ledger, name, as_json))
 
 
 async def _ps(ledger: str | None, name: str | None, as_json: bool) -> ExitCode:
     try:
-        books = await _look(ledger, name)
+        found = await _look(ledger, name)
     except CallGuardError as error:
         return report(error, *verdict(error, "ps"), as_json=as_json)
+    if not found.books.known:
+        key = "check RETELL_API_KEY, or pass --name if the gates' ledger has one"
+        advice = key if name is None else "check --name"
+        return report(UsageError(found.absence), ExitCode.FAILED, advice, as_json=as_json)
+    found.warn()
     if as_json:
-        print(json.dumps(books.as_json()))
+        print(json.dumps({**found.books.as_json(), "lookalikes": found.lookalikes}))
     else:
-        _show(books)
+        _show(found.books)
     return ExitCode.OK
 
 
-async def _look(url: str | None, name: str | None) -> Books:
+async def _look(url: str | None, name: str | None) -> Found:
     if not url:
         raise UsageError("no ledger: pass --ledger redis://…, or set CALLGUARD_LEDGER")
     return await look(url, name, "" if name is not None else checked_api_key(None))
@@ -74,21 +87,22 @@ def _show(books: Books) -> None:
     on_terminal = sys.stdout.isatty()
     console = Screen(width=None if on_terminal else _WIDE)
     if books.workers or books.held:
-        console.print(books_table(books, box.HEAVY_HEAD if on_terminal else None))
+        has_room = on_terminal and console.width >= _BOXED
+        console.print(books_table(books, box.HEAVY_HEAD if has_room else None))
     console.say(sentence(books))
 
 
 def books_table(books: Books, around: box.Box | None = None) -> Table:
     """A line for each permit, each line of callers and each idle worker; drawn with `around`."""
     table = Table(
-        "worker",
-        "lane",
-        "state",
-        Column("calls", justify="right"),
-        Column("age", justify="right"),
+        Column("worker", overflow="fold"),
+        Column("lane", overflow="fold"),
+        Column("state", no_wrap=True),
+        Column("calls", justify="right", no_wrap=True),
+        Column("age", justify="right", no_wrap=True),
         box=around,
     )
-    silent = {worker.label for worker in books.workers if worker.lease < 0}
+    silent = {worker.label for worker in books.workers if worker.silent}
     for worker, *cells in _rows(books):
         label = f"{worker} (silent)" if worker in silent else worker or "(gone)"
         table.add_row(*map(Text, (label, *cells)))
@@ -97,24 +111,46 @@ def books_table(books: Books, around: box.Box | None = None) -> Table:
 
 def sentence(books: Books) -> str:
     """The sums, and what they are made of."""
-    if not books.known:
-        return "No gate has used these books for an hour, if ever."
     usage, waiting = books.usage, sum(line.callers for line in books.waiting)
-    own = f"{usage.dispatching} dispatching, {usage.unseen} placed and perhaps not counted"
+    own = f"{usage.dispatching} dialling, {usage.unseen} placed and perhaps not counted"
+    silent = sum(worker.silent for worker in books.workers)
     in_line = f"{waiting} in line; gates: {len(books.workers)}"
+    in_line += f", {silent} of them silent" if silent else ""
     if books.reading is None:
         return f"no reading yet, {own}; {in_line}"
     counted = f"{usage.reported} counted {books.now - books.reading.began:.1f} s ago"
     spent = "; nothing is admitted before a later reading" if books.spent else ""
-    return f"usage {usage.total}: {counted}, {own}; {in_line}{spent}"
+    return (
+        f"usage {usage.total} of {_limit(books.reading.limits)}: {counted}, {own}; {in_line}{spent}"
+    )
+
+
+def _limit(limits: Limits) -> str:
+    burst = limits.concurrency_burst_limit
+    bursts = limits.concurrency_burst_enabled and (burst or 0) > limits.concurrency_limit
+    return (
+        f"{limits.concurrency_limit} (with burst {burst})"
+        if bursts
+        else str(limits.concurrency_limit)
+    )
 
 
 def _rows(books: Books) -> Iterator[tuple[str | None, str, str, str, str]]:
-    for held in books.held:
-        yield held.worker, held.lane, held.state, "1", f"{held.age:.1f} s"
-    for line in books.waiting:
-        yield line.worker, line.lane, "waiting", str(line.callers), f"{line.waited:.1f} s"
-    busy = {held.worker for held in books.held} | {line.worker for line in books.waiting}
-    for label in dict.fromkeys(worker.label for worker in books.workers):
-        if label not in busy:
+    """The rows by worker, those of the gone ones first; of each the oldest of each state first."""
+    labels = {held.worker for held in books.held} | {line.worker for line in books.waiting}
+    for label in sorted(labels | {worker.label for worker in books.workers}, key=_by_number):
+        for state, shown in (("dispatching", "dialling"), ("placed", "placed")):
+            for held in books.held:
+                if (held.worker, held.state) == (label, state):
+                    yield label, held.lane, shown, "1", f"{held.age:.1f} s"
+        for line in books.waiting:
+            if line.worker == label:
+                yield label, line.lane, "waiting", str(line.callers), f"{line.waited:.1f} s"
+        if label not in labels:
             yield label, "", "idle", "0", ""
+
+
+def _by_number(label: str | None) -> tuple[str, int, str]:
+    """An order in which web:9 comes before web:10, and who is gone before all."""
+    host, _, number = (label or "").rpartition(":")
+    return host, int(number) if number.isdecimal() else 0, number

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Standing", "status"]
 
+_WORDS = {"dispatching": "dialling", "unseen": "not yet visible", "waiting": "waiting"}
+"""What people call what the ledger adds."""
+
 _LONGEST_ATTEMPT = 5.0
 """Seconds for one attempt, so that a longer timeout has room for another; the fetcher's own."""
 
@@ -151,7 +154,7 @@ class Standing:
         return figures(
             {
                 "in use": limits.current_concurrency,
-                **self._shared(),
+                **{_WORDS[name]: calls for name, calls in self._shared().items()},
                 "limit": limits.concurrency_limit,
                 "reserved for inbound": limits.reserved_inbound_concurrency,
                 "burst limit": _burst_limit(limits),
@@ -196,11 +199,12 @@ async def _read(question: Question) -> Standing:
         deadline=question.timeout,
         allow_plain_http=question.allow_plain_http,
     ) as fetcher:
-        books = None
+        found = None
         if question.ledger:
             # Before the reading: what has left the books by then, the reading tells.
-            books = await look(question.ledger, question.name, fetcher.workspace)
-        return Standing.of(await fetcher.get(), books)
+            found = await look(question.ledger, question.name, fetcher.workspace)
+            found.warn()
+        return Standing.of(await fetcher.get(), None if found is None else found.books)
 
 
 def _usage(limits: Limits, books: Books | None) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ from rich.console import Console
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.ps import books_table, sentence
-from callguard.ledger.redis.holders import Books, Held, Waiting, Worker
+from callguard.ledger.redis.holders import Books, Held, Waiting, Worker, _read
 from callguard.limits import Limits, Snapshot
 
 NOWHERE = "redis://someone:secret@127.0.0.1:1"
@@ -24,7 +25,7 @@ BOOKS = Books(
     known=True,
     workers=(
         Worker("a", "web:1", lease=8.0),
-        Worker("b", "web:2", lease=-0.5),
+        Worker("b", "web:2", lease=4.5, silent=True),
         Worker("c", "web:3", lease=8.0),
     ),
     held=(
@@ -37,12 +38,70 @@ BOOKS = Books(
     lost_until=0.0,
 )
 
+BURSTING, NO_BURST = (
+    Snapshot(
+        Limits(14, 20, concurrency_burst_enabled=enabled, concurrency_burst_limit=60),
+        began=999.6,
+        received=999.7,
+    )
+    for enabled in (True, False)
+)
 
-def rendered(books: Books, around: box.Box | None = None) -> list[list[str]]:
-    console = Console(file=io.StringIO(), width=100)
+
+def rendered(books: Books, around: box.Box | None = None, width: int = 100) -> list[list[str]]:
+    console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
         console.print(books_table(books, around))
     return [line.split() for line in capture.get().splitlines()]
+
+
+def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
+    """A worker that hangs would look like one that works until its slots are somebody else's."""
+    answer: dict[str, list[str]] = {
+        name: [] for name in ("sessions", "permits", "unseen", "claims")
+    }
+    workers = ["well", "105001", "hung", "104999", "over", "99000"]
+    books = _read(
+        json.dumps({**answer, "now": 100_000, "books": ["lease", "10000"], "workers": workers})
+    )
+    assert {worker.id: worker.silent for worker in books.workers} == {
+        "well": False,
+        "hung": True,
+        "over": True,
+    }
+
+
+def test_the_order_is_by_worker_and_stays() -> None:
+    """Who looks twice would find nothing again where it was."""
+    held = [
+        Held("c-1", "web:10", "bulk", 1.0, "placed", visible_in=1.0),
+        Held("a-1", "web:9", "bulk", 5.0, "placed", visible_in=1.0),
+        Held("c-2", "web:10", "bulk", 9.0, "dispatching", visible_in=None),
+        Held("a-2", "web:9", "bulk", 2.0, "dispatching", visible_in=None),
+    ]
+    orders = {
+        tuple(tuple(row[:3]) for row in rendered(replace(BOOKS, held=tuple(some), workers=())))
+        for some in itertools.permutations(held)
+    }
+    assert orders == {
+        (
+            ("worker", "lane", "state"),
+            ("web:1", "bulk", "waiting"),
+            ("web:9", "bulk", "dialling"),
+            ("web:9", "bulk", "placed"),
+            ("web:10", "bulk", "dialling"),
+            ("web:10", "bulk", "placed"),
+        )
+    }
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_breaks_no_figure(width: int) -> None:
+    """The ages and states, for which one looks, would end in dots."""
+    rows = rendered(BOOKS, box.HEAVY_HEAD if width >= 60 else None, width)
+    for words in (["placed", "1", "12.3", "s"], ["dialling", "1", "0.2", "s"], ["waiting", "40"]):
+        assert any(" ".join(words) in " ".join(row).replace("│ ", "") for row in rows), words
+    assert "…" not in str(rows)
 
 
 def test_table() -> None:
@@ -50,8 +109,8 @@ def test_table() -> None:
     assert rendered(BOOKS) == [
         ["worker", "lane", "state", "calls", "age"],
         ["(gone)", "bulk", "placed", "1", "12.3", "s"],
-        ["web:2", "(silent)", "[red]", "dispatching", "1", "0.2", "s"],
         ["web:1", "bulk", "waiting", "40", "3.0", "s"],
+        ["web:2", "(silent)", "[red]", "dialling", "1", "0.2", "s"],
         ["web:3", "idle", "0"],
     ]
     assert "┃" in rendered(BOOKS, box.HEAVY_HEAD)[1]
@@ -60,12 +119,14 @@ def test_table() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "usage 16: 14 counted 0.4 s ago, 1 dispatching, 1 placed and perhaps not counted"),
-        ({}, "; 40 in line; gates: 3"),
+        ({}, "usage 16 of 20: 14 counted 0.4 s ago, 1 dialling, 1 placed and perhaps not counted"),
+        ({"reading": BURSTING}, "usage 16 of 20 (with burst 60): 14 counted"),
+        ({"reading": NO_BURST}, "usage 16 of 20: 14 counted"),
+        ({}, "; 40 in line; gates: 3, 1 of them silent"),
+        ({"workers": BOOKS.workers[:1]}, "gates: 1"),
         ({"lost_until": 999.6}, "nothing is admitted before a later reading"),
         ({"spent_until": 999.6}, "nothing is admitted before a later reading"),
-        ({"reading": None}, "no reading yet, 1 dispatching"),
-        ({"known": False}, "No gate has used these books for an hour, if ever."),
+        ({"reading": None}, "no reading yet, 1 dialling"),
     ],
 )
 def test_sentence(changes: dict[str, object], said: str) -> None:

@@ -112,7 +112,7 @@ def test_shared_books() -> None:
     assert standing(Limits(18, 20), BOOKS).exit_code == ExitCode.FULL
     lines = [line.split("│") for line in rendered(shown).splitlines() if "│" in line]
     rows = {name.strip(): value.strip() for _, name, value, _ in lines}
-    assert rows.items() >= {"dispatching": "1", "unseen": "1", "waiting": "42"}.items()
+    assert rows.items() >= {"dialling": "1", "not yet visible": "1", "waiting": "42"}.items()
     assert "dispatching" not in standing(Limits(17, 20)).as_json()
 
 

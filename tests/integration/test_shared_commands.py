@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from threading import Event
 from typing import Any
 
@@ -18,8 +18,10 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import RedisLedger, open_gate
+from callguard.cli.books import look
 from callguard.cli.exits import ExitCode
 from callguard.cli.redis_server import RedisServer
+from callguard.ledger.redis.keys import workspace_hash
 from callguard.simulator import Constant, serve
 from tests.integration.support import Command, environment, served
 
@@ -51,11 +53,13 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def hold(url: str, api_key: str, ledger: str, held: Future[None], let_go: Event) -> None:
+async def hold(
+    url: str, api_key: str, ledger: str, name: str | None, held: Future[None], let_go: Event
+) -> None:
     """Hold a place of two, with one call placed and one caller in line, until told to let go."""
     async with (
-        open_gate(api_key, base_url=url, ledger=ledger) as gate,
-        RedisLedger.from_url(ledger) as books,
+        RedisLedger.from_url(ledger, name=name) as books,
+        open_gate(api_key, base_url=url, ledger=books) as gate,
     ):
         async with gate.admit():
             pass
@@ -73,11 +77,11 @@ async def hold(url: str, api_key: str, ledger: str, held: Future[None], let_go: 
 
 
 @contextmanager
-def holding(url: str, api_key: str, ledger: str) -> Iterator[None]:
+def holding(url: str, api_key: str, ledger: str, name: str | None = None) -> Iterator[None]:
     """`hold`, in a thread of its own, beside a command that has the main one."""
     held, let_go = Future[None](), Event()
     with ThreadPoolExecutor(1) as threads:
-        held_up = threads.submit(asyncio.run, hold(url, api_key, ledger, held, let_go))
+        held_up = threads.submit(asyncio.run, hold(url, api_key, ledger, name, held, let_go))
         try:
             wait([held, held_up], LONGEST, FIRST_COMPLETED)
             if held_up.done():
@@ -107,10 +111,11 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
     rows = [line.split() for line in shown.out.splitlines()]
     worker = rows[1][0]
     assert [row[1:4] for row in rows[1:4]] == [
+        ["default", "dialling", "1"],
         ["default", "placed", "1"],
-        ["default", "dispatching", "1"],
         ["default", "waiting", "1"],
     ]
+    assert "usage 2 of 2: " in shown.out
     assert worker.endswith(f":{os.getpid()}")
     assert shown.code == listed.code == ExitCode.OK
     fields = json.loads(listed.out)
@@ -120,6 +125,77 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
     assert "1 dialling, 1 not yet visible" in standing.out
     fields = json.loads(stands.out)
     assert (fields["dispatching"], fields["unseen"], fields["waiting"]) == (1, 1, 1)
+
+
+def test_ps_of_a_wrong_key(redis_url: str, workspace_key: str, command: Command) -> None:
+    """A typing error in the key would be told as a ledger that nobody uses, and as success."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url),
+    ):
+        plain, as_json, by_name = (
+            command("ps", *options, RETELL_API_KEY=f"{workspace_key}x", CALLGUARD_LEDGER=redis_url)
+            for options in ((), ("--json",), ("--name", f"no {workspace_key}"))
+        )
+    assert {plain.code, as_json.code, by_name.code} == {ExitCode.FAILED}
+    assert (plain.out, by_name.out) == ("", "")
+    for ended, looked_for in ((plain, f"{workspace_key}x"), (by_name, f"no {workspace_key}")):
+        assert f"no gate has used this ledger, {workspace_hash(looked_for)}, for" in ended.err
+        assert workspace_hash(workspace_key) in ended.err.partition("others here")[2]
+        assert workspace_key not in ended.err
+    assert "check RETELL_API_KEY, or pass --name" in plain.err
+    assert by_name.err.endswith("; check --name\n")
+    assert json.loads(as_json.out)["exit"] == ExitCode.FAILED
+
+
+async def test_two_ledgers_of_one_workspace_are_warned_of(
+    redis_url: str, workspace_key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two API keys of a workspace would each fill its limit, and every second dial be refused."""
+    one, other, elsewhere = (f"{workspace_key} {number}" for number in (1, 2, 3))
+    async with AsyncExitStack() as stack:
+        workspace = await stack.enter_async_context(serve(limit=77))
+        another = await stack.enter_async_context(serve(limit=78))
+        for server, name in ((workspace, one), (workspace, other), (another, elsewhere)):
+            ledger = await stack.enter_async_context(RedisLedger.from_url(redis_url, name=name))
+            await stack.enter_async_context(
+                open_gate(server.api_key, base_url=server.url, ledger=ledger)
+            )
+        found = {name: await look(redis_url, name, "") for name in (one, other, elsewhere)}
+    assert found[one].lookalikes == [workspace_hash(other)]
+    assert found[other].lookalikes == [workspace_hash(one)]
+    assert found[elsewhere].lookalikes == []
+    found[one].warn()
+    found[elsewhere].warn()
+    warned = capsys.readouterr().err
+    assert warned.count("\n") == 1
+    assert workspace_hash(other) in warned
+    assert "need a ledger with a name" in warned
+
+
+def test_ps_and_status_warn_of_a_second_ledger(
+    own_redis: RedisServer, workspace_key: str, command: Command
+) -> None:
+    """The commands would know of it and say nothing."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, own_redis.url),
+        holding(server.url, workspace_key, own_redis.url, name=f"of {workspace_key}"),
+    ):
+        shown, listed, standing = (
+            command(
+                *arguments,
+                RETELL_API_KEY=workspace_key,
+                RETELL_BASE_URL=server.url,
+                CALLGUARD_LEDGER=own_redis.url,
+            )
+            for arguments in (("ps",), ("ps", "--json"), ("status",))
+        )
+    other = workspace_hash(f"of {workspace_key}")
+    for ended in (shown, listed, standing):
+        assert ended.err.startswith(f"warning: another ledger here, {other}, has the same limits")
+        assert ended.err.count("\n") == 1
+    assert json.loads(listed.out)["lookalikes"] == [other]
 
 
 async def test_books_that_nobody_keeps(redis_url: str, workspace_key: str) -> None:

@@ -33,11 +33,13 @@ class Worker:
         label: the host's name and the process's number.
         lease: seconds until its lease ends; negative where that is over and nobody has taken
             notice yet.
+        silent: whether it has let half of its lease go by without a word.
     """
 
     id: str
     label: str
     lease: float
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +177,17 @@ def _read(answer: str | bytes) -> Books:
     return Books(
         now=now / 1000,
         known=bool(facts),
-        workers=tuple(sorted(_workers(found, sessions, now), key=lambda worker: worker.label)),
-        held=tuple(sorted(_held(found, sessions, now), key=lambda permit: -permit.age)),
+        workers=tuple(
+            sorted(_workers(found, sessions, now), key=lambda worker: (worker.label, worker.id))
+        ),
+        held=tuple(
+            sorted(_held(found, sessions, now), key=lambda permit: (-permit.age, permit.id))
+        ),
         waiting=tuple(
-            sorted(_waiting(found, sessions, now), key=lambda line: (line.priority, -line.waited))
+            sorted(
+                _waiting(found, sessions, now),
+                key=lambda line: (line.priority, -line.waited, line.lane, line.worker or ""),
+            )
         ),
         reading=_reading(facts) if began else None,
         spent_until=int(facts.get("spent_until", 0)) / 1000,
@@ -187,8 +196,10 @@ def _read(answer: str | bytes) -> Books:
 
 
 def _workers(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Worker]:
+    longest = float(_pairs(found["books"]).get("lease", 0))
     for worker, lease_ends in _pairs(found["workers"]).items():
-        yield Worker(worker, sessions.get(worker, worker), _seconds(float(lease_ends) - now))
+        left = float(lease_ends) - now
+        yield Worker(worker, sessions.get(worker, worker), _seconds(left), left < longest / 2)
 
 
 def _held(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Held]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["Names", "workspace_hash"]
+__all__ = ["EVERY_LEDGER", "Names", "workspace_hash"]
 
 _KEYS = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
+
+EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
+"""What the main key of any ledger matches."""
 
 
 class Names:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from callguard.ledger.protocol import Dispatcher
     from callguard.ledger.redis.holders import Books
+    from callguard.ledger.redis.neighbours import Neighbour
     from callguard.ledger.redis.session import Session
 
 __all__ = ["RedisLedger"]
@@ -170,6 +171,18 @@ class RedisLedger:
         from callguard.ledger.redis.holders import look
 
         return await look(self._client, Names(self._name or workspace), self._timeout)
+
+    async def neighbours(self, workspace: str) -> tuple[Neighbour, ...]:
+        """The other ledgers on the server, as far as they are soon found. Changes nothing.
+
+        Cancelling this leaves nothing behind.
+
+        Args:
+            workspace: what the workspace is told by, its API key, unless this ledger has a name.
+        """
+        from callguard.ledger.redis.neighbours import neighbours
+
+        return await neighbours(self._client, Names(self._name or workspace))
 
     async def __aenter__(self) -> Self:
         return self

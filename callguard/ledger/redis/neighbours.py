@@ -1,0 +1,82 @@
+"""The other ledgers on a server, for people to look at: two of one workspace share no limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from callguard.errors import LimitsMalformed
+from callguard.ledger.redis.faults import FAULTS
+from callguard.ledger.redis.keys import EVERY_LEDGER, Names
+from callguard.limits import Limits, Snapshot
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
+
+__all__ = ["Neighbour", "neighbours"]
+
+_PATIENCE: Final = 0.5
+"""Seconds to look for them: a server may keep millions of other keys, and all are gone through."""
+
+_AT_ONCE: Final = 1000
+"""Keys that the server goes through before it does something else."""
+
+_TOGETHER: Final = 5.0
+"""Seconds between two readings that are taken for readings of the same moment."""
+
+_ID: Final = re.compile(rb"callguard:\{([^}]*)\}:")
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another ledger on the server.
+
+    Attributes:
+        id: what stands for its workspace or its name, as in the names of its keys.
+        reading: its latest reading, dated on the server's clock; None without one.
+    """
+
+    id: str
+    reading: Snapshot | None
+
+    def looks_like(self, reading: Snapshot | None) -> bool:
+        """Whether its gates see the same limits and the same count at the same time."""
+        if self.reading is None or reading is None:
+            return False
+        apart = abs(self.reading.began - reading.began)
+        return apart <= _TOGETHER and self.reading.limits == reading.limits
+
+
+async def neighbours(client: Redis | RedisCluster, names: Names) -> tuple[Neighbour, ...]:
+    """The other ledgers, as far as they are found in half a second and this client may see them.
+
+    Cancelling this leaves nothing behind.
+
+    Args:
+        client: redis-py's asyncio client; it stays open.
+        names: what the things of this ledger are called on the server.
+    """
+    found: dict[str, Neighbour] = {}
+    with suppress(*FAULTS):  # A timeout is among them.
+        async with asyncio.timeout(_PATIENCE):
+            async for key in client.scan_iter(match=EVERY_LEDGER, count=_AT_ONCE):
+                name = key if isinstance(key, bytes) else key.encode()
+                told = _ID.match(name)
+                if told is not None and name != names.keys[0]:
+                    facts = await client.execute_command(
+                        "HMGET", key, "limits", "began", "received"
+                    )
+                    found[told[1].decode()] = Neighbour(told[1].decode(), _reading(*facts))
+    return tuple(found[each] for each in sorted(found))
+
+
+def _reading(limits: Any, began: Any, received: Any) -> Snapshot | None:
+    try:
+        return Snapshot(Limits.parse(json.loads(limits)), int(began) / 1000, int(received) / 1000)
+    except (TypeError, ValueError, LimitsMalformed):  # before its first reading, or not one of ours
+        return None
