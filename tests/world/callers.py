@@ -97,6 +97,8 @@ class Caller:
             word = "cancelled"
         except callguard.CallGuardError as error:
             word = type(error).__name__
+            if isinstance(error, callguard.LimitsRejected):
+                self._hall.readings.rejected()
         except (Refusal, DialError, OSError, BodyFailed) as error:
             word = type(error).__name__
         finally:

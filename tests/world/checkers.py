@@ -395,6 +395,8 @@ class Readings:
     - ``ttl`` after the last one began, or ``min_interval`` after it if the count changed since;
     - after a fault not before what the answer asked for, never at once, and twice as late after
       each in a row, up to a longest pause.
+
+    A key is refused where the first answer says so, or two in a row; nothing else is final.
     """
 
     BACKOFF = 0.1
@@ -408,15 +410,24 @@ class Readings:
         self._last: Reading | None = None
         self._faults = 0
         self._wanted_at = -inf
+        self._first = 0
 
     def opened(self) -> None:
         self._last = None
         self._faults = 0
+        self._first = len(self._scene.provider.readings)
         self.wanted()
 
     def wanted(self) -> None:
         """Somebody waits, or has just come."""
         self._wanted_at = self._scene.now()
+
+    def rejected(self) -> None:
+        """Somebody is told that the key is refused."""
+        readings = self._scene.provider.readings[self._first :]
+        answered = [reading for reading in readings if reading.outcome in {"ok", "lasting"}]
+        if not answered or not all(reading.rejects for reading in answered[-2:]):
+            self._scene.blame("final", "an outage was taken for a key that is refused")
 
     def began(self, reading: Reading) -> None:
         last, self._last = self._last, reading

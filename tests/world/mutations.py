@@ -503,6 +503,23 @@ MUTATIONS = (
         "tests/gate/test_readings.py",
     ),
     Mutation(
+        "one odd answer is taken for a key that is refused",
+        READER,
+        (("        return error.status == _KEY_REFUSED", "        return True"),),
+        "a firewall or a deployment gives such an answer once",
+    ),
+    Mutation(
+        "a key is given up at the first refusal of it",
+        READER,
+        (
+            (
+                "self._is_new or (self.error is not None and _can_be_final(self.error))",
+                "True",
+            ),
+        ),
+        "one 401 among good answers is an outage",
+    ),
+    Mutation(
         "what a dead worker was dialling is forgotten",
         LUA + "workers.lua",
         (

@@ -54,6 +54,9 @@ LASTING = (
     "broken json",
     "a list",
 )
+ODD_STATUSES = (204, 302, 400, 401, 401, 402, 403, 404, 405, 409, 410, 418, 425, 451)
+"""Of a firewall, a deployment, or a page for people; but for two 401 in a row, none is final."""
+
 TRANSIENT = ("500", "503", "cut", "hang", "429")
 
 KEYS = 8
@@ -230,6 +233,7 @@ class Plan:
         others: when somebody else calls.
         latencies: seconds there and back, of the readings in their order, over and over.
         sporadic: the same of faults; "" is none.
+        odd: the same of statuses that come in the place of a lasting fault; 0 is none.
         retry_after: seconds, for every answer that asks for patience.
         strays: when evidence comes about a call that nobody knows.
     """
@@ -251,6 +255,7 @@ class Plan:
     windows: tuple[Window, ...]
     latencies: tuple[tuple[float, float], ...]
     sporadic: tuple[str, ...]
+    odd: tuple[int, ...]
     retry_after: float
     strays: tuple[float, ...]
 
@@ -301,6 +306,7 @@ def draw(seed: int) -> Plan:
         windows=_windows(dice, stale if in_time else lasts / 3, lasts),
         latencies=_latencies(dice, gate.max_age / 2),
         sporadic=_sporadic(dice),
+        odd=_odd(_Dice(f"odd answers of {seed}")),
         retry_after=dice.one_of((1.0, 3.0, 20.0)),
         strays=tuple(dice.moments(lasts, 6)),
     )
@@ -487,6 +493,11 @@ def _sporadic(dice: _Dice) -> tuple[str, ...]:
     return tuple(
         dice.one_of((*TRANSIENT, *LASTING)) if dice.chance(rate) else "" for _ in range(32)
     )
+
+
+def _odd(dice: _Dice) -> tuple[int, ...]:
+    rate = dice.one_of((0.0, 0.3, 1.0))
+    return tuple(dice.one_of(ODD_STATUSES) if dice.chance(rate) else 0 for _ in range(16))
 
 
 @dataclass(frozen=True, slots=True)

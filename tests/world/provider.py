@@ -9,12 +9,15 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from tests.fake_network import Reply, hang
-from tests.world.plan import CallPlan, DialPlan, Plan, Rules
+from tests.world.plan import LASTING, CallPlan, DialPlan, Plan, Rules
 
 __all__ = ["Call", "DialError", "Provider", "Reading", "Refusal", "Watch"]
 
 DIAL_TIMEOUT = 6.0
 """Seconds for which a caller waits for the answer to a request to place a call."""
+
+
+KEY_REFUSED = 401
 
 
 class DialError(Exception):
@@ -61,6 +64,7 @@ class Reading:
         counted: the numbers of the calls that the count is made of.
         over_at: when the outcome was known.
         retry_after: seconds that the answer asked for.
+        rejects: whether it says that the key is refused.
     """
 
     serial: int
@@ -70,6 +74,7 @@ class Reading:
     rules: Rules | None = None
     over_at: float = 0.0
     retry_after: float = 0.0
+    rejects: bool = False
 
 
 class Watch(Protocol):
@@ -251,8 +256,12 @@ class Provider:
                 return Reply.json({"status": "error"}, int(fault))
             case "429":
                 return Reply.json({}, 429, Retry_After=f"{self.plan.retry_after:g}")
+            case kind if kind in LASTING and (odd := self._odd(reading)):
+                reading.rejects = odd == KEY_REFUSED
+                return Reply.json({"status": "error"}, odd, Location="https://odd.test")
             case "401":
-                return Reply.json({"status": "error", "message": "Invalid API Key."}, 401)
+                reading.rejects = True
+                return Reply.json({"status": "error", "message": "Invalid API Key."}, KEY_REFUSED)
             case "broken json":
                 return Reply(body=b'{"current_concurrency": ')
             case "a list":
@@ -260,6 +269,9 @@ class Provider:
         payload = self._limits(reading)
         _spoil(payload, fault)
         return Reply.json(payload)
+
+    def _odd(self, reading: Reading) -> int:
+        return self.plan.odd[reading.serial % len(self.plan.odd)]
 
     def _limits(self, reading: Reading) -> dict[str, Any]:
         """The published fields; one from which nothing is decided carries the reading's number."""

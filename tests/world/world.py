@@ -187,6 +187,7 @@ class World:
                         self.told.closes(gate)
                         self.trace("the gate closes")
             except callguard.LimitsRejected:
+                self.readings.rejected()
                 await asyncio.sleep(1.0)
             else:
                 self._look_for_leftovers("callguard")
