@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import loops, skips
 from tests.redis_support import (
@@ -24,6 +25,13 @@ __all__ = [
     "redis_url",
     "workspace_key",
 ]
+
+
+# The same examples in every run, and none that fails because the machine is busy.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -227,7 +227,7 @@ OUTCOMES = st.one_of(
 )
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     outcomes=st.lists(st.tuples(st.floats(0, 6), OUTCOMES), min_size=1, max_size=12),
     timeout=st.floats(0.1, 8),

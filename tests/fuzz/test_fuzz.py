@@ -62,26 +62,24 @@ OF_A_GATE = ("answers_to_a_gate", "arguments_of_a_gate")
 )
 def test_nothing_but_our_own_errors_comes_out(name: str) -> None:
     """An answer, a delivery or a header of somebody else's would break the caller's program."""
-    given(PIECES | DOCUMENTS)(settings(max_examples=120, deadline=None)(TARGETS[name]))()
+    given(PIECES | DOCUMENTS)(settings(max_examples=120)(TARGETS[name]))()
 
 
 @pytest.mark.parametrize("name", OF_A_GATE)
 def test_no_gate_is_stopped_by_what_is_odd(name: str) -> None:
     """An answer or an argument that nobody has thought of would leave callers waiting."""
-    given(PIECES | st.binary(max_size=60))(
-        settings(max_examples=120, deadline=None)(TARGETS[name])
-    )()
+    given(PIECES | st.binary(max_size=60))(settings(max_examples=120)(TARGETS[name]))()
 
 
 @given(st.lists(EXCHANGES | PIECES, max_size=3).map(b"\0".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_answer_of_a_ledgers_server_is_half_believed(answers: bytes) -> None:
     """What a worker holds would be forgotten by an answer that it can't make sense of."""
     TARGETS["answers_of_a_ledger"](answers)
 
 
 @given(TYPED)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_typed_is_answered(typed: bytes) -> None:
     """A slip on the command line would show a traceback."""
     TARGETS["arguments"](typed)

@@ -48,8 +48,10 @@ async def test_an_outage_of_the_ledger_is_told_once(
     heard: list[Event] = []
     async with (
         serve(limit=5, api_key=workspace_key) as server,
+        # Patient enough for a busy machine: a server that is stopped refuses at once.
+        callguard.RedisLedger.from_url(own_redis.url, lease=60.0, timeout=10.0) as ledger,
         callguard.open_gate(
-            server.api_key, base_url=server.url, ledger=own_redis.url, listener=heard.append
+            server.api_key, base_url=server.url, ledger=ledger, listener=heard.append
         ) as gate,
     ):
         for outages in (1, 2):

@@ -89,7 +89,7 @@ def test_no_fault_among_good_answers_fails_who_waits(fault: object) -> None:
     run(_outlast([fault, fault]))
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.builds(

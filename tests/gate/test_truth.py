@@ -269,6 +269,4 @@ class World(RuleBasedStateMachine):
 
 
 TestWorld = World.TestCase
-TestWorld.settings = settings(
-    max_examples=200, stateful_step_count=30, deadline=None, derandomize=True
-)
+TestWorld.settings = settings(max_examples=200, stateful_step_count=30)

@@ -358,7 +358,7 @@ def test_both_ledgers_give_the_same_answers(
     monkeypatch.setattr(memory, "EARLY_EVIDENCE_SECONDS", in_milliseconds)
     numbers = itertools.count()
 
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(max_examples=100)
     @given(histories)
     def agree(history: list[tuple[list[Happening], Happening]]) -> None:
         workspace = f"{workspace_key} {next(numbers)}"
