@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from callguard.cli.summary import verdict
 
 
 def main(path: Path) -> None:
+    logging.getLogger("callguard").addHandler(logging.NullHandler())  # as the command does
     history: list[Progress] = []
     outcome = asyncio.run(campaign.run(Plan(leads=150, seed=1, gated=True), history.append))
     console = Console(record=True, width=100, height=30, file=io.StringIO(), force_terminal=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
 import re
 import sys
@@ -51,6 +52,19 @@ def test_a_python_block_runs(block: str, request: pytest.FixtureRequest) -> None
 def test_a_shell_block_runs(block: str) -> None:
     """A command that README names would not work."""
     asyncio.run(_run("sh", "-ec", block))
+
+
+def test_the_caption_says_what_the_picture_shows() -> None:
+    """README would promise of its picture what that doesn't show: usage, which may be above."""
+    picture = html.unescape((ROOT / "docs" / "demo.svg").read_text(encoding="utf-8"))
+    said = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", picture).replace("\xa0", " "))
+    (caption,) = re.findall(r"!\[([^]]*)\]\(docs/demo\.svg\)", README)
+    assert caption == "`callguard demo`: the calls stay below the ceilings, and none is refused"
+    (ceiling,), (peak,), (refused,) = (
+        re.findall(pattern, said) for pattern in (r"burst (\d+)┤", r"peak (\d+)", r"refused (\d+)")
+    )
+    assert int(peak) <= int(ceiling)
+    assert int(refused) == 0
 
 
 async def _run(*command: str, **environment: str) -> None:

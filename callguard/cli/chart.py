@@ -117,9 +117,12 @@ def _columns(history: Sequence[Progress], number: int) -> list[_Column]:
     """The history in as many spans of time, with nothing in those that are still to come."""
     span = max(_HORIZON, history[-1].truth.elapsed) / number
     columns: list[_Column] = []
+    peak = 0
     for progress in history:
         reached = min(int(progress.truth.elapsed / span), number - 1)
-        column = _Column(progress.truth.count, progress.reckoning.usage or 0)
+        risen = progress.truth.peak > peak  # since the last look, and perhaps fallen again
+        peak = progress.truth.peak
+        column = _Column(peak if risen else progress.truth.count, progress.reckoning.usage or 0)
         columns += [columns[-1] if columns else column] * (reached - len(columns))
         if reached == len(columns):
             columns.append(column)

@@ -153,6 +153,13 @@ def test_the_highest_count_of_a_span_is_shown() -> None:
     assert column(spike, 0) == column(flat, 0)
 
 
+def test_a_peak_between_two_looks_is_shown() -> None:
+    """The figures would tell of a peak that the chart doesn't have."""
+    unseen = frame(progress(0.0, 1, 1, peak=1), progress(0.1, 1, 1, peak=25))
+    seen = frame(progress(0.0, 1, 1), progress(0.1, 25, 1, peak=25), progress(0.2, 1, 1, peak=25))
+    assert chart_of(unseen) == chart_of(seen)
+
+
 def test_ascii() -> None:
     """A terminal that has no more than ASCII would get an error, or question marks."""
     console = terminal(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
