@@ -9,11 +9,11 @@ beyond the limit: its permits are *excused*, and nothing else ever is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Loss", "Losses"]
+__all__ = ["Image", "Loss", "Losses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Loss:
 
     def known_to(self, worker: str) -> bool:
         return self.knowing is None or worker in self.knowing
+
+
+Image = tuple[tuple[Loss, ...], float]
+"""What is pending, and until when nobody is to be admitted."""
 
 
 class Losses:
@@ -82,11 +86,16 @@ class Losses:
 
     def flush(self) -> None:
         """Nothing is left: as if the server had only just begun."""
-        self.turn_back(-1.0, [])
+        self.turn_back(-1.0, ((), 0.0))
 
-    def turn_back(self, to: float, pending: Iterable[Loss]) -> None:
-        """All is as it was at `to`, and what had been lost then is lost again."""
+    def image(self) -> Image:
+        """What the ledger knows of losses now."""
+        return tuple(self.pending), self._closed_until
+
+    def turn_back(self, to: float, image: Image) -> None:
+        """All is as it was at `to`, and the ledger knows what it knew then."""
         knowing = (worker for worker, at in self._heard_at.items() if at > to)
+        pending, self._closed_until = image
         self.pending = [*pending, self._loss(frozenset(knowing))]
 
     def fail(self) -> None:

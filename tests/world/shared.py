@@ -28,7 +28,7 @@ from tests.bent_server import BentServer, Published
 from tests.fake_network import FakeSession, Reply
 from tests.seeded import seeded
 from tests.world.checkers import Scene, ceiling
-from tests.world.losses import Loss, Losses
+from tests.world.losses import Image, Losses
 from tests.world.plan import (
     CallerPlan,
     Failing,
@@ -388,8 +388,8 @@ class SharedWorld:
 
     def _dump(self, restoration: Restoration) -> None:
         self.trace("dumped")
-        image, pending = self.server.image(), tuple(self.losses.pending)
-        self.loop.call_at(restoration.at, self._go_away, restoration, image, pending)
+        images = self.server.image(), self.losses.image()
+        self.loop.call_at(restoration.at, self._go_away, restoration, *images)
 
     def _go_away(self, restoration: Restoration, *then: Any) -> None:
         self.trace("the server is away")
@@ -397,13 +397,11 @@ class SharedWorld:
         back_at = min(restoration.at + restoration.lasts, self.plan.world.lasts)
         self.loop.call_at(back_at, self._come_back, restoration, *then)
 
-    def _come_back(
-        self, restoration: Restoration, image: dict[bytes, bytes], pending: tuple[Loss, ...]
-    ) -> None:
+    def _come_back(self, restoration: Restoration, image: dict[bytes, bytes], known: Image) -> None:
         self.trace(f"the server is back, as of {restoration.dumped_at}")
         self.server.turn_back(image)
         self.server.away = False
-        self.losses.turn_back(restoration.dumped_at, pending)
+        self.losses.turn_back(restoration.dumped_at, known)
 
     def _step(self, step: Step) -> None:
         self.trace(f"the server's clock steps by {step.by} ms")
