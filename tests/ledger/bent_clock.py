@@ -73,6 +73,7 @@ class Worker:
         held: the leases that it was given, by what the answers said.
         knows: the beginning of the reading that its ceilings are of.
         lead: ms by which the ledger's clock was ahead of its own when it heard of it last.
+        heard_at: when that was.
         constants: what it says in each exchange.
     """
 
@@ -83,6 +84,7 @@ class Worker:
         self.acknowledged = 0
         self.knows = 0
         self.lead = START
+        self.heard_at = books.now
         self.next = 1
         self._name = name
         self._books = books
@@ -100,6 +102,7 @@ class Worker:
             "happenings": happenings,
             "claims": [],
             "sent": self._books.now + self.lead,
+            "silent": self._books.now - self.heard_at,
             **more,
         }
         return json.dumps(said)
@@ -182,6 +185,7 @@ class Worker:
             self.epoch, self.knows = reply["epoch"], 0
         self.acknowledged = self.number
         self.lead = reply["now"] - self._books.now
+        self.heard_at = self._books.now
         if reply.get("reading"):
             self.knows = reply["reading"]["began"]
         given = len(reply.get("grants") or ())

@@ -189,6 +189,28 @@ def test_an_older_ledger_whose_clock_fell_behind_stays_closed_for_as_long(books:
     assert opens_at(books, cut_off, other) > 40_000 + 12_000
 
 
+def test_one_that_went_on_with_an_older_ledger_knows_better_than_the_later_one(
+    books: BentBooks,
+) -> None:
+    """Its calls would be forgotten, because its ledger is one that the later one came after."""
+    first, cut_off = working(books, "one", "two")
+    older = books.image()
+    lose(books, first)
+    opens_at(books, first)
+    later = books.image()
+    books.turn_back(older)
+    come_back(cut_off)
+    books.now += 500
+    cut_off.read()
+    assert cut_off.ask(9, 5) == 5
+    books.now += 500
+    books.turn_back(later)
+    found_at = books.now
+    come_back(first)
+    come_back(cut_off)
+    assert opens_at(books, first, cut_off) > found_at + 12_000
+
+
 @pytest.mark.parametrize("sleeper_first", [False, True])
 def test_one_that_slept_through_two_losses_closes_nothing(
     books: BentBooks, sleeper_first: bool

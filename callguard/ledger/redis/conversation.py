@@ -192,6 +192,7 @@ class Conversation:
             said["reads"] = self.reading.token
         if self._lead is not None:
             said["sent"] = int((self._sent_at + self._lead) * 1000)
+            said["silent"] = int((self._sent_at - self._lead_at) * 1000)
         for name, wanted in (
             ("wants_reading", self.wants_reading),
             ("leaves", self._leaving),
@@ -238,6 +239,7 @@ class Conversation:
         self._offset -= slept
         if self._lead is not None:
             self._lead += slept
+            self._lead_at -= slept
 
     def accept(self, answer: str | bytes) -> bool:
         """Take in what the server answered; whether the exchange took place.

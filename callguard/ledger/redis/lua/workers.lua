@@ -6,7 +6,7 @@ local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a 
 
 local function Workers()
   local crew = {}
-  state.before = read('visible_after', 'lease', 'before')[3]
+  state.before = read('visible_after', 'lease', 'before', 'opened')[3]
 
   local function of_worker(worker, ids)
     local own, prefix = {}, #worker
@@ -73,11 +73,12 @@ local function Workers()
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
 
-  -- The epochs of the ledgers that this one came after: whoever comes from one of them has nothing
-  -- new to tell. One that is not among them was lost since, or came after this ledger, which is an
-  -- older one then.
+  -- Whether the ledger of this epoch is one that this one came after: whoever comes from there has
+  -- nothing new to tell. One that is not among those was lost since, or came after this ledger, which
+  -- is an older one then; and so it is where a worker has heard of one since this one began.
   local function came_after(epoch)
-    return string.find(' ' .. (state.before or '') .. ' ', ' ' .. epoch .. ' ', 1, true) ~= nil
+    local among = string.find(' ' .. (state.before or '') .. ' ', ' ' .. epoch .. ' ', 1, true)
+    return among ~= nil and (said.silent or now) + JITTER >= now - state.opened
   end
 
   local function epochs_before()
@@ -103,6 +104,7 @@ local function Workers()
     set('lease', lease)
     set('epoch', epoch)
     set('before', before)
+    set('opened', now)
     set('protocol', PROTOCOL)
     publish('all', { epoch = epoch })
     raw, unvouched = raw_now, 0 -- nobody's word is of this ledger's clock
