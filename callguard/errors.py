@@ -21,7 +21,7 @@ Whatever goes wrong below (HTTP, retries, a ledger's server) arrives as one of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from callguard.decision import Decision
@@ -40,6 +40,10 @@ __all__ = [
     "QueueFull",
     "UsageError",
 ]
+
+
+_KEY_REFUSED: Final = 401
+"""Of the statuses of docs.retellai.com/api-references/get-concurrency (read 2026-11-22)."""
 
 
 class CallGuardError(Exception):
@@ -93,6 +97,11 @@ class LimitsRejected(LimitsError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message, status)
         self.status = status
+
+    @property
+    def of_the_key(self) -> bool:
+        """Whether the provider says that it is for the key; any other may be a firewall's."""
+        return self.status == _KEY_REFUSED
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -341,7 +341,7 @@ class Gate(Unique, EnteredAsync):
         Raises:
             LimitsRejected: the provider refused the key.
         """
-        await self._reader.renew(within=OPENS_WITHIN)
+        await self._reader.first(within=OPENS_WITHIN)
         if self._reader.final is not None:
             raise self._reader.final
 

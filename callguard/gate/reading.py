@@ -34,10 +34,6 @@ ledger/redis/lua/readings.lua."""
 
 _MOST_DOUBLINGS: Final = 30
 
-_KEY_REFUSED: Final = 401
-"""The one status that says so (docs.retellai.com/api-references/get-concurrency, 2026-11-22); any
-other may be a firewall's or a deployment's, and pass."""
-
 logger = logging.getLogger("callguard")
 
 
@@ -101,6 +97,9 @@ class Reader:
         self._not_before = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
+        # Whether readings go on though nobody waits, and what is done at the end of each.
+        self._insists = False
+        self._attempted: asyncio.Future[None] | None = None
         self.due_at = -math.inf
         self.error: CallGuardError | None = None
         self.final: CallGuardError | None = None
@@ -122,17 +121,41 @@ class Reader:
             self._stop_timer()
             self.want()
 
-    async def renew(self, within: float | None = None) -> None:
+    async def renew(self) -> None:
         """Wait for the reading under way, or for one that begins now if one is due.
 
-        Cancelling this leaves the reading to go on, and so does the end of `within`, in seconds.
-        Whether it failed is in `error`.
+        Cancelling this leaves the reading to go on. Whether it failed is in `error`.
         """
         if self._reading is None and self.due_at <= self._loop.time():
             self._stop_timer()
             self._begin()
         if self._reading is not None:
-            await asyncio.wait([self._reading], timeout=within)
+            await asyncio.wait([self._reading])
+
+    async def first(self, within: float) -> None:
+        """Wait for a snapshot, over all attempts that begin `within` so many seconds.
+
+        Cancelling this leaves the reading to go on.
+        """
+        ends = self._loop.time() + within
+        self._insists = True
+        try:
+            self.want()
+            while (left := ends - self._loop.time()) > 0.0:
+                self._attempted = self._loop.create_future()
+                await asyncio.wait([self._attempted], timeout=left)
+                if not self._may_pass or self.due_at >= ends:
+                    return
+        finally:
+            self._insists = False
+            if not self._wanted():
+                self._stop_timer()
+
+    @property
+    def _may_pass(self) -> bool:
+        """Whether the latest attempt met a fault of the provider's that the next may not meet."""
+        of_the_ledger = isinstance(self.error, LedgerUnavailable)
+        return self.error is not None and self.final is None and not of_the_ledger
 
     def outage(self) -> Outage | None:
         """Since when readings are tried in vain, and why."""
@@ -184,8 +207,10 @@ class Reader:
             else:
                 self._note_failure(outcome)
         finally:  # whatever went wrong in telling of this reading, there is a next one
-            if self._wanted():
+            if self._insists or self._wanted():
                 self.want()
+            if self._attempted is not None and not self._attempted.done():
+                self._attempted.set_result(None)
 
     async def _fetch(self) -> Snapshot | CallGuardError:
         try:
@@ -238,5 +263,5 @@ def pause(ttl: float, failures: int) -> float:
 def _can_be_final(error: CallGuardError) -> bool:
     """Whether an error says that the next attempt can't fare better."""
     if isinstance(error, LimitsRejected):
-        return error.status == _KEY_REFUSED
+        return error.of_the_key
     return isinstance(error, UsageError)

@@ -11,6 +11,7 @@ the provider's first good answer on until the first caller was admitted.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -169,6 +170,7 @@ def most_within_a_second(moments: Sequence[float]) -> int:
 
 
 async def main(ledger: str | None, gates: Sequence[int], seconds: float) -> None:
+    logging.getLogger("callguard").setLevel(logging.ERROR)  # each gate warns of each outage
     print(f"{surroundings()}; {seconds:g} s of waiting\n")
     header = ("provider", "gates", "s to open", "requests/s opening", "requests/s waiting")
     with server(ledger) as url:

@@ -81,8 +81,9 @@ def test_an_outage_is_told_in_words() -> None:
 
     run(main())
     told = [asdict(event) for event in heard]
-    assert [each["error"] for each in told] == ["LimitsUnavailable"] * 2
-    assert [each["reason"] for each in told] == ["HTTP 503"] * 2
+    assert [each["error"] for each in told] == ["LimitsUnavailable"] * len(told)
+    assert [each["reason"] for each in told] == ["HTTP 503"] * len(told)
+    assert len(told) > 1
 
 
 async def _events_of_a_gate(url: str, key: str, **options: object) -> tuple[str, list[Event]]:

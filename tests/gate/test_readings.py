@@ -16,6 +16,7 @@ from callguard import (
     LimitsUnavailable,
     NoHeadroom,
 )
+from callguard.gate.gate import OPENS_WITHIN
 from callguard.gate.reading import LONGEST_PAUSE, pause
 from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
@@ -159,7 +160,7 @@ def test_in_an_outage_attempts_grow_apart_and_are_never_closer_than_a_ttl(hangs:
     run(main())
 
 
-@pytest.mark.parametrize(("retry_after", "pause"), [(None, 1.0), (30.0, 30.0)])
+@pytest.mark.parametrize(("retry_after", "pause"), [(None, 2.0), (30.0, 30.0)])
 def test_evidence_never_brings_a_reading_into_the_pause_after_a_fault(
     retry_after: float | None, pause: float
 ) -> None:
@@ -172,12 +173,42 @@ def test_evidence_never_brings_a_reading_into_the_pause_after_a_fault(
             crowd = Crowd(gate)
             crowd.send("a")
             await settle()
+            before = len(fetcher.asked)
             gate.note_ended("call_1")
             await asyncio.sleep(pause - 0.01)
-            assert len(fetcher.asked) == 1
+            assert len(fetcher.asked) == before
             await asyncio.sleep(0.02)
-            assert len(fetcher.asked) == 2
+            assert len(fetcher.asked) == before + 1
             await crowd.disperse()
+
+    run(main())
+
+
+def test_one_fault_at_opening_is_nobodys_concern() -> None:
+    """A script that opens a gate and tries would give up because of one lost packet."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        fetcher.error = DOWN
+        asyncio.get_running_loop().call_later(0.5, fetcher.answer, 5)
+        async with opened(fetcher) as gate, gate.try_admit():
+            assert fetcher.asked == [0.0, 1.0]
+            await asyncio.sleep(10.0)
+        assert len(fetcher.asked) == 2
+
+    run(main())
+
+
+def test_a_gate_that_has_opened_in_an_outage_asks_for_nobody() -> None:
+    """Workers that idle would keep asking a provider that is down."""
+
+    async def main() -> None:
+        fetcher = ScriptedFetcher(limit=5)
+        fetcher.error = DOWN
+        async with opened(fetcher):
+            assert asyncio.get_running_loop().time() <= OPENS_WITHIN
+            await asyncio.sleep(100.0)
+        assert fetcher.asked == [0.0, 1.0]
 
     run(main())
 

@@ -31,7 +31,7 @@ def test_a_gate_says_since_when_the_provider_is_away_and_why() -> None:
         async with open_gate("key_away", session=session) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
-            await asyncio.sleep(6.0)
+            await asyncio.sleep(5.0)  # and opening has taken one more
             said = "unable to read the limits for 6.0 s, the latest error: " + URL
             assert said + " answered HTTP 503" in str(gate.explain())
             outage = gate.statistics().outage

@@ -441,7 +441,7 @@ class Readings:
             self._scene.blame(
                 "readings", f"{early:.4f} s too early after one that was {last.outcome}"
             )
-        elif self._wanted_at < last.began:
+        elif self._wanted_at < last.began and self._scene.gate is not None:
             self._scene.blame("readings", "a reading that nobody wanted")
 
     def _earliest(self, last: Reading) -> float:

@@ -58,7 +58,8 @@ class Failure:
         if not self.text:
             return None
         if self.kind == "rejected":
-            return LimitsRejected(self.text, self.status) if mark == self.mark else None
+            rejected = LimitsRejected(self.text, self.status)
+            return None if rejected.of_the_key and mark != self.mark else rejected
         return (LimitsMalformed if self.kind == "malformed" else LimitsUnavailable)(self.text)
 
 
