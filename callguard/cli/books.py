@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from callguard.arguments import is_sendable
+from callguard.cli.saying import complain
 from callguard.errors import UsageError
 from callguard.ledger import RedisLedger
 
@@ -61,13 +61,12 @@ class Found:
     def warn(self) -> None:
         """Say on stderr what makes the figures doubtful."""
         if not self.books.known:
-            print(f"warning: {self.absence}", file=sys.stderr)
+            complain(f"warning: {self.absence}")
         for other in self.lookalikes:
-            print(
+            complain(
                 f"warning: another ledger here, {other}, has the same limits and count as this, "
                 f"{self.id}: gates that use different API keys of one workspace need a ledger with "
-                "a name, the same for all, or they don't share its limit",
-                file=sys.stderr,
+                "a name, the same for all, or they don't share its limit"
             )
 
 

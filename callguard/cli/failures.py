@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import Final
 
 from callguard.cli.exits import ExitCode
+from callguard.cli.saying import complain
 from callguard.errors import (
     CallGuardError,
     LedgerUnavailable,
@@ -62,7 +62,7 @@ def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> E
         The `code`, to exit with.
     """
     said = in_options(str(error))
-    print(f"{said.rstrip('. ')}; {advice}", file=sys.stderr)
+    complain(f"{said.rstrip('. ')}; {advice}")
     if as_json:
         print(json.dumps({"error": type(error).__name__, "message": said, "exit": code}))
     return code

@@ -19,6 +19,7 @@ from callguard.cli.failures import KEY_STATUSES, report, verdict
 from callguard.cli.findings import Findings, Lag
 from callguard.cli.probing import MaybePlaced, NotPlaced, PhoneCall, Plan
 from callguard.cli.running import run
+from callguard.cli.saying import complain, say
 from callguard.cli.screen import Screen
 from callguard.errors import (
     CallGuardError,
@@ -62,7 +63,7 @@ class _Options:
     def tell(self) -> Callable[[str], None]:
         """Where progress goes: not to stdout if that is for a program."""
         stream = sys.stderr if self.as_json else sys.stdout
-        return lambda line: print(line, file=stream, flush=True)
+        return lambda line: say(line, stream)
 
 
 def probe(
@@ -135,7 +136,7 @@ def probe(
     except UsageError as error:
         raise typer.Exit(_failed(error, as_json)) from None
     if not agreed:
-        print("no call was placed", file=sys.stderr)
+        complain("no call was placed")
         raise typer.Exit(ExitCode.FAILED)
     run(_probe(options))
 
@@ -167,7 +168,8 @@ def _asked(options: _Options) -> bool:
     """
     if not sys.stdin.isatty():
         raise UsageError("no terminal to ask at: pass --yes to place the call")
-    print(_announcement(options), file=sys.stderr)
+    for sentence in _announcement(options):
+        complain(sentence)
     try:
         return typer.confirm("Place the call?", err=True)
     except typer.Abort:
@@ -175,13 +177,15 @@ def _asked(options: _Options) -> bool:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _announcement(options: _Options) -> str:
+def _announcement(options: _Options) -> tuple[str, str]:
     call, plan = options.call, options.plan
+    place = (
+        f"One real call from {call.from_number} to {call.to_number}, by {options.client.url('')}"
+    )
+    answer = f"Let it ring for more than {plan.longest_lag:g} s, answer it, and talk for as long"
     return (
-        f"One real call from {call.from_number} to {call.to_number}, by {options.client.url('')}, "
-        "at the price of a call.\n"
-        f"Let it ring for more than {plan.longest_lag:g} s, answer it, and talk for as long. "
-        f"It is stopped after {plan.longest:g} s."
+        f"{place}, by {options.client.url('')}, at the price of a call.",
+        f"{answer}. It is stopped after {plan.longest:g} s.",
     )
 
 
@@ -223,11 +227,11 @@ def _lag_as_json(lag: Lag | None) -> dict[str, object] | None:
 
 def _show(findings: Findings) -> None:
     if not findings.is_clear:
-        print(f"Not clear, again: {findings.reason}.")
+        say(f"Not clear, again: {findings.reason}.")
         return
     Screen().print(_table(findings))
     if findings.remark:
-        print(f"{findings.remark[0].upper()}{findings.remark[1:]}.")
+        say(f"{findings.remark[0].upper()}{findings.remark[1:]}.")
     # Not by rich, which would break the line that is to be pasted.
     print(findings.settings)
 

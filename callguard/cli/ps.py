@@ -16,6 +16,7 @@ from callguard.cli.books import Found, LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
+from callguard.cli.saying import say
 from callguard.cli.screen import Screen
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.settings import checked_api_key
@@ -89,7 +90,7 @@ def _show(books: Books) -> None:
     if books.workers or books.held:
         has_room = on_terminal and console.width >= _BOXED
         console.print(books_table(books, box.HEAVY_HEAD if has_room else None))
-    console.say(sentence(books))
+    say(sentence(books))
 
 
 def books_table(books: Books, around: box.Box | None = None) -> Table:

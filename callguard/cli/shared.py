@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from callguard.cli.gated import LANES
 from callguard.cli.leads import BULK, Lead
 from callguard.cli.progress import Reckoning
+from callguard.cli.saying import complain
 from callguard.decision import decide
 from callguard.errors import LedgerUnavailable
 from callguard.ledger import RedisLedger
@@ -143,7 +144,7 @@ class _Workers:
                 await process.wait()
         if process.returncode:
             ended = f"process {process.pid} ended with code {process.returncode}"
-            print(f"{ended}: {complaint or 'it said nothing'}", file=sys.stderr)
+            complain(f"{ended}: {complaint or 'it said nothing'}")
 
     async def _heard_out(self, process: Process) -> str:
         """The last line that a worker wrote to stderr, once it has ended."""

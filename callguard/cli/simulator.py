@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from callguard.cli.exits import ExitCode
 from callguard.cli.running import run
+from callguard.cli.saying import complain, say
 from callguard.cli.screen import Screen
 from callguard.cli.tables import figures
 from callguard.simulator import (
@@ -206,10 +206,10 @@ async def _simulate(world: World) -> ExitCode:
         try:
             server = await stack.enter_async_context(_served(world))
         except OSError as error:
-            print(f"can't listen on port {world.port}: {error}; choose another", file=sys.stderr)
+            complain(f"can't listen on port {world.port}: {error}; choose another")
             return ExitCode.UNREACHABLE
         except ValueError as error:
-            print(f"{_in_options(error)}; see `callguard simulator --help`", file=sys.stderr)
+            complain(f"{_in_options(error)}; see `callguard simulator --help`")
             return ExitCode.WRONG_USE
         _introduce(server)
         try:
@@ -234,10 +234,10 @@ def _served(world: World) -> AbstractAsyncContextManager[Server]:
 
 def _introduce(server: Server) -> None:
     address = f"RETELL_API_KEY={server.api_key} RETELL_BASE_URL={server.url}"
-    print(f"A simulated workspace listens on {server.url}, and lets in the key {server.api_key}.")
+    say(f"A simulated workspace listens on {server.url}, and lets in the key {server.api_key}.")
     print(f"Try it:  {address} callguard status")
     # Whoever reads this from a pipe waits for it.
-    print("Ctrl-C ends it.", flush=True)
+    say("Ctrl-C ends it.")
 
 
 def _take_leave(server: Server) -> None:

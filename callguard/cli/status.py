@@ -16,6 +16,7 @@ from callguard.cli.books import LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
+from callguard.cli.saying import say
 from callguard.cli.screen import Screen
 from callguard.cli.tables import figures
 from callguard.decision import Decision, Usage, decide
@@ -216,7 +217,7 @@ def _usage(limits: Limits, books: Books | None) -> Usage:
 def _show(standing: Standing) -> None:
     console = Screen()
     console.print(standing.as_table())
-    console.say(str(standing.plain))
+    say(str(standing.plain))
 
 
 def _burst_limit(limits: Limits) -> str:

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from callguard.cli.picture import Frame, Picture
 from callguard.cli.progress import Progress
-from callguard.cli.screen import Screen
 from callguard.cli.summary import summary
 from tests.cli.support import REASON, outcome, progress
 
@@ -210,13 +209,3 @@ def test_the_summary_breaks_no_word(width: int) -> None:
     assert "…" not in written(console)
     assert max(map(len, written(console).splitlines())) <= width
     assert "call-seconds" in written(console)
-
-
-def test_a_sentence_is_broken_between_words_on_a_terminal_and_nowhere_else() -> None:
-    """A narrow terminal would break words, or a log one sentence into many lines."""
-    for narrow in (True, False):
-        screen = Screen(file=io.StringIO(), width=20, force_terminal=narrow, _environ={})
-        screen.say(REASON)
-        said = written(screen).splitlines()
-        assert " ".join(line.rstrip() for line in said) == REASON
-        assert (len(said) > 1) is narrow
