@@ -127,14 +127,14 @@ def test_a_key_refused_twice_in_a_row_fails_who_waits() -> None:
     """Callers would wait for ever on a key that was withdrawn."""
 
     async def main() -> None:
-        session = FakeSession(in_turn(FULL, REFUSED, FULL, REFUSED, REFUSED))
+        session = FakeSession(in_turn(FULL, REFUSED, FULL, REFUSED, Reply(503), REFUSED, REFUSED))
         async with open_gate("key_odd", session=session) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
             await settle()
             with pytest.raises(LimitsRejected, match="Invalid API Key"):
                 await crowd.task("a")
-            assert len(session.requests) == 5
+            assert len(session.requests) == 7
 
     run(main())
 

@@ -54,6 +54,7 @@ from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.ledger.redis import ledger as redis_ledger
+from callguard.tasks import begin
 from tests.client_errors import error_of
 from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
 
@@ -764,16 +765,19 @@ async def test_who_was_cancelled_fills_no_line(
         await arrive(crowd, "holder")
         crowd.send("a", "b")
         await heard(gate)
-        crowd.send("newcomer")
+        # It comes while those who are cancelled stand there still, under every task factory.
+        newcomer = begin(gate.admit().__aenter__(), "newcomer")
         for name in cancelled:
             crowd.task(name).cancel()
         await heard(gate)
         assert gate.statistics().waiting["default"] == 3 - len(cancelled)
-        assert not crowd.task("newcomer").done()
+        assert not newcomer.done()
         if len(cancelled) == 1:
             with pytest.raises(QueueFull):
                 async with gate.admit():
                     pass
+        newcomer.cancel()
+        await asyncio.wait([newcomer])
 
 
 @pytest.mark.parametrize(("timeout", "max_wait"), [(0.0, None), (SOON, None), (None, SOON)])
