@@ -332,6 +332,7 @@ MUTATIONS = (
         MEMORY,
         (("if visible_at >= began:", "if visible_at > began:"),),
         "it is surely shown only after that instant",
+        "tests/ledger/test_memory.py",
     ),
     Mutation(
         "a call is visible as soon as it was answered",
@@ -415,6 +416,17 @@ MUTATIONS = (
             (
                 "        line.leave(waiter)\n        self._ledger.note_line()\n        waiter.turn",
                 "        self._ledger.note_line()\n        waiter.turn",
+            ),
+            (
+                (
+                    "        except BaseException:\n"
+                    "            self._leave(line, waiter)\n            if"
+                ),
+                (
+                    "        except BaseException as error:\n"
+                    "            if not isinstance(error, AdmissionTimeout):\n"
+                    "                self._leave(line, waiter)\n            if"
+                ),
             ),
         ),
         "readings go on for nobody",

@@ -301,7 +301,10 @@ def draw(seed: int) -> Plan:
         rules=_rules(dice, lasts),
         closings=_closings(dice, lasts, gate),
         calls=_calls(dice, gate, gate.counter_lag - flight - stale, in_time, lasts),
-        callers=_callers(dice, gate, flight, lasts, lies),
+        callers=(
+            *_callers(dice, gate, flight, lasts, lies),
+            *_confessors(seed, gate, flight, lasts),
+        ),
         others=tuple(dice.moments(lasts, dice.one_of((0, 0, 8, 20)))),
         windows=_windows(dice, stale if in_time else lasts / 3, lasts),
         latencies=_latencies(dice, gate.max_age / 2),
@@ -430,6 +433,28 @@ def _caller(
         lies=lies and dice.chance(0.6),
         says=_says(dice),
         cancelled=_cancelling(dice) if trouble and dice.chance(0.5) else None,
+    )
+
+
+def _confessors(seed: int, gate: GatePlan, flight: float, lasts: float) -> tuple[CallerPlan, ...]:
+    """Callers that say of a dial that it wasn't, and take that back."""
+    dice = _Dice(f"confessors of {seed}")
+    if dice.chance(0.8):
+        return ()
+    return tuple(_confessor(dice, gate, flight, lasts) for _ in range(dice.whole(1, 5)))
+
+
+def _confessor(dice: _Dice, gate: GatePlan, flight: float, lasts: float) -> CallerPlan:
+    kind: DialKind = dice.one_of(("reply lost", "500 after", "reset after"))
+    honest = _caller(dice, gate, flight, dice.seconds(0, lasts * 0.9), troubled=0.0, lies=False)
+    return replace(
+        honest,
+        way="admit",
+        lane=dice.one_of(gate.lanes).name,
+        dials=(DialPlan(kind, dice.seconds(0, flight), 0.0),),
+        gives_up=False,
+        lies=True,
+        says=(Saying(dice.one_of(("placed", "started")), dice.seconds(0, 20)),),
     )
 
 
