@@ -30,9 +30,14 @@ def choose(name: str) -> None:
     follow()
 
 
+def chosen() -> str:
+    """What the loops of this process are, or are to be."""
+    return os.environ.get(_CHOSEN, "asyncio")
+
+
 def follow() -> None:
     """Use the loop that was chosen here, or in the process that started this one."""
-    name = os.environ.get(_CHOSEN, "asyncio")
+    name = chosen()
     if name == "asyncio":
         return
     policy: Any
@@ -48,6 +53,6 @@ def follow() -> None:
 
 def with_task_factory(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
     """The loop, whose tasks begin eagerly if that was chosen."""
-    if sys.version_info >= (3, 12) and os.environ.get(_CHOSEN) == "eager":
+    if sys.version_info >= (3, 12) and chosen() == "eager":
         loop.set_task_factory(asyncio.eager_task_factory)
     return loop

@@ -10,7 +10,6 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import pytest
 
@@ -159,8 +158,14 @@ class Terminal:
         os.close(self._theirs)
 
     async def _run(self, *arguments: str, env: dict[str, str]) -> Process:
+        # What begins as its own program, since loops differ in when a `preexec_fn` runs.
+        login = (
+            "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+        )
         return await asyncio.create_subprocess_exec(
-            *COMMAND, *arguments, env=env, preexec_fn=partial(os.login_tty, self._theirs)
+            *(sys.executable, "-c", login, str(self._theirs), *COMMAND, *arguments),
+            env=env,
+            pass_fds=(self._theirs,),
         )
 
     def _read(self) -> None:

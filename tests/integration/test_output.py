@@ -31,13 +31,13 @@ COMMANDS = [
 async def ended(command: tuple[str, ...], stdout: int | None) -> tuple[int | None, str]:
     """The code and the stderr of a command that writes there; None for no stdout at all."""
     async with serve() as server, asyncio.timeout(60):
+        closed = () if stdout else ("sh", "-c", 'exec "$@" >&-', "sh")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "callguard", *command),
+            *(*closed, sys.executable, "-m", "callguard", *command),
             env=environment(RETELL_API_KEY=server.api_key, RETELL_BASE_URL=server.url),
             stdin=PIPE,
             stdout=stdout,
             stderr=PIPE,
-            preexec_fn=None if stdout else lambda: os.close(1),
         )
         _, err = await process.communicate()
     return process.returncode, err.decode()

@@ -896,7 +896,7 @@ async def test_a_refused_call_is_dialled_again_on_a_later_reading(
 
     async with open_gate(ttl=SOON) as gate:
         assert await gate.place(dial) == {"call_id": "call_1"}
-        assert dialled_at[0] < counter.asked[-1] < dialled_at[1]
+        assert dialled_at[0] < counter.asked[-1] <= dialled_at[1]
         assert await held(gate) == (0, 1)
         gate.note_ended("call_1")
         assert await held(gate) == (0, 0)
