@@ -487,6 +487,24 @@ def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
     assert given + 1 + 2 + 3 <= 9
 
 
+@pytest.mark.parametrize("write", range(1, 12))
+@pytest.mark.parametrize("part", [BOOKS, PERMITS])
+def test_a_lost_ledger_that_failed_to_begin_anew_is_a_lost_one_still(
+    books: BentBooks, part: int, write: int
+) -> None:
+    """The next that comes would take it for a new one, of which nobody knows any calls."""
+    (worker,) = working(books, "one")
+    worker.ask(9, 3)
+    books.now = 5000
+    books.client.delete(books.names.keys[part])
+    unlucky, next_one = Worker(books, "two"), Worker(books, "three")
+    words = unlucky.words(join=unlucky.introduction(), renew=True)
+    with contextlib.suppress(RedisError):
+        books.exchange(books.now, words, unlucky.constants, fails=f"write {write}")
+    next_one.join()
+    assert opens_at(books, next_one) > 5000 + 12_000
+
+
 @pytest.mark.parametrize("command", WRITES)
 def test_a_worker_that_could_not_join_leaves_nothing(
     books: BentBooks, client_without: Callable[[str], Redis], command: str

@@ -114,7 +114,9 @@ class Losses:
             return
         begun_anew = self._epoch not in {"", answer["epoch"]}
         self._epoch = answer["epoch"]
-        known = [loss for loss in self.pending if loss.known_to(worker)]
+        # One that comes from another ledger may know better without an answer: it was told.
+        told = begun_anew and bool(said["epoch"])
+        known = [loss for loss in self.pending if told or loss.known_to(worker)]
         if known and not said.get("leaves"):
             self._settle(known, said, begun_anew=begun_anew)
         granted = [

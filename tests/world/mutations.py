@@ -459,13 +459,18 @@ MUTATIONS = (
     Mutation(
         "readings stop although somebody waits",
         READER,
-        (("            if self._wanted():\n                self.want()\n", "            pass\n"),),
+        (
+            (
+                "            if self._insists or self._wanted():\n                self.want()\n",
+                "            pass\n",
+            ),
+        ),
         "nobody would be let in any more",
     ),
     Mutation(
         "readings go on although nobody waits",
         READER,
-        (("if self._wanted():\n                self.want()\n", "self.want()\n"),),
+        (("if self._insists or self._wanted():\n                self.want()\n", "self.want()\n"),),
         "while nobody waits, none",
     ),
     Mutation(
@@ -517,7 +522,7 @@ MUTATIONS = (
     Mutation(
         "one odd answer is taken for a key that is refused",
         READER,
-        (("        return error.status == _KEY_REFUSED", "        return True"),),
+        (("        return error.of_the_key", "        return True"),),
         "a firewall or a deployment gives such an answer once",
     ),
     Mutation(
@@ -683,7 +688,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "    redis.call('DEL', books, workers, sessions, permits, unseen, claims, calls)\n",
+                "    redis.call('DEL', workers, sessions, permits, unseen, claims, calls)\n",
                 "",
             ),
         ),

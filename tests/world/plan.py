@@ -66,8 +66,9 @@ WRITES = ("HSET", "HSETNX", "HDEL", "ZADD", "ZREM", "PEXPIRE")
 """Commands of a script that an administrator may deny."""
 
 UNTOLD_STEP = 0.25
-"""Seconds of a step of the server's clock that a ledger can't tell from a late exchange; where the
-clock steps, the counter has to be so much better than the gate is told, for each."""
+"""Seconds of a step of the server's clock that a ledger can't tell from a late exchange, besides
+what an exchange takes; where the clock steps, the counter has to be so much better than the gate is
+told, for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -601,11 +602,6 @@ class Mishaps:
         """How often the ledger may be lost, and nobody be admitted for a while."""
         return len(self.evictions) + len(self.restorations) + len(self.failings)
 
-    @property
-    def untold(self) -> float:
-        """Seconds by which the ledger may take its clock's steps for lateness."""
-        return sum(min(UNTOLD_STEP, step.by / 1000) for step in self.steps if step.by > 0)
-
 
 @dataclass(frozen=True, slots=True)
 class SharedPlan:
@@ -620,6 +616,13 @@ class SharedPlan:
     def closed_for(self) -> float:
         """Seconds for which nobody is admitted after a loss was noticed."""
         return self.lease + self.world.gate.visible_after
+
+    @property
+    def untold(self) -> float:
+        """Seconds by which the ledger may take its clock's steps for lateness."""
+        slowest = max(there for worker in self.workers for there, _, _ in worker.exchanges)
+        forward = (step.by / 1000 for step in self.mishaps.steps if step.by > 0)
+        return sum(min(UNTOLD_STEP + slowest, by) for by in forward)
 
 
 def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
@@ -661,12 +664,11 @@ def _with_mishaps(plan: SharedPlan) -> SharedPlan:
     )
     if dice.chance(0.5):
         workers = (*workers[:-1], replace(workers[-1], opens=moment()))
-    if drawn.steps:
-        lag = world.gate.counter_lag + drawn.untold
-        world = replace(world, gate=replace(world.gate, counter_lag=lag))
-    closed = drawn.losses * replace(plan, world=world).closed_for
-    world = replace(world, lasts=lasts + closed)
-    return replace(plan, world=world, workers=workers, mishaps=drawn)
+    plan = replace(plan, workers=workers, mishaps=drawn)
+    gate = replace(world.gate, counter_lag=world.gate.counter_lag + plan.untold)
+    plan = replace(plan, world=replace(world, gate=gate))
+    closed = drawn.losses * plan.closed_for
+    return replace(plan, world=replace(plan.world, lasts=lasts + closed))
 
 
 def _eviction(dice: _Dice, at: float) -> Eviction:

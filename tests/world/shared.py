@@ -296,7 +296,7 @@ class SharedWorld:
         self.losses = Losses(
             self.scene.blame,
             loop.time,
-            closed_for=plan.closed_for - plan.mishaps.untold,
+            closed_for=plan.closed_for - plan.untold,
             max_age=plan.world.gate.max_age,
         )
         self.workers: list[Worker] = []

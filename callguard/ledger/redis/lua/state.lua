@@ -15,10 +15,11 @@ local number_field, void_field = 'number/' .. me, 'void/' .. me
 local now, raw_now, raw -- the ledger's time, the server's, and so much of that as the ledger's has gone
 
 local state, changed = {}, {}
+local begun_anew = false -- what stands in the books is of a ledger that is no more
 
 -- Read numbers of the books; one that is not there is 0. Returns them as they are written.
 local function read(...)
-  local found = redis.call('HMGET', books, ...)
+  local found = begun_anew and {} or redis.call('HMGET', books, ...)
   for i, name in ipairs({ ... }) do
     if changed[name] == nil then
       state[name] = tonumber(found[i] or 0)
@@ -59,6 +60,9 @@ local function save()
   for name, value in pairs(changed) do
     flat[#flat + 1] = name
     flat[#flat + 1] = type(value) == 'number' and string.format('%d', value) or value
+  end
+  if begun_anew then
+    redis.call('DEL', books)
   end
   redis.call('HSET', books, unpack(flat))
 end

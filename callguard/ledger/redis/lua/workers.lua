@@ -91,10 +91,15 @@ local function Workers()
     return string.sub(table.concat(found, ' '), -BEFORE)
   end
 
-  -- Begin anew. What is left of the ledger is worth nothing; evidence is, whatever was lost.
-  local function begin_anew(epoch)
+  -- Begin anew. What is left of the ledger is worth nothing; evidence is, whatever was lost. The
+  -- books go last, torn until then: a new ledger is one that nobody has lost.
+  local function begin_anew(epoch, was_lost)
     local before = epochs_before()
-    redis.call('DEL', books, workers, sessions, permits, unseen, claims, calls)
+    if was_lost then
+      redis.call('HSET', books, 'permits', -1)
+    end
+    redis.call('DEL', workers, sessions, permits, unseen, claims, calls)
+    begun_anew = true
     local visible_after, lease = state.visible_after, state.lease
     for name in pairs(state) do
       state[name], changed[name] = 0, nil
@@ -134,10 +139,11 @@ local function Workers()
     set('lease', math.max(state.lease, LEASE))
     local knows_another = said.epoch ~= '' and said.epoch ~= state.epoch and not came_after(said.epoch)
     local is_new = not state.epoch
-    if lost or is_new or knows_another then
-      begin_anew(joining.epoch)
+    local was_lost = lost or knows_another
+    if was_lost or is_new then
+      begin_anew(joining.epoch, was_lost)
     end
-    if lost or knows_another then
+    if was_lost then
       object()
     elseif is_new then
       set('spent_until', now + GRACE)
