@@ -248,7 +248,9 @@ class Reader:
         self._failures += 1
         told_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
         soonest = now + max(told_to_wait or 0.0, PAUSE_AFTER_FAULT)
-        return max(began + pause(self._ttl, self._failures), soonest, self._turn_at())
+        # The request may have begun a little later than the reading.
+        asked = min(now, began + self._ttl / 4)
+        return max(asked + pause(self._ttl, self._failures), soonest, self._turn_at())
 
 
 def pause(ttl: float, failures: int) -> float:

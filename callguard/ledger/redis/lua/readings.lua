@@ -60,7 +60,8 @@ local function Readings()
   end
 
   -- A turn that brought no snapshot. From its beginning to the next there passes a ttl, and twice as
-  -- much with each failure in a row; as in gate/reading.py.
+  -- much with each failure in a row; as in gate/reading.py. A request may have begun a little after
+  -- its turn.
   function readings.fail(failed)
     if failed.token ~= state.poll or failed.token == state.failed then
       return
@@ -69,7 +70,8 @@ local function Readings()
     set('failures', state.failures + 1)
     set('failure', cjson.encode(failed.why))
     local pause = math.max(TTL, math.min(TTL * 2 ^ math.min(state.failures - 1, 30), LONGEST_PAUSE))
-    set('due', math.max(state.tried + pause, now + math.max(PAUSE, failed.wait)))
+    local began = math.min(now, state.tried + TTL / 4)
+    set('due', math.ceil(math.max(began + pause, now + math.max(PAUSE, failed.wait))))
     set('poll_until', state.due)
     publish('all', { epoch = state.epoch, failed = readings.failure(), due_in = state.due - now,
       late_in = state.due + TTL - now })
