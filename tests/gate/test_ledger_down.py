@@ -72,6 +72,27 @@ async def test_an_outage_of_the_ledger_is_told_once(
     assert back.duration > 0.0
 
 
+async def test_an_idle_connection_that_broke_is_no_outage(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """A server that was restarted, or a router that forgets, would fail a caller."""
+    heard: list[Event] = []
+    async with (
+        serve(limit=5, api_key=workspace_key) as server,
+        Redis.from_url(own_redis.url) as client,
+        callguard.open_gate(
+            server.api_key, base_url=server.url, ledger=own_redis.url, listener=heard.append
+        ) as gate,
+    ):
+        async with gate.admit(timeout=20.0) as permit:
+            permit.cancel()
+        for _ in range(5):
+            await client.client_kill_filter(_type="normal", skipme=True)
+            async with gate.try_admit() as permit:
+                permit.cancel()
+    assert not [event for event in heard if isinstance(event, LedgerAway | LedgerBack)]
+
+
 async def test_local_lets_in_the_share_and_no_more(
     own_redis: RedisServer, workspace_key: str
 ) -> None:

@@ -113,6 +113,7 @@ class Session:
         self._away: LedgerUnavailable | None = None
         self._away_since = 0.0
         self._fault: BaseException | None = None
+        self._broke_off = False
         self._warned: set[str] = set()
         self._knows_the_server = False
 
@@ -220,17 +221,27 @@ class Session:
             self.watch.look()
             took_place = self.conversation.accept(answer)
         except BaseException as fault:
-            self.conversation.doubt()
-            _answer(asked, unavailable(fault))
-            raise
+            if not self._may_be_stale(fault):
+                self.conversation.doubt()
+                _answer(asked, unavailable(fault))
+                raise
+            self._broke_off, took_place = True, False
         if not took_place:
             self.conversation.doubt()
             self._asked = asked + self._asked
             self.speak()
             return False
+        self._broke_off = False
         self._note_answer()
         _answer(asked, None)
         return self.conversation.left
+
+    def _may_be_stale(self, fault: BaseException) -> bool:
+        """Whether a connection of the pool's broke while it was idle, and another one may do.
+
+        So it is after the server was restarted; where it is away, the next exchange finds out.
+        """
+        return isinstance(fault, Disconnected) and self._away is None and not self._broke_off
 
     def _note_answer(self) -> None:
         if self._away is not None:
