@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import loops, skips
 from tests.redis_support import (
+    no_grace,
     own_redis,
     redis_cluster,
     redis_program,
@@ -14,6 +15,7 @@ from tests.redis_support import (
 )
 
 __all__ = [
+    "no_grace",
     "own_redis",
     "pytest_addoption",
     "pytest_configure",

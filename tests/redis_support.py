@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from callguard.cli.redis_server import RedisServer, find_server
+from callguard.ledger.redis import ledger
 from tests.redis_cluster import running_cluster
 from tests.skips import NO_SERVER
 
@@ -45,6 +46,15 @@ def redis_url(redis_server: str) -> str:
 def workspace_key() -> str:
     """An API key that no other test has, so that no other test sees the keys named after it."""
     return f"key_{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new ledger admits callers at once: nobody is there who could object.
+
+    Not 0: a reading may begin in the millisecond in which the ledger begins.
+    """
+    monkeypatch.setattr(ledger, "GRACE", -0.001)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from redis.asyncio import Redis
 
 import callguard
-import callguard.ledger.redis.ledger
 from callguard.cli.redis_server import RedisServer
 from callguard.events import Event, LedgerAway, LedgerBack
 from callguard.simulator import serve
@@ -17,8 +16,7 @@ from tests.shared.support import eventually
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callguard.ledger.redis.ledger, "GRACE", 0.0)
+def at_once(no_grace: None) -> None: ...
 
 
 async def test_closed_lets_nobody_in(own_redis: RedisServer, workspace_key: str) -> None:

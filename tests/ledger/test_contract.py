@@ -53,7 +53,6 @@ from callguard.gate.refusal import Judge
 from callguard.gate.sharing import gate_among_many
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times, workspace_hash
-from callguard.ledger.redis import ledger as redis_ledger
 from callguard.tasks import begin
 from tests.client_errors import error_of
 from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
@@ -103,12 +102,8 @@ def counter(workspace_key: str) -> Counter:
 
 
 @pytest.fixture(params=["memory", "redis"])
-def open_gate(
-    request: pytest.FixtureRequest, counter: Counter, monkeypatch: pytest.MonkeyPatch
-) -> Open:
+def open_gate(request: pytest.FixtureRequest, counter: Counter, no_grace: None) -> Open:
     """Opens gates on one ledger, whose readings come from `counter`."""
-    # The first reading may begin in the millisecond in which the books are opened.
-    monkeypatch.setattr(redis_ledger, "GRACE", -0.001)
     url = request.getfixturevalue("redis_url") if request.param == "redis" else None
 
     @asynccontextmanager
