@@ -5,7 +5,7 @@ The laws that this file holds:
 - A lane's ceiling is a pure function of the `Limits` and the `Lane`; see `Ceilings.of`.
 - A call is admitted if and only if ``usage + 1 <= ceiling``.
 - A burst limit below the limit never lowers a ceiling.
-- Without a reading, with one older than `max_age`, or with one taken before the provider's last
+- Without a snapshot, with one older than `max_age`, or with one taken before the provider's last
   refusal, nothing is admitted: an unknown count is never 0. Nor where the ledger withholds its
   slots.
 
@@ -35,18 +35,18 @@ __all__ = [
 Tier = Literal["normal", "burst"]
 """What a call costs: nothing extra, or burst's surcharge for as long as it lasts."""
 
-Withheld = Literal["ledger away", "local share", "ledger lost", "reading spent"]
+Withheld = Literal["ledger away", "local share", "ledger lost", "snapshot spent"]
 """Why a ledger gives no slot, whatever it counts.
 
 Its server can't be reached; nor can it be, and what this gate may give by itself is used up; it is
 new, or was lost, so that calls from before may be missing; the provider has refused a call since
-the reading.
+the snapshot.
 """
 
 Constraint = Literal[
     Withheld,
-    "no reading",
-    "reading too old",
+    "no snapshot",
+    "snapshot too old",
     "limit",
     "burst limit",
     "lane burst",
@@ -54,8 +54,8 @@ Constraint = Literal[
 ]
 """What keeps a call out.
 
-The ledger: see `Withheld`. The readings: there is none, or it is older than `max_age`. The counts:
-the workspace's limit, its burst limit, the lane's own right to burst, or places that are free but
+The ledger: see `Withheld`. The snapshot: there is none, or it is older than `max_age`. The counts:
+the workspace's limit, its burst limit, the lane's own right to burst, or slots that are free but
 kept for others.
 """
 
@@ -66,20 +66,20 @@ class Usage:
 
     Attributes:
         reported: what the snapshot counts, or None where there is no snapshot.
-        dispatching: permits whose dial has not returned.
-        unseen: placed calls that the snapshot may have missed.
+        dialling: permits whose dial has not returned.
+        uncounted: placed calls that the snapshot may have missed.
     """
 
     reported: int | None
-    dispatching: int
-    unseen: int
+    dialling: int
+    uncounted: int
 
     @property
     def total(self) -> int | None:
         """The sum, or None where the reported part is unknown."""
         if self.reported is None:
             return None
-        return self.reported + self.dispatching + self.unseen
+        return self.reported + self.dialling + self.uncounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +145,10 @@ class Decision:
         constraint: what keeps the call out; None where it fits.
         tier: what the call costs; None where it doesn't fit.
         usage: the usage before the call.
-        ceilings: the lane's ceilings; None without a reading.
-        limits: what the provider answered; None without a reading.
-        age: seconds since the reading began; None without a reading.
-        max_age: seconds that a reading may be trusted.
+        ceilings: the lane's ceilings; None without a snapshot.
+        limits: what the provider answered; None without a snapshot.
+        age: seconds since the snapshot began; None without a snapshot.
+        max_age: seconds that a snapshot may be trusted.
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
     """
 
@@ -165,13 +165,13 @@ class Decision:
 
     @property
     def headroom(self) -> int | None:
-        """Calls that still fit, negative after a limit was lowered; None without a reading."""
+        """Calls that still fit, negative after a limit was lowered; None without a snapshot."""
         if self.ceilings is None or self.usage.total is None:
             return None
         return self.ceilings.highest - self.usage.total
 
     def __str__(self) -> str:
-        verdict = "admitted" if self.admitted else "refused"
+        verdict = "admitted" if self.admitted else "denied"
         outage = "" if self.outage is None else f"; {self.outage}"
         return f"{verdict}: {_reason(self)}{outage}"
 
@@ -191,9 +191,9 @@ def decide(
     Args:
         lane: the lane that asks.
         usage: the usage before the call.
-        snapshot: the latest reading, or None.
+        snapshot: the latest snapshot, or None.
         now: seconds, on the clock that dated the snapshot.
-        max_age: seconds that a reading may be trusted.
+        max_age: seconds that a snapshot may be trusted.
         withheld: why the ledger gives no slot, if it gives none.
         outage: since when the limits can't be read, and why.
     """
@@ -229,11 +229,11 @@ def _constraint(
     if withheld == "ledger away":
         return withheld
     if snapshot is None or ceilings is None or age is None or usage.total is None:
-        return "no reading"
+        return "no snapshot"
     if withheld is not None:
         return withheld
     if age > max_age:
-        return "reading too old"
+        return "snapshot too old"
     if usage.total + 1 <= ceilings.highest:
         return None
     return _binding_limit(lane, usage.total, snapshot.limits, ceilings)
@@ -273,23 +273,23 @@ _WITHHELD: Final[Mapping[Constraint | None, str]] = {
     "ledger away": "the ledger's server can't be reached",
     "local share": "the ledger's server can't be reached, and this gate's own share is used up",
     "ledger lost": (
-        "the ledger is new or was lost; awaiting a reading that shows all calls from before"
+        "the ledger is new or was lost; awaiting a snapshot that shows all calls from before"
     ),
-    "reading spent": "the provider refused a call after the last reading; awaiting a later one",
+    "snapshot spent": "the provider refused a call after the last snapshot; awaiting a later one",
 }
 
 
 def _reason(decision: Decision) -> str:
     usage, limits, age = decision.usage, decision.limits, decision.age
-    own = f"{usage.dispatching} dialling, {usage.unseen} not yet visible"
+    own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, "
     parts = f"({reported}{own})"
     if decision.constraint in _WITHHELD:
         return f"{_WITHHELD[decision.constraint]} {parts}"
     if limits is None:
-        return f"no reading of the limits yet {parts}"
-    if decision.constraint == "reading too old":
-        return f"the last reading is older than {decision.max_age:g} s {parts}"
+        return f"no snapshot of the limits yet {parts}"
+    if decision.constraint == "snapshot too old":
+        return f"the last snapshot is older than {decision.max_age:g} s {parts}"
     return (
         f"{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
         f"{_reserve(limits, decision.lane)}; {_burst(limits, decision.lane)}"

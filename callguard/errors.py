@@ -3,7 +3,7 @@
 ::
 
     CallGuardError
-    ├── AdmissionError                 a call was not let in
+    ├── AdmissionError                 a call was not admitted
     │   ├── NoHeadroom                 no room now, and the caller did not want to wait
     │   ├── QueueFull                  the lane's line is as long as it may be
     │   └── AdmissionTimeout           waited as long as allowed (a TimeoutError too)
@@ -11,7 +11,7 @@
     │   ├── LimitsRejected             the provider refused the request, say for its key
     │   ├── LimitsUnavailable          no answer, or only transient faults
     │   └── LimitsMalformed            an answer that can't be right
-    ├── LedgerUnavailable              the shared books can't be reached
+    ├── LedgerUnavailable              the shared ledger can't be reached
     ├── GateClosed                     the gate is closed, or was while a caller waited
     └── UsageError                     callguard was used in a way that can't work
 
@@ -51,7 +51,7 @@ class CallGuardError(Exception):
 
 
 class AdmissionError(CallGuardError):
-    """A call was not let in.
+    """A call was not admitted.
 
     Attributes:
         decision: every number that the refusal was made from; its ``str`` is the reason.
@@ -69,18 +69,18 @@ class AdmissionError(CallGuardError):
 
 
 class NoHeadroom(AdmissionError):
-    """No room for one more call now, and the caller did not want to wait in line."""
+    """No room for one more call now, and the caller did not want to wait in the queue."""
 
 
 class QueueFull(AdmissionError):
-    """The lane has `Lane.max_waiting` callers in line already."""
+    """The lane has `Lane.max_waiting` callers in the queue already."""
 
 
 class AdmissionTimeout(AdmissionError, TimeoutError):
-    """Waited in line as long as `timeout` or `Lane.max_wait` allowed."""
+    """Waited in the queue as long as `timeout` or `Lane.max_wait` allowed."""
 
     def __str__(self) -> str:
-        return f"timed out in line; {self.decision}"
+        return f"timed out in the queue; {self.decision}"
 
 
 class LimitsError(CallGuardError):
@@ -108,7 +108,7 @@ class LimitsRejected(LimitsError):
 
 
 class LimitsUnavailable(LimitsError):
-    """The limits can't be known now: no answer, transient faults, or no reading young enough.
+    """The limits can't be known now: no answer, transient faults, or no snapshot young enough.
 
     Attributes:
         retry_after: seconds that the provider asked to wait, or None where it did not say.
@@ -127,7 +127,7 @@ class LimitsMalformed(LimitsError):
 
 
 class LedgerUnavailable(CallGuardError):
-    """The shared books can't be reached: nothing is admitted, and what was admitted is honoured."""
+    """The shared ledger can't be reached: nothing is admitted, and each permit stands."""
 
 
 class GateClosed(CallGuardError):

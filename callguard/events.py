@@ -50,7 +50,7 @@ class _Told:
 
 @dataclass(frozen=True, slots=True)
 class Admitted(_Told):
-    """A call was let in, after `waited` seconds in line, on the `tier` "normal" or "burst"."""
+    """A call was admitted after `waited` seconds in the queue, as `tier` "normal" or "burst"."""
 
     permit_id: str
     lane: str
@@ -76,10 +76,10 @@ class TimedOut(_Told):
 
 @dataclass(frozen=True, slots=True)
 class LeftQueue(_Told):
-    """A caller left the queue after `waited` seconds, neither let in nor timed out.
+    """A caller left the queue after `waited` seconds, neither admitted nor timed out.
 
     `why` is "cancelled" where its wait was, "closed" where the gate was closed, and "rejected"
-    where the provider refused the key. One that was let in before it was cancelled is `Admitted`
+    where the provider refused the key. One that was admitted before it was cancelled is `Admitted`
     and then `Cancelled`.
     """
 
@@ -116,7 +116,7 @@ class Ended(_Told):
 
 @dataclass(frozen=True, slots=True)
 class Cancelled(_Told):
-    """A call that had been let in was not dialled, and has given its place back."""
+    """A call that had been admitted was not dialled, and has given its slot back."""
 
     permit_id: str
     lane: str
@@ -124,7 +124,7 @@ class Cancelled(_Told):
 
 @dataclass(frozen=True, slots=True)
 class Refused(_Told):
-    """The provider refused a call that had been let in, with the HTTP `status` if one is known.
+    """The provider refused a call that had been admitted, with the HTTP `status` if one is known.
 
     It may do so after it had accepted the call; then there is no status, and `permit_id` and `lane`
     are None where another gate placed it. `call_id` is None where the call never had one.
@@ -138,10 +138,10 @@ class Refused(_Told):
 
 @dataclass(frozen=True, slots=True)
 class PermitLost(_Told):
-    """The shared books took a call that was being dialled for a placed one.
+    """The shared ledger took a call that was being dialled for a placed one.
 
     That is because this process was silent for longer than its lease. The permit's place may be
-    another's now; the books count both.
+    another's now; the ledger counts both.
     """
 
     permit_id: str
@@ -162,7 +162,7 @@ class ReadingFailed(_Told):
     """The limits could not be read, after `duration` seconds of trying.
 
     `error` is the name of an error's class, such as "LimitsUnavailable", and `reason` what it says.
-    `age` is that of the reading in hand, in seconds; None where there is none.
+    `age` is that of the snapshot in hand, in seconds; None where there is none.
     """
 
     error: str
@@ -196,7 +196,7 @@ class LimitsChanged(_Told):
 
 @dataclass(frozen=True, slots=True)
 class LedgerAway(_Told):
-    """The ledger's server can't be reached since now: nobody is let in, but for an own share.
+    """The ledger's server can't be reached since now: nobody is admitted, but for an own share.
 
     `error` and `reason` are as in `ReadingFailed`.
     """

@@ -23,8 +23,8 @@ class Lane:
         burst: calls above the normal limit that this lane may go to where the workspace has
             burst enabled, or ``"all"`` for as many as the burst limit allows. Burst is billed
             for the whole length of the call, so the default is none.
-        max_wait: seconds that a caller may wait in line, or None for as long as it wants.
-        max_waiting: callers that may wait in line at once, or None for any number.
+        max_wait: seconds that a caller may wait in the queue, or None for as long as it wants.
+        max_waiting: callers that may wait in the queue at once, or None for any number.
         default: whether calls go by this lane that name none. Without one that says so, each names
             its lane.
 

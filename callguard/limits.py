@@ -1,4 +1,4 @@
-"""What the provider allows, and a dated reading of it."""
+"""What the provider allows, and a dated answer of it."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One dated reading of the limits.
+    """One dated answer of the counter.
 
-    A reading says nothing of calls placed after its request began, so that is its date.
+    A snapshot says nothing of calls placed after its request began, so that is its date.
 
     Attributes:
         limits: what the provider answered.
@@ -105,7 +105,7 @@ class Snapshot:
     received: float
 
     def aged(self, seconds: float) -> Snapshot:
-        """The same reading, dated back by seconds during which the clock stood still."""
+        """The same snapshot, dated back by seconds during which the clock stood still."""
         return Snapshot(self.limits, self.began - seconds, self.received - seconds)
 
 

@@ -1,8 +1,8 @@
 """Dial with retell-sdk: ``pytest examples/retell_sdk.py``, or ``python retell_sdk.py 200 10``.
 
 The workspace is a simulated one; leave out `base_url`, and it is your own. A refused call goes back
-into line by itself. A call whose outcome is unknown is dialled again under the same permit, so that
-the provider can tell that it is the same call. The SDK's own retries stay off: they know of no
+into the queue by itself. A call whose outcome is unknown is dialled again under the same permit, so
+that the provider can tell that it is the same call. The SDK's own retries stay off: they know of no
 limits.
 """
 

@@ -56,18 +56,18 @@ async def one_call() -> None:
         async with gate.admit() as permit:
             call = server.workspace.dial()
             permit.placed(call.call_id)
-        assert gate.statistics().usage.unseen == 1
+        assert gate.statistics().usage.uncounted == 1
 
         lie = Delivery.of("call_ended", call, api_key="key_of_somebody_else")
         answer = await provider.post("/webhook", content=lie.body, headers=lie.headers)
         assert answer.status_code == 401
-        assert gate.statistics().usage.unseen == 1
+        assert gate.statistics().usage.uncounted == 1
 
         server.workspace.stop(call.call_id)
         truth = Delivery.of("call_ended", call, api_key=server.api_key)
         answer = await provider.post("/webhook", content=truth.body, headers=truth.headers)
         assert answer.status_code == 204
-        assert gate.statistics().usage.unseen == 0
+        assert gate.statistics().usage.uncounted == 0
 
 
 def test_only_the_truth_counts() -> None:

@@ -71,7 +71,7 @@ Published = list[tuple[str, bytes]]
 
 
 class BentServer:
-    """The books of one workspace: only the time is told, what is published is told here too, and
+    """The ledger of one workspace: only the time is told, what is published is told here too, and
     commands fail where they are to.
 
     Args:
@@ -110,12 +110,12 @@ class BentServer:
         self.client.delete(*self.names.keys)
 
     def image(self) -> dict[bytes, bytes]:
-        """The books as they are now, for `turn_back`."""
+        """The ledger as they are now, for `turn_back`."""
         dumped = ((key, self.client.dump(key)) for key in self.names.keys)
         return {key: value for key, value in dumped if isinstance(value, bytes)}
 
     def turn_back(self, image: dict[bytes, bytes]) -> None:
-        """Be as the books were once, like a replica that lagged."""
+        """Be as the ledger was once, like a replica that lagged."""
         self.forget()
         for key, value in image.items():
             self.client.restore(key, 0, value)

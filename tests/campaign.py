@@ -151,7 +151,7 @@ async def carry_out(plan: Plan) -> Report:
         share=_share(picture, plan.settings.limit),
         readings_per_call=readings / plan.leads,
         dialled_once=set(dials.values()) == {1},
-        left_over=usage.dispatching + usage.unseen,
+        left_over=usage.dialling + usage.uncounted,
     )
 
 
@@ -285,7 +285,7 @@ def main() -> None:
     told = list(EVIDENCE) if options.evidence == "all" else [options.evidence]
     print(
         "| the workspace | evidence | seeds | largest count - ceiling | refusals | share, mean "
-        "| share, least | readings per call | every lead once | left on the books |"
+        "| share, least | readings per call | every lead once | left on the ledger |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     with ProcessPoolExecutor(os.cpu_count()) as pool:

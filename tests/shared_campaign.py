@@ -1,4 +1,4 @@
-"""A campaign by many processes on shared books, against the HTTP simulator, in real time.
+"""A campaign by many processes on a shared ledger, against the HTTP simulator, in real time.
 
     python -m tests.shared_campaign
 
@@ -106,7 +106,7 @@ class Report:
         share: of the limit in that time, by the true count.
         readings: per second in that time, as the simulator counts them.
         failed: how many of these failed, per second.
-        left_over: permits on the books when all is over.
+        left_over: permits on the ledger when all is over.
     """
 
     excess: int
@@ -338,7 +338,7 @@ class Campaign:
             self.over.set()
 
     async def _kill(self, every: float, tasks: asyncio.TaskGroup) -> None:
-        """End a worker, and begin another in its place, again and again while leads wait."""
+        """End a worker, and begin another in its slot, again and again while leads wait."""
         draw = random.Random(self._plan.seed)
         while self.kills < self._plan.most_kills:
             await asyncio.sleep(every)
@@ -406,7 +406,7 @@ async def _watch(
 
 
 async def _left_over(arguments: tuple[str, str, str, str, float]) -> int:
-    """Permits on the books though all calls are over and the dead workers' leases have run out."""
+    """Permits on the ledger though all calls are over and the dead workers' leases have run out."""
     ledger_url, name, *_, lease = arguments
     (key,) = (key.decode() for key in Names(name).keys if key.endswith(b":permits"))
     async with open_gate(*arguments) as gate, Redis.from_url(ledger_url) as client:
@@ -434,7 +434,7 @@ HEADINGS = (
     "not dialled",
     "set apart",
     "permits lost",
-    "left on the books",
+    "left on the ledger",
     "seconds measured",
     "readings per second",
     "of which failed",

@@ -1,4 +1,4 @@
-"""What the campaign and the benchmarks of shared books stand on: a server, gates, and processes.
+"""What the campaign and the benchmarks of a shared ledger stand on: a server, gates, and processes.
 
 A worker is a process that runs one coroutine function and talks with its parent in lines of JSON.
 What it has said is heard though it was killed right after. It ends when its parent does.
@@ -152,7 +152,7 @@ def server(url: str | None) -> Iterator[str]:
 async def open_shared(
     ledger: RedisLedger, workspace: str, limit: int, *, ring_limit: float = 30.0
 ) -> AsyncIterator[callguard.Gate]:
-    """A gate as a user opens it on shared books, but for the network: it always reads 0 calls."""
+    """A gate as users open it on a shared ledger, but for the network: it always reads 0 calls."""
     session = FakeSession(lambda *_: limits_reply(0, limit))
     async with callguard.open_gate(
         workspace, session=session, ledger=ledger, ring_limit=ring_limit
@@ -161,7 +161,7 @@ async def open_shared(
 
 
 async def let_one_in(gate: callguard.Gate) -> None:
-    """Wait until the books are open: they let nobody in at first."""
+    """Wait until the ledger is open: they admit nobody at first."""
     async with gate.admit() as permit:
         permit.cancel()
 

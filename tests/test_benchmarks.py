@@ -23,9 +23,9 @@ ONE_A_SECOND = [name for name in [*DIALERS, *SHARED_DIALERS] if "one reading a s
 
 
 def _job(
-    dialer: str, workspace: str = COUNTED, *, leads: int = 60, burst: bool = False, books: str = ""
+    dialer: str, workspace: str = COUNTED, *, leads: int = 60, burst: bool = False, ledger: str = ""
 ) -> campaign.Job:
-    return campaign.Job(dialer, leads, 7, workspace, burst, books)
+    return campaign.Job(dialer, leads, 7, workspace, burst, ledger)
 
 
 @pytest.mark.parametrize("dialer", DIALERS)
@@ -48,8 +48,8 @@ def test_the_gate_keeps_its_promise(dialer: str, workspace: str) -> None:
 def test_several_workers_keep_the_promise_together(
     dialer: str, workspace: str, redis_url: str
 ) -> None:
-    """Four gates would each let in what fits once."""
-    _assert_kept(campaign.carry_out(_job(dialer, workspace, leads=30, books=redis_url)))
+    """Four gates would each admit what fits once."""
+    _assert_kept(campaign.carry_out(_job(dialer, workspace, leads=30, ledger=redis_url)))
 
 
 def _assert_kept(came_of_it: campaign.Figures) -> None:
@@ -61,7 +61,7 @@ def _assert_kept(came_of_it: campaign.Figures) -> None:
 def test_several_workers_replay_a_seed_and_leave_no_books(own_redis: RedisServer) -> None:
     """Their rows would change from run to run, or with what else is on the server."""
     (dialer,) = (name for name in SHARED_DIALERS if "probed and webhooks" in name)
-    job = _job(dialer, NOT_COUNTED, leads=40, books=own_redis.url)
+    job = _job(dialer, NOT_COUNTED, leads=40, ledger=own_redis.url)
     assert campaign.carry_out(job) == campaign.carry_out(job)
     with Redis.from_url(own_redis.url) as client:
         assert client.dbsize() == 0
@@ -70,7 +70,7 @@ def test_several_workers_replay_a_seed_and_leave_no_books(own_redis: RedisServer
 @pytest.mark.parametrize("dialer", ONE_A_SECOND)
 def test_one_reading_a_second_is_one_of_all_workers_together(dialer: str, redis_url: str) -> None:
     """The provider would be asked more often than the row's name says."""
-    job = _job(dialer, NOT_COUNTED, leads=40, books=redis_url)
+    job = _job(dialer, NOT_COUNTED, leads=40, ledger=redis_url)
     assert campaign.carry_out(job).most_readings == 1
 
 

@@ -68,10 +68,10 @@ def test_every_small_case_follows_the_law() -> None:
     small = range(4)
     bursts: tuple[int | Literal["all"], ...] = (0, 1, 2, "all")
     cases = itertools.product(small, small, small, bursts, small, small, range(2), range(2))
-    for limit, burst_limit, reported, burst, reserved, reserve, dispatching, unseen in cases:
+    for limit, burst_limit, reported, burst, reserved, reserve, dialling, uncounted in cases:
         lane = Lane("a", burst=burst, reserve=reserve)
         allowed = limits(limit, current=reported, reserved=reserved, burst=burst_limit)
-        usage = Usage(reported, dispatching, unseen)
+        usage = Usage(reported, dialling, uncounted)
         decision = decide(lane, usage, Snapshot(allowed, 0.0, 0.0), now=1.0, max_age=MAX_AGE)
 
         normal = limit - reserved - reserve
@@ -79,7 +79,7 @@ def test_every_small_case_follows_the_law() -> None:
         if burst and burst_limit > limit:
             above = burst_limit - limit if burst == "all" else min(burst, burst_limit - limit)
             highest = normal + above
-        after = reported + dispatching + unseen + 1
+        after = reported + dialling + uncounted + 1
         assert decision.admitted == (after <= highest)
         assert decision.headroom == highest - after + 1
         if decision.admitted:
@@ -132,9 +132,9 @@ def test_the_constraint_that_binds(
     ("options", "constraint"),
     [
         ({"now": 15.0}, None),
-        ({"now": 15.001}, "reading too old"),
+        ({"now": 15.001}, "snapshot too old"),
         ({"now": -5.0}, None),
-        ({"now": 1.0, "withheld": "reading spent"}, "reading spent"),
+        ({"now": 1.0, "withheld": "snapshot spent"}, "snapshot spent"),
         ({"now": 1.0, "withheld": "ledger lost"}, "ledger lost"),
         ({"now": 1.0, "withheld": "local share"}, "local share"),
         ({"now": 99.0, "withheld": "ledger away"}, "ledger away"),
@@ -152,7 +152,7 @@ def test_a_reading_decides_only_while_it_may_be_trusted(
 def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
     """An unknown count would be read as 0."""
     decision = decide(Lane("a"), Usage(None, 1, 2), None, now=0.0, max_age=MAX_AGE)
-    assert decision.constraint == "no reading"
+    assert decision.constraint == "no snapshot"
     assert (decision.usage.total, decision.headroom, decision.ceilings) == (None, None, None)
     assert (decision.age, decision.limits, decision.tier) == (None, None, None)
 
@@ -166,7 +166,7 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(17, 1, 2),
             {},
             (
-                "refused: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, 2 not yet visible); "
+                "denied: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, 2 uncounted); "
                 "reserve 0; burst not allowed on lane 'bulk'"
             ),
         ),
@@ -176,7 +176,7 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(3, 0, 0),
             {},
             (
-                "admitted: 3 of 20 in use (3 reported 0.4 s ago, 0 dialling, 0 not yet visible); "
+                "admitted: 3 of 20 in use (3 reported 0.4 s ago, 0 dialling, 0 uncounted); "
                 "reserve 0; burst not allowed on lane 'bulk'"
             ),
         ),
@@ -186,7 +186,7 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(22, 0, 0),
             {},
             (
-                "refused: 22 of 25 in use (22 reported 0.4 s ago, 0 dialling, 0 not yet visible); "
+                "denied: 22 of 25 in use (22 reported 0.4 s ago, 0 dialling, 0 uncounted); "
                 "reserve 1 and 2 for inbound; burst of 5 above the limit allowed on lane 'vip'"
             ),
         ),
@@ -196,8 +196,8 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(100, 0, 0),
             {},
             (
-                "refused: 100 of 100 in use (100 reported 0.4 s ago, 0 dialling, "
-                "0 not yet visible); reserve 0; burst off in the workspace"
+                "denied: 100 of 100 in use (100 reported 0.4 s ago, 0 dialling, "
+                "0 uncounted); reserve 0; burst off in the workspace"
             ),
         ),
         (
@@ -206,18 +206,18 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(17, 1, 2),
             {"max_age": 0.3},
             (
-                "refused: the last reading is older than 0.3 s (17 reported 0.4 s ago, 1 dialling, "
-                "2 not yet visible)"
+                "denied: the last snapshot is older than 0.3 s (17 reported 0.4 s ago, 1 dialling, "
+                "2 uncounted)"
             ),
         ),
         (
             Lane("bulk"),
             limits(20, current=17),
             Usage(17, 1, 2),
-            {"withheld": "reading spent"},
+            {"withheld": "snapshot spent"},
             (
-                "refused: the provider refused a call after the last reading; awaiting a later one "
-                "(17 reported 0.4 s ago, 1 dialling, 2 not yet visible)"
+                "denied: the provider refused a call after the last snapshot; awaiting a later one "
+                "(17 reported 0.4 s ago, 1 dialling, 2 uncounted)"
             ),
         ),
         (
@@ -226,8 +226,8 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(17, 1, 2),
             {"withheld": "ledger lost"},
             (
-                "refused: the ledger is new or was lost; awaiting a reading that shows all calls "
-                "from before (17 reported 0.4 s ago, 1 dialling, 2 not yet visible)"
+                "denied: the ledger is new or was lost; awaiting a snapshot that shows all calls "
+                "from before (17 reported 0.4 s ago, 1 dialling, 2 uncounted)"
             ),
         ),
         (
@@ -236,8 +236,8 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(17, 1, 2),
             {"withheld": "local share"},
             (
-                "refused: the ledger's server can't be reached, and this gate's own share is used "
-                "up (17 reported 0.4 s ago, 1 dialling, 2 not yet visible)"
+                "denied: the ledger's server can't be reached, and this gate's own share is used "
+                "up (17 reported 0.4 s ago, 1 dialling, 2 uncounted)"
             ),
         ),
         (
@@ -245,14 +245,14 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             None,
             Usage(None, 1, 2),
             {"withheld": "ledger away"},
-            ("refused: the ledger's server can't be reached (1 dialling, 2 not yet visible)"),
+            ("denied: the ledger's server can't be reached (1 dialling, 2 uncounted)"),
         ),
         (
             Lane("bulk"),
             None,
             Usage(None, 1, 2),
             {},
-            "refused: no reading of the limits yet (1 dialling, 2 not yet visible)",
+            "denied: no snapshot of the limits yet (1 dialling, 2 uncounted)",
         ),
         (
             Lane("bulk"),
@@ -260,7 +260,7 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(None, 0, 0),
             {"outage": Outage("HTTP 503", 12.34)},
             (
-                "refused: no reading of the limits yet (0 dialling, 0 not yet visible); unable to "
+                "denied: no snapshot of the limits yet (0 dialling, 0 uncounted); unable to "
                 "read the limits for 12.3 s, the latest error: HTTP 503"
             ),
         ),

@@ -81,7 +81,7 @@ async def _crowd(gate: Gate, workspace: Workspace, number: int, rings: float = 0
 
 
 async def _one_gate(broken: bool) -> int:
-    """Two gates with books of their own, in the place of one."""
+    """Two gates with a ledger of their own, in the place of one."""
     workspace = Workspace()
     async with AsyncExitStack() as stack:
         gates = [
@@ -95,7 +95,7 @@ async def _one_gate(broken: bool) -> int:
 async def _counter_no_later_than_said(broken: bool) -> int:
     """A counter that is 10 s late, said to be 2 s late."""
     workspace = Workspace(late=10.0 if broken else 1.0)
-    async with opened(workspace, visible_after=LAG, counter_lag=LAG) as gate:
+    async with opened(workspace, counted_after=LAG, counter_lag=LAG) as gate:
         await _crowd(gate, workspace, 12)
     return workspace.peak
 
@@ -103,7 +103,7 @@ async def _counter_no_later_than_said(broken: bool) -> int:
 async def _rings_no_longer_than_said(broken: bool) -> int:
     """Calls that ring for 90 s where 30 s were said, in a workspace that doesn't count them."""
     workspace = Workspace(counts_ringing=False)
-    async with opened(workspace, visible_after=RING_LIMIT + LAG, counter_lag=LAG) as gate:
+    async with opened(workspace, counted_after=RING_LIMIT + LAG, counter_lag=LAG) as gate:
         await _crowd(gate, workspace, 12, rings=90.0 if broken else 25.0)
     return workspace.peak
 
@@ -111,7 +111,7 @@ async def _rings_no_longer_than_said(broken: bool) -> int:
 async def _counts_ringing_is_true(broken: bool) -> int:
     """`counts_ringing=True` for a workspace that doesn't count them."""
     workspace = Workspace(counts_ringing=not broken)
-    async with opened(workspace, visible_after=LAG, counter_lag=LAG) as gate:
+    async with opened(workspace, counted_after=LAG, counter_lag=LAG) as gate:
         await _crowd(gate, workspace, 12, rings=25.0)
     return workspace.peak
 
@@ -120,7 +120,7 @@ async def _others_stay_within_the_reserve(broken: bool) -> int:
     """Two calls by others between two readings, and a reserve for one or for two."""
     workspace = Workspace(late=0.0)
     lane = Lane("default", reserve=1 if broken else 2, default=True)
-    async with opened(workspace, lane, ttl=1.0, visible_after=0.0, counter_lag=0.0) as gate:
+    async with opened(workspace, lane, ttl=1.0, counted_after=0.0, counter_lag=0.0) as gate:
         workspace.place()
         workspace.place()
         await _crowd(gate, workspace, 12)

@@ -177,7 +177,7 @@ LEDGER: list[Case] = [
         for value in [*SECONDS, 0, -1]
     ),
     ("lease", 3.0, "at least twice timeout"),
-    *_each("name", (5, "", b"books", ["books"], "\ud83d"), "name .*must be text"),
+    *_each("name", (5, "", b"ledger", ["ledger"], "\ud83d"), "name .*must be text"),
     ("client", "redis://localhost", r"RedisLedger\.from_url"),
     *(
         ("client", value, r"redis\.asyncio\.Redis")
@@ -188,7 +188,7 @@ LEDGER: list[Case] = [
 
 @_named(LEDGER)
 def test_an_argument_of_a_ledger_is_refused_at_the_call(name: str, value: Any, fix: str) -> None:
-    """A ledger would fail at its first exchange, or keep its books under a name that isn't one."""
+    """A ledger would fail at its first exchange, or keep its ledger under a name that isn't one."""
     arguments: dict[str, Any] = {"client": redis.asyncio.Redis(), name: value}
     with pytest.raises((TypeError, ValueError), match=fix):
         RedisLedger(**arguments)
@@ -338,7 +338,7 @@ def test_an_id_that_is_none_is_refused_at_the_call(call_id: Any) -> None:
                         (TypeError, ValueError), match=r"call_id must be text.*call\.call_id"
                     ):
                         say(call_id)
-                assert gate.statistics().usage.dispatching == 1
+                assert gate.statistics().usage.dialling == 1
                 permit.cancel()
             assert gate.statistics().usage.total == 0
 

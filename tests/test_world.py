@@ -24,11 +24,12 @@ KEPT = (9, 23, 35, 98, 108, 145, 13316, 14699)
 
 ACCUSED = (3293, 6629)
 """Seeds in which a checker once blamed the library for what it may do: to admit by a reading from
-before a refusal that a closed gate heard, and to read because a refused caller is back in line."""
+before a refusal that a closed gate heard, and to read because a refused caller is back in the
+queue."""
 
 BITTEN = (
-    "leaving the block gives the place back",
-    "the last in line goes first",
+    "leaving the block gives the slot back",
+    "the last in the queue goes first",
     "a call at the normal ceiling is told to burst",
 )
 """Mutations that the first worlds show."""

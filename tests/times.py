@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from callguard.ledger import Times
 
-USUAL = Times(visible_after=2.0, counter_lag=2.0, ttl=1.0, min_interval=0.25, max_age=15.0)
+USUAL = Times(counted_after=2.0, counter_lag=2.0, ttl=1.0, min_interval=0.25, max_age=15.0)
 
 
 def times(**changes: float) -> Times:

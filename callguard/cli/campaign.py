@@ -38,7 +38,7 @@ _LONGEST: Final = 28.0
 """Seconds after which a campaign is given up."""
 
 _LONGEST_START: Final = 10.0
-"""Seconds more where processes have to be started first, and new books let nobody in for one."""
+"""Seconds more where processes have to be started first, and a new ledger admits nobody for one."""
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at the campaign."""
@@ -69,9 +69,9 @@ class Plan:
         seed: what the workspace's draws follow from.
         gated: whether the dialer goes through a gate, or does as most people do.
         workers: how many processes dial, each through a gate of its own.
-        ledger: the address of the server that keeps the gates' books; None for one process with
-            books of its own.
-        api_key: the workspace's, which its books are called after, so of this campaign alone.
+        ledger: the address of the server that keeps the gates' contents; None for one process with
+            a ledger of its own.
+        api_key: the workspace's, which its ledger is called after, so of this campaign alone.
     """
 
     leads: int

@@ -31,7 +31,7 @@ class Glyphs:
 
     Attributes:
         levels: a cell that is filled more and more, the last one wholly.
-        held: a cell of places that are held, though no call is going on in them.
+        held: a cell of slots that are held, though no call is going on in them.
         limit: a cell of the line at the limit.
         ceiling: a cell of the line at the limit with burst.
         axis: what stands between the labels and the chart.

@@ -51,7 +51,7 @@ def demo(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The server of the workers' books, such as redis://localhost:6379; else one is "
+            help="The server of the workers' contents, such as redis://localhost:6379; else one is "
             "started for the while.",
         ),
     ] = None,
@@ -95,14 +95,14 @@ async def _require(ledger: str | None) -> None:
 
     Before anything is shown: what can't be dialled isn't announced.
     """
-    async with RedisLedger.from_url(ledger or "redis://localhost") as books:
+    async with RedisLedger.from_url(ledger or "redis://localhost") as contents:
         if ledger:
-            await books.look("")
+            await contents.look("")
 
 
 @contextmanager
 def _served(workers: int, ledger: str | None) -> Iterator[str | None]:
-    """Where the books are; a server of the demo's own, where it needs one and none is given."""
+    """Where the ledger is; a server of the demo's own, where it needs one and none is given."""
     if workers == 1 or ledger:
         yield ledger
         return

@@ -339,10 +339,10 @@ class _Case:
     def _remark(self) -> str:
         if self.rise is not None:
             return _BY_ONE_RISE if self.answered is None else ""
-        unseen = "so how late the counter is was not seen, and counter_lag is left at its default"
+        unknown = "so how late the counter is was not seen, and counter_lag is left at its default"
         if self.answered is None:
-            return f"nobody answered, {unseen}: answer the call to learn it"
-        return f"the call was over before the counter rose, {unseen}: talk for longer to learn it"
+            return f"nobody answered, {unknown}: answer the call to learn it"
+        return f"the call was over before the counter rose, {unknown}: talk for longer to learn it"
 
     def _telling(self) -> Sequence[Count]:
         """The readings that the verdict rests on."""

@@ -47,7 +47,8 @@ async def gate_dialer(
         url: the workspace's address.
         api_key: its key.
         caller: places the calls.
-        ledger: the address of the server that keeps the gate's books; None for books of its own.
+        ledger: the address of the server that keeps the gate's ledger; None for a ledger of its
+            own.
     """
     async with callguard.open_gate(
         api_key,
@@ -82,7 +83,7 @@ class GateDialer:
             usage=statistics.usage.total,
             waiting={lane: statistics.waiting[lane] for lane in LANES},
             readings=statistics.readings["taken"],
-            sample_age=statistics.sample_age,
+            snapshot_age=statistics.snapshot_age,
             reason=str(self._gate.explain(BULK)),
         )
 

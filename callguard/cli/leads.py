@@ -53,7 +53,7 @@ def leads(number: int) -> list[Lead]:
     """As many leads, every fifth urgent.
 
     The bulk is known from the beginning. The urgent ones turn up in three waves, when the bulk
-    has taken all the places that it may, or they would never need to burst.
+    has taken all the slots that it may, or they would never need to burst.
     """
     return [_lead(index, number) for index in range(number)]
 

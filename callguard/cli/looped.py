@@ -64,7 +64,7 @@ class LoopDialer:
             usage=None,
             waiting={URGENT: waiting[URGENT], BULK: waiting[BULK]},
             readings=self._readings,
-            sample_age=None if self._read_at is None else self._time() - self._read_at,
+            snapshot_age=None if self._read_at is None else self._time() - self._read_at,
             reason=self._reason,
         )
 

@@ -138,7 +138,7 @@ def _waiting(lane: str, waiting: int, leads: int, options: ConsoleOptions, glyph
 
 def _readings(progress: Progress) -> Text:
     reckoning = progress.reckoning
-    age = reckoning.sample_age
+    age = reckoning.snapshot_age
     dated = "none in hand" if age is None else f"the last began {age:.1f} s ago"
     return Text(f"{reckoning.readings} readings, {progress.failed} failed requests; {dated}")
 

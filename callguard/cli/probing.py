@@ -348,7 +348,7 @@ def _counted(snapshot: Snapshot) -> Count:
 
 
 def _full(snapshot: Snapshot) -> str:
-    usage = Usage(snapshot.limits.current_concurrency, dispatching=0, unseen=0)
+    usage = Usage(snapshot.limits.current_concurrency, dialling=0, uncounted=0)
     decision = decide(DEFAULT_LANE, usage, snapshot, now=snapshot.received, max_age=math.inf)
     return "" if decision.admitted else str(decision)
 

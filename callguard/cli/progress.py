@@ -18,14 +18,14 @@ class Reckoning:
         usage: the calls that it reckons with; None where it keeps no account.
         waiting: by lane, the leads that are known and not dialled.
         readings: how often it has read the limits.
-        sample_age: seconds since the reading in hand began; None without one.
+        snapshot_age: seconds since the snapshot in hand began; None without one.
         reason: why the bulk's next call fits or doesn't, in its own words.
     """
 
     usage: int | None
     waiting: Mapping[str, int]
     readings: int
-    sample_age: float | None
+    snapshot_age: float | None
     reason: str
 
 

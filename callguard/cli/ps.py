@@ -1,4 +1,4 @@
-"""``callguard ps``: who holds places in shared books, and who waits."""
+"""``callguard ps``: who holds slots in a shared ledger, and who waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.books import Found, LedgerOption, NameOption, look
+from callguard.cli.contents import Found, LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
@@ -22,10 +22,10 @@ from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.settings import checked_api_key
 
 if TYPE_CHECKING:
-    from callguard.ledger.redis.holders import Books
+    from callguard.ledger.redis.holders import Contents
     from callguard.limits import Limits
 
-__all__ = ["books_table", "ps", "sentence"]
+__all__ = ["contents_table", "ps", "sentence"]
 
 _BOXED: Final = 60
 """Characters of a line from which on there is room for lines around the table."""
@@ -45,8 +45,8 @@ def ps(
     """Show who holds slots of a shared ledger, and who waits.
 
     By worker, a line for each permit that is dialling, or placed and perhaps not in the provider's
-    count yet; for the callers in line on each lane of each gate; and for each worker with neither.
-    The ledger is told by RETELL_API_KEY, or by --name. Looking changes nothing.
+    count yet; for the callers in the queue on each lane of each gate; and for each worker with
+    neither. The ledger is told by RETELL_API_KEY, or by --name. Looking changes nothing.
 
     A worker is (silent) if it has let half of its lease go by without a word, and (gone) if it has
     left or its lease has run out: what it was dialling counts until a reading is surely later.
@@ -66,15 +66,15 @@ async def _ps(ledger: str | None, name: str | None, as_json: bool) -> ExitCode:
         found = await _look(ledger, name)
     except CallGuardError as error:
         return report(error, *verdict(error, "ps"), as_json=as_json)
-    if not found.books.known:
+    if not found.contents.known:
         key = "check RETELL_API_KEY, or pass --name if the gates' ledger has one"
         advice = key if name is None else "check --name"
         return report(UsageError(found.absence), ExitCode.FAILED, advice, as_json=as_json)
     found.warn()
     if as_json:
-        print(json.dumps({**found.books.as_json(), "lookalikes": found.lookalikes}))
+        print(json.dumps({**found.contents.as_json(), "lookalikes": found.lookalikes}))
     else:
-        _show(found.books)
+        _show(found.contents)
     return ExitCode.OK
 
 
@@ -84,16 +84,16 @@ async def _look(url: str | None, name: str | None) -> Found:
     return await look(url, name, "" if name is not None else checked_api_key(None))
 
 
-def _show(books: Books) -> None:
+def _show(contents: Contents) -> None:
     on_terminal = sys.stdout.isatty()
     console = Screen(width=None if on_terminal else _WIDE)
-    if books.workers or books.held:
+    if contents.workers or contents.held:
         has_room = on_terminal and console.width >= _BOXED
-        console.print(books_table(books, box.HEAVY_HEAD if has_room else None))
-    say(sentence(books))
+        console.print(contents_table(contents, box.HEAVY_HEAD if has_room else None))
+    say(sentence(contents))
 
 
-def books_table(books: Books, around: box.Box | None = None) -> Table:
+def contents_table(contents: Contents, around: box.Box | None = None) -> Table:
     """A line for each permit, each line of callers and each idle worker; drawn with `around`."""
     table = Table(
         Column("worker", overflow="fold"),
@@ -103,27 +103,26 @@ def books_table(books: Books, around: box.Box | None = None) -> Table:
         Column("age", justify="right", no_wrap=True),
         box=around,
     )
-    silent = {worker.label for worker in books.workers if worker.silent}
-    for worker, *cells in _rows(books):
+    silent = {worker.label for worker in contents.workers if worker.silent}
+    for worker, *cells in _rows(contents):
         label = f"{worker} (silent)" if worker in silent else worker or "(gone)"
         table.add_row(*map(Text, (label, *cells)))
     return table
 
 
-def sentence(books: Books) -> str:
+def sentence(contents: Contents) -> str:
     """The sums, and what they are made of."""
-    usage, waiting = books.usage, sum(line.callers for line in books.waiting)
-    own = f"{usage.dispatching} dialling, {usage.unseen} placed and perhaps not counted"
-    silent = sum(worker.silent for worker in books.workers)
-    in_line = f"{waiting} in line; gates: {len(books.workers)}"
-    in_line += f", {silent} of them silent" if silent else ""
-    if books.reading is None:
-        return f"no reading yet, {own}; {in_line}"
-    counted = f"{usage.reported} counted {books.now - books.reading.began:.1f} s ago"
-    spent = "; nothing is admitted before a later reading" if books.spent else ""
-    return (
-        f"usage {usage.total} of {_limit(books.reading.limits)}: {counted}, {own}; {in_line}{spent}"
-    )
+    usage, waiting = contents.usage, sum(line.callers for line in contents.waiting)
+    own = f"{usage.dialling} dialling, {usage.uncounted} placed and perhaps not counted"
+    silent = sum(worker.silent for worker in contents.workers)
+    queued = f"{waiting} queued; gates: {len(contents.workers)}"
+    queued += f", {silent} of them silent" if silent else ""
+    if contents.snapshot is None:
+        return f"no snapshot yet, {own}; {queued}"
+    counted = f"{usage.reported} counted {contents.now - contents.snapshot.began:.1f} s ago"
+    spent = "; nothing is admitted before a later snapshot" if contents.spent else ""
+    of = f"{usage.total} of {_limit(contents.snapshot.limits)}"
+    return f"usage {of}: {counted}, {own}; {queued}{spent}"
 
 
 def _limit(limits: Limits) -> str:
@@ -136,15 +135,15 @@ def _limit(limits: Limits) -> str:
     )
 
 
-def _rows(books: Books) -> Iterator[tuple[str | None, str, str, str, str]]:
+def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]:
     """The rows by worker, those of the gone ones first; of each the oldest of each state first."""
-    labels = {held.worker for held in books.held} | {line.worker for line in books.waiting}
-    for label in sorted(labels | {worker.label for worker in books.workers}, key=_by_number):
-        for state, shown in (("dispatching", "dialling"), ("placed", "placed")):
-            for held in books.held:
+    labels = {held.worker for held in contents.held} | {line.worker for line in contents.waiting}
+    for label in sorted(labels | {worker.label for worker in contents.workers}, key=_by_number):
+        for state, shown in (("dialling", "dialling"), ("placed", "placed")):
+            for held in contents.held:
                 if (held.worker, held.state) == (label, state):
                     yield label, held.lane, shown, "1", f"{held.age:.1f} s"
-        for line in books.waiting:
+        for line in contents.waiting:
             if line.worker == label:
                 yield label, line.lane, "waiting", str(line.callers), f"{line.waited:.1f} s"
         if label not in labels:

@@ -1,4 +1,4 @@
-"""The demo in many processes: each dials its share of the leads, through a gate on shared books."""
+"""The demo in many processes: each dials its share of the leads, on a shared ledger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from callguard.ledger import RedisLedger
 from callguard.simulator import Server
 
 if TYPE_CHECKING:
-    from callguard.ledger.redis.holders import Books
+    from callguard.ledger.redis.holders import Contents
 
 __all__ = ["SharedDialer", "shared_dialer"]
 
@@ -30,7 +30,7 @@ _MAX_AGE: Final = 15.0
 """Seconds that the workers' gates trust a reading; the default of `open_gate`."""
 
 _INTERVAL: Final = 0.1
-"""Seconds between two looks at the books."""
+"""Seconds between two looks at the ledger."""
 
 
 @asynccontextmanager
@@ -41,7 +41,7 @@ async def shared_dialer(
 
     Args:
         server: the workspace to dial in.
-        url: the address of the server that keeps the books.
+        url: the address of the server that keeps the ledger.
         workers: how many processes.
         call_ids: gets the id of each call that is placed.
         readings: tells how often the workspace has told its limits so far.
@@ -51,19 +51,23 @@ async def shared_dialer(
         UsageError: its address can't be used, or redis-py is not installed.
     """
     async with RedisLedger.from_url(url) as ledger:
-        books = await ledger.look(server.api_key)
-        yield SharedDialer(_Workers(server, url, workers, call_ids), ledger, books, readings)
+        contents = await ledger.look(server.api_key)
+        yield SharedDialer(_Workers(server, url, workers, call_ids), ledger, contents, readings)
 
 
 class SharedDialer:
-    """Leaves the dialling to workers, and knows from their books what they go by."""
+    """Leaves the dialling to workers, and knows from their ledger what they go by."""
 
     def __init__(
-        self, workers: _Workers, ledger: RedisLedger, books: Books, readings: Callable[[], int]
+        self,
+        workers: _Workers,
+        ledger: RedisLedger,
+        contents: Contents,
+        readings: Callable[[], int],
     ) -> None:
         self._workers = workers
         self._ledger = ledger
-        self._books = books
+        self._contents = contents
         self._readings = readings
 
     async def dial(self, leads: Sequence[Lead]) -> None:
@@ -76,26 +80,26 @@ class SharedDialer:
             await asyncio.wait([looking])
 
     def reckoning(self) -> Reckoning:
-        """What the gates go by, as it was in the books at the last look."""
-        books = self._books
+        """What the gates go by, as it was in the ledger at the last look."""
+        contents = self._contents
         waiting = Counter[str]()
-        for line in books.waiting:
+        for line in contents.waiting:
             waiting[line.lane] += line.callers
         decision = decide(
             LANES[BULK],
-            books.usage,
-            books.reading,
-            now=books.now,
+            contents.usage,
+            contents.snapshot,
+            now=contents.now,
             max_age=_MAX_AGE,
-            withheld=books.withheld_from(
-                books.now if books.reading is None else books.reading.began
+            withheld=contents.withheld_from(
+                contents.now if contents.snapshot is None else contents.snapshot.began
             ),
         )
         return Reckoning(
-            usage=books.usage.total,
+            usage=contents.usage.total,
             waiting={lane: waiting[lane] for lane in LANES},
             readings=self._readings(),
-            sample_age=decision.age,
+            snapshot_age=decision.age,
             reason=str(decision),
         )
 
@@ -103,7 +107,7 @@ class SharedDialer:
         while True:
             await asyncio.sleep(_INTERVAL)
             with suppress(LedgerUnavailable):  # the picture stands still until it is back
-                self._books = await self._ledger.look(self._workers.api_key)
+                self._contents = await self._ledger.look(self._workers.api_key)
 
 
 class _Workers:

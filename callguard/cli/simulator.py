@@ -42,7 +42,7 @@ def simulator(
         int, typer.Option(min=0, max=65535, help="Where to listen on this machine; 0: any.")
     ] = 8787,
     api_key: Annotated[
-        str, typer.Option(metavar="KEY", help="The key to let in; made up, so not a secret.")
+        str, typer.Option(metavar="KEY", help="The key to accept; made up, so not a secret.")
     ] = "key_simulated",
     limit: Annotated[int, typer.Option(help="Calls that may go on at once.")] = _DEFAULTS.limit,
     burst_limit: Annotated[
@@ -234,7 +234,7 @@ def _served(world: World) -> AbstractAsyncContextManager[Server]:
 
 def _introduce(server: Server) -> None:
     address = f"RETELL_API_KEY={server.api_key} RETELL_BASE_URL={server.url}"
-    say(f"A simulated workspace listens on {server.url}, and lets in the key {server.api_key}.")
+    say(f"A simulated workspace listens on {server.url}, and accepts the key {server.api_key}.")
     print(f"Try it:  {address} callguard status")
     # Whoever reads this from a pipe waits for it.
     say("Ctrl-C ends it.")

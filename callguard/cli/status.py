@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from callguard.arguments import checked_seconds
-from callguard.cli.books import LedgerOption, NameOption, look
+from callguard.cli.contents import LedgerOption, NameOption, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
@@ -29,11 +29,11 @@ from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.limits import Limits, Snapshot
 
 if TYPE_CHECKING:
-    from callguard.ledger.redis.holders import Books
+    from callguard.ledger.redis.holders import Contents
 
 __all__ = ["Standing", "status"]
 
-_WORDS = {"dispatching": "dialling", "unseen": "not yet visible", "waiting": "waiting"}
+_WORDS = {"dialling": "dialling", "uncounted": "uncounted", "waiting": "waiting"}
 """What people call what the ledger adds."""
 
 _LONGEST_ATTEMPT = 5.0
@@ -68,7 +68,7 @@ def status(
     """Show the workspace's limits, use and headroom.
 
     The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
-    stay in the shell's history. With --ledger, the calls that gates on shared books are dialling,
+    stay in the shell's history. With --ledger, the calls that gates on a shared ledger is dialling,
     or have placed and the provider may not count yet, are in use too.
 
     Exit code: 0 a call fits without burst, 75 none does (room with burst is shown beside it),
@@ -98,19 +98,20 @@ class Standing:
         snapshot: the reading.
         plain: whether a call fits on a lane without burst.
         burst: whether one fits on a lane that may burst as far as the workspace allows.
-        books: the shared books, as they were before the reading; None where none were asked for.
+        contents: the shared ledger, as they were before the reading; None where none were asked
+            for.
     """
 
     snapshot: Snapshot
     plain: Decision
     burst: Decision
-    books: Books | None = None
+    contents: Contents | None = None
 
     @classmethod
-    def of(cls, snapshot: Snapshot, books: Books | None = None) -> Standing:
+    def of(cls, snapshot: Snapshot, contents: Contents | None = None) -> Standing:
         """The standing by `snapshot`, at the moment at which it came."""
-        usage = _usage(snapshot.limits, books)
-        withheld = None if books is None else books.withheld_from(books.now)
+        usage = _usage(snapshot.limits, contents)
+        withheld = None if contents is None else contents.withheld_from(contents.now)
         plain, burst = (
             decide(
                 lane,
@@ -122,7 +123,7 @@ class Standing:
             )
             for lane in (DEFAULT_LANE, Lane("burst", burst="all"))
         )
-        return cls(snapshot, plain, burst, books)
+        return cls(snapshot, plain, burst, contents)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -137,7 +138,7 @@ class Standing:
     def as_json(self) -> dict[str, object]:
         """The provider's nine fields, null where it left one out, and what follows from them.
 
-        With shared books, what these add.
+        With a shared ledger, what these add.
         """
         return {
             "fits": self.plain.admitted,
@@ -166,12 +167,12 @@ class Standing:
         )
 
     def _shared(self) -> dict[str, int]:
-        if self.books is None:
+        if self.contents is None:
             return {}
         return {
-            "dispatching": self.plain.usage.dispatching,
-            "unseen": self.plain.usage.unseen,
-            "waiting": sum(line.callers for line in self.books.waiting),
+            "dialling": self.plain.usage.dialling,
+            "uncounted": self.plain.usage.uncounted,
+            "waiting": sum(line.callers for line in self.contents.waiting),
         }
 
 
@@ -202,16 +203,16 @@ async def _read(question: Question) -> Standing:
     ) as fetcher:
         found = None
         if question.ledger:
-            # Before the reading: what has left the books by then, the reading tells.
+            # Before the reading: what has left the ledger by then, the reading tells.
             found = await look(question.ledger, question.name, fetcher.workspace)
             found.warn()
-        return Standing.of(await fetcher.get(), None if found is None else found.books)
+        return Standing.of(await fetcher.get(), None if found is None else found.contents)
 
 
-def _usage(limits: Limits, books: Books | None) -> Usage:
-    if books is None:
-        return Usage(limits.current_concurrency, dispatching=0, unseen=0)
-    return books.usage_by(limits)
+def _usage(limits: Limits, contents: Contents | None) -> Usage:
+    if contents is None:
+        return Usage(limits.current_concurrency, dialling=0, uncounted=0)
+    return contents.usage_by(limits)
 
 
 def _show(standing: Standing) -> None:

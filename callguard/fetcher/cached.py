@@ -42,7 +42,7 @@ class LimitFetcher:
         base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
             production server.
         session: an aiohttp session to use, which stays open; else the fetcher has one of its own.
-        ttl: seconds from a request's beginning for which its reading is handed out again.
+        ttl: seconds from a request's beginning for which its snapshot is handed out again.
         timeout: seconds for one attempt.
         deadline: seconds for all attempts of one reading and the waits between them.
         attempts: how often to ask for one reading at most; None for as often as the deadline lets.
@@ -108,22 +108,22 @@ class LimitFetcher:
 
     @property
     def latest(self) -> Snapshot | None:
-        """The newest reading ever taken, whatever its age; None before the first."""
+        """The newest snapshot ever taken, whatever its age; None before the first."""
         return self._latest
 
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        """A reading, from the cache or from a request that all callers share.
+        """A snapshot, from the cache or from a request that all callers share.
 
         Cancelling this leaves the request to the others; it goes on though nobody is left, and
-        its reading is cached.
+        its snapshot is cached.
 
         Args:
-            newer_than: seconds on the event loop's clock. The reading's request has begun later,
+            newer_than: seconds on the event loop's clock. The snapshot's request has begun later,
                 which may mean a second request after the one under way. One in the future is
                 waited for. None stands for no such wish.
 
         Returns:
-            A reading that began less than `ttl` ago, or that was under way when this was called,
+            A snapshot that began less than `ttl` ago, or that was under way when this was called,
             or a new one.
 
         Raises:
@@ -156,7 +156,7 @@ class LimitFetcher:
     async def aclose(self) -> None:
         """End the request under way, if there is one, and the session, if it is the fetcher's own.
 
-        Who waits for a reading gets a UsageError. Closing twice is allowed. Cancelling this may
+        Who waits for a snapshot gets a UsageError. Closing twice is allowed. Cancelling this may
         leave connections open.
         """
         self._closed = True
@@ -200,7 +200,7 @@ class LimitFetcher:
             return error
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
-        """The newest reading, now that there is this one too."""
+        """The newest snapshot, now that there is this one too."""
         if self._latest is None or snapshot.began >= self._latest.began:
             self._latest = snapshot
             self._cache[_WORKSPACE] = snapshot

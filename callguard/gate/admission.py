@@ -50,7 +50,7 @@ class _Block(Unique, Entered):
 
 
 class Admission(_Block):
-    """Waits in line; see `Gate.admit`.
+    """Waits in the queue; see `Gate.admit`.
 
     Args:
         gate: what to enter.
@@ -80,7 +80,7 @@ class Admission(_Block):
 
 
 class ImmediateAdmission(_Block):
-    """Doesn't wait in line; see `Gate.try_admit`."""
+    """Doesn't wait in the queue; see `Gate.try_admit`."""
 
     __slots__ = ()
 
@@ -88,5 +88,5 @@ class ImmediateAdmission(_Block):
 
     async def __aenter__(self) -> Permit:
         self._use()
-        self._permit = permit = await self._gate._take_or_refuse(self._line)
+        self._permit = permit = await self._gate._take_or_deny(self._line)
         return permit

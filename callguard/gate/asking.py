@@ -18,7 +18,7 @@ __all__ = ["Asker"]
 logger = logging.getLogger("callguard")
 
 AT_ONCE = 8
-"""Requests under way at once: enough for 20 unseen calls a second at 400 ms each, and few enough
+"""Requests under way at once: enough for 20 uncounted calls a second at 400 ms each, and few enough
 that the provider's limits on requests, which are not published, are an unlikely concern."""
 
 

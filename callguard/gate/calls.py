@@ -14,7 +14,7 @@ __all__ = ["Calls"]
 MOST: Final = 20_000
 """Calls that are remembered of each kind, the latest: more than a workspace has going at once, and
 than end in the minutes in which a webhook is sent again. What is forgotten costs a permit's name in
-an event, or an event twice; the places are counted elsewhere."""
+an event, or an event twice; the slots are counted elsewhere."""
 
 
 class Calls:

@@ -2,7 +2,7 @@
 
 Three facts hold after every method here, and the rest follows from them:
 
-- Nobody waits who could go: whatever makes room (a reading, a place given back) ends in
+- Nobody waits who could go: whatever makes room (a reading, a slot given back) ends in
   `_admit_waiting`. So a newcomer that finds room has overtaken nobody.
 - A place is taken in the same step that finds it free (`Ledger.acquire`, or a server's script), and
   belongs to a permit from then on.
@@ -80,7 +80,7 @@ logger = logging.getLogger("callguard")
 
 
 class Gate(Unique, EnteredAsync):
-    """Lets in exactly as many calls as fit; made by `callguard.open_gate`.
+    """Admits exactly as many calls as fit; made by `callguard.open_gate`.
 
     ``async with gate:`` is the short form of ``async with gate.admit():``, for dials of which no
     more will be said: it gives no permit.
@@ -132,7 +132,7 @@ class Gate(Unique, EnteredAsync):
             ttl=times.ttl,
             min_interval=times.min_interval,
             begins=self._watch.look,
-            taken=self._note_reading,
+            taken=self._note_snapshot,
             failed=self._note_failure,
             wanted=lambda: self._lines.anyone or self._ledger.others_wait,
             turn_at=turn_at,
@@ -150,15 +150,15 @@ class Gate(Unique, EnteredAsync):
         return f"<Gate {self.id}, {state}, {self._ledger.usage()}>"
 
     def admit(self, lane: Lane | str | None = None, *, timeout: float | None = None) -> Admission:
-        """Enter the gate, after waiting in line for as long as it takes.
+        """Enter the gate, after waiting in the queue for as long as it takes.
 
         ``async with gate.admit() as permit:`` gives a `Permit`. Cancelling the wait leaves nothing
-        behind, and a place that was granted at that instant goes to the next in line.
+        behind, and a slot that was granted at that instant goes to the next in the queue.
 
         Args:
             lane: one of the gate's lanes, or its name; the default one if not given.
-            timeout: seconds to wait in line at most, unless the lane's `max_wait` is shorter. 0 is
-                now or never, None as long as it takes.
+            timeout: seconds to wait in the queue at most, unless the lane's `max_wait` is shorter.
+                0 is now or never, None as long as it takes.
 
         Raises:
             AdmissionTimeout: the time was up.
@@ -172,7 +172,7 @@ class Gate(Unique, EnteredAsync):
         return Admission(self, self._line(lane), checked_patience("timeout", timeout))
 
     def try_admit(self, lane: Lane | str | None = None) -> ImmediateAdmission:
-        """Enter the gate without waiting in line.
+        """Enter the gate without waiting in the queue.
 
         ``async with gate.try_admit() as permit:`` gives a `Permit`. Where a reading is due that
         might show room, it is waited for first. Cancelling that leaves nothing behind.
@@ -182,7 +182,7 @@ class Gate(Unique, EnteredAsync):
 
         Raises:
             NoHeadroom: no room for one more call.
-            LimitsUnavailable: there is no reading that may be trusted.
+            LimitsUnavailable: there is no snapshot that may be trusted.
             LimitsRejected: the provider refused the key.
             GateClosed: the gate is closed, or is closed while this waits.
             UsageError: the gate has no such lane, or belongs to another event loop.
@@ -190,7 +190,7 @@ class Gate(Unique, EnteredAsync):
         return ImmediateAdmission(self, self._line(lane))
 
     def explain(self, lane: Lane | str | None = None) -> Decision:
-        """Whether a call would be let in on `lane` now, and why or why not.
+        """Whether a call would be admitted on `lane` now, and why or why not.
 
         Raises:
             GateClosed: the gate is closed.
@@ -215,8 +215,8 @@ class Gate(Unique, EnteredAsync):
             ceilings={name: made.ceilings for name, made in decisions.items()},
             headroom={name: made.headroom for name, made in decisions.items()},
             waiting={line.lane.name: len(line) for line in self._lines},
-            sample_age=None if snapshot is None else self._time() - snapshot.began,
-            admitted=self._ledger.leases,
+            snapshot_age=None if snapshot is None else self._time() - snapshot.began,
+            admitted=self._ledger.granted,
             refused=self._refusals,
             timed_out=self._timeouts,
             readings=self._reporter.readings,
@@ -244,9 +244,9 @@ class Gate(Unique, EnteredAsync):
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:
         """Take note that a call is over, whoever placed it, and wherever that is known from.
 
-        A place that the call still held goes to the next in line; otherwise the next reading is
-        brought forward, because the count has changed. May be said from any thread, any number of
-        times, and before the dial of the call has returned.
+        A place that the call still held goes to the next in the queue; otherwise the next reading
+        is brought forward, because the count has changed. May be said from any thread, any number
+        of times, and before the dial of the call has returned.
 
         Args:
             call_id: the provider's id of the call.
@@ -282,11 +282,11 @@ class Gate(Unique, EnteredAsync):
         """Place a call through the gate: enter, dial, and take note of the call's id.
 
         A refused call (a status of 429 from the provider, or a call that it gave up at once for
-        want of room) goes back into line at its old place and is dialled again on a later reading.
-        Any other error passes through. One that says that nothing was placed (the provider's own
-        4xx, but for 408, 409 and 425) gives its place back. An unknown outcome (a timeout, a status
-        of 500 or above, a broken connection) may have placed the call, so it is dialled again only
-        if `dial` is idempotent, and then under the same permit.
+        want of room) goes back into the queue at its old place and is dialled again on a later
+        snapshot. Any other error passes through. One that says that nothing was placed (the
+        provider's own 4xx, but for 408, 409 and 425) gives its slot back. An unknown outcome (a
+        timeout, a status of 500 or above, a broken connection) may have placed the call, so it is
+        dialled again only if `dial` is idempotent, and then under the same permit.
 
         Cancelling this cancels `dial`; its call counts as placed.
 
@@ -294,7 +294,7 @@ class Gate(Unique, EnteredAsync):
             dial: places the call: any callable that takes the permit and returns an awaitable. Its
                 result is looked at for ``.call_id`` or ``["call_id"]``.
             lane: one of the gate's lanes, or its name; the default one if not given.
-            timeout: seconds to wait in line at most, over all attempts.
+            timeout: seconds to wait in the queue at most, over all attempts.
             attempts: how often to dial at most, or one of tenacity's strategies to stop.
             idempotent: whether `dial` uses `permit.id` as the provider's idempotency key, so that
                 dialling again can't place a second call.
@@ -304,7 +304,7 @@ class Gate(Unique, EnteredAsync):
 
         Raises:
             AdmissionError: no place in time; see `admit`.
-            GateClosed: the gate is closed, or is closed while this waits in line.
+            GateClosed: the gate is closed, or is closed while this waits in the queue.
             TypeError: an argument of the wrong type; or `dial` returned nothing that can be
                 awaited, which counts as placed.
             ValueError: `timeout` is negative or NaN.
@@ -331,8 +331,8 @@ class Gate(Unique, EnteredAsync):
     ) -> None:
         if not self._unheld:
             raise UsageError("the gate was left more often than entered; use `async with gate:`")
-        # The oldest: if shared books took some for placed calls, it was the oldest that they took,
-        # and the ones that stay must stand for the calls that are still being dialled.
+        # The oldest: if a shared ledger took some for placed calls, it was the oldest that they
+        # took, and the ones that stay must stand for the calls that are still being dialled.
         self._unheld.popleft()._leave(error)
 
     async def _open(self) -> None:
@@ -349,7 +349,7 @@ class Gate(Unique, EnteredAsync):
         """Fail the waiters, and end the reading under way."""
         self._open_in = None
         self._fail_waiting(
-            GateClosed("the gate was closed while this caller waited in line"), "closed"
+            GateClosed("the gate was closed while this caller waited in the queue"), "closed"
         )
         await self._reader.aclose()
         if self._asker is not None:
@@ -396,10 +396,10 @@ class Gate(Unique, EnteredAsync):
         now = (
             self._watch.clock() - self._watch.lead
         )  # the loop's stands still while the machine sleeps
-        lease = self._ledger.acquire(line.ceiling, now)
-        if not lease:
+        number = self._ledger.acquire(line.ceiling, now)
+        if not number:
             return None
-        permit = Permit(self, lease, line.lane, line.ceilings, self._ledger.in_use)
+        permit = Permit(self, number, line.lane, line.ceilings, self._ledger.in_use)
         try:
             if now > self._reader.due_at:
                 self._reader.want()
@@ -410,17 +410,17 @@ class Gate(Unique, EnteredAsync):
             raise
         return permit
 
-    async def _take_or_refuse(self, line: Line) -> Permit:
+    async def _take_or_deny(self, line: Line) -> Permit:
         permit = await self._take_now(line)
         if permit is None:
             await self._reader.renew()
             permit = await self._take_now(line)
         if permit is None:
-            raise self._refusal(line)
+            raise self._denial(line)
         return permit
 
     async def _take_now(self, line: Line) -> Permit | None:
-        """A permit if one more call fits by what the books say now, wherever they are kept."""
+        """A permit if one more call fits by what the ledger says now, wherever it is kept."""
         permit = self._take(line)
         if permit is not None or self._consult is None:
             return permit
@@ -443,7 +443,7 @@ class Gate(Unique, EnteredAsync):
         may_not_wait = most is not None and most <= 0
         comes_back = ticket is not None
         if line.full and not comes_back:
-            await asyncio.sleep(0)  # whose wait was cancelled by now is in line until its task runs
+            await asyncio.sleep(0)  # who was cancelled by now is queued until its task runs
         if may_not_wait or (line.full and not comes_back):
             permit = await self._take_now(line)
             if permit is not None:
@@ -454,7 +454,7 @@ class Gate(Unique, EnteredAsync):
         waiter = self._waiter(ticket)
         timer: asyncio.TimerHandle | None = None
         # Whatever is raised from here on, a listener's error or a cancellation, nobody may be left
-        # in line who doesn't wait: a place that came to such a one would never be given back.
+        # in the queue who doesn't wait: a slot that came to such a one would never be given back.
         try:
             self._join(line, waiter)
             if most is not None:
@@ -479,17 +479,17 @@ class Gate(Unique, EnteredAsync):
 
     def _join(self, line: Line, waiter: Waiter) -> None:
         line.join(waiter)
-        self._ledger.note_line()
+        self._ledger.note_queue()
 
     def _leave(self, line: Line, waiter: Waiter) -> None:
-        """Give up a place in line, and the place that was granted at this very moment."""
+        """Give up a place in the queue, and the slot that was granted at this very moment."""
         if line.leave(waiter):
-            self._ledger.note_line()
+            self._ledger.note_queue()
         if waiter.granted is not None:
             waiter.granted.cancel()
 
     def _admit_waiting(self) -> None:
-        """Let in everyone in line who fits: the one place in which a waiter is granted.
+        """Admit everyone in the queue who fits: the one place where a waiter is granted.
 
         The listener hears of it when all are: whoever it might send to the gate overtakes nobody.
         """
@@ -497,31 +497,31 @@ class Gate(Unique, EnteredAsync):
         granted = []
         while (line := self._lines.next_to_go(self._ledger.in_use)) is not None:
             waiter = line.first
-            lease = 0 if waiter.turn.done() else self._ledger.acquire(line.ceiling, now)
-            if not (lease or waiter.turn.done()):
+            number = 0 if waiter.turn.done() else self._ledger.acquire(line.ceiling, now)
+            if not (number or waiter.turn.done()):
                 break
             line.pop()
-            if lease:
-                self._grant(line, waiter, lease, self._ledger.in_use)
+            if number:
+                self._grant(line, waiter, number, self._ledger.in_use)
                 granted.append(waiter)
         if self._listens:
             for waiter in granted:
                 self._tell_granted(waiter)
 
-    def _grant(self, line: Line, waiter: Waiter, lease: int, usage: int) -> None:
-        waiter.granted = Permit(self, lease, line.lane, line.ceilings, usage)
+    def _grant(self, line: Line, waiter: Waiter, number: int, usage: int) -> None:
+        waiter.granted = Permit(self, number, line.lane, line.ceilings, usage)
         waiter.turn.set_result(waiter.granted)
 
-    def _grant_from_afar(self, line: Line, lease: int, usage: int) -> None:
-        """Shared books have given a place to whoever is first in `line` by now."""
+    def _grant_from_afar(self, line: Line, number: int, usage: int) -> None:
+        """A shared ledger has given a place to whoever is first in `line` by now."""
         while line:
             waiter = line.pop()
             if not waiter.turn.done():
-                self._grant(line, waiter, lease, usage)
+                self._grant(line, waiter, number, usage)
                 if self._listens:
                     self._tell_granted(waiter)
                 return
-        self._ledger.release(lease)
+        self._ledger.release(number)
 
     def _tell_granted(self, waiter: Waiter) -> None:
         if waiter.granted is not None:
@@ -536,7 +536,7 @@ class Gate(Unique, EnteredAsync):
         if waiter.turn.done():
             return
         line.leave(waiter)
-        self._ledger.note_line()
+        self._ledger.note_queue()
         waiter.turn.set_exception(self._timed_out(line, self._time() - waiter.since))
 
     def _timed_out(self, line: Line, waited: float) -> AdmissionTimeout:
@@ -553,7 +553,7 @@ class Gate(Unique, EnteredAsync):
                     # An exception of its own for each: raising adds to an exception's traceback.
                     waiter.turn.set_exception(copy.copy(error))
                     failed.append((line, waiter))
-        self._ledger.note_line()
+        self._ledger.note_queue()
         for line, waiter in failed:
             self._tell_left(line, waiter, why)
 
@@ -565,11 +565,11 @@ class Gate(Unique, EnteredAsync):
             waited = self._time() - waiter.since
             self._reporter.tell(LeftQueue(line.lane.name, waited, why, **self._names))
 
-    def _refusal(self, line: Line) -> CallGuardError:
+    def _denial(self, line: Line) -> CallGuardError:
         if self._reader.final is not None:
             return copy.copy(self._reader.final)
         decision = self._decide(line)
-        if decision.constraint in {"no reading", "reading too old"}:
+        if decision.constraint in {"no snapshot", "snapshot too old"}:
             due = "" if decision.outage else "; the next reading is not due yet"
             return LimitsUnavailable(f"{decision}{due}")
         return NoHeadroom(decision, self._retry_after())
@@ -595,7 +595,7 @@ class Gate(Unique, EnteredAsync):
     def _retry_after(self) -> float:
         return max(0.0, self._reader.due_at - self._time())
 
-    def _note_reading(self, snapshot: Snapshot, duration: float) -> None:
+    def _note_snapshot(self, snapshot: Snapshot, duration: float) -> None:
         self._watch.look()
         before = self._ledger.snapshot
         is_new = self._ledger.record(snapshot)
@@ -609,7 +609,7 @@ class Gate(Unique, EnteredAsync):
         if not is_new:
             return
         if self._asker is not None and self._lines.anyone:
-            self._asker.ask(self._ledger.unseen_calls())
+            self._asker.ask(self._ledger.uncounted_calls())
         self._reporter.reading_taken(snapshot, before, duration)
 
     def _read_for_others(self) -> None:
@@ -624,17 +624,17 @@ class Gate(Unique, EnteredAsync):
         if self._reader.final is not None:
             self._fail_waiting(error, "rejected")
 
-    def _lost(self, lease: int) -> bool:
+    def _lost(self, number: int) -> bool:
         self._watch.look()
-        return self._ledger.lost(lease, self._time())
+        return self._ledger.lost(number, self._time())
 
     def _place(self, permit: Permit) -> None:
-        self._ledger.place(permit._lease, self._time())
+        self._ledger.place(permit._number, self._time())
         if self._listens:
             self._tell_placed(permit)
 
     def _restore(self, permit: Permit) -> None:
-        self._ledger.restore(permit._lease, self._time())
+        self._ledger.restore(permit._number, self._time())
         if self._listens:
             self._tell_placed(permit)
 
@@ -644,11 +644,11 @@ class Gate(Unique, EnteredAsync):
             return
         if self._listens:
             self._calls.bind(call_id, permit)
-        self._ledger.bind(permit._lease, call_id, self._time())
+        self._ledger.bind(permit._number, call_id, self._time())
         self._admit_waiting()
 
-    def _answered(self, lease: int) -> None:
-        self._ledger.answered(lease, self._time())
+    def _answered(self, number: int) -> None:
+        self._ledger.answered(number, self._time())
 
     def _note_change(self) -> None:
         """The count is not what it was: the next reading is brought forward."""
@@ -672,7 +672,7 @@ class Gate(Unique, EnteredAsync):
         self._admit_waiting()
 
     def _refuse(self, permit: Permit, status: int | None, *, held: bool, placed: bool) -> None:
-        """The provider refused a call, which may have `held` its place until now."""
+        """The provider refused a call, which may have `held` its slot until now."""
         is_news = permit.call_id is None or self._calls.note_refusal(permit.call_id, permit)
         if is_news:
             self._ledger.refuse(self._time())
@@ -685,9 +685,9 @@ class Gate(Unique, EnteredAsync):
 
     def _give_back(self, permit: Permit, *, placed: bool) -> None:
         if placed:
-            self._ledger.withdraw(permit._lease)
+            self._ledger.withdraw(permit._number)
         else:
-            self._ledger.release(permit._lease)
+            self._ledger.release(permit._number)
 
     def _tell_placed(self, permit: Permit) -> None:
         self._reporter.tell(Placed(permit.id, permit.lane.name, permit.call_id, **self._names))

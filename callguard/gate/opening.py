@@ -56,7 +56,8 @@ def open_gate(
 
     Reads the limits once, and waits for that no longer than 2 s, or a shared ledger's `timeout`
     more. An outage doesn't keep the gate from being opened: callers wait until it is over. Leaving
-    the block, or cancelling it, fails whoever still waits in line and ends every background task.
+    the block, or cancelling it, fails whoever still waits in the queue and ends every background
+    task.
 
     Args:
         api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
@@ -67,7 +68,7 @@ def open_gate(
             one with ``default=True``; without, there is a plain one, ``"default"``.
         ttl: seconds between two readings while somebody waits; in an outage the pause doubles with
             each failure, up to 5 s.
-        max_age: seconds that a reading may be trusted when it can't be renewed.
+        max_age: seconds that a snapshot may be trusted when it can't be renewed.
         counts_ringing: whether the provider's count includes calls that still ring. None, for not
             known, is as safe as False.
         ring_limit: seconds that a call rings at most. The default is the provider's (SDK 6.2.13,
@@ -83,11 +84,11 @@ def open_gate(
         track: ``"ask"`` to ask the provider, after each reading, what became of the placed calls
             that it may have missed. For where no webhook can be received.
         ledger: books that gates in other processes share: a `RedisLedger`, or its server's
-            address, such as ``redis://localhost:6379``. None for books of the gate's own.
-        ledger_down: what happens while shared books can't be reached: ``"closed"`` lets nobody in;
-            ``"local"`` lets in up to `local_share` calls at once that the count may not show yet,
-            and no more than the count leaves free. The count may then exceed the ceiling by the
-            shares of the other gates. ``"closed"`` if not given.
+            address, such as ``redis://localhost:6379``. None for a ledger of the gate's own.
+        ledger_down: what happens while a shared ledger can't be reached: ``"closed"`` admits
+            nobody; ``"local"`` admits up to `local_share` calls at once that the count may not show
+            yet, and no more than the count leaves free. The count may then exceed the ceiling by
+            the shares of the other gates. ``"closed"`` if not given.
         local_share: calls, for ``ledger_down="local"``; 1 if not given.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
@@ -113,7 +114,7 @@ def open_gate(
     if max_age < ttl:
         raise ValueError(f"max_age must be at least ttl, {ttl!r} s, got {max_age!r}")
     times = Times(
-        visible_after=counter_lag if counts_ringing else ring_limit + counter_lag,
+        counted_after=counter_lag if counts_ringing else ring_limit + counter_lag,
         counter_lag=counter_lag,
         ttl=ttl,
         min_interval=min_interval,
@@ -194,7 +195,7 @@ async def _opened(
 def _checked_share(
     ledger: RedisLedger | str | None, ledger_down: str | None, local_share: int | None
 ) -> int | None:
-    """The calls that may be given places while shared books can't be reached; None for none."""
+    """The calls that may be given slots while a shared ledger can't be reached; None for none."""
     if not isinstance(ledger, RedisLedger | str | None):
         raise TypeError(
             f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
@@ -206,8 +207,8 @@ def _checked_share(
     for name, value in {"ledger_down": ledger_down, "local_share": local_share}.items():
         if ledger is None and value is not None:
             raise UsageError(
-                f"{name}={value!r} is for shared books, and there are none: leave it out, or pass "
-                "ledger=..., such as redis://localhost:6379"
+                f"{name}={value!r} is for a shared ledger, and there is none: leave it out, or "
+                "pass ledger=..., such as redis://localhost:6379"
             )
     if ledger_down == "local":
         return 1 if local_share is None else local_share

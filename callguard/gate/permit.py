@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Permit"]
 
-State = Literal["dispatching", "left", "placed", "cancelled", "refused", "ended"]
+State = Literal["dialling", "left", "placed", "cancelled", "refused", "ended"]
 
-DISPATCHING: Final = "dispatching"
+DIALLING: Final = "dialling"
 LEFT: Final = "left"
 PLACED: Final = "placed"
 CANCELLED: Final = "cancelled"
@@ -26,7 +26,7 @@ ENDED: Final = "ended"
 
 
 class Permit(Unique):
-    """One call that has been let in.
+    """One call that has been admitted.
 
     What was said of it decides, not in which order: `ended` is a fact that beats all else, then
     `started`, `placed` and `refused`, of which the last stands, then `cancel`, then what leaving
@@ -34,20 +34,20 @@ class Permit(Unique):
     the block too.
 
     Attributes:
-        lane: the lane that the call was let in on.
+        lane: the lane that the call was admitted on.
         call_id: the provider's id, as told to `placed`; None before.
     """
 
-    __slots__ = ("_ceilings", "_gate", "_lease", "_state", "_usage", "call_id", "lane")
+    __slots__ = ("_ceilings", "_gate", "_number", "_state", "_usage", "call_id", "lane")
 
     _advice = "it stands for one call; pass the permit itself, or its id as text"
 
-    def __init__(self, gate: Gate, lease: int, lane: Lane, ceilings: Ceilings, usage: int) -> None:
+    def __init__(self, gate: Gate, number: int, lane: Lane, ceilings: Ceilings, usage: int) -> None:
         self._gate = gate
-        self._lease = lease
+        self._number = number
         self._ceilings = ceilings
         self._usage = usage
-        self._state: State = DISPATCHING
+        self._state: State = DIALLING
         self.lane = lane
         self.call_id: str | None = None
 
@@ -57,7 +57,7 @@ class Permit(Unique):
     @property
     def id(self) -> str:
         """Unique in the world, the same at every look: fit for the provider's `idempotency_key`."""
-        return f"{self._gate.id}-{self._lease}"
+        return f"{self._gate.id}-{self._number}"
 
     @property
     def tier(self) -> Tier:
@@ -70,14 +70,14 @@ class Permit(Unique):
 
     @property
     def lost(self) -> bool:
-        """Whether the place may have been given to another call, before this one was dialled.
+        """Whether the slot may have been given to another call, before this one was dialled.
 
-        So it is where the books are shared and this process was silent for longer than its lease.
+        So it is where the ledger is shared and this process was silent for longer than its lease.
         A call that is dialled all the same is counted, as far above the limit as that may be; one
         that is not should be cancelled. A permit of the worker's own share (`ledger_down="local"`)
-        is never lost: nobody else was given its place.
+        is never lost: nobody else was given its slot.
         """
-        return self._gate._lost(self._lease)
+        return self._gate._lost(self._number)
 
     def placed(self, call_id: str | None = None) -> None:
         """Say that the dial has returned and the call is placed.
@@ -101,7 +101,7 @@ class Permit(Unique):
         if state is not ENDED:
             self._state = PLACED
         is_new = call_id is not None and self._learn(call_id, anew=state is REFUSED)
-        if state is DISPATCHING:
+        if state is DIALLING:
             self._gate._place(self)
         elif state is CANCELLED or state is REFUSED:
             self._gate._restore(self)
@@ -124,17 +124,17 @@ class Permit(Unique):
         if self._gate._home.hands_over(self.started):
             return
         self.placed()
-        self._gate._answered(self._lease)
+        self._gate._answered(self._number)
 
     def ended(self) -> None:
-        """Say that the call is over: its place goes to the next in line, if it was still held.
+        """Say that the call is over: its slot goes to the next in the queue, if it was still held.
 
         Where a reading counts the call already, the next reading is brought forward.
         """
         if self._gate._home.hands_over(self.ended):
             return
         state, self._state = self._state, ENDED
-        if state is DISPATCHING:
+        if state is DIALLING:
             self._gate._end(self, placed=False)
         elif state is LEFT or state is PLACED:
             self._gate._end(self, placed=True)
@@ -142,10 +142,10 @@ class Permit(Unique):
             self._gate._note_change()
 
     def refused(self, status: int | None = None) -> None:
-        """Say that the provider refused the call: its place is free, and the reading is spent.
+        """Say that the provider refused the call: its slot is free, and the snapshot is spent.
 
-        Nothing more is let in until a reading that begins later. A refusal that leaves the block as
-        an exception of the provider's says this by itself. Without effect once `ended` was said.
+        Nothing more is admitted until a snapshot that begins later. A refusal that leaves the block
+        as an exception of the provider's says this by itself. Without effect once `ended` was said.
 
         Args:
             status: the provider's status, for the event `Refused`; None where there is none.
@@ -157,10 +157,10 @@ class Permit(Unique):
             return
         self._state = REFUSED
         held = state is not CANCELLED
-        self._gate._refuse(self, status, held=held, placed=held and state is not DISPATCHING)
+        self._gate._refuse(self, status, held=held, placed=held and state is not DIALLING)
 
     def cancel(self) -> None:
-        """Say that the call was not dialled: its place goes to the next in line at once.
+        """Say that the call was not dialled: its slot goes to the next in the queue at once.
 
         Without effect once `placed`, `started` or `ended` was said. Not to be said of a dial that
         timed out or was cancelled: it may have reached the provider.
@@ -168,7 +168,7 @@ class Permit(Unique):
         if self._gate._home.hands_over(self.cancel):
             return
         state = self._state
-        if state is DISPATCHING:
+        if state is DIALLING:
             self._state = CANCELLED
             self._gate._cancel(self, placed=False)
         elif state is LEFT:
@@ -180,12 +180,12 @@ class Permit(Unique):
 
         Once `placed` was said, no exception takes that back.
         """
-        if error is not None and (self._state is DISPATCHING or self._state is CANCELLED):
+        if error is not None and (self._state is DIALLING or self._state is CANCELLED):
             outcome, status = self._gate._judge.judge(error)
             if outcome == "refused":
                 self.refused(status)
             elif outcome == "not placed":
                 self.cancel()
-        if self._state is DISPATCHING:
+        if self._state is DIALLING:
             self._state = LEFT
             self._gate._place(self)

@@ -99,12 +99,12 @@ class Reporter:
             self._begin_outage(error, age)
 
     def _begin_outage(self, error: CallGuardError, age: float | None) -> None:
-        in_hand = "there is no reading" if age is None else f"the last reading is {age:.1f} s old"
+        in_hand = "there is no snapshot" if age is None else f"the last snapshot is {age:.1f} s old"
         logger.warning(
             "the limits can't be read: %s; %s",
             error,
             in_hand,
-            extra={"callguard.error": str(error), "callguard.sample_age": age},
+            extra={"callguard.error": str(error), "callguard.snapshot_age": age},
         )
         self.tell(OutageBegan(*told(error), **self.names))
 

@@ -1,4 +1,4 @@
-"""What shared books tell a gate, and ask of it."""
+"""What a shared ledger tells a gate, and ask of it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ async def gate_among_many(
     ledger: RedisLedger,
     share: int | None,
 ) -> AsyncIterator[Gate]:
-    """A gate that shares its books, and its readings, with all others on the same ledger.
+    """A gate that shares its ledger, and its readings, with all others on the same ledger.
 
     Args:
-        make: the gate's class, with the arguments that don't depend on its books.
+        make: the gate's class, with the arguments that don't depend on its ledger.
         fetcher: whom to ask when it is this gate's turn to read.
         times: how long things last.
-        ledger: where the books are.
-        share: calls that may be given places while the books can't be reached; None for none.
+        ledger: where the ledger is.
+        share: calls that may be given slots while the ledger can't be reached; None for none.
     """
-    dispatcher = _GateDispatcher()
+    claimant = _GateClaimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, fetcher.workspace, times, dispatcher, share)
+    session = ledger.session(gate_id, fetcher.workspace, times, claimant, share)
     readings = session.readings(fetcher, fetcher.workspace)
-    dispatcher.gate = make(
+    claimant.gate = make(
         readings,
         session.desk,
         gate_id=gate_id,
@@ -55,22 +55,22 @@ async def gate_among_many(
     )
     try:
         await session.start()
-        yield dispatcher.gate
+        yield claimant.gate
     finally:
         await session.aclose()
 
 
-class _GateDispatcher:
-    """A `Dispatcher` on behalf of a gate.
+class _GateClaimant:
+    """A `Claimant` on behalf of a gate.
 
     Attributes:
-        gate: the gate; to be set before the books are opened.
+        gate: the gate; to be set before the ledger is opened.
     """
 
     gate: Gate
 
     def claims(self) -> list[Claim]:
-        """What the callers in line need: one claim for each lane on which anybody waits."""
+        """What the callers in the queue need: one claim for each lane on which anybody waits."""
         now = self.gate._time()
         return [
             Claim(
@@ -84,32 +84,32 @@ class _GateDispatcher:
             if line
         ]
 
-    def granted(self, lane: str, lease: int, usage: int) -> None:
+    def granted(self, lane: str, number: int, usage: int) -> None:
         """A lane has got a place."""
-        self.gate._grant_from_afar(self.gate._lines[lane], lease, usage)
+        self.gate._grant_from_afar(self.gate._lines[lane], number, usage)
 
-    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         """Some gate has taken a reading."""
-        self.gate._note_reading(snapshot, duration)
+        self.gate._note_snapshot(snapshot, duration)
 
     def asked_to_read(self) -> None:
         """Somebody has to read for those who wait elsewhere: their gates may be cut off."""
         self.gate._read_for_others()
 
     def lost(self, lanes: Mapping[int, str]) -> None:
-        """The books took these leases for placed calls."""
-        for lease, lane in lanes.items():
-            permit_id = f"{self.gate.id}-{lease}"
+        """The ledger took these permits for placed calls."""
+        for number, lane in lanes.items():
+            permit_id = f"{self.gate.id}-{number}"
             logger.warning("silent for longer than the lease: permit %s is lost", permit_id)
             self.gate._reporter.tell(PermitLost(permit_id, lane, **self.gate._names))
 
     def unreachable(self, error: CallGuardError) -> None:
-        """The books can't be reached since now."""
+        """The ledger can't be reached since now."""
         logger.warning("%s", error)
         self.gate._reporter.tell(LedgerAway(*told(error), **self.gate._names))
         self.gate._admit_waiting()
 
     def reachable(self, duration: float) -> None:
-        """The books can be reached again."""
+        """The ledger can be reached again."""
         logger.info("the ledger's server can be reached again, after %.1f s", duration)
         self.gate._reporter.tell(LedgerBack(duration, **self.gate._names))

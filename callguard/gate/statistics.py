@@ -17,12 +17,12 @@ class GateStatistics:
 
     Attributes:
         usage: the calls that can be going on now, and what that is made of.
-        ceilings: by lane, the highest usage it may go to; None without a reading.
+        ceilings: by lane, the highest usage it may go to; None without a snapshot.
         headroom: by lane, the calls that still fit, negative after a limit was lowered; None
-            without a reading. The age of the reading is not looked at: `Gate.explain` does.
-        waiting: by lane, the callers in line.
-        sample_age: seconds since the reading in hand began; None without one.
-        admitted: calls let in since the gate was opened.
+            without a snapshot. The age of the reading is not looked at: `Gate.explain` does.
+        waiting: by lane, the callers in the queue.
+        snapshot_age: seconds since the snapshot in hand began; None without one.
+        admitted: calls admitted since the gate was opened.
         refused: calls that the provider refused of those.
         timed_out: callers that left the line because their time was up.
         readings: by outcome, the attempts to read the limits.
@@ -33,7 +33,7 @@ class GateStatistics:
     ceilings: Mapping[str, Ceilings | None]
     headroom: Mapping[str, int | None]
     waiting: Mapping[str, int]
-    sample_age: float | None
+    snapshot_age: float | None
     admitted: int
     refused: int
     timed_out: int

@@ -17,7 +17,7 @@ __all__ = ["Line", "Lines", "Waiter", "shorter"]
 
 
 class Waiter:
-    """One caller in line.
+    """One caller in the queue.
 
     Attributes:
         ticket: its place in the order of arrival, over all lanes.
@@ -43,13 +43,13 @@ class Waiter:
 
 
 class Line:
-    """A lane's ceilings under the reading in hand, and its waiters in the order of arrival."""
+    """A lane's ceilings under the snapshot in hand, and its waiters in the order of arrival."""
 
     __slots__ = ("_waiters", "ceiling", "ceilings", "lane")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        # Without a reading the ledger lets nobody in, so that these decide nothing before `apply`.
+        # Without a snapshot the ledger admits nobody, so that these decide nothing before `apply`.
         self.ceilings = Ceilings(0, None, 0)
         self.ceiling = self.ceilings.highest
         self._waiters: OrderedDict[int, Waiter] = OrderedDict()
@@ -89,7 +89,7 @@ class Line:
     def pop(self) -> Waiter:
         """Take out whoever has waited longest; only where someone waits.
 
-        One that was cancelled is in line, with its turn done, until its task runs.
+        One that was cancelled is in the queue, with its turn done, until its task runs.
         """
         return self._waiters.popitem(last=False)[1]
 

@@ -1,13 +1,13 @@
-"""Ledgers: the books of who holds a place."""
+"""Ledgers: who holds a slot."""
 
 from callguard.ledger.memory import MemoryLedger
-from callguard.ledger.protocol import Claim, Dispatcher, Ledger
+from callguard.ledger.protocol import Claim, Claimant, Ledger
 from callguard.ledger.redis import RedisLedger, workspace_hash
 from callguard.ledger.times import Times
 
 __all__ = [
     "Claim",
-    "Dispatcher",
+    "Claimant",
     "Ledger",
     "MemoryLedger",
     "RedisLedger",

@@ -1,7 +1,7 @@
-"""The books of one process: how many calls may be going on, and since when the gate knows.
+"""The ledger of one process: how many calls may be going on, and since when the gate knows.
 
-A permit is a *lease* here, a number that is never used twice. The books hold mechanism only: which
-ceiling a lane has is decided elsewhere and comes as an argument.
+A permit is a *number* here, a number that is never used twice. The ledger holds mechanism only:
+which ceiling a lane has is decided elsewhere and comes as an argument.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class MemoryLedger:
         times: how long things last.
 
     Attributes:
-        in_use: the usage in calls, without the reported part where there is no reading yet.
-        leases: leases granted so far, which is also the latest of them.
-        others_wait: False: these books are the process's own.
-        snapshot: the latest reading, or None.
+        in_use: the usage in calls, without the reported part where there is no snapshot yet.
+        granted: permits granted so far, which is also the latest of them.
+        others_wait: False: this ledger is the process's own.
+        snapshot: the latest snapshot, or None.
     """
 
     __slots__ = (
@@ -58,28 +58,28 @@ class MemoryLedger:
         "_answered",
         "_call_of",
         "_changed_at",
+        "_counted_after",
         "_counter_lag",
         "_early",
-        "_lease_of",
         "_max_age",
         "_now",
+        "_number_of",
         "_placed",
         "_refused_at",
         "_slept",
-        "_visible_after",
         "_woke_at",
+        "granted",
         "in_use",
-        "leases",
         "others_wait",
         "snapshot",
     )
 
     def __init__(self, times: Times) -> None:
         self.in_use = 0
-        self.leases = 0
+        self.granted = 0
         self.others_wait = False
         self.snapshot: Snapshot | None = None
-        self._visible_after = times.visible_after
+        self._counted_after = times.counted_after
         self._counter_lag = times.counter_lag
         self._max_age = times.max_age
         self._refused_at = -math.inf
@@ -87,13 +87,13 @@ class MemoryLedger:
         self._admits_until = -math.inf
         self._slept = 0.0
         self._woke_at = -math.inf
-        # The unseen calls, by lease: when the counter surely shows them, in that order. Those that
-        # are known to have been answered are apart, because their order is another. Numbers only,
-        # so that the garbage collector has nothing to walk through however many there are.
+        # The uncounted calls, by number: when the counter surely shows them, in that order. Those
+        # that are known to have been answered are apart, because their order is another. Numbers
+        # only, so that the garbage collector has nothing to walk through however many there are.
         self._placed: dict[int, float] = {}
         self._answered: dict[int, float] = {}
-        # The provider's ids of the unseen calls, as far as they are known.
-        self._lease_of: dict[str, int] = {}
+        # The provider's ids of the uncounted calls, as far as they are known.
+        self._number_of: dict[str, int] = {}
         self._call_of: dict[int, str] = {}
         self._now = -math.inf
         self._early = TLRUCache[str, _Early, float](
@@ -104,100 +104,100 @@ class MemoryLedger:
 
     @property
     def spent(self) -> bool:
-        """Whether the provider has refused a call since the reading in hand began."""
+        """Whether the provider has refused a call since the snapshot in hand began."""
         return self.snapshot is not None and self.snapshot.began <= self._refused_at
 
     @property
     def withheld(self) -> Withheld | None:
         """Why no slot is given, whatever the counts; None where the counts decide."""
-        return "reading spent" if self.spent else None
+        return "snapshot spent" if self.spent else None
 
     @property
     def outdated(self) -> bool:
-        """Whether the count is known to have changed since the reading in hand began."""
+        """Whether the count is known to have changed since the snapshot in hand began."""
         snapshot = self.snapshot
         return snapshot is not None and snapshot.began <= max(self._refused_at, self._changed_at)
 
     def usage(self) -> Usage:
         """The usage and what it is made of."""
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
-        unseen = len(self._placed) + len(self._answered)
-        return Usage(reported, self.in_use - (reported or 0) - unseen, unseen)
+        uncounted = len(self._placed) + len(self._answered)
+        return Usage(reported, self.in_use - (reported or 0) - uncounted, uncounted)
 
-    def unseen_calls(self) -> Iterator[str]:
-        """The provider's ids of the unseen calls, as far as they are known, the oldest first."""
-        return iter(self._lease_of)
+    def uncounted_calls(self) -> Iterator[str]:
+        """The provider's ids of the uncounted calls, as far as they are known, the oldest first."""
+        return iter(self._number_of)
 
-    def is_unseen(self, lease: int) -> bool:
-        """Whether a placed `lease` may be missing from the reading in hand."""
-        return lease in self._placed or lease in self._answered
+    def is_uncounted(self, number: int) -> bool:
+        """Whether a placed permit may be missing from the snapshot in hand."""
+        return number in self._placed or number in self._answered
 
     def acquire(self, ceiling: int, now: float) -> int:
         """Check and commit in one step.
 
         Returns:
-            A lease if one more call fits under `ceiling` and the reading may be trusted at `now`;
+            A permit if one more call fits under `ceiling` and the snapshot may be trusted at `now`;
             else 0, and nothing has changed.
         """
         if self.in_use >= ceiling or now > self._admits_until:
             return 0
         self.in_use += 1
-        self.leases += 1
-        return self.leases
+        self.granted += 1
+        return self.granted
 
-    def place(self, lease: int, now: float) -> None:
-        """The dial of a dispatching `lease` has returned: it is unseen until a reading shows it."""
-        self._placed[lease] = now + self._visible_after
+    def place(self, number: int, now: float) -> None:
+        """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
+        self._placed[number] = now + self._counted_after
 
-    def release(self, lease: int) -> None:  # noqa: ARG002
-        """A dispatching `lease` gives its place back: its call never was, or is over."""
+    def release(self, number: int) -> None:  # noqa: ARG002
+        """A dialling permit gives its slot back: its call never was, or is over."""
         self.in_use -= 1
 
-    def withdraw(self, lease: int) -> None:
-        """A placed `lease` gives its place back, unless a reading has absorbed it."""
-        if self._forget(lease):
+    def withdraw(self, number: int) -> None:
+        """A placed permit gives its slot back, unless a snapshot has absorbed it."""
+        if self._forget(number):
             self.in_use -= 1
 
-    def restore(self, lease: int, now: float) -> None:
-        """A `lease` that gave its place back was placed after all."""
+    def restore(self, number: int, now: float) -> None:
+        """A permit that gave its slot back was placed after all."""
         self.in_use += 1
-        self.place(lease, now)
+        self.place(number, now)
 
-    def answered(self, lease: int, now: float) -> None:
-        """The call of a placed `lease` was answered, at `now` or before."""
-        visible_at = now + self._counter_lag
-        if visible_at < self._placed.get(lease, -math.inf):
-            del self._placed[lease]
-            self._answered[lease] = visible_at
+    def answered(self, number: int, now: float) -> None:
+        """The call of a placed permit was answered, at `now` or before."""
+        counted_at = now + self._counter_lag
+        if counted_at < self._placed.get(number, -math.inf):
+            del self._placed[number]
+            self._answered[number] = counted_at
 
-    def bind(self, lease: int, call_id: str, now: float) -> None:
-        """The call of a placed `lease` has the provider's id `call_id`.
+    def bind(self, number: int, call_id: str, now: float) -> None:
+        """The call of a placed permit has the provider's id `call_id`.
 
         Evidence about it that came before is taken into account now.
         """
-        if lease in self._placed or lease in self._answered:
-            self._lease_of[call_id] = lease
-            self._call_of[lease] = call_id
+        if number in self._placed or number in self._answered:
+            self._number_of[call_id] = number
+            self._call_of[number] = call_id
             self._now = now
             early = self._early.pop(call_id, None)
             if early is not None and early.ended:
-                self.withdraw(lease)
+                self.withdraw(number)
             elif early is not None:
-                self.answered(lease, early.known_at)
+                self.answered(number, early.known_at)
 
     def note_answered(self, call_id: str, now: float) -> None:
         """Evidence, from anywhere, that a call was answered at `now` or before."""
-        lease = self._lease_of.get(call_id)
-        if lease is not None:
-            self.answered(lease, now)
+        number = self._number_of.get(call_id)
+        if number is not None:
+            self.answered(number, now)
         else:
             self._remember(call_id, now, ended=False)
 
     def note_ended(self, call_id: str, now: float) -> None:
         """Evidence, from anywhere, that a call is over at `now`."""
-        lease = self._lease_of.get(call_id)
-        if lease is not None:
-            self.withdraw(lease)
+        number = self._number_of.get(call_id)
+        if number is not None:
+            self.withdraw(number)
         else:
             self._remember(call_id, now, ended=True)
 
@@ -205,11 +205,11 @@ class MemoryLedger:
         """The count is not what it was at `now`."""
         self._changed_at = now
 
-    def note_line(self) -> None:
-        """Nothing: who waits is known where places are given."""
+    def note_queue(self) -> None:
+        """Nothing: who waits is known where slots are given."""
 
-    def lost(self, lease: int, now: float) -> bool:  # noqa: ARG002
-        """False: these books are the process's own."""
+    def lost(self, number: int, now: float) -> bool:  # noqa: ARG002
+        """False: this ledger is the process's own."""
         return False
 
     def note_sleep(self, slept: float, now: float) -> None:
@@ -224,15 +224,15 @@ class MemoryLedger:
             self.snapshot = self.snapshot.aged(slept)
 
     def refuse(self, now: float) -> None:
-        """The provider refused a call: nothing more until a reading that begins after `now`."""
+        """The provider refused a call: nothing more until a snapshot that begins after `now`."""
         self._refused_at = now
         self._admits_until = -math.inf
 
     def record(self, snapshot: Snapshot) -> bool:
-        """Take a reading into the books, and drop the placed calls that it surely counts.
+        """Take a snapshot into the ledger, and drop the placed calls that it surely counts.
 
         Returns:
-            False, and nothing has changed, if the reading is no newer than the one in hand.
+            False, and nothing has changed, if the snapshot is no newer than the one in hand.
         """
         before = self.snapshot
         if snapshot.began < self._woke_at:
@@ -248,23 +248,23 @@ class MemoryLedger:
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         return True
 
-    def _absorb(self, unseen: dict[int, float], began: float) -> None:
+    def _absorb(self, uncounted: dict[int, float], began: float) -> None:
         seen = []
-        for lease, visible_at in unseen.items():
-            if visible_at >= began:
+        for number, counted_at in uncounted.items():
+            if counted_at >= began:
                 break
-            seen.append(lease)
-        for lease in seen:
-            self._forget(lease)
+            seen.append(number)
+        for number in seen:
+            self._forget(number)
         self.in_use -= len(seen)
 
-    def _forget(self, lease: int) -> bool:
-        """Take a lease from the unseen; whether it was among them."""
-        call_id = self._call_of.pop(lease, None)
-        if call_id is not None and self._lease_of.get(call_id) == lease:
-            del self._lease_of[call_id]
-        unseen = self._placed if lease in self._placed else self._answered
-        return unseen.pop(lease, None) is not None
+    def _forget(self, number: int) -> bool:
+        """Take a permit from the uncounted; whether it was among them."""
+        call_id = self._call_of.pop(number, None)
+        if call_id is not None and self._number_of.get(call_id) == number:
+            del self._number_of[call_id]
+        uncounted = self._placed if number in self._placed else self._answered
+        return uncounted.pop(number, None) is not None
 
     def _remember(self, call_id: str, now: float, *, ended: bool) -> None:
         self._now = now

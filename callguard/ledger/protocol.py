@@ -1,4 +1,4 @@
-"""What a gate needs of its books, in one process or among many."""
+"""What a gate needs of its ledger, in one process or among many."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
 from callguard.limits import Snapshot
 
-__all__ = ["Claim", "Dispatcher", "Ledger"]
+__all__ = ["Claim", "Claimant", "Ledger"]
 
 
 class Claim(NamedTuple):
-    """What a gate asks of shared books for the callers of one lane.
+    """What a gate asks of a shared ledger for the callers of one lane.
 
     Attributes:
         lane: the lane's name.
         priority: lower goes first.
-        ceiling: the highest usage up to which a call may go, under the reading in hand.
-        callers: how many are in line.
+        ceiling: the highest usage up to which a call may go, under the snapshot in hand.
+        callers: how many are in the queue.
         waited: seconds that the first of them has waited.
     """
 
@@ -30,52 +30,52 @@ class Claim(NamedTuple):
     waited: float
 
 
-class Dispatcher(Protocol):
-    """What shared books tell the gate that uses them, and ask of it."""
+class Claimant(Protocol):
+    """What a shared ledger tells the gate that uses it, and ask of it."""
 
     def claims(self) -> list[Claim]:
-        """What the callers in line need now: one claim for each lane on which anybody waits."""
+        """What the queued callers need now: one claim for each lane on which anybody waits."""
 
-    def granted(self, lane: str, lease: int, usage: int) -> None:
+    def granted(self, lane: str, number: int, usage: int) -> None:
         """The claim of a lane has got a place, which brought the usage to `usage` calls."""
 
-    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
-        """Some gate has taken a reading, `duration` seconds after it was its turn."""
+    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
+        """Some gate has taken a snapshot, `duration` seconds after it got the right to."""
 
     def asked_to_read(self) -> None:
         """Callers of other gates wait, and the reading that they want has failed."""
 
     def lost(self, lanes: Mapping[int, str]) -> None:
-        """The books took these leases for placed calls: their places may be others' now.
+        """The ledger took these permits for placed calls: their slots may be others' now.
 
         Args:
-            lanes: the lane of each lease.
+            lanes: the lane of each permit.
         """
 
     def unreachable(self, error: CallGuardError) -> None:
-        """The books can't be reached since now."""
+        """The ledger can't be reached since now."""
 
     def reachable(self, duration: float) -> None:
-        """The books can be reached again, after `duration` seconds."""
+        """The ledger can be reached again, after `duration` seconds."""
 
 
 class Ledger(Protocol):
     """The accounting of DESIGN.md's law.
 
-    A permit is a *lease* here, a number that is never used twice. Every method is one step that
-    nothing can come between. Times are seconds on the event loop's clock; shared books know better,
-    and go by their server's.
+    A permit is a *number* here, a number that is never used twice. Every method is one step that
+    nothing can come between. Times are seconds on the event loop's clock; a shared ledger knows
+    better, and go by their server's.
 
     Attributes:
-        in_use: the usage in calls, without the reported part where there is no reading yet.
-        leases: leases granted so far.
-        others_wait: whether callers of other gates are in line.
-        snapshot: the latest reading, or None.
+        in_use: the usage in calls, without the reported part where there is no snapshot yet.
+        granted: permits granted so far.
+        others_wait: whether callers of other gates are in the queue.
+        snapshot: the latest snapshot, or None.
         withheld: why no slot is given, whatever the counts; None where the counts decide.
-        outdated: whether the count is known to have changed since the reading in hand began.
+        outdated: whether the count is known to have changed since the snapshot in hand began.
     """
 
-    leases: int
+    granted: int
     others_wait: bool
     snapshot: Snapshot | None
 
@@ -87,19 +87,19 @@ class Ledger(Protocol):
     def outdated(self) -> bool: ...
 
     def usage(self) -> Usage: ...
-    def unseen_calls(self) -> Iterable[str]: ...
+    def uncounted_calls(self) -> Iterable[str]: ...
     def acquire(self, ceiling: int, now: float) -> int: ...
-    def place(self, lease: int, now: float) -> None: ...
-    def release(self, lease: int) -> None: ...
-    def withdraw(self, lease: int) -> None: ...
-    def restore(self, lease: int, now: float) -> None: ...
-    def answered(self, lease: int, now: float) -> None: ...
-    def bind(self, lease: int, call_id: str, now: float) -> None: ...
+    def place(self, number: int, now: float) -> None: ...
+    def release(self, number: int) -> None: ...
+    def withdraw(self, number: int) -> None: ...
+    def restore(self, number: int, now: float) -> None: ...
+    def answered(self, number: int, now: float) -> None: ...
+    def bind(self, number: int, call_id: str, now: float) -> None: ...
     def note_answered(self, call_id: str, now: float) -> None: ...
     def note_ended(self, call_id: str, now: float) -> None: ...
     def note_change(self, now: float) -> None: ...
-    def note_line(self) -> None: ...
-    def lost(self, lease: int, now: float) -> bool: ...
+    def note_queue(self) -> None: ...
+    def lost(self, number: int, now: float) -> bool: ...
     def note_sleep(self, slept: float, now: float) -> None: ...
     def refuse(self, now: float) -> None: ...
     def record(self, snapshot: Snapshot) -> bool: ...

@@ -9,17 +9,17 @@ __all__ = ["Times"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Times in seconds; gates on the same books should agree on them.
+    """Times in seconds; gates on the same ledger should agree on them.
 
     Attributes:
-        visible_after: after a dial returned, until the counter surely shows its call.
+        counted_after: after a dial returned, until the counter surely shows its call.
         counter_lag: the same, after the call is known to have been answered.
         ttl: between two readings while somebody waits.
         min_interval: between two readings at least.
-        max_age: that a reading may be trusted.
+        max_age: that a snapshot may be trusted.
     """
 
-    visible_after: float
+    counted_after: float
     counter_lag: float
     ttl: float
     min_interval: float

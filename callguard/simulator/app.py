@@ -50,7 +50,7 @@ def create_app(
 
     Args:
         workspace: what stands behind the paths.
-        api_key: the bearer key that is let in.
+        api_key: the bearer key that is admitted.
         latency: how long each answer takes, in seconds. What was asked for is done when the
             request has come: a count is as old as its answer took, and a dial that the client
             gave up is placed.

@@ -37,7 +37,7 @@ class Server:
 
     Attributes:
         url: where it listens, such as ``"http://127.0.0.1:54321"``.
-        api_key: the key that it lets in.
+        api_key: the key that it admits.
         workspace: the model behind it, for its truth and for changing its limits.
         webhook_answers: how often each HTTP status has answered a webhook so far; 0 is for no
             answer. It goes on counting.
@@ -78,7 +78,7 @@ async def serve(
         settings: what the workspace is like; None for the defaults.
         port: where to listen on the loopback address; 0 for any free port.
         clock: the workspace's time in seconds; None for the event loop's.
-        api_key: the bearer key that is let in.
+        api_key: the bearer key that is admitted.
         latency: how long each answer takes, in seconds; see `create_app`.
         faults: what goes wrong with the reading of the limits; see `create_app`.
         dial_faults: what goes wrong with dials; see `create_app`.

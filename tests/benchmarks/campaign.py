@@ -5,7 +5,7 @@
 prints a table for each workspace as Markdown, writes the figures as JSON, and draws them;
 ``--draw FIGURES.json`` draws what was written before. All leads wait from the beginning. A share is
 that of the oracle's calls per hour, until the last lead's call is placed. Several workers of
-callguard share their books on a real server, which is started for it, and told the virtual time;
+callguard share their ledger on a real server, which is started for it, and told the virtual time;
 where burst is on they would only repeat what is found where it is off, because no lane bursts. A
 gate that learns by itself what the counter shows has no row: it was left out of callguard on
 purpose.
@@ -90,7 +90,7 @@ class Job:
     seed: int
     workspace: str
     burst: bool
-    books: str = ""
+    ledger: str = ""
 
 
 def carry_out(job: Job) -> Figures:
@@ -101,7 +101,7 @@ def carry_out(job: Job) -> Figures:
 
 async def _campaign(job: Job) -> Figures:
     plan = plan_in(WORKSPACES[job.workspace], leads=job.leads, seed=job.seed, burst=job.burst)
-    world = World(plan, job.books)
+    world = World(plan, job.ledger)
     await {**DIALERS, **SHARED_DIALERS}[job.dialer](world)
     truth = await world.until_all_are_over()
     assert truth.worst_excess is not None
@@ -179,10 +179,10 @@ def _carry_out_all(leads: int, seed: int, dialers: Sequence[str]) -> dict[str, A
     """Print the table of each workspace; returns what goes into the JSON."""
     print(f"{leads:,} leads, seed {seed}, limit 20, virtual time")
     workspaces = []
-    with _server(dialers) as books, ProcessPoolExecutor(os.cpu_count()) as pool:
+    with _server(dialers) as ledger, ProcessPoolExecutor(os.cpu_count()) as pool:
         for workspace, burst in product(WORKSPACES, BURST):
             present = [name for name in dialers if not (burst and name in SHARED_DIALERS)]
-            jobs = [Job(name, leads, seed, workspace, burst, books) for name in present]
+            jobs = [Job(name, leads, seed, workspace, burst, ledger) for name in present]
             rows = dict(zip(present, pool.map(carry_out, jobs), strict=True))
             print(f"\n{workspace}, {BURST[burst]}\n\n{table(rows)}", flush=True)
             workspaces.append(
@@ -197,7 +197,7 @@ def _carry_out_all(leads: int, seed: int, dialers: Sequence[str]) -> dict[str, A
 
 @contextmanager
 def _server(dialers: Sequence[str]) -> Iterator[str]:
-    """The address of a server for books, if one of `dialers` needs it."""
+    """The address of a server for ledger, if one of `dialers` needs it."""
     if not SHARED_DIALERS.keys() & set(dialers):
         yield ""
         return

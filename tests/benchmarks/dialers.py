@@ -1,4 +1,4 @@
-"""The dialers of the campaign benchmark: each places every lead of one simulated workspace.
+"""The dialers of the campaign benchmark: each slots every lead of one simulated workspace.
 
 All but the oracle take as long as each other to read the counter and to dial, and all have the
 same calls: the n-th that is placed has the same fate, whoever places it.
@@ -16,7 +16,7 @@ from typing import cast
 
 import callguard
 from callguard.simulator import Call, CallRefused, Truth, WebhookPlan, Workspace
-from tests.benchmarks.books import SharedBooks
+from tests.benchmarks.shared_ledger import SharedLedger
 from tests.campaign import API_KEY, EVIDENCE, WEBHOOKS, Evidence, Plan, open_courier, provider
 from tests.fake_network import FakeSession, Reply
 
@@ -46,12 +46,12 @@ class World:
         waits: seconds from the beginning until each lead's call was placed.
         reading_times: when each reading of the counter began.
         questions: requests about single calls.
-        books: the address of the server on which workers share their books; empty for none.
+        ledger: the address of the server on which workers share their ledger; empty for none.
     """
 
-    def __init__(self, plan: Plan, books: str = "") -> None:
+    def __init__(self, plan: Plan, ledger: str = "") -> None:
         self.plan = plan
-        self.books = books
+        self.ledger = ledger
         self._time = asyncio.get_running_loop().time
         self.workspace = Workspace(plan.settings, self._time)
         self.waiting = self.unplaced = plan.leads
@@ -159,7 +159,7 @@ async def _dial_or_put_back(world: World) -> None:
 
 
 class _Places:
-    """A semaphore whose places come back when a webhook tells that a call is over."""
+    """A semaphore whose slots come back when a webhook tells that a call is over."""
 
     def __init__(self, limit: int) -> None:
         self._semaphore = asyncio.Semaphore(limit)
@@ -222,7 +222,8 @@ async def gated(
     min_interval: float = MIN_INTERVAL,
     workers: int = 1,
 ) -> None:
-    """Enter the gate before each dial; several workers have a gate each, and books that they share.
+    """Enter the gate before each dial; several workers have a gate each, and ledger that they
+    share.
 
     The leads are handed out evenly; a webhook comes to whichever worker is next.
     """
@@ -247,8 +248,8 @@ def _ledgers(
 ) -> Sequence[callguard.RedisLedger | None]:
     if workers == 1:
         return [None]
-    books = stack.enter_context(SharedBooks(world.books))
-    return [books.ledger() for _ in range(workers)]
+    ledger = stack.enter_context(SharedLedger(world.ledger))
+    return [ledger.ledger() for _ in range(workers)]
 
 
 def _gate(
@@ -326,4 +327,4 @@ SHARED_DIALERS: Mapping[str, Dialer] = {
     f"{OURS}, {name}, {PROCESSES} workers": partial(way, workers=PROCESSES)
     for name, way in _WAYS.items()
 }
-"""Those that need `World.books`."""
+"""Those that need `World.ledger`."""

@@ -56,7 +56,7 @@ async def settle() -> None:
 
 
 async def cancelled_in_line(limiter: Limiter) -> str:
-    """Everybody in line gives up."""
+    """Everybody in the queue gives up."""
     crowd = Crowd(limiter)
     await crowd.send(LIMIT)
     for task in await crowd.send(IN_LINE):
@@ -90,7 +90,7 @@ async def cancelled_inside(limiter: Limiter) -> str:
 
 
 async def lowered_then_raised(limiter: Limiter) -> str:
-    """The limit is halved while all places are taken and others wait, and then as it was."""
+    """The limit is halved while all slots are taken and others wait, and then as it was."""
     crowd = Crowd(limiter)
     await crowd.send(CALLERS)
     try:
@@ -118,12 +118,12 @@ async def _look(limiter: Limiter) -> str:
     for task in crowd.tasks:
         with suppress(asyncio.CancelledError):
             task.exception()
-    line = f", {away} of {IN_LINE} in line sent away" if away else ""
+    line = f", {away} of {IN_LINE} in the queue sent away" if away else ""
     return f"{inside} of {LIMIT} in{line}"
 
 
 TRIALS: Mapping[str, Callable[[Limiter], Awaitable[str]]] = {
-    "cancelled in line": cancelled_in_line,
+    "cancelled in the queue": cancelled_in_line,
     "cancelled at the grant": cancelled_at_the_grant,
     "cancelled inside": cancelled_inside,
     "limit halved, then as before": lowered_then_raised,

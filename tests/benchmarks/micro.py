@@ -1,4 +1,4 @@
-"""The gate beside what a user would pick in its place: side by side, interleaved, in one run.
+"""The gate beside what a user would pick in its slot: side by side, interleaved, in one run.
 
     python -m tests.benchmarks.micro
     python -m tests.benchmarks.micro --only drained storm
@@ -28,7 +28,7 @@ from callguard.cli.redis_server import RedisServer
 from tests.benchmarks import peers, shared_peers
 from tests.benchmarks.faults import TRIALS, right, trial
 from tests.benchmarks.peers import OURS, SEMAPHORE, Limiter, Peer, _Metered
-from tests.benchmarks.shared_peers import RAW, SHARED_TRIALS, Books, SharedPeer
+from tests.benchmarks.shared_peers import RAW, SHARED_TRIALS, Backend, SharedPeer
 from tests.benchmarks.tables import (
     Spread,
     interleaved,
@@ -165,7 +165,7 @@ async def storm(peer: Peer, waiters: int) -> float:
 
 
 async def bytes_per_waiter(peer: Peer, waiters: int) -> float:
-    """Bytes that a caller in line takes, its task and all, by tracemalloc."""
+    """Bytes that a caller in the queue takes, its task and all, by tracemalloc."""
     async with peer.opened(PLACES, PLACES + waiters) as limiter:
         full = await Full.of(limiter)
         gc.collect()
@@ -182,14 +182,14 @@ async def bytes_per_waiter(peer: Peer, waiters: int) -> float:
 
 @dataclass
 class Full:
-    """A limiter all of whose places are taken."""
+    """A limiter all of whose slots are taken."""
 
     leave: asyncio.Event
     tasks: list[asyncio.Task[None]]
 
     @classmethod
     async def of(cls, limiter: Limiter) -> Full:
-        """Take all the places."""
+        """Take all the slots."""
         leave = asyncio.Event()
 
         async def stay() -> None:
@@ -231,7 +231,7 @@ async def import_time(module: str, bytecode: str) -> float:
 async def shared_admission(peer: SharedPeer, url: str, admissions: int, callers: int) -> float:
     """Seconds per admission by so many callers at a time, each of which leaves at once."""
     places = peer.places or 10 * admissions
-    async with peer.opened(Books(url), places, 60.0) as enter:
+    async with peer.opened(Backend(url), places, 60.0) as enter:
         for turn in (callers, admissions):  # the first makes the connections
             todo = iter(range(turn))
 

@@ -31,10 +31,10 @@ class Limiter(Protocol):
         """Enter and leave so often, one after the other, with room."""
 
     async def visit(self, body: Body) -> None:
-        """Enter, wait for `body`, leave, and give the place back."""
+        """Enter, wait for `body`, leave, and give the slot back."""
 
     async def set_limit(self, limit: int) -> None:
-        """Have so many places from now on.
+        """Have so many slots from now on.
 
         Raises:
             NotImplementedError: the number is fixed.
@@ -46,7 +46,7 @@ class Peer:
     """One of those that are compared.
 
     Attributes:
-        opened: makes a limiter, given its places and how many callers may come at once.
+        opened: makes a limiter, given its slots and how many callers may come at once.
         distribution: where it comes from; None for the standard library and for ourselves.
         queues: whether callers wait in it; else it takes them one after the other itself.
     """

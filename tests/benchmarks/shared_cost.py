@@ -1,4 +1,4 @@
-"""What shared books cost on the server, with 1, 8 and 64 gates.
+"""What a shared ledger cost on the server, with 1, 8 and 64 gates.
 
     python -m tests.benchmarks.shared_cost
 
@@ -29,7 +29,7 @@ GATES = (1, 8, 64)
 PERMITS = 1000
 
 LINE = 640
-"""Callers in line, over all gates."""
+"""Callers in the queue, over all gates."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Commands:
 async def opened(
     url: str, name: str, count: int, limit: int
 ) -> AsyncIterator[list[callguard.Gate]]:
-    """So many gates on the same books, each with a client of its own."""
+    """So many gates on the same ledger, each with a client of its own."""
     async with AsyncExitStack() as stack:
         gates = []
         for _ in range(count):
@@ -97,7 +97,7 @@ async def commands(url: str, gates: int, callers: int, limit: int, admissions: i
 
 
 async def memory(url: str, gates: int) -> str:
-    """Bytes of the books with nobody in, and per permit: dispatching, and placed with its id."""
+    """Bytes of the ledger with nobody in, and per permit: dialling, and placed with its id."""
     name = uuid.uuid4().hex
     keys = [key.decode() for key in Names(name).keys]
     async with Redis.from_url(url) as client:
@@ -116,13 +116,13 @@ async def memory(url: str, gates: int) -> str:
             callers = [asyncio.create_task(caller(gate)) for gate in chosen]
             for _ in callers:
                 await entered.acquire()
-            dispatching = await _bytes(client, keys)
+            dialling = await _bytes(client, keys)
             leave.set()
             await asyncio.gather(*callers)
             while not await _all_bound(client, keys):  # noqa: ASYNC110 - the server has no event
                 await asyncio.sleep(0.01)
             placed = await _bytes(client, keys)
-    return f"{empty:,} | {(dispatching - empty) / PERMITS:.0f} | {(placed - empty) / PERMITS:.0f}"
+    return f"{empty:,} | {(dialling - empty) / PERMITS:.0f} | {(placed - empty) / PERMITS:.0f}"
 
 
 async def _bytes(client: Redis, keys: Sequence[str]) -> int:
@@ -131,7 +131,7 @@ async def _bytes(client: Redis, keys: Sequence[str]) -> int:
 
 
 async def _all_bound(client: Redis, keys: Sequence[str]) -> bool:
-    """Whether the books know the calls' ids of all permits; each has two entries."""
+    """Whether the ledger knows the calls' ids of all permits; each has two entries."""
     (calls,) = (key for key in keys if key.endswith(":calls"))
     return len(await client.hkeys(calls)) == 2 * PERMITS
 
@@ -148,8 +148,8 @@ async def main(ledger: str | None, admissions: int) -> None:
                 row = await commands(url, gates, callers or gates, limit, admissions)
                 print(f"| {gates} | {callers or gates} | {limit:,} | {row} |", flush=True)
         print(
-            f"\n| gates | bytes of books without a permit | bytes per permit of {PERMITS:,}, "
-            "dispatching | placed, not seen yet, with the call's id |\n|---|---|---|---|"
+            f"\n| gates | bytes of ledger without a permit | bytes per permit of {PERMITS:,}, "
+            "dialling | placed, not seen yet, with the call's id |\n|---|---|---|---|"
         )
         for gates in GATES:
             print(f"| {gates} | {await memory(url, gates)} |", flush=True)

@@ -37,7 +37,7 @@ LIMIT = 10
 STAY = 0.05
 WINDOW = 5.0
 RAMP = 1.0
-"""Seconds until everybody is in line, and what is let in is counted."""
+"""Seconds until everybody is in the queue, and what is admitted is counted."""
 
 
 class Admission(NamedTuple):
@@ -74,7 +74,7 @@ async def visit(parent: Parent, url: str, name: str) -> None:
 
 
 async def admissions(url: str, callers: Sequence[int], seconds: float) -> list[Admission]:
-    """All that were let in, but for the ramps, in the order of their entering."""
+    """All that were admitted, but for the ramps, in the order of their entering."""
     async with workers(len(callers), visit, url, uuid.uuid4().hex) as crowd:
         begin = time.monotonic() + RAMP
         until = begin + seconds

@@ -1,4 +1,4 @@
-"""What a user would pick in the place of shared books on Redis, each entered in the same way."""
+"""What a user would pick in the place of a shared ledger on Redis, each entered in the same way."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from callguard.cli.redis_server import RedisServer
 from tests.benchmarks.tables import versions
 from tests.shared_worker import let_one_in, open_shared
 
-__all__ = ["RAW", "SHARED_PEERS", "SHARED_TRIALS", "Books", "SharedPeer", "present"]
+__all__ = ["RAW", "SHARED_PEERS", "SHARED_TRIALS", "Backend", "SharedPeer", "present"]
 
 TTL = 1.0
-"""Seconds for which a place is held without a word, where a peer wants to know; in trials."""
+"""Seconds for which a slot is held without a word, where a peer wants to know; in trials."""
 
 ATTEMPTS = 5
 
@@ -28,7 +28,7 @@ A_MOMENT, PATIENCE = 0.05, 0.5
 """Seconds for a command to get to a server here, and for what takes ten times as long at most."""
 
 LONG = 3.0
-"""How many times as long a place is held then."""
+"""How many times as long a slot is held then."""
 
 CONNECTIONS = 50
 """More make raw commands slower."""
@@ -37,7 +37,7 @@ Enter = Callable[[], AbstractAsyncContextManager[object]]
 
 
 @dataclass(frozen=True)
-class Books:
+class Backend:
     """A server's address, and a name there that nobody else has, unless it is told."""
 
     url: str
@@ -49,25 +49,25 @@ class SharedPeer:
     """One of those that are compared.
 
     Attributes:
-        opened: one worker's; from the books, the places, and the seconds for which one is held
+        opened: one worker's; from the ledger, the slots, and the seconds for which one is held
             without a word, to what is entered once for each admission.
         distribution: where it comes from; None for ourselves.
-        holds: whether it knows who holds a place; else it only counts admissions, or nothing.
+        holds: whether it knows who holds a slot; else it only counts admissions, or nothing.
         places: how many it can have; None for any number.
     """
 
-    opened: Callable[[Books, int, float], AbstractAsyncContextManager[Enter]]
+    opened: Callable[[Backend, int, float], AbstractAsyncContextManager[Enter]]
     distribution: str | None
     holds: bool = True
     places: int | None = None
 
 
 @asynccontextmanager
-async def _gate(books: Books, limit: int, ttl: float) -> AsyncIterator[Enter]:
+async def _gate(backend: Backend, limit: int, ttl: float) -> AsyncIterator[Enter]:
     timeout = min(2.0, 0.4 * ttl)
     async with (
         callguard.RedisLedger.from_url(
-            books.url, name=books.name, lease=ttl, timeout=timeout
+            backend.url, name=backend.name, lease=ttl, timeout=timeout
         ) as ledger,
         open_shared(ledger, "key_bench", limit) as gate,
     ):
@@ -85,16 +85,16 @@ async def _gate(books: Books, limit: int, ttl: float) -> AsyncIterator[Enter]:
 
 
 @asynccontextmanager
-async def _lock(books: Books, _limit: int, ttl: float) -> AsyncIterator[Enter]:
-    async with _client(books.url) as client:
-        yield lambda: client.lock(books.name, timeout=ttl, sleep=0.01)
+async def _lock(backend: Backend, _limit: int, ttl: float) -> AsyncIterator[Enter]:
+    async with _client(backend.url) as client:
+        yield lambda: client.lock(backend.name, timeout=ttl, sleep=0.01)
 
 
 @asynccontextmanager
-async def _rate_limiters(books: Books, limit: int, ttl: float) -> AsyncIterator[Enter]:
+async def _rate_limiters(backend: Backend, limit: int, ttl: float) -> AsyncIterator[Enter]:
     module = importlib.import_module("async_redis_rate_limiters")
     manager = module.DistributedSemaphoreManager(
-        namespace=books.name, redis_url=books.url, redis_ttl=max(1, round(ttl))
+        namespace=backend.name, redis_url=backend.url, redis_ttl=max(1, round(ttl))
     )
     try:
         yield lambda: manager.get_semaphore("bench", limit)
@@ -110,12 +110,12 @@ async def _close_clients(manager: Any) -> None:
 
 
 @asynccontextmanager
-async def _limits(books: Books, limit: int, ttl: float) -> AsyncIterator[Enter]:
+async def _limits(backend: Backend, limit: int, ttl: float) -> AsyncIterator[Enter]:
     storages = importlib.import_module("limits.aio.storage")
     strategies = importlib.import_module("limits.aio.strategies")
     items = importlib.import_module("limits")
     storage = storages.RedisStorage(
-        f"async+{books.url}", implementation="redispy", key_prefix=books.name
+        f"async+{backend.url}", implementation="redispy", key_prefix=backend.name
     )
     limiter = strategies.MovingWindowRateLimiter(storage)
     item = items.RateLimitItemPerSecond(limit, max(1, round(ttl)))
@@ -133,8 +133,8 @@ async def _limits(books: Books, limit: int, ttl: float) -> AsyncIterator[Enter]:
 
 
 @asynccontextmanager
-async def _raw(books: Books, _limit: int, _ttl: float) -> AsyncIterator[Enter]:
-    async with _client(books.url) as client:
+async def _raw(backend: Backend, _limit: int, _ttl: float) -> AsyncIterator[Enter]:
+    async with _client(backend.url) as client:
         digest = await client.script_load("return 1")
 
         @asynccontextmanager
@@ -176,10 +176,10 @@ def present() -> dict[str, SharedPeer]:
 async def held_for_long(server: RedisServer, peer: SharedPeer) -> str:
     """One worker holds every place for longer than a word is due; how many get in at another?"""
     places = peer.places or 2
-    books = Books(server.url)
+    backend = Backend(server.url)
     async with (
-        peer.opened(books, places, TTL) as enter,
-        peer.opened(books, places, TTL) as enter_elsewhere,
+        peer.opened(backend, places, TTL) as enter,
+        peer.opened(backend, places, TTL) as enter_elsewhere,
         Visits() as visits,
     ):
         for _ in range(places):
@@ -195,7 +195,7 @@ async def cancelled_on_the_way(server: RedisServer, peer: SharedPeer) -> str:
     """Who enters gives up before a slow server answers; how often is the place gone?"""
     gone = swallowed = 0
     for _ in range(ATTEMPTS):
-        async with peer.opened(Books(server.url), 1, 60.0) as enter:
+        async with peer.opened(Backend(server.url), 1, 60.0) as enter:
             async with enter():  # which makes the connections
                 pass
             async with Visits() as visits:

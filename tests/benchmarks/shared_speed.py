@@ -1,4 +1,4 @@
-"""Admissions on shared books beside the least that the server can be asked, in one run.
+"""Admissions on a shared ledger beside the least that the server can be asked, in one run.
 
     python -m tests.benchmarks.shared_speed
 

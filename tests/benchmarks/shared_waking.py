@@ -1,12 +1,12 @@
-"""Time from a place given back in one process to its use in another.
+"""Time from a slot given back in one process to its use in another.
 
     python -m tests.benchmarks.shared_waking
 
 There is one place, and a caller in each of two processes. Whoever has it keeps it until the other
-has been in line for a while, and gives it back; a moment later it joins the line again. Both read
-CLOCK_MONOTONIC, which is the same for all processes on Linux. Prints, as Markdown: the median, the
-99th percentile and the maximum; beside them the least that it can take, a PUBLISH in one process
-that makes the other one call EVALSHA of ``return 1``.
+has been in the queue for a while, and gives it back; a moment later it joins the line again. Both
+read CLOCK_MONOTONIC, which is the same for all processes on Linux. Prints, as Markdown: the median,
+the 99th percentile and the maximum; beside them the least that it can take, a PUBLISH in one
+process that makes the other one call EVALSHA of ``return 1``.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ STAY = (0.015, 0.03)
 """Seconds for which a caller has the place: drawn, so that no timer's rhythm falls in with it."""
 
 AWAY = 0.003
-"""Seconds after which a caller that has given the place back joins the line again."""
+"""Seconds after which a caller that has given the slot back joins the line again."""
 
 IN_LINE = 0.005
-"""Seconds for which the other one must have been in line, or the handover doesn't count."""
+"""Seconds for which the other one must have been in the queue, or the handover doesn't count."""
 
 
 class Visit(NamedTuple):
-    """When a caller joined the line, got in, and gave the place back; in seconds."""
+    """When a caller joined the line, got in, and gave the slot back; in seconds."""
 
     joined: float
     entered: float
@@ -142,7 +142,7 @@ async def main(ledger: str | None, count: int) -> None:
         waits, early = await gated(url, count)
         print(row("given back here, used there", waits), flush=True)
         print(row("PUBLISH here, EVALSHA there", await raw(url, count)))
-    print(f"\nNot counted, because the other one was not in line in time: {early}")
+    print(f"\nNot counted, because the other one was not in the queue in time: {early}")
 
 
 if __name__ == "__main__":

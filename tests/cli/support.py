@@ -8,7 +8,7 @@ from typing import Any
 from callguard.cli.progress import Outcome, Progress, Reckoning
 from callguard.simulator import Truth, Workspace
 
-REASON = "refused: 17 of 20 in use; reserve 3; burst not allowed on lane 'bulk'"
+REASON = "denied: 17 of 20 in use; reserve 3; burst not allowed on lane 'bulk'"
 
 
 def truth(**fields: Any) -> Truth:
@@ -25,7 +25,7 @@ def progress(
     placed: int = 0,
     refusals: int = 0,
     waiting: int = 100,
-    sample_age: float | None = 0.2,
+    snapshot_age: float | None = 0.2,
 ) -> Progress:
     """A campaign of 100 leads with a limit of 20, and of 25 with burst."""
     return Progress(
@@ -44,7 +44,7 @@ def progress(
             usage=usage,
             waiting={"urgent": 0, "bulk": waiting},
             readings=31,
-            sample_age=sample_age,
+            snapshot_age=snapshot_age,
             reason=REASON,
         ),
     )

@@ -128,7 +128,7 @@ def test_gate_dials_every_lead() -> None:
 
 
 def test_gate_dials_a_refused_lead_again() -> None:
-    """A refusal would end the demo, or lose a lead, or go unseen by the gate."""
+    """A refusal would end the demo, or lose a lead, or go uncounted by the gate."""
     a, b = bulk("a", "b")
     caller = ScriptedCaller(a)
     gate = run(gated(caller, a, b))

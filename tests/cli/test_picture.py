@@ -116,7 +116,7 @@ def test_legend() -> None:
 
 def test_before_the_first_reading() -> None:
     """The picture would fail before there is anything to draw."""
-    shown = "\n".join(frame(progress(0.0, 0, None, sample_age=None)))
+    shown = "\n".join(frame(progress(0.0, 0, None, snapshot_age=None)))
     assert "none in hand" in shown
     assert "usage" not in shown
 
@@ -154,9 +154,9 @@ def test_the_highest_count_of_a_span_is_shown() -> None:
 
 def test_a_peak_between_two_looks_is_shown() -> None:
     """The figures would tell of a peak that the chart doesn't have."""
-    unseen = frame(progress(0.0, 1, 1, peak=1), progress(0.1, 1, 1, peak=25))
+    uncounted = frame(progress(0.0, 1, 1, peak=1), progress(0.1, 1, 1, peak=25))
     seen = frame(progress(0.0, 1, 1), progress(0.1, 25, 1, peak=25), progress(0.2, 1, 1, peak=25))
-    assert chart_of(unseen) == chart_of(seen)
+    assert chart_of(uncounted) == chart_of(seen)
 
 
 def test_ascii() -> None:

@@ -65,7 +65,7 @@ def test_a_rise_while_the_call_rings_is_counted() -> None:
     assert findings.readings == 3
     assert findings.rise_lag is not None
     assert findings.fall_lag is not None
-    # The last reading without it began at 11.0, the first with it came at 12.1.
+    # The last snapshot without it began at 11.0, the first with it came at 12.1.
     assert findings.rise_lag.at_least == pytest.approx(1.0)
     assert findings.rise_lag.at_most == pytest.approx(2.2)
     assert findings.rise_lag.readings == 6
@@ -124,7 +124,7 @@ UNCLEAR: dict[str, tuple[Findings, str]] = {
     "never fell": (concluded([1] * 12, 2, 1, 9), "did not fall within 5 s"),
     "answered at once": (concluded([0, 1, 1, 0], 1, 2, 1), "too close to the answer"),
     "rose with the answer": (concluded([0] * 4 + [1, 1, 0], 4, 2, 1), "too close to the answer"),
-    "answer unseen": (
+    "answer uncounted": (
         concluded([0, 1, 1, 0], 3, 1, statuses=("ongoing", "ended")),
         "too close to the answer",
     ),

@@ -1,4 +1,4 @@
-"""What `callguard ps` makes of shared books, or of there being none."""
+"""What `callguard ps` makes of a shared ledger, or of there being none."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rich.console import Console
 
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
-from callguard.cli.ps import books_table, sentence
-from callguard.ledger.redis.holders import Books, Held, Waiting, Worker, _read
+from callguard.cli.ps import contents_table, sentence
+from callguard.ledger.redis.holders import Contents, Held, Waiting, Worker, _read
 from callguard.limits import Limits, Snapshot
 
 NOWHERE = "redis://someone:secret@127.0.0.1:1"
 
-BOOKS = Books(
+CONTENTS = Contents(
     now=1000.0,
     known=True,
     workers=(
@@ -29,11 +29,11 @@ BOOKS = Books(
         Worker("c", "web:3", lease=8.0),
     ),
     held=(
-        Held("x-1", None, "bulk", 12.3, "placed", visible_in=20.0),
-        Held("b-1", "web:2", "[red]", 0.25, "dispatching", visible_in=None),
+        Held("x-1", None, "bulk", 12.3, "placed", counted_in=20.0),
+        Held("b-1", "web:2", "[red]", 0.25, "dialling", counted_in=None),
     ),
     waiting=(Waiting("web:1", "bulk", priority=1, callers=40, waited=3.0),),
-    reading=Snapshot(Limits(14, 20), began=999.6, received=999.7),
+    snapshot=Snapshot(Limits(14, 20), began=999.6, received=999.7),
     spent_until=0.0,
     lost_until=0.0,
 )
@@ -48,23 +48,25 @@ BURSTING, NO_BURST = (
 )
 
 
-def rendered(books: Books, around: box.Box | None = None, width: int = 100) -> list[list[str]]:
+def rendered(
+    contents: Contents, around: box.Box | None = None, width: int = 100
+) -> list[list[str]]:
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
-        console.print(books_table(books, around))
+        console.print(contents_table(contents, around))
     return [line.split() for line in capture.get().splitlines()]
 
 
 def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
     """A worker that hangs would look like one that works until its slots are somebody else's."""
     answer: dict[str, list[str]] = {
-        name: [] for name in ("sessions", "permits", "unseen", "claims")
+        name: [] for name in ("sessions", "permits", "uncounted", "claims")
     }
     workers = ["well", "105001", "hung", "104999", "over", "99000"]
-    books = _read(
-        json.dumps({**answer, "now": 100_000, "books": ["lease", "10000"], "workers": workers})
+    contents = _read(
+        json.dumps({**answer, "now": 100_000, "ledger": ["lease", "10000"], "workers": workers})
     )
-    assert {worker.id: worker.silent for worker in books.workers} == {
+    assert {worker.id: worker.silent for worker in contents.workers} == {
         "well": False,
         "hung": True,
         "over": True,
@@ -74,13 +76,13 @@ def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
 def test_the_order_is_by_worker_and_stays() -> None:
     """Who looks twice would find nothing again where it was."""
     held = [
-        Held("c-1", "web:10", "bulk", 1.0, "placed", visible_in=1.0),
-        Held("a-1", "web:9", "bulk", 5.0, "placed", visible_in=1.0),
-        Held("c-2", "web:10", "bulk", 9.0, "dispatching", visible_in=None),
-        Held("a-2", "web:9", "bulk", 2.0, "dispatching", visible_in=None),
+        Held("c-1", "web:10", "bulk", 1.0, "placed", counted_in=1.0),
+        Held("a-1", "web:9", "bulk", 5.0, "placed", counted_in=1.0),
+        Held("c-2", "web:10", "bulk", 9.0, "dialling", counted_in=None),
+        Held("a-2", "web:9", "bulk", 2.0, "dialling", counted_in=None),
     ]
     orders = {
-        tuple(tuple(row[:3]) for row in rendered(replace(BOOKS, held=tuple(some), workers=())))
+        tuple(tuple(row[:3]) for row in rendered(replace(CONTENTS, held=tuple(some), workers=())))
         for some in itertools.permutations(held)
     }
     assert orders == {
@@ -98,61 +100,61 @@ def test_the_order_is_by_worker_and_stays() -> None:
 @pytest.mark.parametrize("width", [40, 60])
 def test_a_narrow_terminal_breaks_no_figure(width: int) -> None:
     """The ages and states, for which one looks, would end in dots."""
-    rows = rendered(BOOKS, box.HEAVY_HEAD if width >= 60 else None, width)
+    rows = rendered(CONTENTS, box.HEAVY_HEAD if width >= 60 else None, width)
     for words in (["placed", "1", "12.3", "s"], ["dialling", "1", "0.2", "s"], ["waiting", "40"]):
         assert any(" ".join(words) in " ".join(row).replace("│ ", "") for row in rows), words
     assert "…" not in str(rows)
 
 
 def test_table() -> None:
-    """Nobody would see who holds a place, who is gone without giving it back, and who waits."""
-    assert rendered(BOOKS) == [
+    """Nobody would see who holds a slot, who is gone without giving it back, and who waits."""
+    assert rendered(CONTENTS) == [
         ["worker", "lane", "state", "calls", "age"],
         ["(gone)", "bulk", "placed", "1", "12.3", "s"],
         ["web:1", "bulk", "waiting", "40", "3.0", "s"],
         ["web:2", "(silent)", "[red]", "dialling", "1", "0.2", "s"],
         ["web:3", "idle", "0"],
     ]
-    assert "┃" in rendered(BOOKS, box.HEAVY_HEAD)[1]
+    assert "┃" in rendered(CONTENTS, box.HEAVY_HEAD)[1]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({}, "usage 16 of 20: 14 counted 0.4 s ago, 1 dialling, 1 placed and perhaps not counted"),
-        ({"reading": BURSTING}, "usage 16 of 20 (with burst 60): 14 counted"),
-        ({"reading": NO_BURST}, "usage 16 of 20: 14 counted"),
-        ({}, "; 40 in line; gates: 3, 1 of them silent"),
-        ({"workers": BOOKS.workers[:1]}, "gates: 1"),
-        ({"lost_until": 999.6}, "nothing is admitted before a later reading"),
-        ({"spent_until": 999.6}, "nothing is admitted before a later reading"),
-        ({"reading": None}, "no reading yet, 1 dialling"),
+        ({"snapshot": BURSTING}, "usage 16 of 20 (with burst 60): 14 counted"),
+        ({"snapshot": NO_BURST}, "usage 16 of 20: 14 counted"),
+        ({}, "; 40 queued; gates: 3, 1 of them silent"),
+        ({"workers": CONTENTS.workers[:1]}, "gates: 1"),
+        ({"lost_until": 999.6}, "nothing is admitted before a later snapshot"),
+        ({"spent_until": 999.6}, "nothing is admitted before a later snapshot"),
+        ({"snapshot": None}, "no snapshot yet, 1 dialling"),
     ],
 )
 def test_sentence(changes: dict[str, object], said: str) -> None:
-    """The sums would be wrong, or nobody know why nobody is let in."""
-    assert said in sentence(replace(BOOKS, **changes))  # type: ignore[arg-type]
+    """The sums would be wrong, or nobody know why nobody is admitted."""
+    assert said in sentence(replace(CONTENTS, **changes))  # type: ignore[arg-type]
 
 
 def test_usage_by_a_later_reading() -> None:
     """A call that a reading surely counts would be counted twice, or one that it may miss never."""
-    absorbed = replace(BOOKS.held[0], visible_in=-0.001)
-    books = replace(BOOKS, held=(absorbed, *BOOKS.held))
-    assert (books.usage.total, books.usage_by(Limits(5, 20)).total) == (17, 7)
+    absorbed = replace(CONTENTS.held[0], counted_in=-0.001)
+    contents = replace(CONTENTS, held=(absorbed, *CONTENTS.held))
+    assert (contents.usage.total, contents.usage_by(Limits(5, 20)).total) == (17, 7)
 
 
 def test_json() -> None:
     """A script would miss what people are shown."""
-    fields = json.loads(json.dumps(BOOKS.as_json()))
+    fields = json.loads(json.dumps(CONTENTS.as_json()))
     assert [worker["label"] for worker in fields["workers"]] == ["web:1", "web:2", "web:3"]
     assert [(held["id"], held["state"]) for held in fields["held"]] == [
         ("x-1", "placed"),
-        ("b-1", "dispatching"),
+        ("b-1", "dialling"),
     ]
     assert fields["waiting"][0]["callers"] == 40
-    assert fields["usage"] == {"reported": 14, "dispatching": 1, "unseen": 1, "total": 16}
-    assert (fields["reading"]["age"], fields["reading"]["concurrency_limit"]) == (0.4, 20)
-    assert replace(BOOKS, reading=None).as_json()["reading"] is None
+    assert fields["usage"] == {"reported": 14, "dialling": 1, "uncounted": 1, "total": 16}
+    assert (fields["snapshot"]["age"], fields["snapshot"]["concurrency_limit"]) == (0.4, 20)
+    assert replace(CONTENTS, snapshot=None).as_json()["snapshot"] is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from callguard.errors import (
     LimitsUnavailable,
     UsageError,
 )
-from callguard.ledger.redis.holders import Books, Held, Waiting
+from callguard.ledger.redis.holders import Contents, Held, Waiting
 from callguard.limits import Limits, Snapshot
 
 BURSTING = Limits(
@@ -32,24 +32,24 @@ BURSTING = Limits(
 )
 
 
-BOOKS = Books(
+BOOKS = Contents(
     now=1000.0,
     known=True,
     workers=(),
     held=(
-        Held("a-1", "web:1", "bulk", 12.0, "placed", visible_in=-0.5),
-        Held("a-2", "web:1", "bulk", 2.0, "placed", visible_in=0.5),
-        Held("a-3", "web:1", "bulk", 0.1, "dispatching", visible_in=None),
+        Held("a-1", "web:1", "bulk", 12.0, "placed", counted_in=-0.5),
+        Held("a-2", "web:1", "bulk", 2.0, "placed", counted_in=0.5),
+        Held("a-3", "web:1", "bulk", 0.1, "dialling", counted_in=None),
     ),
     waiting=(Waiting("web:1", "bulk", 1, 40, 3.0), Waiting("web:2", "bulk", 1, 2, 3.0)),
-    reading=None,
+    snapshot=None,
     spent_until=999.9,
     lost_until=0.0,
 )
 
 
-def standing(limits: Limits, books: Books | None = None) -> Standing:
-    return Standing.of(Snapshot(limits, began=100.0, received=100.25), books)
+def standing(limits: Limits, contents: Contents | None = None) -> Standing:
+    return Standing.of(Snapshot(limits, began=100.0, received=100.25), contents)
 
 
 def rendered(shown: Standing) -> str:
@@ -104,23 +104,23 @@ def test_table() -> None:
 
 
 def test_shared_books() -> None:
-    """A script would dial into places that gates have given to calls not counted yet."""
+    """A script would dial into slots that gates have given to calls not counted yet."""
     shown = standing(Limits(17, 20), BOOKS)
     fields = shown.as_json()
     assert (fields["fits"], fields["headroom"], fields["current_concurrency"]) == (True, 1, 17)
-    assert (fields["dispatching"], fields["unseen"], fields["waiting"]) == (1, 1, 42)
+    assert (fields["dialling"], fields["uncounted"], fields["waiting"]) == (1, 1, 42)
     assert standing(Limits(18, 20), BOOKS).exit_code == ExitCode.FULL
     lines = [line.split("│") for line in rendered(shown).splitlines() if "│" in line]
     rows = {name.strip(): value.strip() for _, name, value, _ in lines}
-    assert rows.items() >= {"dialling": "1", "not yet visible": "1", "waiting": "42"}.items()
-    assert "dispatching" not in standing(Limits(17, 20)).as_json()
+    assert rows.items() >= {"dialling": "1", "uncounted": "1", "waiting": "42"}.items()
+    assert "dialling" not in standing(Limits(17, 20)).as_json()
 
 
 def test_shared_books_that_let_nobody_in() -> None:
     """A script would be told that a call fits while every gate keeps all out."""
     shown = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0))
     assert shown.exit_code == ExitCode.FULL
-    assert shown.plain.constraint == "reading spent"
+    assert shown.plain.constraint == "snapshot spent"
     lost = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0, lost_until=1000.0))
     assert lost.exit_code == ExitCode.FULL
     assert lost.plain.constraint == "ledger lost"

@@ -105,7 +105,7 @@ def test_a_reading_slower_than_ttl_is_handed_to_those_who_waited_for_it() -> Non
 
 
 def test_a_newer_reading_than_the_cached_one_is_fetched() -> None:
-    """If this fails, a caller that needs a later reading gets the one it knows."""
+    """If this fails, a caller that needs a later snapshot gets the one it knows."""
 
     async def main() -> None:
         session = FakeSession(counting())
@@ -165,7 +165,7 @@ def test_a_request_that_began_too_early_is_followed_by_another() -> None:
 
 
 def test_callers_that_the_request_is_too_early_for_share_the_next_one() -> None:
-    """If this fails, those who wait for a later reading each cause one."""
+    """If this fails, those who wait for a later snapshot each cause one."""
 
     async def main() -> None:
         session = FakeSession(counting())

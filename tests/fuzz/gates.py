@@ -140,7 +140,7 @@ async def _say_odd_things(data: bytes) -> None:
             await _say(gate, say(gate, *given), stops=chosen[0] > 127)
         statistics = gate.statistics()
         assert not any(statistics.waiting.values()), statistics
-        assert statistics.usage.dispatching == 0, statistics
+        assert statistics.usage.dialling == 0, statistics
 
 
 async def _say(gate: Gate, saying: Coroutine[Any, Any, None], *, stops: bool) -> None:

@@ -33,7 +33,7 @@ GOOD: dict[str, Any] = {
 
 
 class _Nobody:
-    """A dispatcher of a gate at which nobody waits."""
+    """A claimant of a gate at which nobody waits."""
 
     def claims(self) -> list[Any]:
         return []
@@ -41,7 +41,7 @@ class _Nobody:
     def granted(self, lane: str, lease: int, usage: int) -> None:
         raise AssertionError("a slot was given that nobody asked for")
 
-    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         assert snapshot.limits.current_concurrency >= 0
         assert snapshot.began <= snapshot.received
 
@@ -57,12 +57,12 @@ def answers_of_a_ledger(data: bytes) -> None:
 async def _talk(data: bytes) -> None:
     names, told = Names("workspace"), settings()
     desk = Desk(names, told.times, lambda: None)
-    dispatcher: Any = _Nobody()
+    claimant: Any = _Nobody()
     loop = asyncio.get_running_loop()
-    worker = Conversation("one", "label", names, told, desk, dispatcher, loop.time)
+    worker = Conversation("one", "label", names, told, desk, claimant, loop.time)
     worker.request()
     assert worker.accept(json.dumps(GOOD))
-    desk.next_lease = 3
+    desk.next_number = 3
     for lease in (1, 2):
         desk.hold(lease, "default")
     desk.place(1, 0.0)
@@ -86,5 +86,5 @@ def _believes(worker: Conversation, desk: Desk, answer: bytes) -> bool:
     assert {1, 2} <= holds | ended, f"what it holds is forgotten after {answer!r}: {said}"
     worker.doubt()
     usage = desk.usage()
-    assert min(usage.dispatching, usage.unseen) >= 0
+    assert min(usage.dialling, usage.uncounted) >= 0
     return False

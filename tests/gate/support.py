@@ -60,7 +60,7 @@ async def opened(
     *lanes: Lane,
     ttl: float = 1.0,
     max_age: float = 15.0,
-    visible_after: float = 2.0,
+    counted_after: float = 2.0,
     counter_lag: float = 2.0,
     min_interval: float = 0.25,
     refused: Callable[[Exception], bool] | None = None,
@@ -70,7 +70,7 @@ async def opened(
 ) -> AsyncIterator[Gate]:
     adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
-        visible_after=visible_after,
+        counted_after=counted_after,
         counter_lag=counter_lag,
         ttl=ttl,
         min_interval=min_interval,

@@ -29,9 +29,9 @@ def test_a_second_id_is_an_error_that_names_both_and_the_first_stands(between: s
                     permit.placed("call_2")
                 permit.placed("call_1")
             assert permit.call_id == "call_1"
-            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
             gate.note_ended("call_2")
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
             gate.note_ended("call_1")
             assert gate.statistics().usage.total == 0
 
@@ -48,7 +48,7 @@ def test_nobody_is_asked_for_a_call_that_the_count_shows() -> None:
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
-        async with opened(fetcher, visible_after=5.0, ask=ask) as gate:
+        async with opened(fetcher, counted_after=5.0, ask=ask) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
                 with suppress(UsageError):
@@ -75,14 +75,14 @@ def test_a_call_that_was_over_is_not_asked_for() -> None:
                 permit.ended()
                 permit.placed("call_1")
             assert permit.call_id == "call_1"
-            assert list(gate._ledger.unseen_calls()) == []
+            assert list(gate._ledger.uncounted_calls()) == []
 
     run(main())
 
 
 @pytest.mark.parametrize("call_id", ["call_1", "call_2"])
 def test_after_a_refusal_the_same_permit_may_have_a_call(call_id: str) -> None:
-    """Evidence about the second dial would find no permit, so that its place were held longer."""
+    """Evidence about the second dial would find no permit, so that its slot were held longer."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
@@ -91,7 +91,7 @@ def test_after_a_refusal_the_same_permit_may_have_a_call(call_id: str) -> None:
                 permit.refused()
                 permit.placed(call_id)
             assert permit.call_id == call_id
-            assert list(gate._ledger.unseen_calls()) == [call_id]
+            assert list(gate._ledger.uncounted_calls()) == [call_id]
             gate.note_ended(call_id)
             assert gate.statistics().usage.total == 0
 
@@ -120,9 +120,9 @@ def test_an_id_that_cant_be_is_an_error_and_the_call_is_placed(
                 with pytest.raises(error, match=r"^call_id must be") as caught:
                     permit.placed(call_id)
                 assert "1213" not in str(caught.value)
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
             permit.placed("call_1")
-            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
             for note in (gate.note_started, gate.note_ended):
                 with pytest.raises(error, match=r"^call_id must be"):
                     note(call_id)
@@ -155,7 +155,7 @@ def test_what_the_dial_says_goes_before_what_it_returns(
                 return result
 
             assert await gate.place(dial) is result
-            assert list(gate._ledger.unseen_calls()) == ([bound] if bound else [])
-            assert gate.statistics().usage.unseen == 1
+            assert list(gate._ledger.uncounted_calls()) == ([bound] if bound else [])
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())

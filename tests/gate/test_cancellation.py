@@ -1,4 +1,4 @@
-"""Cancelling at every point: nothing leaks, and the next in line gets in."""
+"""Cancelling at every point: nothing leaks, and the next in the queue gets in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def turns(count: int) -> None:
 def test_a_wait_cancelled_after_any_number_of_turns_leaves_nothing_behind(
     give_back_first: bool,
 ) -> None:
-    """A cancelled caller would take its place with it, or leave a hole in the line."""
+    """A cancelled caller would take its slot with it, or leave a hole in the line."""
 
     async def sweep(turns_before_cancel: int) -> bool:
         async with opened(ScriptedFetcher(limit=1)) as gate:
@@ -53,7 +53,7 @@ def test_a_wait_cancelled_after_any_number_of_turns_leaves_nothing_behind(
 
 
 def test_a_place_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next() -> None:
-    """A granted waiter that is cancelled before it runs would keep the place for good."""
+    """A granted waiter that is cancelled before it runs would keep the slot for good."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=1)) as gate:
@@ -88,7 +88,7 @@ def test_a_caller_cancelled_before_the_grant_is_passed_over_in_the_same_turn() -
 
 
 def test_a_storm_of_cancellations_leaves_an_empty_line_and_all_places() -> None:
-    """Cancelled waiters would be remembered, or recurse, or take places with them."""
+    """Cancelled waiters would be remembered, or recurse, or take slots with them."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=1)) as gate:
@@ -138,7 +138,7 @@ def test_a_try_cancelled_while_it_waits_for_a_reading_leaves_the_reading_to_othe
             assert await second == "in"
             assert first.cancelled()
             assert len(fetcher.asked) == 2
-            assert gate.statistics().usage.dispatching == 0
+            assert gate.statistics().usage.dialling == 0
 
     run(main())
 
@@ -154,7 +154,7 @@ def test_a_cancelled_dial_may_have_reached_the_provider() -> None:
             crowd.task("dialler").cancel()
             await settle()
             assert crowd.arrived == ["dialler"]
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
             await asyncio.sleep(4.0)
             assert crowd.arrived == ["dialler", "next"]
             await crowd.disperse()

@@ -95,7 +95,7 @@ def test_a_call_without_a_lane_goes_by_the_default(way: str) -> None:
 
 
 def test_the_default_lane_keeps_its_own_rules() -> None:
-    """A call without a lane would be let in on rules that nobody wrote."""
+    """A call without a lane would be admitted on rules that nobody wrote."""
 
     async def main() -> None:
         lanes = [Lane("urgent"), Lane("rest", priority=1, reserve=2, default=True)]

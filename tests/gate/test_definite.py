@@ -1,4 +1,4 @@
-"""Definite answers: a dial that surely placed nothing holds no place, and is not repeated."""
+"""Definite answers: a dial that surely placed nothing holds no slot, and is not repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNKNOWN = (300, 302, 408, 409, 425, 500, 502, 503, 504, 529)
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("status", NOT_PLACED)
 def test_a_definite_answer_gives_the_place_back_at_once(status: int, client: str) -> None:
-    """A bad number would hold a place for as long as a call might ring."""
+    """A bad number would hold a slot for as long as a call might ring."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
@@ -52,7 +52,7 @@ def test_an_unknown_outcome_counts_as_placed(status: int, client: str) -> None:
             with pytest.raises(type(error)):
                 async with gate.admit():
                     raise error
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -84,7 +84,7 @@ def test_bad_numbers_take_no_longer_than_their_dials() -> None:
     """A list with some bad numbers would close the gate for most of the time."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), visible_after=32.0, counter_lag=2.0) as gate:
+        async with opened(ScriptedFetcher(limit=1), counted_after=32.0, counter_lag=2.0) as gate:
 
             async def dial(permit: Permit) -> None:
                 await asyncio.sleep(0.1)
@@ -99,7 +99,7 @@ def test_bad_numbers_take_no_longer_than_their_dials() -> None:
 
 
 def test_a_definite_answer_after_an_unknown_one_leaves_the_call_placed() -> None:
-    """The first attempt's call would be going on, and its place somebody else's."""
+    """The first attempt's call would be going on, and its slot somebody else's."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
@@ -112,7 +112,7 @@ def test_a_definite_answer_after_an_unknown_one_leaves_the_call_placed() -> None
                 httpx.HTTPStatusError, check=lambda error: error.response.status_code == 422
             ):
                 await gate.place(dial, idempotent=True)
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -128,8 +128,8 @@ def test_no_answer_takes_back_that_a_call_was_placed(status: int) -> None:
                     permit.placed("call_1")
                     raise error_of("httpx", status, DIAL)
             statistics = gate.statistics()
-            assert (statistics.usage.unseen, statistics.refused) == (1, 0)
-            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+            assert (statistics.usage.uncounted, statistics.refused) == (1, 0)
+            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
 
     run(main())
 
@@ -186,7 +186,7 @@ def test_a_call_that_was_given_up_at_once_for_want_of_room_is_dialled_again(atte
                 assert (statistics.usage.total, statistics.refused) == (0, 1)
             else:
                 assert placed == {"call_id": "call_3"}
-                assert (statistics.usage.unseen, statistics.refused) == (1, 2)
+                assert (statistics.usage.uncounted, statistics.refused) == (1, 2)
 
     run(main())
 
@@ -210,7 +210,7 @@ def test_a_call_that_was_given_up_at_once_for_want_of_room_is_dialled_again(atte
 def test_a_caller_can_say_that_the_call_was_refused(
     before: tuple[str, ...], after: tuple[str, ...], in_use: int, inside: bool
 ) -> None:
-    """Who dials without an HTTP client would hold a place for each refusal, or give one back twice,
+    """Who dials without an HTTP client would hold a slot for each refusal, or give one back twice,
     and go on dialling on a count that was just proved wrong."""
 
     async def main() -> None:
@@ -223,12 +223,12 @@ def test_a_caller_can_say_that_the_call_was_refused(
                     permit.refused()
             if not inside:
                 permit.refused()
-            assert gate.explain().constraint == "reading spent"
+            assert gate.explain().constraint == "snapshot spent"
             assert gate.statistics().usage.total == 0
             for word in after:
                 getattr(permit, word)()
             statistics = gate.statistics()
-            assert (statistics.usage.total, statistics.usage.dispatching) == (in_use, 0)
+            assert (statistics.usage.total, statistics.usage.dialling) == (in_use, 0)
             refusals = [event for event in told if isinstance(event, Refused)]
             first = refusals[0]
             assert (first.permit_id, first.lane, first.status) == (permit.id, "default", None)
@@ -275,7 +275,7 @@ def test_a_dial_that_says_it_was_refused_is_dialled_again(raises: bool) -> None:
 
 
 def test_a_dial_that_says_it_did_not_dial_is_believed() -> None:
-    """A lead that must not be called would take a place for as long as a call might ring."""
+    """A lead that must not be called would take a slot for as long as a call might ring."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:

@@ -1,4 +1,4 @@
-"""`gate.place`: what is dialled again, where in line, and under which permit."""
+"""`gate.place`: what is dialled again, where in the queue, and under which permit."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def test_the_result_comes_back_and_its_call_id_is_bound(result: object) -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             assert await gate.place(dial) is result
-            bound = list(gate._ledger.unseen_calls())
+            bound = list(gate._ledger.uncounted_calls())
             assert bound == (["call_1"] if "call_1" in str(result) else [])
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -93,7 +93,7 @@ def test_a_refused_call_goes_back_to_its_old_place_in_line() -> None:
         await gate.place(dial)
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=2), visible_after=0.5) as gate:
+        async with opened(ScriptedFetcher(limit=2), counted_after=0.5) as gate:
             names = [("a", 2), ("b", 1), ("c", 0), ("d", 0), ("e", 0), ("f", 0)]
             await asyncio.gather(*(lead(gate, name, refusals) for name, refusals in names))
 
@@ -132,7 +132,7 @@ def test_the_timeout_is_for_all_the_waiting_together() -> None:
 
 
 def test_a_dial_that_takes_long_is_no_waiting() -> None:
-    """A refusal that came slowly would cost a lead the time that it wanted to wait in line."""
+    """A refusal that came slowly would cost a lead the time that it wanted to wait in the queue."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
@@ -194,7 +194,7 @@ def test_any_other_error_passes_through_and_is_not_dialled_again(error: Exceptio
                 await gate.place(dial)
             assert caught.value is error
             assert len(dial.permits) == 1
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -208,7 +208,7 @@ def test_an_idempotent_dial_is_repeated_under_the_same_permit() -> None:
             await gate.place(dial, idempotent=True)
             assert len(dial.permits) == 3
             assert len(set(dial.permits)) == 1
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -240,7 +240,7 @@ def test_cancelling_counts_the_call_as_placed_and_leaves_nothing_waiting() -> No
             waiting.cancel()
             await asyncio.gather(dialling, waiting, return_exceptions=True)
             statistics = gate.statistics()
-            assert (statistics.usage.unseen, statistics.waiting["default"]) == (1, 0)
+            assert (statistics.usage.uncounted, statistics.waiting["default"]) == (1, 0)
 
     run(main())
 

@@ -22,7 +22,7 @@ FACTS = ("placed", "started", "ended", "cancel")
 def test_facts_decide_and_not_in_which_order_they_come(
     said: tuple[str, ...], leave_after: int
 ) -> None:
-    """Evidence out of order would lower the usage below the truth, or hold a place for ever."""
+    """Evidence out of order would lower the usage below the truth, or hold a slot for ever."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
@@ -36,7 +36,7 @@ def test_facts_decide_and_not_in_which_order_they_come(
             dialled = "placed" in said or "started" in said
             held = "ended" not in said and (dialled or "cancel" not in said)
             usage = gate.statistics().usage
-            assert (usage.dispatching, usage.unseen) == (0, int(held))
+            assert (usage.dialling, usage.uncounted) == (0, int(held))
 
     run(main())
 
@@ -53,7 +53,7 @@ def test_deliveries_in_any_order_and_number_end_in_the_same_books(order: tuple[s
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=5)
-        async with opened(fetcher, visible_after=1000.0, counter_lag=2.0) as gate:
+        async with opened(fetcher, counted_after=1000.0, counter_lag=2.0) as gate:
             async with gate.admit() as permit:
                 permit.placed()
             for event in order:
@@ -64,12 +64,12 @@ def test_deliveries_in_any_order_and_number_end_in_the_same_books(order: tuple[s
                 else:
                     permit.placed("call_1")
             bound = "bound" in order
-            assert gate.statistics().usage.unseen == int(not (bound and "ended" in order))
+            assert gate.statistics().usage.uncounted == int(not (bound and "ended" in order))
             await asyncio.sleep(5.0)
             async with gate.try_admit() as other:
                 other.cancel()
             await asyncio.sleep(1.0)
-            assert gate.statistics().usage.unseen == int(
+            assert gate.statistics().usage.uncounted == int(
                 not bound or order == ("bound",) * len(order)
             )
 
@@ -81,7 +81,7 @@ def test_an_answered_call_is_seen_by_the_next_reading_after_the_counters_lag() -
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1, current=0)
-        async with opened(fetcher, visible_after=32.0, counter_lag=2.0) as gate:
+        async with opened(fetcher, counted_after=32.0, counter_lag=2.0) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as permit:
                 permit.placed("call_1")
@@ -99,7 +99,7 @@ def test_an_answer_never_makes_a_call_unseen_for_longer() -> None:
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
-        async with opened(fetcher, visible_after=2.0, counter_lag=2.0) as gate:
+        async with opened(fetcher, counted_after=2.0, counter_lag=2.0) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as permit:
                 permit.placed("call_1")
@@ -116,7 +116,7 @@ def test_a_call_that_is_over_gives_its_place_to_the_next_at_once() -> None:
     """A place would stay empty although it is known to be free."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), visible_after=1000.0) as gate:
+        async with opened(ScriptedFetcher(limit=1), counted_after=1000.0) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             crowd = Crowd(gate)
@@ -131,10 +131,10 @@ def test_a_call_that_is_over_gives_its_place_to_the_next_at_once() -> None:
 
 
 def test_an_end_that_is_told_before_the_dial_returned_is_remembered() -> None:
-    """`call_ended` overtakes the answer to the POST, and the place would be held for nothing."""
+    """`call_ended` overtakes the answer to the POST, and the slot would be held for nothing."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5), visible_after=1000.0) as gate:
+        async with opened(ScriptedFetcher(limit=5), counted_after=1000.0) as gate:
             async with gate.admit() as permit:
                 gate.note_ended("call_1")
                 gate.note_started("call_1")
@@ -228,7 +228,7 @@ def test_a_call_that_was_accepted_and_then_refused_for_want_of_room_spends_the_r
                 permit.placed("call_1")
             gate.note_ended("call_1", refused=True)
             assert gate.statistics().usage.total == 0
-            assert gate.explain().constraint == "reading spent"
+            assert gate.explain().constraint == "snapshot spent"
 
     run(main())
 

@@ -4,7 +4,7 @@ A gate that knows nothing of its calls but that they were placed sees the counte
 of its own dials. A workspace that counts ringing calls looks so; but so does one that doesn't, when
 the calls are answered at once, as machines answer. Nothing that the gate can see tells the two
 apart, and where it takes the second for the first, the next burst of calls that ring for long is
-dropped from its books while nobody counts it. With evidence of answers (webhooks, asking) the
+dropped from its ledger while nobody counts it. With evidence of answers (webhooks, asking) the
 question does not arise: a call that is known to be answered is in the counter `counter_lag` later,
 whatever the workspace does while it rings.
 """

@@ -203,7 +203,7 @@ WAYS_TO_FAIL = {
     "the clock": _from("_time"),
     "the clock that goes on in sleep": _from("_watch.clock"),
     "the same, asked again": _from("_watch.clock", after=1),
-    "the ledger, told of the queue": _from("_ledger.note_line"),
+    "the ledger, told of the queue": _from("_ledger.note_queue"),
     "the timer": _from("_loop.call_later"),
     "the future": _from("_loop.create_future"),
     "the reading": _from("_reader.want"),
@@ -372,7 +372,7 @@ def _step(coroutine: Any) -> None:
 
 
 async def _nobody_is_left(gate: Gate) -> None:
-    """Whether the gate lets in as many as fit, and nobody else is in the queue."""
+    """Whether the gate admits as many as fit, and nobody else is in the queue."""
     assert isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
     fetcher = gate._reader._fetcher
     assert isinstance(fetcher, ScriptedFetcher)
@@ -380,7 +380,7 @@ async def _nobody_is_left(gate: Gate) -> None:
     await asyncio.sleep(60.0)
     statistics = gate.statistics()
     assert statistics.waiting == dict.fromkeys(statistics.waiting, 0)
-    assert statistics.usage.dispatching == statistics.usage.unseen == 0
+    assert statistics.usage.dialling == statistics.usage.uncounted == 0
     async with asyncio.timeout(5.0), gate.admit() as one, gate.admit() as other:
         one.cancel()
         other.cancel()

@@ -1,4 +1,4 @@
-"""What a gate does while its shared books can't be reached, as the user has chosen."""
+"""What a gate does while its a shared ledger can't be reached, as the user has chosen."""
 
 from __future__ import annotations
 
@@ -117,17 +117,17 @@ async def test_local_lets_in_the_share_and_no_more(
                 third.cancel()
             await asyncio.to_thread(own_redis.start)
             second.placed("call_1")
-        await eventually(lambda: gate.statistics().usage.unseen == 1)
-        assert gate.statistics().usage.dispatching == 0
+        await eventually(lambda: gate.statistics().usage.uncounted == 1)
+        assert gate.statistics().usage.dialling == 0
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ledger_down": "local"}, "ledger_down='local' is for shared books.*ledger="),
-        ({"ledger_down": "closed"}, "ledger_down='closed' is for shared books"),
-        ({"ledger_down": "local", "local_share": 3}, "ledger_down='local' is for shared books"),
-        ({"local_share": 1}, "local_share=1 is for shared books.*leave it out"),
+        ({"ledger_down": "local"}, "ledger_down='local' is for a shared ledger.*ledger="),
+        ({"ledger_down": "closed"}, "ledger_down='closed' is for a shared ledger"),
+        ({"ledger_down": "local", "local_share": 3}, "ledger_down='local' is for a shared ledger"),
+        ({"local_share": 1}, "local_share=1 is for a shared ledger.*leave it out"),
         ({"ledger": "redis://h", "local_share": 2}, 'local_share=2 needs ledger_down="local"'),
         (
             {"ledger": "redis://h", "ledger_down": "closed", "local_share": 2},
@@ -138,7 +138,7 @@ async def test_local_lets_in_the_share_and_no_more(
 async def test_a_choice_that_would_be_ignored_is_refused(
     options: dict[str, Any], message: str
 ) -> None:
-    """Whoever forgot the ledger would believe in books that are shared by nobody."""
+    """Whoever forgot the ledger would believe in a ledger that are shared by nobody."""
     with pytest.raises(callguard.UsageError, match=message):
         async with callguard.open_gate("key_x", **options):
             pass

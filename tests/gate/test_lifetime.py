@@ -35,7 +35,7 @@ def test_closing_fails_the_waiters_and_ends_every_task() -> None:
 
 
 def test_a_closed_gate_says_so() -> None:
-    """A caller that kept the gate too long would hang, or be let in uncounted."""
+    """A caller that kept the gate too long would hang, or be admitted uncounted."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
@@ -53,7 +53,7 @@ def test_a_closed_gate_says_so() -> None:
 
 
 def test_who_tries_or_dials_as_the_gate_closes_is_told_so_too() -> None:
-    """A caller that doesn't wait in line would get the error of a misuse, or of the counter."""
+    """A caller that doesn't wait would get the error of a misuse, or of the counter."""
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
@@ -99,7 +99,7 @@ def test_a_gate_belongs_to_its_event_loop() -> None:
 
 
 def test_a_lane_is_given_by_name_or_as_it_was_opened() -> None:
-    """A misspelt lane would be let in on somebody else's rules."""
+    """A misspelt lane would be admitted on somebody else's rules."""
 
     async def main() -> None:
         urgent = Lane("urgent", burst=5)

@@ -28,7 +28,7 @@ def test_as_many_go_in_as_fit_and_no_more() -> None:
 
 
 def test_first_come_first_served_within_a_lane() -> None:
-    """Callers would be let in out of their order of arrival."""
+    """Callers would be admitted out of their order of arrival."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=1)) as gate:
@@ -45,7 +45,7 @@ def test_first_come_first_served_within_a_lane() -> None:
 
 
 def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back() -> None:
-    """Someone who just arrives would take the place that belongs to the first in line."""
+    """Someone who just arrives would take the slot that belongs to the first in the queue."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=1)) as gate:
@@ -127,7 +127,7 @@ def test_who_is_cancelled_leaves_its_turn_to_the_next_of_all_lanes() -> None:
 
 
 def test_a_lane_that_cannot_go_does_not_hold_up_one_that_can() -> None:
-    """A higher lane with a reserve would block places that it may not use itself."""
+    """A higher lane with a reserve would block slots that it may not use itself."""
 
     async def main() -> None:
         lanes = (Lane("cautious", priority=0, reserve=5), Lane("bold", priority=9))
@@ -148,7 +148,7 @@ def test_a_limit_lowered_and_raised_again_admits_on_the_invariant() -> None:
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=6)
-        async with opened(fetcher, visible_after=1000.0) as gate:
+        async with opened(fetcher, counted_after=1000.0) as gate:
             crowd = Crowd(gate)
             crowd.send(*"abcdefgh")
             await settle()
@@ -171,7 +171,7 @@ def test_a_limit_lowered_and_raised_again_admits_on_the_invariant() -> None:
 
 
 def test_a_raised_limit_wakes_as_many_as_it_made_room_for() -> None:
-    """Callers would stay in line beside free places."""
+    """Callers would stay in the queue beside free slots."""
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
@@ -188,7 +188,7 @@ def test_a_raised_limit_wakes_as_many_as_it_made_room_for() -> None:
 
 
 def test_a_caller_waits_no_longer_than_it_said() -> None:
-    """A caller with a timeout would hang in line, or be told too early."""
+    """A caller with a timeout would hang in the queue, or be told too early."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=20, current=20)) as gate:
@@ -199,7 +199,7 @@ def test_a_caller_waits_no_longer_than_it_said() -> None:
             assert asyncio.get_running_loop().time() - start == pytest.approx(20.0)
             assert isinstance(caught.value, TimeoutError)
             assert caught.value.decision.constraint == "limit"
-            assert "timed out in line; refused: 20 of 20 in use" in str(caught.value)
+            assert "timed out in the queue; denied: 20 of 20 in use" in str(caught.value)
             statistics = gate.statistics()
             assert (statistics.timed_out, statistics.waiting["default"]) == (1, 0)
 
@@ -207,7 +207,7 @@ def test_a_caller_waits_no_longer_than_it_said() -> None:
 
 
 def test_a_place_that_comes_in_time_is_no_timeout() -> None:
-    """A caller that was let in as its time ended would be counted and told as timed out too."""
+    """A caller that was admitted as its time ended would be counted and told as timed out too."""
 
     async def main() -> None:
         events: list[Event] = []

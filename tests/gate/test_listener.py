@@ -105,7 +105,7 @@ def test_statistics_are_a_frozen_picture_with_every_part() -> None:
             async with gate:
                 await asyncio.sleep(0.5)
                 picture = gate.statistics()
-            assert picture.usage == Usage(reported=10, dispatching=1, unseen=1)
+            assert picture.usage == Usage(reported=10, dialling=1, uncounted=1)
             assert picture.usage.total == 12
             assert {name: made.highest for name, made in picture.ceilings.items() if made} == {
                 "urgent": 22,
@@ -113,7 +113,7 @@ def test_statistics_are_a_frozen_picture_with_every_part() -> None:
             }
             assert dict(picture.headroom) == {"urgent": 10, "default": 6}
             assert dict(picture.waiting) == {"urgent": 0, "default": 0}
-            assert picture.sample_age == pytest.approx(0.5)
+            assert picture.snapshot_age == pytest.approx(0.5)
             assert (picture.admitted, picture.refused, picture.timed_out) == (2, 0, 0)
             assert picture.readings["taken"] == 1
             with pytest.raises(dataclasses.FrozenInstanceError):
@@ -134,8 +134,8 @@ def test_explain_says_what_an_operator_wants_to_know() -> None:
             async with gate:
                 await asyncio.sleep(0.4)
                 assert str(gate.explain("bulk")) == (
-                    "refused: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, "
-                    "2 not yet visible); reserve 0; burst not allowed on lane 'bulk'"
+                    "denied: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, "
+                    "2 uncounted); reserve 0; burst not allowed on lane 'bulk'"
                 )
 
     run(main())

@@ -29,7 +29,7 @@ def test_leaving_the_block_by_any_error_counts_the_call_as_placed(error: BaseExc
             admission = gate.admit()
             await admission.__aenter__()
             await admission.__aexit__(type(error), error, None)
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -39,7 +39,7 @@ def test_a_placed_call_is_counted_until_a_reading_that_began_late_enough() -> No
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1, latency=0.3)
-        async with opened(fetcher, visible_after=2.0) as gate:
+        async with opened(fetcher, counted_after=2.0) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as permit:
                 await asyncio.sleep(0.5)
@@ -59,7 +59,7 @@ def test_a_reading_in_flight_while_a_call_is_placed_does_not_absorb_it() -> None
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=2)
-        async with opened(fetcher, visible_after=0.0) as gate:
+        async with opened(fetcher, counted_after=0.0) as gate:
             fetcher.latency = 5.0
             async with gate:
                 pass
@@ -73,7 +73,7 @@ def test_a_reading_in_flight_while_a_call_is_placed_does_not_absorb_it() -> None
             await asyncio.sleep(5.0)
             statistics = gate.statistics()
             assert statistics.readings["taken"] == 2
-            assert statistics.usage.unseen == 1
+            assert statistics.usage.uncounted == 1
 
     run(main())
 
@@ -83,7 +83,7 @@ def test_a_call_withdrawn_after_it_was_absorbed_is_not_given_back_twice() -> Non
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
-        async with opened(fetcher, visible_after=0.0) as gate:
+        async with opened(fetcher, counted_after=0.0) as gate:
             async with gate.admit() as permit:
                 pass
             async with gate.admit() as second:
@@ -136,9 +136,7 @@ def test_a_permit_shows_itself() -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=9)) as gate:
             async with gate.admit() as permit:
-                assert repr(permit) == (
-                    f"<Permit {permit.id} on lane 'default', normal, dispatching>"
-                )
+                assert repr(permit) == (f"<Permit {permit.id} on lane 'default', normal, dialling>")
 
     run(main())
 

@@ -36,7 +36,7 @@ def test_a_reading_past_its_ttl_still_admits_and_is_renewed_in_the_background() 
             async with gate:
                 assert asyncio.get_running_loop().time() == started
             await asyncio.sleep(3.5)
-            assert gate.statistics().sample_age == pytest.approx(3.5)
+            assert gate.statistics().snapshot_age == pytest.approx(3.5)
             assert len(fetcher.asked) == 2
 
     run(main())
@@ -51,13 +51,13 @@ def test_a_reading_past_max_age_admits_nobody(age: float, admitted: bool) -> Non
             await asyncio.sleep(age)
             decision = gate.explain()
             assert decision.admitted is admitted
-            assert decision.constraint == (None if admitted else "reading too old")
+            assert decision.constraint == (None if admitted else "snapshot too old")
 
     run(main())
 
 
 def test_past_max_age_waiters_wait_for_the_outage_to_end_and_then_get_in() -> None:
-    """An outage would let callers in blindly, fail them, or keep them after it is over."""
+    """An outage would admit callers blindly, fail them, or keep them after it is over."""
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=5)
@@ -221,7 +221,7 @@ def test_an_outage_does_not_keep_a_gate_from_being_opened(error: LimitsUnavailab
         fetcher = ScriptedFetcher(limit=5)
         fetcher.error = error
         async with opened(fetcher) as gate:
-            assert gate.explain().constraint == "no reading"
+            assert gate.explain().constraint == "no snapshot"
             assert gate.statistics().usage.total is None
             crowd = Crowd(gate)
             crowd.send("a")
@@ -295,9 +295,9 @@ def test_an_outage_is_two_log_lines_however_long_it_lasts(
     began, ended = caplog.records
     assert (began.levelname, ended.levelname) == ("WARNING", "INFO")
     assert began.getMessage() == (
-        "the limits can't be read: HTTP 503; the last reading is 1.0 s old"
+        "the limits can't be read: HTTP 503; the last snapshot is 1.0 s old"
     )
-    assert vars(began)["callguard.sample_age"] == pytest.approx(1.0)
+    assert vars(began)["callguard.snapshot_age"] == pytest.approx(1.0)
     assert vars(ended)["callguard.duration"] == pytest.approx(102.0)
 
 
@@ -310,7 +310,7 @@ def test_an_older_reading_never_replaces_a_newer_one() -> None:
             newest = gate._ledger.snapshot
             assert newest is not None
             stale = type(newest)(newest.limits, newest.began - 1.0, newest.received + 1.0)
-            gate._note_reading(stale, 2.0)
+            gate._note_snapshot(stale, 2.0)
             assert gate._ledger.snapshot is newest
 
     run(main())

@@ -39,7 +39,7 @@ def test_after_a_refusal_nothing_is_admitted_until_a_reading_that_began_later() 
             with pytest.raises(Refusal):
                 async with gate:
                     raise Refusal
-            assert gate.explain().constraint == "reading spent"
+            assert gate.explain().constraint == "snapshot spent"
             with pytest.raises(NoHeadroom) as caught:
                 async with gate.try_admit():
                     pass
@@ -59,7 +59,7 @@ def test_a_reading_in_flight_at_the_refusal_does_not_count_as_later() -> None:
             await asyncio.sleep(2.0)
             fetcher.latency = 1.0
             with pytest.raises(Refusal):
-                async with gate:  # admitted on the reading in hand, which is renewed meanwhile
+                async with gate:  # admitted on the snapshot in hand, which is renewed meanwhile
                     await asyncio.sleep(0.5)
                     raise Refusal
             crowd = Crowd(gate)
@@ -104,7 +104,7 @@ def test_an_error_after_the_call_was_placed_is_no_refusal_of_it() -> None:
                     permit.placed("call_1")
                     raise Refusal
             statistics = gate.statistics()
-            assert (statistics.usage.unseen, statistics.refused) == (1, 0)
+            assert (statistics.usage.uncounted, statistics.refused) == (1, 0)
             assert gate.explain().admitted
 
     run(main())
@@ -120,7 +120,7 @@ def test_a_refused_permit_that_was_cancelled_first_still_spends_the_reading() ->
                     permit.cancel()
                     raise Refusal
             assert gate.statistics().usage.total == 0
-            assert gate.explain().constraint == "reading spent"
+            assert gate.explain().constraint == "snapshot spent"
 
     run(main())
 
@@ -135,18 +135,18 @@ def test_another_predicate_tells_refusals_of_other_providers() -> None:
             with pytest.raises(Refusal):
                 async with gate:
                     raise Refusal
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
             with pytest.raises(KeyError):
                 async with gate:
                     raise KeyError
             statistics = gate.statistics()
-            assert (statistics.usage.unseen, statistics.refused) == (1, 1)
+            assert (statistics.usage.uncounted, statistics.refused) == (1, 1)
 
     run(main())
 
 
 def test_a_predicate_that_fails_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A faulty predicate would replace the caller's error, or leak its place."""
+    """A faulty predicate would replace the caller's error, or leak its slot."""
 
     def faulty(error: Exception) -> bool:
         raise AttributeError("no such thing")
@@ -156,7 +156,7 @@ def test_a_predicate_that_fails_hides_nothing(caplog: pytest.LogCaptureFixture) 
             with pytest.raises(ZeroDivisionError):
                 async with gate:
                     raise ZeroDivisionError
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     with caplog.at_level(logging.ERROR, logger="callguard"):
         run(main())

@@ -52,14 +52,14 @@ def test_what_is_said_after_a_sleep_has_the_age_of_the_reading() -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             sleep_for(gate, HOUR)
-            assert gate.explain().constraint == "reading too old"
-            assert gate.statistics().sample_age == pytest.approx(HOUR)
+            assert gate.explain().constraint == "snapshot too old"
+            assert gate.statistics().snapshot_age == pytest.approx(HOUR)
 
     run(main())
 
 
 def test_a_slot_that_is_given_back_after_a_sleep_waits_for_a_reading() -> None:
-    """Whoever waited would be let in by the old count, at the first call that ends."""
+    """Whoever waited would be admitted by the old count, at the first call that ends."""
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
@@ -116,7 +116,7 @@ def test_a_gate_that_wakes_reads_and_goes_on() -> None:
                 async with gate.admit() as permit:
                     permit.cancel()
                 assert len(fetcher.asked) == asked + 1
-                assert gate.statistics().sample_age == pytest.approx(0.0)
+                assert gate.statistics().snapshot_age == pytest.approx(0.0)
 
     run(main())
 

@@ -89,7 +89,7 @@ def test_a_listener_can_end_the_process(kind: type[BaseException]) -> None:
 def test_a_judge_that_raises_leaves_the_callers_error_and_the_place(
     kind: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A fault in somebody's `refused=` would hide why the dial failed, or lose its place."""
+    """A fault in somebody's `refused=` would hide why the dial failed, or lose its slot."""
 
     def faulty(error: Exception) -> bool:
         raise kind
@@ -101,7 +101,7 @@ def test_a_judge_that_raises_leaves_the_callers_error_and_the_place(
                     raise LookupError
             with pytest.raises(LookupError):
                 await gate.place(_fail)
-            assert gate.statistics().usage.unseen == 2
+            assert gate.statistics().usage.uncounted == 2
 
     with caplog.at_level(logging.ERROR, logger="callguard"):
         run(main())
@@ -161,7 +161,7 @@ def test_a_call_that_can_not_be_asked_about_costs_only_its_evidence(
         return CallState(answered=True, over=True, refused=False)
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=12), ask=ask, visible_after=100.0) as gate:
+        async with opened(ScriptedFetcher(limit=12), ask=ask, counted_after=100.0) as gate:
             for call_id in ("bad", *(f"call_{number}" for number in range(11))):
                 async with gate.admit() as permit:
                     permit.placed(call_id)

@@ -82,7 +82,7 @@ def test_a_call_is_asked_about_once_in_a_round(factory: Callable[..., Any] | Non
             return CallState(over=True)
 
         fetcher = ScriptedFetcher(limit=2)
-        async with opened(fetcher, visible_after=30.0, ask=ask) as gate:
+        async with opened(fetcher, counted_after=30.0, ask=ask) as gate:
             for number in range(2):
                 async with gate.admit() as permit:
                     permit.placed(f"call_{number}")
@@ -97,7 +97,7 @@ def test_a_call_is_asked_about_once_in_a_round(factory: Callable[..., Any] | Non
 
 
 def test_whom_the_listener_sends_overtakes_nobody(factory: Callable[..., Any] | None) -> None:
-    """A caller that comes while others are admitted would take the slot of the next in line."""
+    """A caller that comes while others are admitted would take the next one's slot."""
 
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(factory)

@@ -45,7 +45,7 @@ async def _in_a_loop(step: Callable[[], object]) -> None:
 async def _watched(limit: int) -> AsyncIterator[Gate]:
     """A gate whose loop raises where another thread touches it, instead of sleeping on."""
     asyncio.get_running_loop().set_debug(True)
-    async with opened(ScriptedFetcher(limit=limit), visible_after=1000.0) as gate:
+    async with opened(ScriptedFetcher(limit=limit), counted_after=1000.0) as gate:
         yield gate
 
 
@@ -86,7 +86,7 @@ def test_what_a_dial_in_a_thread_says_is_said(elsewhere: str) -> None:
                 await asyncio.to_thread(ELSEWHERE[elsewhere], lambda: dial(permit))
                 assert permit.call_id == "call_1"
                 usage = gate.statistics().usage
-                assert (usage.dispatching, usage.unseen) == (0, 1)
+                assert (usage.dialling, usage.uncounted) == (0, 1)
             gate.note_ended("call_1")
             assert gate.statistics().usage.total == 0
 
@@ -98,7 +98,7 @@ def test_an_answer_told_in_a_thread_counts() -> None:
 
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=1)
-        async with opened(fetcher, visible_after=1000.0, counter_lag=0.0, ttl=0.01) as gate:
+        async with opened(fetcher, counted_after=1000.0, counter_lag=0.0, ttl=0.01) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             await asyncio.to_thread(gate.note_started, "call_1")
@@ -217,14 +217,14 @@ def test_what_is_said_after_the_loop_has_ended_does_no_harm(word: str) -> None:
     words[word](gate, permit)
     with ThreadPoolExecutor() as threads:
         threads.submit(words[word], gate, permit).result()
-    assert gate.statistics().usage.unseen == 1
+    assert gate.statistics().usage.uncounted == 1
 
 
 def test_a_loop_that_is_run_bit_by_bit_is_at_home_in_between() -> None:
     """A program that runs its loop in steps could neither tell nor ask between two of them."""
     loop = asyncio.new_event_loop()
     try:
-        opening = opened(ScriptedFetcher(limit=1), visible_after=1000.0)
+        opening = opened(ScriptedFetcher(limit=1), counted_after=1000.0)
         gate = loop.run_until_complete(opening.__aenter__())
         permit = loop.run_until_complete(gate.admit().__aenter__())
         permit.placed("call_1")

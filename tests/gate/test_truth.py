@@ -67,8 +67,8 @@ class World(RuleBasedStateMachine):
         self.loop = VirtualTimeLoop()
         self.counts_ringing = counts_ringing
         self.late = late
-        visible_after = COUNTER_LAG if counts_ringing and known else RING_LIMIT + COUNTER_LAG
-        self.gate = self.do(lambda: self._gate(visible_after))
+        counted_after = COUNTER_LAG if counts_ringing and known else RING_LIMIT + COUNTER_LAG
+        self.gate = self.do(lambda: self._gate(counted_after))
         self.calls: list[Call] = []
         self.others: list[Call] = []
         self.dialling: list[tuple[Permit, Call | None]] = []
@@ -78,9 +78,9 @@ class World(RuleBasedStateMachine):
         self.begin_reading()
         self.finish_reading()
 
-    def _gate(self, visible_after: float) -> Gate:
+    def _gate(self, counted_after: float) -> Gate:
         times = Times(
-            visible_after=visible_after,
+            counted_after=counted_after,
             counter_lag=COUNTER_LAG,
             ttl=1e9,
             min_interval=1e9,
@@ -225,7 +225,7 @@ class World(RuleBasedStateMachine):
         limits = Limits(current_concurrency=count, concurrency_limit=LIMIT)
         snapshot = Snapshot(limits, flight.began, self.now)
         self.seen_until = max(self.seen_until, flight.began)
-        self.do(lambda: self.gate._note_reading(snapshot, 0.0))
+        self.do(lambda: self.gate._note_snapshot(snapshot, 0.0))
 
     def _counter(self, at: float) -> int:
         """What the counter shows: rises and falls late by the same, ringing calls or not."""
@@ -239,7 +239,7 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def the_usage_is_never_below_the_truth(self) -> None:
-        """Own calls that go on, and those by others that the last reading surely shows."""
+        """Own calls that go on, and those by others that the last snapshot surely shows."""
         if not hasattr(self, "gate"):
             return
         own = sum(call.ended_at is None for call in self.calls)
@@ -250,7 +250,7 @@ class World(RuleBasedStateMachine):
         assert total >= own + others
 
     def teardown(self) -> None:
-        """Every permit leaves the books in the end."""
+        """Every permit leaves the ledger in the end."""
         if not hasattr(self, "gate"):
             return
         while self.dialling:
@@ -262,8 +262,8 @@ class World(RuleBasedStateMachine):
         self.begin_reading()
         self.finish_reading()
         usage = self.gate.statistics().usage
-        assert (usage.dispatching, usage.unseen) == (0, 0)
-        assert not list(self.gate._ledger.unseen_calls())
+        assert (usage.dialling, usage.uncounted) == (0, 0)
+        assert not list(self.gate._ledger.uncounted_calls())
         self.loop.run_until_complete(self.gate._close())
         self.loop.close()
 

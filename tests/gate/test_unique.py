@@ -155,7 +155,7 @@ def test_blocks_of_one_task_that_are_not_nested_are_left_one_by_one(first: int) 
     """Leaving one would give back another's slot while its call is still being dialled."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9), visible_after=1000.0) as gate:
+        async with opened(ScriptedFetcher(limit=9), counted_after=1000.0) as gate:
             calls = [_calls(gate), _calls(gate, Refusal())]
             for each in calls:
                 await anext(each)
@@ -164,9 +164,9 @@ def test_blocks_of_one_task_that_are_not_nested_are_left_one_by_one(first: int) 
                     with pytest.raises((StopAsyncIteration, Refusal)):
                         await anext(each)
                 usage = gate.statistics().usage
-                assert (usage.dispatching, usage.unseen) == (1, 1)
+                assert (usage.dialling, usage.uncounted) == (1, 1)
             usage = gate.statistics().usage
-            assert (usage.dispatching, usage.unseen) == (0, 2)
+            assert (usage.dialling, usage.uncounted) == (0, 2)
             assert gate.statistics().refused == 1
 
     run(main())
@@ -180,9 +180,9 @@ def test_a_block_may_be_left_by_another_task_than_entered_it() -> None:
             call = _calls(gate)
             assert await asyncio.create_task(anext(call)) == "dialling"  # type: ignore[arg-type]
             async with aclosing(call):  # type: ignore[type-var]
-                assert gate.statistics().usage.dispatching == 1
+                assert gate.statistics().usage.dialling == 1
             usage = gate.statistics().usage
-            assert (usage.dispatching, usage.unseen) == (0, 1)
+            assert (usage.dialling, usage.uncounted) == (0, 1)
 
     run(main())
 
@@ -199,9 +199,9 @@ def test_nested_blocks_and_many_tasks_each_count_one_call() -> None:
             async with gate, gate:
                 await asyncio.gather(*(brief(gate) for _ in range(3)))
                 usage = gate.statistics().usage
-                assert (usage.dispatching, usage.unseen) == (2, 3)
+                assert (usage.dialling, usage.uncounted) == (2, 3)
             usage = gate.statistics().usage
-            assert (usage.dispatching, usage.unseen) == (0, 5)
+            assert (usage.dialling, usage.uncounted) == (0, 5)
 
     run(main())
 

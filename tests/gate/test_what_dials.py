@@ -109,7 +109,7 @@ def test_whatever_gives_an_awaitable_dials(kind: str, idempotent: bool) -> None:
             dial = KINDS[kind](client)
             assert await gate.place(dial, idempotent=idempotent) == {"call_id": "call_1"}
             assert len(client.placed) == 1
-            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
 
     run(main())
 
@@ -138,7 +138,7 @@ def test_a_plain_result_is_an_error_and_counts_as_placed(idempotent: bool) -> No
             with pytest.raises(TypeError, match=r"type dict; .*asyncio\.to_thread"):
                 await gate.place(blocking, idempotent=idempotent)
             assert len(client.placed) == 1
-            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
 
     run(main())
 
@@ -158,15 +158,15 @@ def test_a_dial_that_returns_nothing_to_await_is_no_success(
             with pytest.raises(TypeError, match="dial must return an awaitable") as caught:
                 await gate.place(forgetful, idempotent=idempotent)
             assert "+1213" not in str(caught.value)
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
 
 @pytest.mark.parametrize("given", ["a coroutine", "a task", None, "https://…"])
 def test_a_dial_that_cant_be_called_is_an_error_that_names_the_fix(given: str | None) -> None:
-    """`gate.place(client.create(...))` would wait in line, and then fail with words that don't
-    help; or a place would be taken for it."""
+    """`gate.place(client.create(...))` would wait in the queue, and then fail with words that don't
+    help; or a slot would be taken for it."""
 
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:

@@ -38,7 +38,7 @@ def test_another_services_429_after_the_dial_leaves_the_call_placed(client: str)
                 async with gate.admit():
                     raise busy
             statistics = gate.statistics()
-            assert (statistics.usage.unseen, statistics.refused) == (1, 0)
+            assert (statistics.usage.uncounted, statistics.refused) == (1, 0)
             assert gate.explain().admitted
 
     run(main())
@@ -61,7 +61,7 @@ def test_another_services_429_in_a_dial_is_not_dialled_again(client: str, idempo
             with pytest.raises(type(busy)):
                 await gate.place(dial, idempotent=idempotent)
             assert len(keys) == 1
-            assert gate.statistics().usage.unseen == 1
+            assert gate.statistics().usage.uncounted == 1
 
     run(main())
 
@@ -97,7 +97,7 @@ def test_the_providers_own_address_is_told_from_others(
     "path", [DIAL, "/v3/create-web-call", "/v2/register-phone-call?a=b", "/call", "/"]
 )
 def test_each_way_to_place_a_call_can_be_refused(client: str, path: str) -> None:
-    """A refused web call, or one through a provider with other paths, would hold its place."""
+    """A refused web call, or one through a provider with other paths, would hold its slot."""
     assert says_refused(error_of(client, 429, PROVIDER + path))
 
 
@@ -118,7 +118,7 @@ def test_each_way_to_place_a_call_can_be_refused(client: str, path: str) -> None
 def test_what_the_provider_says_of_other_matters_is_no_refusal(
     client: str, method: str, path: str
 ) -> None:
-    """Looking at a call that was placed would give its place back."""
+    """Looking at a call that was placed would give its slot back."""
     assert not says_refused(error_of(client, 429, PROVIDER + path, method))
 
 
@@ -137,7 +137,7 @@ def test_a_429_from_nobody_knows_where_is_no_refusal_and_is_said_once(
                 with pytest.raises(Busy):
                     async with gate.admit():
                         raise Busy
-            assert gate.statistics().usage.unseen == 2
+            assert gate.statistics().usage.uncounted == 2
 
     with caplog.at_level(logging.WARNING, logger="callguard"):
         run(main())
@@ -170,7 +170,7 @@ def test_a_judge_that_was_given_decides_for_itself() -> None:
 
 @pytest.mark.parametrize("refused", [429, "429", True])
 def test_a_judge_that_cant_be_called_is_refused_by_name(refused: Any) -> None:
-    """A gate would find out at its first refusal, and hold its place."""
+    """A gate would find out at its first refusal, and hold its slot."""
     with pytest.raises(TypeError, match="refused must be a plain function"):
         Judge(PROVIDER, refused)
 

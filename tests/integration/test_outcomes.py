@@ -221,7 +221,7 @@ async def through_a_block(gate: callguard.Gate, *dials: Callable[[str], Awaitabl
 
 def outcome_of(gate: callguard.Gate) -> str:
     """What the gate took the one call for."""
-    statistics, spent = gate.statistics(), gate.explain().constraint == "reading spent"
+    statistics, spent = gate.statistics(), gate.explain().constraint == "snapshot spent"
     match statistics.usage.total, statistics.refused, spent:
         case 1, 0, False:
             return "placed"
@@ -264,7 +264,7 @@ async def test_place_does_what_readme_says(end: int | str, row: Row, client: str
         dials = 2 if row.place.startswith("dialled again") else 1
         assert len(provider.keys) == len(set(provider.keys)) == dials
         usage = gate.statistics().usage
-        assert (usage.dispatching, usage.unseen) == (0, row.outcome != "not placed")
+        assert (usage.dialling, usage.uncounted) == (0, row.outcome != "not placed")
 
 
 @every_client

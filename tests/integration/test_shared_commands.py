@@ -1,4 +1,4 @@
-"""The commands for shared books, on a real server and in real processes."""
+"""The commands for a shared ledger, on a real server and in real processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import RedisLedger, open_gate
-from callguard.cli.books import look
+from callguard.cli.contents import look
 from callguard.cli.exits import ExitCode
 from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import workspace_hash
@@ -56,10 +56,10 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 async def hold(
     url: str, api_key: str, ledger: str, name: str | None, held: Future[None], let_go: Event
 ) -> None:
-    """Hold a place of two, with one call placed and one caller in line, until told to let go."""
+    """Hold a slot of two, with one call placed and one caller queued, until told to let go."""
     async with (
-        RedisLedger.from_url(ledger, name=name) as books,
-        open_gate(api_key, base_url=url, ledger=books) as gate,
+        RedisLedger.from_url(ledger, name=name) as contents,
+        open_gate(api_key, base_url=url, ledger=contents) as gate,
     ):
         async with gate.admit():
             pass
@@ -67,7 +67,7 @@ async def hold(
             waiting = asyncio.create_task(gate.admit().__aenter__())
 
             async def waits() -> bool:
-                return bool((await books.look(api_key)).waiting)
+                return bool((await contents.look(api_key)).waiting)
 
             await until(waits)
             held.set_result(None)
@@ -94,7 +94,7 @@ def holding(url: str, api_key: str, ledger: str, name: str | None = None) -> Ite
 
 
 def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> None:
-    """Nobody could see who holds the places of shared books, who waits, and what fits."""
+    """Nobody could see who holds the slots of a shared ledger, who waits, and what fits."""
     with (
         served(limit=2, api_key=workspace_key) as server,
         holding(server.url, workspace_key, redis_url),
@@ -119,12 +119,12 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
     assert worker.endswith(f":{os.getpid()}")
     assert shown.code == listed.code == ExitCode.OK
     fields = json.loads(listed.out)
-    assert [held["state"] for held in fields["held"]] == ["placed", "dispatching"]
+    assert [held["state"] for held in fields["held"]] == ["placed", "dialling"]
     assert {each["worker"] for each in (*fields["held"], *fields["waiting"])} == {worker}
     assert standing.code == stands.code == ExitCode.FULL
-    assert "1 dialling, 1 not yet visible" in standing.out
+    assert "1 dialling, 1 uncounted" in standing.out
     fields = json.loads(stands.out)
-    assert (fields["dispatching"], fields["unseen"], fields["waiting"]) == (1, 1, 1)
+    assert (fields["dialling"], fields["uncounted"], fields["waiting"]) == (1, 1, 1)
 
 
 def test_ps_of_a_wrong_key(redis_url: str, workspace_key: str, command: Command) -> None:
@@ -199,13 +199,13 @@ def test_ps_and_status_warn_of_a_second_ledger(
 
 
 async def test_books_that_nobody_keeps(redis_url: str, workspace_key: str) -> None:
-    """Books that never were would not be told from such in which nobody holds anything."""
+    """Contents that never were would not be told from such in which nobody holds anything."""
     async with RedisLedger.from_url(redis_url) as ledger:
         assert not (await ledger.look(workspace_key)).known
 
 
 async def test_look_at_books_with_a_name(redis_url: str, workspace_key: str) -> None:
-    """The books of workers with different keys could not be looked at by their name."""
+    """The ledger of workers with different keys could not be looked at by their name."""
     async with (
         serve(limit=2, talk_time=Constant(0.1), api_key=workspace_key) as server,
         RedisLedger.from_url(redis_url, name=f"of {workspace_key}") as ledger,
@@ -251,7 +251,7 @@ def test_demo_with_a_ledger_that_is_away(command: Command) -> None:
 
 
 async def _pids(client: Redis) -> list[int]:
-    """The processes of the workers that have joined any books on a server."""
+    """The processes of the workers that have joined any ledger on a server."""
     labels: list[Any] = []
     async for key in client.scan_iter("callguard:*:sessions"):
         labels += await client.hvals(key)

@@ -13,7 +13,7 @@ from callguard.ledger.redis.settings import Settings
 from tests.bent_server import START, BentServer
 from tests.times import times
 
-__all__ = ["START", "BentBooks", "Happening", "Reply", "Worker", "claim", "settings"]
+__all__ = ["START", "BentLedger", "Happening", "Reply", "Worker", "claim", "settings"]
 
 Reply = dict[str, Any]
 Happening = list[str | int]
@@ -35,8 +35,8 @@ def claim(
     }
 
 
-class BentBooks(BentServer):
-    """Books whose time tests set; a context manager, which leaves nothing on the server.
+class BentLedger(BentServer):
+    """Ledger whose time tests set; a context manager, which leaves nothing on the server.
 
     Args:
         client: a real server's.
@@ -77,18 +77,18 @@ class Worker:
         constants: what it says in each exchange.
     """
 
-    def __init__(self, books: BentBooks, name: str) -> None:
+    def __init__(self, ledger: BentLedger, name: str) -> None:
         self.held: list[int] = []
         self.epoch = ""
         self.number = 0
         self.acknowledged = 0
         self.knows = 0
         self.lead = START
-        self.heard_at = books.now
+        self.heard_at = ledger.now
         self.next = 1
         self._name = name
-        self._books = books
-        self.constants = constants(name, books.names, books.settings)
+        self._books = ledger
+        self.constants = constants(name, ledger.names, ledger.settings)
 
     def words(self, *happenings: Happening, **more: object) -> str:
         """The next exchange."""
@@ -142,7 +142,7 @@ class Worker:
         priority: int = 0,
         happenings: list[Happening] | None = None,
     ) -> int:
-        """Ask for places on one lane; how many were given."""
+        """Ask for slots on one lane; how many were given."""
         before = len(self.held)
         asked = claim(ceiling=ceiling, callers=callers, priority=priority)
         self.say(*(happenings or []), claims=[asked])
@@ -160,7 +160,7 @@ class Worker:
 
     def turn(self) -> Reply | None:
         """Ask for a turn to read; None if it isn't this worker's."""
-        turn: Reply | None = self.say(wants_reading=True).get("turn_to_read")
+        turn: Reply | None = self.say(wants_reading=True).get("right_to_read")
         return turn
 
     def record(self, turn: Reply, current: int = 0) -> Reply:

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from callguard.ledger.redis.settings import Settings
-from tests.ledger.bent_clock import BentBooks, settings
+from tests.ledger.bent_clock import BentLedger, settings
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ def client(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def make_books(client: Redis, workspace_key: str) -> Iterator[Callable[[Settings], BentBooks]]:
-    """Opens the test's books with other times than the usual."""
+def make_ledger(client: Redis, workspace_key: str) -> Iterator[Callable[[Settings], BentLedger]]:
+    """Opens the test's ledger with other times than the usual."""
     with ExitStack() as stack:
-        yield lambda times: stack.enter_context(BentBooks(client, workspace_key, times))
+        yield lambda times: stack.enter_context(BentLedger(client, workspace_key, times))
 
 
 @pytest.fixture
-def books(make_books: Callable[[Settings], BentBooks]) -> BentBooks:
-    """Books whose times are those of `tests.times`, in which nobody is yet."""
-    return make_books(settings())
+def ledger(make_ledger: Callable[[Settings], BentLedger]) -> BentLedger:
+    """Ledger whose times are those of `tests.times`, in which nobody is yet."""
+    return make_ledger(settings())

@@ -1,6 +1,6 @@
-"""What a user sees of a gate, whichever books it goes by: one suite over all ledgers.
+"""What a user sees of a gate, whichever contents it goes by: one suite over all ledgers.
 
-The books on a server are a real server's, so time is real. Each time is short where the test is
+The ledger on a server are a real server's, so time is real. Each time is short where the test is
 about it, and else longer than any test.
 """
 
@@ -69,7 +69,7 @@ SOON = 0.03
 """Seconds: longer than an exchange with a server, and short to wait for."""
 
 TIMES = Times(
-    visible_after=NEVER, counter_lag=NEVER, ttl=NEVER, min_interval=0.0, max_age=2 * NEVER
+    counted_after=NEVER, counter_lag=NEVER, ttl=NEVER, min_interval=0.0, max_age=2 * NEVER
 )
 
 
@@ -153,7 +153,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def heard(gate: Gate) -> None:
-    """Wait until the books have heard of all that has happened, and have answered."""
+    """Wait until the ledger has heard of all that has happened, and have answered."""
     for _ in range(2):
         await settle()
         if gate._consult is not None:
@@ -162,10 +162,10 @@ async def heard(gate: Gate) -> None:
 
 
 async def held(gate: Gate) -> tuple[int, int]:
-    """How many permits are dispatching, and how many placed calls are unseen."""
+    """How many permits are dialling, and how many placed calls are uncounted."""
     await heard(gate)
     usage = gate.statistics().usage
-    return usage.dispatching, usage.unseen
+    return usage.dialling, usage.uncounted
 
 
 @asynccontextmanager
@@ -192,7 +192,7 @@ async def arrive(crowd: Crowd, *names: str) -> None:
 # The law of accounting ---------------------------------------------------------------------------
 
 
-async def test_usage_is_what_is_reported_and_dispatching_and_unseen(
+async def test_usage_is_what_is_reported_and_dialling_and_unseen(
     open_gate: Open, counter: Counter
 ) -> None:
     """One of the three parts would be missing from the sum, or be counted twice."""
@@ -229,7 +229,7 @@ async def test_an_unknown_count_lets_nobody_in(open_gate: Open, counter: Counter
         await until(lambda: len(counter.asked) > 2)
         assert crowd.arrived == []
         assert gate.statistics().usage.total is None
-        assert gate.explain().constraint == "no reading"
+        assert gate.explain().constraint == "no snapshot"
         counter.answer(limit=1)
         await until(lambda: crowd.arrived == ["a"])
 
@@ -262,7 +262,7 @@ async def be_answered_definitely() -> None:
 
 
 @pytest.mark.parametrize(
-    ("leave", "unseen"),
+    ("leave", "uncounted"),
     [
         (leave_well, 1),
         (fail, 1),
@@ -273,7 +273,7 @@ async def be_answered_definitely() -> None:
     ],
 )
 async def test_leaving_the_block_means_placed_unless_refused(
-    open_gate: Open, leave: Callable[[], Any], unseen: int
+    open_gate: Open, leave: Callable[[], Any], uncounted: int
 ) -> None:
     """A dial that was cut off may have reached the provider, and would not be counted."""
     async with open_gate() as gate:
@@ -283,7 +283,7 @@ async def test_leaving_the_block_means_placed_unless_refused(
                 await leave()
 
         await asyncio.wait([asyncio.create_task(visit())])
-        assert await held(gate) == (0, unseen)
+        assert await held(gate) == (0, uncounted)
 
 
 @pytest.mark.parametrize("end", ["cancel", "ended"])
@@ -308,7 +308,7 @@ async def test_a_place_that_is_given_back_goes_to_the_next_in_line(
 async def test_what_is_said_of_a_permit_twice_counts_once(
     open_gate: Open, counter: Counter
 ) -> None:
-    """Telling twice what happened to a call would free a place that another has."""
+    """Telling twice what happened to a call would free a slot that another has."""
     counter.answer(limit=5)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         await arrive(crowd, "a", "b", "c", "d")
@@ -351,7 +351,7 @@ async def test_a_permit_keeps_to_its_first_call(open_gate: Open, first_ends: boo
             permit.placed("call_1")
             with pytest.raises(UsageError, match=r"'call_1'.* 'call_2'"):
                 permit.placed("call_2")
-        assert list(gate._ledger.unseen_calls()) == ["call_1"]
+        assert list(gate._ledger.uncounted_calls()) == ["call_1"]
         gate.note_ended("call_1" if first_ends else "call_2")
         assert await held(gate) == (0, 0 if first_ends else 1)
 
@@ -364,7 +364,7 @@ async def test_a_call_is_seen_by_a_reading_that_began_when_it_was_surely_visible
 ) -> None:
     """A call would be dropped before the counter shows it, or be kept for ever."""
     counter.answer(limit=1)
-    async with open_gate(ttl=SOON, visible_after=0.1) as gate, crowd_at(gate) as crowd:
+    async with open_gate(ttl=SOON, counted_after=0.1) as gate, crowd_at(gate) as crowd:
         async with gate.admit() as permit:
             placed_at = asyncio.get_running_loop().time()
             permit.placed()
@@ -408,10 +408,10 @@ async def test_a_call_that_was_answered_and_seen_is_asked_about_no_more(
                 permit.started()
             else:
                 gate.note_started("call_1")
-            assert list(gate._ledger.unseen_calls()) == ["call_1"]
+            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
         crowd.send("next")
         await until(lambda: crowd.arrived == ["next"])
-        assert not list(gate._ledger.unseen_calls())
+        assert not list(gate._ledger.uncounted_calls())
 
 
 async def test_no_reading_absorbs_a_call_that_is_not_surely_visible(
@@ -434,7 +434,7 @@ async def test_a_reading_under_way_while_a_call_is_placed_says_nothing_of_it(
 ) -> None:
     """A slow answer would absorb a call that it can't have counted."""
     counter.answer(limit=2)
-    async with open_gate(ttl=SOON, visible_after=0.0) as gate, crowd_at(gate) as crowd:
+    async with open_gate(ttl=SOON, counted_after=0.0) as gate, crowd_at(gate) as crowd:
         await arrive(crowd, "a", "b")
         counter.held = asyncio.Event()
         crowd.send("next")
@@ -516,11 +516,11 @@ async def test_a_reading_that_can_not_be_renewed_authorises_a_finite_number_of_c
 
 
 async def test_a_reading_past_its_age_lets_nobody_in(open_gate: Open, counter: Counter) -> None:
-    """Calls would be let in on a count that is long out of date."""
+    """Calls would be admitted on a count that is long out of date."""
     async with open_gate(ttl=0.1, max_age=0.1) as gate, crowd_at(gate) as crowd:
         counter.error = LimitsUnavailable("away")
-        await until(lambda: (gate.statistics().sample_age or 0.0) > 0.1 + SOON)
-        assert gate.explain().constraint == "reading too old"
+        await until(lambda: (gate.statistics().snapshot_age or 0.0) > 0.1 + SOON)
+        assert gate.explain().constraint == "snapshot too old"
         crowd.send("a")
         with pytest.raises(LimitsUnavailable, match=r"older than 0\.1 s"):
             async with gate.try_admit():
@@ -533,7 +533,7 @@ async def test_a_reading_past_its_age_lets_nobody_in(open_gate: Open, counter: C
 
 @pytest.mark.parametrize("how", ["the dial", "the caller", "the caller, later", "evidence"])
 async def test_a_refusal_spends_the_reading(open_gate: Open, counter: Counter, how: str) -> None:
-    """Calls would be let in on a count that the provider has just contradicted."""
+    """Calls would be admitted on a count that the provider has just contradicted."""
     counter.answer(limit=5)
     async with open_gate(ttl=SOON) as gate, crowd_at(gate) as crowd:
         counter.held = asyncio.Event()
@@ -548,7 +548,7 @@ async def test_a_refusal_spends_the_reading(open_gate: Open, counter: Counter, h
             with pytest.raises(Refusal):
                 async with gate.admit():
                     raise Refusal
-        assert gate.explain().constraint == "reading spent"
+        assert gate.explain().constraint == "snapshot spent"
         crowd.send("a")
         await heard(gate)
         assert crowd.arrived == []
@@ -618,7 +618,7 @@ async def test_how_far_each_lane_may_go(
 
 
 async def test_first_come_first_served_within_a_lane(open_gate: Open, counter: Counter) -> None:
-    """Callers would be let in out of their order of arrival."""
+    """Callers would be admitted out of their order of arrival."""
     counter.answer(limit=1)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         crowd.send(*"abcde")
@@ -683,7 +683,7 @@ async def test_a_lane_that_can_not_go_holds_up_nobody(open_gate: Open, counter: 
 async def test_who_does_not_want_to_wait_is_let_in_or_told_why_not(
     open_gate: Open, counter: Counter
 ) -> None:
-    """`try_admit` would wait in line, or refuse where there is room."""
+    """`try_admit` would wait in the queue, or refuse where there is room."""
     counter.answer(limit=1)
     async with open_gate() as gate:
         async with gate.try_admit() as permit:
@@ -702,11 +702,11 @@ async def test_who_does_not_want_to_wait_is_let_in_or_told_why_not(
 async def test_who_does_not_want_to_wait_still_gets_a_reading_that_is_due(
     open_gate: Open, counter: Counter
 ) -> None:
-    """A gate where nobody waits in line would refuse on an old count for ever."""
+    """A gate where nobody waits in the queue would refuse on an old count for ever."""
     counter.answer(limit=1, current=1)
     async with open_gate(ttl=SOON) as gate:
         counter.answer(limit=1, current=0)
-        await until(lambda: (gate.statistics().sample_age or 0.0) > 2 * SOON)
+        await until(lambda: (gate.statistics().snapshot_age or 0.0) > 2 * SOON)
         async with gate.try_admit():
             assert len(counter.asked) > 1
 
@@ -714,7 +714,7 @@ async def test_who_does_not_want_to_wait_still_gets_a_reading_that_is_due(
 async def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back(
     open_gate: Open, counter: Counter
 ) -> None:
-    """Someone who just arrives would take the place that belongs to the first in line."""
+    """Someone who just arrives would take the slot that belongs to the first in the queue."""
     counter.answer(limit=1)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         await arrive(crowd, "holder")
@@ -779,7 +779,7 @@ async def test_who_was_cancelled_fills_no_line(
 async def test_who_has_waited_long_enough_leaves_nothing_behind(
     open_gate: Open, counter: Counter, timeout: float | None, max_wait: float | None
 ) -> None:
-    """A caller whose time is up would keep its place in line, or take one that comes free."""
+    """A caller whose time is up would keep its place in the queue, or take one that comes free."""
     counter.answer(limit=1)
     async with (
         open_gate(Lane("default", max_wait=max_wait, default=True)) as gate,
@@ -813,7 +813,7 @@ async def test_a_caller_that_is_cancelled_in_line_leaves_nothing_behind(
 async def test_a_place_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next(
     open_gate: Open, counter: Counter
 ) -> None:
-    """A granted waiter that is cancelled before it runs would keep the place for good."""
+    """A granted waiter that is cancelled before it runs would keep the slot for good."""
     counter.answer(limit=1)
     admitted: list[Event] = []
 

@@ -17,7 +17,7 @@ AHEAD = 1_000.0
 
 
 class Quiet:
-    """A dispatcher of a gate at which nobody waits."""
+    """A claimant of a gate at which nobody waits."""
 
     def claims(self) -> list[Any]:
         return []
@@ -34,9 +34,9 @@ class Talk:
         self.now = 0.0
         names, times = Names("workspace"), settings()
         desk = Desk(names, times.times, lambda: None)
-        dispatcher: Any = Quiet()
+        claimant: Any = Quiet()
         self._conversation = Conversation(
-            "one", "label", names, times, desk, dispatcher, lambda: self.now
+            "one", "label", names, times, desk, claimant, lambda: self.now
         )
 
     def word(self) -> float:

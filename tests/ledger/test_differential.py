@@ -1,6 +1,6 @@
-"""Books in memory and on a server, under the same calls: they have to give the same answers.
+"""Ledger in memory and on a server, under the same calls: they have to give the same answers.
 
-Two workers share the server's books, and what goes wrong between them and the server (an exchange
+Two workers share the server's ledger, and what goes wrong between them and the server (an exchange
 that is lost, whose answer is lost, or that runs twice) must make no difference. Time passes in
 steps of 2 ms and more, because the server rounds by one, to the safe side.
 """
@@ -20,17 +20,17 @@ from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot
 from callguard.ledger import Claim, MemoryLedger, Times, memory
-from callguard.ledger.redis.conversation import Conversation, TurnToRead
+from callguard.ledger.redis.conversation import Conversation, ReadingRight
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.settings import Settings
-from tests.ledger.bent_clock import BentBooks
+from tests.ledger.bent_clock import BentLedger
 
-VISIBLE_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
+COUNTED_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
 """Milliseconds."""
 
 SETTINGS = Settings(
     Times(
-        visible_after=VISIBLE_AFTER / 1000,
+        counted_after=COUNTED_AFTER / 1000,
         counter_lag=COUNTER_LAG / 1000,
         ttl=0.001,
         min_interval=0.0,
@@ -48,7 +48,7 @@ Happening = tuple[Any, ...]
 """What a method of `Both` is called, and its arguments."""
 
 NEXT = {
-    "dispatching": ("place", "place", "release", "note_answered", "note_ended"),
+    "dialling": ("place", "place", "release", "note_answered", "note_ended"),
     "placed": ("bind", "bind", "answered", "note_answered", "note_ended", "withdraw"),
     "given back": ("restore",),
 }
@@ -56,15 +56,15 @@ NEXT = {
 
 
 class Side:
-    """A worker: its desk, and what the dispatcher of a gate would do."""
+    """A worker: its desk, and what the claimant of a gate would do."""
 
-    def __init__(self, name: str, books: BentBooks) -> None:
+    def __init__(self, name: str, ledger: BentLedger) -> None:
         self.wanted: list[Claim] = []
         self.given: list[tuple[str, int, int]] = []
-        self._books = books
-        self.desk = Desk(books.names, SETTINGS.times, lambda: None)
+        self._books = ledger
+        self.desk = Desk(ledger.names, SETTINGS.times, lambda: None)
         self.conversation = Conversation(
-            name, name, books.names, SETTINGS, self.desk, self, lambda: books.now / 1000
+            name, name, ledger.names, SETTINGS, self.desk, self, lambda: ledger.now / 1000
         )
         self._faults: deque[str] = deque()
 
@@ -102,7 +102,7 @@ class Side:
         ]
         self.wanted = [claim for claim in self.wanted if claim.callers]
 
-    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         self.desk.record(snapshot)
 
     def lost(self, lanes: Mapping[int, str]) -> None:
@@ -126,9 +126,9 @@ class Call:
     lease: int
     in_memory: int
     name: str
-    state: str = "dispatching"
+    state: str = "dialling"
     bound: bool = False
-    visible_at: int = 0
+    counted_at: int = 0
 
 
 @dataclass
@@ -136,7 +136,7 @@ class Flight:
     """A reading under way."""
 
     side: Side
-    turn: TurnToRead
+    turn: ReadingRight
     began: int
 
 
@@ -144,38 +144,38 @@ class Flight:
 class Both:
     """Both ledgers, and what a gate would know of the calls in them; times are in ms."""
 
-    books: BentBooks
+    ledger: BentLedger
     calls: list[Call] = field(default_factory=list)
     flights: list[Flight] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.memory = MemoryLedger(
             Times(
-                visible_after=VISIBLE_AFTER,
+                counted_after=COUNTED_AFTER,
                 counter_lag=COUNTER_LAG,
                 ttl=1,
                 min_interval=0,
                 max_age=MAX_AGE,
             )
         )
-        self.sides = [Side(name, self.books) for name in ("one", "two")]
+        self.sides = [Side(name, self.ledger) for name in ("one", "two")]
         # When it became known of calls, before they were bound, that they were answered.
         self._answered_early: dict[str, int] = {}
         self._answered_last = -1
         for side in self.sides:
             side.exchange()
-        self.books.now += 2
+        self.ledger.now += 2
         self.begin_reading(0)
         self.finish_reading(0, 0)
 
     @property
     def now(self) -> int:
-        return self.books.now
+        return self.ledger.now
 
     def step(self, milliseconds: int) -> None:
         """Time passes; all that has happened was told before."""
         self.agree()
-        self.books.now += milliseconds
+        self.ledger.now += milliseconds
 
     def tell_all(self) -> None:
         for side in self.sides:
@@ -218,7 +218,7 @@ class Both:
         getattr(self, name)(call, told_by.desk)
 
     def place(self, call: Call, desk: Desk) -> None:
-        call.state, call.visible_at = "placed", self.now + VISIBLE_AFTER
+        call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
         desk.place(call.lease, self.now)
         self.memory.place(call.in_memory, self.now)
 
@@ -233,7 +233,7 @@ class Both:
         self.memory.withdraw(call.in_memory)
 
     def restore(self, call: Call, desk: Desk) -> None:
-        call.state, call.visible_at = "placed", self.now + VISIBLE_AFTER
+        call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
         desk.restore(call.lease, self.now)
         self.memory.restore(call.in_memory, self.now)
 
@@ -245,7 +245,7 @@ class Both:
     def bind(self, call: Call, desk: Desk) -> None:
         """A call gets its id, once.
 
-        Books in memory keep what was answered in the order in which they heard of it. So evidence
+        Ledger in memory keep what was answered in the order in which they heard of it. So evidence
         that is older than the latest would last longer there, which is safe; it is left out here.
         """
         known_at = self._answered_early.get(call.name, self.now)
@@ -254,7 +254,7 @@ class Both:
         call.bound = True
         if call.name in self._answered_early:
             self._answered_last = known_at
-            call.visible_at = min(call.visible_at, known_at + COUNTER_LAG)
+            call.counted_at = min(call.counted_at, known_at + COUNTER_LAG)
         desk.bind(call.lease, call.name, self.now)
         self.memory.bind(call.in_memory, call.name, self.now)
 
@@ -272,7 +272,7 @@ class Both:
 
     def _note_answer(self, call: Call) -> None:
         self._answered_last = self.now
-        call.visible_at = min(call.visible_at, self.now + COUNTER_LAG)
+        call.counted_at = min(call.counted_at, self.now + COUNTER_LAG)
 
     def note_change(self, which: int) -> None:
         self.sides[which % 2].desk.note_change(self.now)
@@ -306,13 +306,13 @@ class Both:
 
     def read_as_it_shows(self, which: int, late: int, call: Call) -> None:
         """A reading at the moment from which on the counter shows a call, or shortly after it."""
-        self.step(max(2, call.visible_at + late - self.now))
+        self.step(max(2, call.counted_at + late - self.now))
         self.begin_reading(which)
         self.finish_reading(-1, 0)
         self.agree()
 
     def agree(self) -> None:
-        """What either worker sees, once it has heard of all, is what the books in memory say."""
+        """What either worker sees, once it has heard of all, is what the ledger in memory say."""
         self.tell_all()
         for side in self.sides:
             side.exchange()
@@ -362,7 +362,7 @@ def test_both_ledgers_give_the_same_answers(
     @given(histories)
     def agree(history: list[tuple[list[Happening], Happening]]) -> None:
         workspace = f"{workspace_key} {next(numbers)}"
-        with BentBooks(client, workspace, SETTINGS) as books:
-            replay(Both(books), history)
+        with BentLedger(client, workspace, SETTINGS) as ledger:
+            replay(Both(ledger), history)
 
     agree()

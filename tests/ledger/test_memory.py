@@ -18,40 +18,40 @@ def reading(current: int, began: float, limit: int = 10) -> Snapshot:
 
 
 def opened(current: int = 0) -> MemoryLedger:
-    ledger = MemoryLedger(times(visible_after=LAG, counter_lag=LAG))
+    ledger = MemoryLedger(times(counted_after=LAG, counter_lag=LAG))
     ledger.record(reading(current, began=0.0))
     return ledger
 
 
-@pytest.mark.parametrize(("began", "unseen"), [(1.0, 1), (3.0, 1), (3.001, 0), (100.0, 0)])
+@pytest.mark.parametrize(("began", "uncounted"), [(1.0, 1), (3.0, 1), (3.001, 0), (100.0, 0)])
 def test_a_call_is_seen_only_by_a_reading_that_began_after_it_was_surely_visible(
-    began: float, unseen: int
+    began: float, uncounted: int
 ) -> None:
     """A call placed at 1 s, visible from 3 s on, would be dropped too early or kept too long."""
     ledger = opened()
-    lease = ledger.acquire(10, 1.0)
-    ledger.place(lease, 1.0)
+    number = ledger.acquire(10, 1.0)
+    ledger.place(number, 1.0)
     ledger.record(reading(0, began))
-    assert ledger.usage().unseen == unseen
+    assert ledger.usage().uncounted == uncounted
 
 
 def test_the_books_through_a_life_of_readings_and_calls() -> None:
     """A step of the accounting would lose a call or count it for ever."""
     ledger = opened(current=3)
-    leases = [ledger.acquire(10, 0.5) for _ in range(3)]
+    numbers = [ledger.acquire(10, 0.5) for _ in range(3)]
     assert ledger.usage() == Usage(3, 3, 0)
-    ledger.place(leases[0], 1.0)
-    ledger.place(leases[1], 2.0)
+    ledger.place(numbers[0], 1.0)
+    ledger.place(numbers[1], 2.0)
     assert ledger.usage() == Usage(3, 1, 2)
     ledger.record(reading(4, 3.5))
     assert ledger.usage() == Usage(4, 1, 1)
-    ledger.release(leases[2])
+    ledger.release(numbers[2])
     assert ledger.usage() == Usage(4, 0, 1)
-    ledger.withdraw(leases[0])
+    ledger.withdraw(numbers[0])
     assert ledger.usage() == Usage(4, 0, 1)
-    ledger.withdraw(leases[1])
+    ledger.withdraw(numbers[1])
     assert ledger.usage() == Usage(4, 0, 0)
-    ledger.restore(leases[2], 4.0)
+    ledger.restore(numbers[2], 4.0)
     assert ledger.usage() == Usage(4, 0, 1)
     ledger.record(reading(0, 7.0))
     assert ledger.usage() == Usage(0, 0, 0)
@@ -89,7 +89,7 @@ def test_a_refusal_closes_the_books_until_a_reading_that_began_later(
 
 def test_without_a_reading_there_is_no_lease_and_no_number() -> None:
     """An unknown count would be 0."""
-    ledger = MemoryLedger(times(visible_after=LAG, counter_lag=LAG))
+    ledger = MemoryLedger(times(counted_after=LAG, counter_lag=LAG))
     assert not ledger.acquire(10, 0.0)
     assert ledger.usage() == Usage(None, 0, 0)
     assert not ledger.spent
@@ -99,31 +99,31 @@ def test_a_reading_authorises_a_finite_number_of_calls() -> None:
     """A counter that stands still would let calls in for ever."""
     ledger = opened(current=4)
     for expected in (True,) * 6 + (False,) * 3:
-        lease = ledger.acquire(10, 1.0)
-        assert bool(lease) is expected
-        if lease:
-            ledger.place(lease, 1.0)
+        number = ledger.acquire(10, 1.0)
+        assert bool(number) is expected
+        if number:
+            ledger.place(number, 1.0)
 
 
 @given(st.lists(st.sampled_from(["acquire", "place", "release", "withdraw", "read"]), max_size=60))
 def test_the_sum_that_is_kept_is_the_sum_of_the_parts(steps: list[str]) -> None:
     """The running total would drift from what it stands for."""
     ledger = opened(current=2)
-    dispatching: list[int] = []
+    dialling: list[int] = []
     placed: list[int] = []
     for now, step in enumerate(steps, start=1):
-        if step == "acquire" and (lease := ledger.acquire(10, now)):
-            dispatching.append(lease)
-        elif step == "place" and dispatching:
-            placed.append(dispatching.pop())
+        if step == "acquire" and (number := ledger.acquire(10, now)):
+            dialling.append(number)
+        elif step == "place" and dialling:
+            placed.append(dialling.pop())
             ledger.place(placed[-1], now)
-        elif step == "release" and dispatching:
-            ledger.release(dispatching.pop())
+        elif step == "release" and dialling:
+            ledger.release(dialling.pop())
         elif step == "withdraw" and placed:
             ledger.withdraw(placed.pop())
         elif step == "read":
             ledger.record(reading(now % 5, began=now))
         usage = ledger.usage()
         assert usage.total == ledger.in_use
-        assert usage.dispatching == len(dispatching)
-        assert usage.unseen >= 0
+        assert usage.dialling == len(dialling)
+        assert usage.uncounted >= 0

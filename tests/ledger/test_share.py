@@ -1,4 +1,4 @@
-"""What a worker does with its own share of the places while the server is away, and after.
+"""What a worker does with its own share of the slots while the server is away, and after.
 
 The times are those of `test_scripts`: a call is visible 2000 ms after its dial, and a lease lasts
 for 10000 ms.
@@ -16,7 +16,7 @@ from callguard import CallGuardError, Limits, Snapshot
 from callguard.ledger import Claim
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.local import DeskWithShare
-from tests.ledger.bent_clock import BentBooks, Worker
+from tests.ledger.bent_clock import BentLedger, Worker
 
 WORKERS, PERMITS = 1, 3
 """Which key is which."""
@@ -28,16 +28,16 @@ LIMITS = json.dumps(asdict(Limits(current_concurrency=0, concurrency_limit=9)))
 class Sharer:
     """A worker with a share of three, which says what the test lets through."""
 
-    def __init__(self, books: BentBooks) -> None:
+    def __init__(self, ledger: BentLedger) -> None:
         self.wanted: list[Claim] = []
         self.given: list[int] = []
         self.told_lost: dict[int, str] = {}
         self._slept = 0.0
-        self._books = books
-        times = books.settings.times
-        self.desk = DeskWithShare(books.names, times, lambda: None, share=3)
+        self._books = ledger
+        times = ledger.settings.times
+        self.desk = DeskWithShare(ledger.names, times, lambda: None, share=3)
         self._conversation = Conversation(
-            "sharer", "", books.names, books.settings, self.desk, self, lambda: self.now
+            "sharer", "", ledger.names, ledger.settings, self.desk, self, lambda: self.now
         )
 
     @property
@@ -104,7 +104,7 @@ class Sharer:
         self.given.append(lease)
         self.wanted.clear()
 
-    def reading_came(self, snapshot: Snapshot, duration: float) -> None:
+    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         self.desk.record(snapshot)
 
     def lost(self, lanes: Mapping[int, str]) -> None:
@@ -120,38 +120,38 @@ class Sharer:
         raise AssertionError("nobody says so here")
 
 
-def permits(books: BentBooks) -> set[bytes]:
-    return set(books.client.hkeys(books.names.keys[PERMITS]))  # type: ignore[arg-type]
+def permits(ledger: BentLedger) -> set[bytes]:
+    return set(ledger.client.hkeys(ledger.names.keys[PERMITS]))  # type: ignore[arg-type]
 
 
-def outlive(books: BentBooks, sharer: Sharer) -> None:
+def outlive(ledger: BentLedger, sharer: Sharer) -> None:
     """Let the sharer's lease run out, and somebody notice."""
-    other = Worker(books, "other")
+    other = Worker(ledger, "other")
     other.join()
-    books.now = 20_000
+    ledger.now = 20_000
     other.say()
-    lease = books.client.zscore(books.names.keys[WORKERS], "sharer")
+    lease = ledger.client.zscore(ledger.names.keys[WORKERS], "sharer")
     assert isinstance(lease, float), "the sharer was never known"
     assert lease < 0, "the sharer has its lease still"
 
 
 @pytest.fixture
-def sharer(books: BentBooks) -> Sharer:
+def sharer(ledger: BentLedger) -> Sharer:
     """A worker that knows of a reading at 10 ms."""
-    reader = Worker(books, "reader")
+    reader = Worker(ledger, "reader")
     reader.join()
-    books.now = 10
+    ledger.now = 10
     turn = reader.turn()
     assert turn is not None
     reader.say(taken={**turn, "current": 0, "limits": LIMITS})
-    sharer = Sharer(books)
+    sharer = Sharer(ledger)
     sharer.come()
     return sharer
 
 
 @pytest.mark.parametrize("asks", [False, True])
 def test_a_permit_given_while_an_exchange_was_under_way_is_known_afterwards(
-    books: BentBooks, sharer: Sharer, asks: bool
+    ledger: BentLedger, sharer: Sharer, asks: bool
 ) -> None:
     """Its call would be in no ledger once the server is back, and its slot be given again."""
     sharer.lose(unsent=True)
@@ -162,14 +162,14 @@ def test_a_permit_given_while_an_exchange_was_under_way_is_known_afterwards(
     sharer.end(request)
     sharer.come()
     assert lease not in sharer.given
-    assert len(permits(books)) == 1 + len(sharer.given)
-    assert f"sharer-{lease}".encode() in permits(books)
+    assert len(permits(ledger)) == 1 + len(sharer.given)
+    assert f"sharer-{lease}".encode() in permits(ledger)
 
 
 @pytest.mark.parametrize("unsent", [False, True])
 @pytest.mark.parametrize("ends", ["place", "release", "withdraw"])
 def test_what_became_of_a_permit_of_the_share_is_known_whatever_got_lost(
-    books: BentBooks, sharer: Sharer, unsent: bool, ends: str
+    ledger: BentLedger, sharer: Sharer, unsent: bool, ends: str
 ) -> None:
     """A place would be held for ever, or one that is in use be given to somebody else."""
     sharer.lose(unsent=True)
@@ -184,17 +184,19 @@ def test_what_became_of_a_permit_of_the_share_is_known_whatever_got_lost(
         sharer.desk.release(lease)
     sharer.lose(unsent=unsent)
     sharer.come()
-    assert permits(books) == ({f"sharer-{lease}".encode()} if ends == "place" else set())
+    assert permits(ledger) == ({f"sharer-{lease}".encode()} if ends == "place" else set())
     assert not sharer.desk.held()
 
 
-def test_a_permit_of_the_share_is_not_lost_with_the_lease(books: BentBooks, sharer: Sharer) -> None:
-    """Nobody else was given its place, and yet its call would be cancelled as if."""
+def test_a_permit_of_the_share_is_not_lost_with_the_lease(
+    ledger: BentLedger, sharer: Sharer
+) -> None:
+    """Nobody else was given its slot, and yet its call would be cancelled as if."""
     sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
     sharer.come()
     (shared,) = sharer.given
     sharer.lose(unsent=True)
-    outlive(books, sharer)
+    outlive(ledger, sharer)
     sharer.desk.record(_reading_at(sharer))
     own = sharer.take()
     assert sharer.is_lost(shared)
@@ -202,17 +204,17 @@ def test_a_permit_of_the_share_is_not_lost_with_the_lease(books: BentBooks, shar
     sharer.come()
     assert sharer.told_lost == {shared: "default"}
     assert not sharer.is_lost(own)
-    assert f"sharer-{own}".encode() in permits(books)
+    assert f"sharer-{own}".encode() in permits(ledger)
 
 
 @pytest.mark.parametrize("lost_replies", [1, 3])
 def test_no_reply_that_gets_lost_hides_that_a_permit_was_lost(
-    books: BentBooks, sharer: Sharer, lost_replies: int
+    ledger: BentLedger, sharer: Sharer, lost_replies: int
 ) -> None:
-    """A caller would dial on a place that was taken for a placed call and is absorbed by now."""
+    """A caller would dial on a slot that was taken for a placed call and is absorbed by now."""
     sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
     sharer.come()
-    outlive(books, sharer)
+    outlive(ledger, sharer)
     for _ in range(lost_replies):
         sharer.lose()
     sharer.come()
@@ -224,7 +226,7 @@ def test_no_reply_that_gets_lost_hides_that_a_permit_was_lost(
 
 @pytest.mark.parametrize("share", [0, 1, 2])
 def test_the_share_bounds_what_is_out_alone_whatever_was_given_before(
-    books: BentBooks, sharer: Sharer, share: int
+    ledger: BentLedger, sharer: Sharer, share: int
 ) -> None:
     """A worker that comes and goes would pass its share by what it held before."""
     for _ in range(share):
@@ -238,12 +240,12 @@ def test_the_share_bounds_what_is_out_alone_whatever_was_given_before(
 
 @pytest.mark.parametrize("ends", ["placed", "released", "withdrawn", "answered"])
 def test_an_outage_of_any_length_fills_no_memory(
-    books: BentBooks, sharer: Sharer, ends: str
+    ledger: BentLedger, sharer: Sharer, ends: str
 ) -> None:
     """A server that stays away for a weekend would end the process."""
     sharer.lose(unsent=True)
     for number in range(2_000):
-        books.now += 3_000
+        ledger.now += 3_000
         sharer.desk.record(_reading_at(sharer))
         sharer.desk.note_change(sharer.now)
         lease = sharer.take()
@@ -257,7 +259,7 @@ def test_an_outage_of_any_length_fills_no_memory(
         if ends == "withdrawn":
             sharer.desk.withdraw(lease)
         sharer.desk.refuse(sharer.now)
-    books.now += 3_000
+    ledger.now += 3_000
     sharer.desk.record(_reading_at(sharer))
     assert len(sharer.desk.outbox.pending()) <= 2, "that the count changed, and that one is refused"
     assert not sharer.desk.held()
@@ -278,7 +280,7 @@ def test_evidence_of_an_outage_of_any_length_fills_no_memory(sharer: Sharer) -> 
 
 @pytest.mark.parametrize("asks", [False, True])
 def test_a_worker_that_slept_is_given_nothing_by_a_reading_from_before(
-    books: BentBooks, sharer: Sharer, asks: bool
+    ledger: BentLedger, sharer: Sharer, asks: bool
 ) -> None:
     """The ledger's clock would stand still with that of its only worker, and the count be old."""
     if asks:
@@ -295,9 +297,9 @@ def test_a_worker_that_slept_is_given_nothing_by_a_reading_from_before(
 
 @pytest.mark.parametrize(("slept", "lost"), [(5, False), (11, True), (3600, True)])
 def test_a_permit_from_before_a_sleep_is_lost_with_the_lease(
-    books: BentBooks, sharer: Sharer, slept: int, lost: bool
+    ledger: BentLedger, sharer: Sharer, slept: int, lost: bool
 ) -> None:
-    """A caller would wake, and dial on a place that was given to somebody else meanwhile."""
+    """A caller would wake, and dial on a slot that was given to somebody else meanwhile."""
     sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
     sharer.come()
     sharer.sleep(slept)
@@ -308,16 +310,16 @@ def test_a_permit_from_before_a_sleep_is_lost_with_the_lease(
 
 
 def test_an_answer_that_was_under_way_through_a_sleep_gives_no_place_that_is_lost(
-    books: BentBooks, sharer: Sharer
+    ledger: BentLedger, sharer: Sharer
 ) -> None:
-    """The lease ran out while the machine slept, and the place is somebody else's by now."""
+    """The lease ran out while the machine slept, and the slot is somebody else's by now."""
     sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
-    answer = books.run(*sharer.begin())
+    answer = ledger.run(*sharer.begin())
     sharer.sleep(3600)
     sharer.hear(answer)
     assert not sharer.given
     sharer.come()
-    assert not permits(books)
+    assert not permits(ledger)
 
 
 def _reading_at(sharer: Sharer) -> Snapshot:

@@ -45,7 +45,7 @@ class FarGate:
         self._worker.tell(do="send")
 
     async def admit(self) -> str:
-        """Send a caller, and wait until it is let in. Returns the permit's id."""
+        """Send a caller, and wait until it is admitted. Returns the permit's id."""
         self.send()
         return str((await self.heard("admitted"))["permit"])
 

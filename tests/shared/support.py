@@ -1,4 +1,4 @@
-"""Gates that share books on a real server, and a look into those books."""
+"""Gates that share contents on a real server, and a look into that ledger."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ TIMES: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Contents:
     """What the server has of one workspace.
 
     Attributes:
-        dispatching: the permits whose dial has not returned.
-        unseen: the placed calls that the latest reading may have missed.
+        dialling: the permits whose dial has not returned.
+        uncounted: the placed calls that the latest snapshot may have missed.
         workers: who has a lease.
         labelled: who is known by name.
         claims: the lines in which callers wait, as ``worker/lane``.
-        reported: what the latest reading counts.
+        reported: what the latest snapshot counts.
     """
 
-    dispatching: frozenset[str]
-    unseen: frozenset[str]
+    dialling: frozenset[str]
+    uncounted: frozenset[str]
     workers: frozenset[str]
     labelled: frozenset[str]
     claims: frozenset[str]
@@ -54,8 +54,8 @@ class Books:
 
     @property
     def held(self) -> tuple[int, int]:
-        """How many permits are dispatching, and how many are placed and unseen."""
-        return len(self.dispatching), len(self.unseen)
+        """How many permits are dialling, and how many are placed and uncounted."""
+        return len(self.dialling), len(self.uncounted)
 
     @property
     def usage(self) -> int:
@@ -63,15 +63,15 @@ class Books:
         return self.reported + sum(self.held)
 
 
-async def books(client: Redis | RedisCluster, workspace: str) -> Books:
-    """The books of `workspace` as they are now."""
-    facts, workers, labels, permits, unseen, claims, *_ = Names(workspace).keys
+async def contents(client: Redis | RedisCluster, workspace: str) -> Contents:
+    """The ledger of `workspace` as they are now."""
+    facts, workers, labels, permits, uncounted, claims, *_ = Names(workspace).keys
     ids = frozenset(_texts(await client.hkeys(permits)))
-    placed = frozenset(_texts(await client.zrange(unseen, 0, -1)))
+    placed = frozenset(_texts(await client.zrange(uncounted, 0, -1)))
     assert placed <= ids, "a placed call is not among the permits"
-    return Books(
-        dispatching=ids - placed,
-        unseen=placed,
+    return Contents(
+        dialling=ids - placed,
+        uncounted=placed,
         workers=frozenset(_texts(await client.zrangebyscore(workers, 0, "+inf"))),
         labelled=frozenset(_texts(await client.hkeys(labels))),
         claims=frozenset(_texts(await client.hkeys(claims))),
@@ -87,7 +87,7 @@ def _texts(found: Iterable[Any]) -> list[str]:
 async def sharing(
     provider: Provider, ledger: RedisLedger, key: str = "key_here", **arguments: Any
 ) -> AsyncIterator[Gate]:
-    """A gate in this process, on shared books."""
+    """A gate in this process, on a shared ledger."""
     settings = {**TIMES, **arguments}
     async with open_gate(key, base_url=provider.url, ledger=ledger, **settings) as gate:
         yield gate
@@ -132,7 +132,7 @@ class Callers:
         return self.arrived
 
     async def go(self) -> None:
-        """End all, those in line too; those that have not said otherwise have placed a call."""
+        """End all, queued ones too; those that have not said otherwise have placed a call."""
         self._let_go.set()
         for task in self._tasks:
             task.cancel()

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from callguard import Gate, Permit, RedisLedger
 from callguard.cli.redis_server import RedisServer
 from tests.shared.provider import Provider, provider
-from tests.shared.support import Callers, books, eventually, sharing
+from tests.shared.support import Callers, contents, eventually, sharing
 
 ENOUGH = 10
 """Visits that got in before they were cancelled, so that all steps before have been tried."""
@@ -71,7 +71,7 @@ async def test_a_caller_cancelled_at_any_step_leaves_nothing(
                 await eventually(lambda: _nothing_is_left(client, workspace_key))
                 step += 1
         assert await _nobody_is_left(client, workspace_key)
-    assert cut_short, "no visit was cancelled in line"
+    assert cut_short, "no visit was cancelled in the queue"
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -100,15 +100,15 @@ async def test_a_dial_cancelled_at_any_step_counts_as_placed_until_a_reading_sho
                 dialling.cancel()
                 with suppress(asyncio.CancelledError):
                     await dialling
-            await eventually(lambda: not gate.statistics().usage.dispatching)
-            counted = await books(client, workspace_key)
-            assert counted.dispatching == frozenset()
-            assert counted.unseen <= {permit.id for permit in entered}
+            await eventually(lambda: not gate.statistics().usage.dialling)
+            counted = await contents(client, workspace_key)
+            assert counted.dialling == frozenset()
+            assert counted.uncounted <= {permit.id for permit in entered}
             workspace.current = 200
             waiting = Callers(gate)
             waiting.send(1)
             await eventually(lambda: gate.statistics().usage.reported == 200)
-            for permit in waiting.arrived:  # by the reading before
+            for permit in waiting.arrived:  # by the snapshot before
                 permit.cancel()
             waiting.send(1)
             await eventually(lambda: _nothing_is_held(client, workspace_key))
@@ -163,16 +163,16 @@ async def _turns(count: int) -> None:
 
 
 async def _nothing_is_left(client: Redis, workspace: str) -> bool:
-    found = await books(client, workspace)
+    found = await contents(client, workspace)
     return (found.held, found.claims) == ((0, 0), frozenset())
 
 
 async def _nothing_is_held(client: Redis, workspace: str) -> bool:
-    return (await books(client, workspace)).held == (0, 0)
+    return (await contents(client, workspace)).held == (0, 0)
 
 
 async def _nobody_is_left(client: Redis, workspace: str) -> bool:
-    found = await books(client, workspace)
+    found = await contents(client, workspace)
     return not (any(found.held) or found.claims or found.workers or found.labelled)
 
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from callguard import RedisLedger
 from tests.shared.provider import Provider, provider
-from tests.shared.support import PATIENCE, Callers, books, sharing
+from tests.shared.support import PATIENCE, Callers, contents, sharing
 
 
 @pytest.mark.parametrize("socket_timeout", [None, 5.0])
@@ -37,7 +37,7 @@ async def test_closing_at_any_moment_ends(
 async def test_all_that_happened_is_told_before_the_gate_leaves(
     redis_url: str, workspace_key: str
 ) -> None:
-    """Places that were given back would count as calls, if there were more than one batch holds."""
+    """Slots that were given back would count as calls, if there were more than one batch holds."""
     async with (
         provider(limit=4000) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
@@ -49,7 +49,7 @@ async def test_all_that_happened_is_told_before_the_gate_leaves(
             for permit in await callers.have_arrived(2500):
                 permit.cancel()
         await callers.go()
-        left = await books(client, workspace_key)
+        left = await contents(client, workspace_key)
         assert (left.held, left.workers, left.claims) == ((0, 0), frozenset(), frozenset())
 
 

@@ -15,7 +15,7 @@ from tests.shared.support import Callers, eventually, sharing
 async def test_a_call_that_is_over_gives_its_place_back_wherever_that_is_known_from(
     redis_url: str, workspace_key: str, early: bool
 ) -> None:
-    """Webhooks land at any worker, and a place would be held for a call that is over."""
+    """Webhooks land at any worker, and a slot would be held for a call that is over."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
@@ -34,7 +34,7 @@ async def test_a_call_that_is_over_gives_its_place_back_wherever_that_is_known_f
                 assert not callers.arrived
             permit.placed("call_1")
         if not early:
-            await eventually(lambda: dialling.statistics().usage.unseen == 1)
+            await eventually(lambda: dialling.statistics().usage.uncounted == 1)
             assert not callers.arrived
             told.note_ended("call_1")
         await callers.have_arrived(1)
@@ -55,7 +55,7 @@ async def test_a_call_that_was_answered_is_seen_sooner_wherever_that_is_known_fr
             permit.placed("call_1")
         callers = Callers(dialling)
         callers.send(1)
-        await eventually(lambda: told.statistics().usage.unseen == 1)
+        await eventually(lambda: told.statistics().usage.uncounted == 1)
         assert not callers.arrived
         told.note_started("call_1")
         await callers.have_arrived(1)

@@ -14,7 +14,7 @@ from callguard import LedgerUnavailable, RedisLedger
 from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import Names
 from tests.shared.provider import provider
-from tests.shared.support import LEASE, TIMEOUT, Callers, books, eventually, sharing
+from tests.shared.support import LEASE, TIMEOUT, Callers, contents, eventually, sharing
 
 
 async def restrict(client: Redis, server: RedisServer, **rights: Any) -> str:
@@ -201,8 +201,8 @@ async def test_a_server_that_comes_back_from_an_older_dump_after_the_lease_is_no
 
 
 async def _holds(client: Redis, workspace: str, held: tuple[int, int]) -> bool:
-    return (await books(client, workspace)).held == held
+    return (await contents(client, workspace)).held == held
 
 
 async def _somebody_waits(client: Redis, workspace: str) -> bool:
-    return bool((await books(client, workspace)).claims)
+    return bool((await contents(client, workspace)).claims)

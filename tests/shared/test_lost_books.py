@@ -1,4 +1,4 @@
-"""Nobody gets in on books that have forgotten calls which may be dialled still."""
+"""Nobody gets in on contents that have forgotten calls which may be dialled still."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 from callguard import AdmissionTimeout, LedgerUnavailable, RedisLedger
 from callguard.cli.redis_server import RedisServer
 from tests.shared.provider import provider
-from tests.shared.support import PATIENCE, TIMEOUT, Callers, books, eventually, sharing
+from tests.shared.support import PATIENCE, TIMEOUT, Callers, contents, eventually, sharing
 from tests.tcp_proxy import TcpProxy
 
 LEASE = 2.0
 
-SHORT_LEASE, VISIBLE_AFTER = 1.0, 0.4
+SHORT_LEASE, COUNTED_AFTER = 1.0, 0.4
 
 
 async def test_a_worker_that_is_cut_off_as_the_books_are_lost_may_dial_until_its_lease_ends(
@@ -80,11 +80,11 @@ async def test_a_server_that_comes_back_empty_lets_nobody_in_until_the_counter_s
         back_at = loop.time()
         own_redis.start()
         await waiting.have_arrived(1)
-        surely_shown_at = back_at + SHORT_LEASE + VISIBLE_AFTER
+        surely_shown_at = back_at + SHORT_LEASE + COUNTED_AFTER
         assert waiting.arrived_at[0] > surely_shown_at
         assert workspace.asked_after(surely_shown_at)
-        found = await books(client, workspace_key)
-        assert found.dispatching == {dialling.id, waiting.arrived[0].id}
+        found = await contents(client, workspace_key)
+        assert found.dialling == {dialling.id, waiting.arrived[0].id}
         assert found.usage == 3
         dialling.cancel()
         await waiting.have_arrived(2)
@@ -110,7 +110,7 @@ async def test_a_flush_is_noticed_by_all_and_the_books_are_written_anew(
             holder.send(1)
             await holder.have_arrived(1)
             holders.append(holder)
-        before = await books(client, workspace_key)
+        before = await contents(client, workspace_key)
         loop = asyncio.get_running_loop()
         flushed_at = loop.time()
         await client.flushall()
@@ -119,10 +119,10 @@ async def test_a_flush_is_noticed_by_all_and_the_books_are_written_anew(
             holder.send(1)
         await eventually(lambda: any(len(holder.arrived) == 2 for holder in holders))
         (at,) = (holder.arrived_at[1] for holder in holders if len(holder.arrived) == 2)
-        assert at > flushed_at + SHORT_LEASE + VISIBLE_AFTER
-        after = await books(client, workspace_key)
+        assert at > flushed_at + SHORT_LEASE + COUNTED_AFTER
+        after = await contents(client, workspace_key)
         assert after.held == (4, 0)
-        assert after.dispatching > before.dispatching
+        assert after.dialling > before.dialling
         assert (after.workers, after.labelled) == (before.workers, before.labelled)
         holders[0].arrived[0].cancel()
         await eventually(lambda: sum(len(holder.arrived) for holder in holders) == 5)

@@ -1,4 +1,4 @@
-"""A network between a worker and the books that is slow, breaks, or loses what is sent."""
+"""A network between a worker and the ledger that is slow, breaks, or loses what is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from callguard import Gate, LedgerUnavailable, NoHeadroom, RedisLedger
 from tests.shared.provider import Provider, provider
-from tests.shared.support import TIMEOUT, Callers, books, eventually, sharing
+from tests.shared.support import TIMEOUT, Callers, contents, eventually, sharing
 from tests.tcp_proxy import TcpProxy
 
 LIMIT = 5
@@ -21,7 +21,7 @@ LIMIT = 5
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Two workers, of which one reaches the books by a network that fails."""
+    """Two workers, of which one reaches the ledger by a network that fails."""
 
     workspace: Provider
     name: str
@@ -31,10 +31,10 @@ class World:
     near: Gate
 
     async def held(self) -> frozenset[str]:
-        """The permits that the books have as being dialled; none is placed here."""
-        found = await books(self.client, self.name)
-        assert found.unseen == frozenset()
-        return found.dispatching
+        """The permits that the ledger has as being dialled; none is placed here."""
+        found = await contents(self.client, self.name)
+        assert found.uncounted == frozenset()
+        return found.dialling
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ async def test_a_dead_connection_is_noticed_in_time_and_waiters_go_on_when_it_he
 
 
 async def test_places_that_were_given_and_never_heard_of_go_back(world: World) -> None:
-    """An answer that is lost would take places with it, or give them to two."""
-    async with world.far.admit() as permit:  # so that it knows the latest reading
+    """An answer that is lost would take slots with it, or give them to two."""
+    async with world.far.admit() as permit:  # so that it knows the latest snapshot
         permit.cancel()
     await eventually(lambda: _holds(world, set()))
     world.proxy.hold_replies()

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from callguard import Gate, Lane, RedisLedger
 from callguard.ledger.redis.scripts import EXCHANGE
 from tests.shared.provider import provider
-from tests.shared.support import Callers, books, eventually, sharing
+from tests.shared.support import Callers, contents, eventually, sharing
 
 LANES = Lane("urgent", priority=0), Lane("default", priority=1, default=True)
 
@@ -28,7 +28,7 @@ def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Arena:
-    """Gates on one ledger, with places that the test gives back one by one."""
+    """Gates on one ledger, with slots that the test gives back one by one."""
 
     def __init__(self, gates: list[Gate], client: Redis, workspace: str) -> None:
         self.crowds = [Callers(gate) for gate in gates]
@@ -37,8 +37,8 @@ class Arena:
         self._given_back: set[str] = set()
 
     async def line_up(self, worker: int, number: int, lane: str | None = None) -> None:
-        """Send callers to a worker, and wait until the books know of them."""
-        before = len((await books(self._client, self._workspace)).claims)
+        """Send callers to a worker, and wait until the ledger knows of them."""
+        before = len((await contents(self._client, self._workspace)).claims)
         self.crowds[worker].send(number, lane)
         await eventually(lambda: self._claims_are(before + 1))
 
@@ -55,16 +55,16 @@ class Arena:
 
     @property
     def counts(self) -> list[int]:
-        """How many have been let in at each worker."""
+        """How many have been admitted at each worker."""
         return [len(crowd.arrived) for crowd in self.crowds]
 
     async def _claims_are(self, number: int) -> bool:
-        return len((await books(self._client, self._workspace)).claims) == number
+        return len((await contents(self._client, self._workspace)).claims) == number
 
 
 @asynccontextmanager
 async def _arena(redis_url: str, name: str, workers: int, limit: int) -> AsyncIterator[Arena]:
-    """All places are held at worker 0."""
+    """All slots are held at worker 0."""
     async with (
         provider(limit) as workspace,
         RedisLedger.from_url(redis_url, name=name, lease=60.0) as ledger,

@@ -121,7 +121,7 @@ async def test_however_many_gates_open_none_waits_long_for_the_provider(
         for gate in opening:
             stack.push_async_exit(gate)
         assert seconds < OPENS_WITHIN + SLACK
-        assert {gate.explain().constraint for gate in opened} == {"no reading"}
+        assert {gate.explain().constraint for gate in opened} == {"no snapshot"}
 
 
 async def test_a_worker_of_another_key_does_not_fail_with_one_whose_key_is_refused(

@@ -12,7 +12,7 @@ from callguard import RedisLedger
 from callguard.events import Event, ReadingTaken
 from tests.shared.process import far_gate
 from tests.shared.provider import Provider, provider
-from tests.shared.support import TTL, Callers, books, eventually, sharing
+from tests.shared.support import TTL, Callers, contents, eventually, sharing
 
 SLACK = 1.5
 """Seconds that a busy machine may take for what takes some milliseconds."""
@@ -107,7 +107,7 @@ async def test_there_is_one_reading_per_ttl_however_many_wait(
 async def test_a_slow_reading_does_not_overwrite_a_newer_one(
     redis_url: str, workspace_key: str
 ) -> None:
-    """Calls would be let in by what the counter showed long ago."""
+    """Calls would be admitted by what the counter showed long ago."""
     seen: list[int] = []
 
     def note(event: Event) -> None:
@@ -132,7 +132,7 @@ async def test_a_slow_reading_does_not_overwrite_a_newer_one(
             callers[1].send(1)
             await eventually(lambda: 9 in seen)
             while workspace.asked_after(answered_at).count("quick") < 3:
-                assert (await books(client, workspace_key)).reported == 9
+                assert (await contents(client, workspace_key)).reported == 9
             assert 3 not in seen[seen.index(9) :]
             assert slow.statistics().usage.reported == 9
             for crowd in callers:

@@ -1,4 +1,4 @@
-"""Processes that die, stop, come back, or have a wrong clock: no place is lost or given twice."""
+"""Processes that die, stop, come back, or have a wrong clock: no slot is lost or given twice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from callguard.ledger.redis.keys import Names
 from tests import loops
 from tests.shared.process import far_gate
 from tests.shared.provider import provider
-from tests.shared.support import LEASE, Callers, books, eventually, sharing
+from tests.shared.support import LEASE, Callers, contents, eventually, sharing
 
-VISIBLE_AFTER = 0.4
+COUNTED_AFTER = 0.4
 
 CLOCKS = ["wall"] if loops.chosen() == "uvloop" else ["wall", "loop"]
 """What can be bent: uvloop's own clock can't."""
@@ -23,7 +23,7 @@ CLOCKS = ["wall"] if loops.chosen() == "uvloop" else ["wall", "loop"]
 async def test_what_a_killed_worker_was_dialling_counts_until_a_reading_must_show_it(
     redis_url: str, workspace_key: str
 ) -> None:
-    """A call that was dialled by a worker that died would be forgotten, or its place be lost."""
+    """A call that was dialled by a worker that died would be forgotten, or its slot be lost."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
@@ -39,11 +39,11 @@ async def test_what_a_killed_worker_was_dialling_counts_until_a_reading_must_sho
         lease_ends = await client.zscore(Names(workspace_key).keys[1], worker)
         assert lease_ends is not None
         await eventually(lambda: _is_absorbed(client, workspace_key, permit))
-        assert await _server_time(client) > lease_ends / 1000 + VISIBLE_AFTER
+        assert await _server_time(client) > lease_ends / 1000 + COUNTED_AFTER
         await callers.have_arrived(1)
-        left = await books(client, workspace_key)
-        assert left.dispatching == {callers.arrived[0].id}
-        assert left.unseen == set()
+        left = await contents(client, workspace_key)
+        assert left.dialling == {callers.arrived[0].id}
+        assert left.uncounted == set()
         assert worker not in left.workers | left.labelled
         await callers.go()
 
@@ -68,8 +68,8 @@ async def test_a_worker_that_was_stopped_for_longer_than_its_lease_is_told(
         far.resume()
         assert (await far.heard("lost"))["permit"] == permit
         assert await far.lost() == [True]
-        both = await books(client, workspace_key)
-        assert both.dispatching == {permit, other.id}
+        both = await contents(client, workspace_key)
+        assert both.dialling == {permit, other.id}
         assert both.usage == 2
         assert not other.lost
 
@@ -83,7 +83,7 @@ async def test_a_worker_that_was_stopped_for_longer_than_its_lease_is_told(
 
 
 async def test_a_dial_may_last_longer_than_a_lease(redis_url: str, workspace_key: str) -> None:
-    """A worker that has nothing to say would lose the places that it holds."""
+    """A worker that has nothing to say would lose the slots that it holds."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
@@ -96,7 +96,7 @@ async def test_a_dial_may_last_longer_than_a_lease(redis_url: str, workspace_key
         began = loop.time()
         await eventually(lambda: loop.time() > began + 1.5 * LEASE)
         assert await far.lost() == [False]
-        assert (await books(client, workspace_key)).dispatching == {permit}
+        assert (await contents(client, workspace_key)).dialling == {permit}
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
@@ -119,27 +119,27 @@ async def test_a_worker_whose_clock_is_wrong_changes_nothing(
         loop = asyncio.get_running_loop()
         began = loop.time()
         await eventually(lambda: loop.time() > began + 1.5 * LEASE)
-        held = await books(client, workspace_key)
-        assert held.dispatching == {dialling, own.id}, "its lease was not renewed"
+        held = await contents(client, workspace_key)
+        assert held.dialling == {dialling, own.id}, "its lease was not renewed"
         await eventually(lambda: "far" in workspace.asked_after(began + LEASE))
-        age = gate.statistics().sample_age
+        age = gate.statistics().snapshot_age
         assert age is not None
         assert 0.0 < age < 10.0
 
         far.say("placed")
         placed_at = loop.time()
         await callers.have_arrived(2)
-        assert loop.time() > placed_at + VISIBLE_AFTER
+        assert loop.time() > placed_at + COUNTED_AFTER
         await callers.go()
 
 
 async def _is_absorbed(client: Redis, workspace: str, permit: str) -> bool:
-    found = await books(client, workspace)
-    return permit not in found.dispatching | found.unseen
+    found = await contents(client, workspace)
+    return permit not in found.dialling | found.uncounted
 
 
 async def _is_all_that_dials(client: Redis, workspace: str, permit: str) -> bool:
-    return (await books(client, workspace)).dispatching == {permit}
+    return (await contents(client, workspace)).dialling == {permit}
 
 
 async def _server_time(client: Redis) -> float:

@@ -16,7 +16,7 @@ from callguard import LedgerUnavailable, RedisLedger, UsageError
 from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import Names
 from tests.shared.provider import provider
-from tests.shared.support import LEASE, TIMEOUT, Callers, books, eventually, sharing
+from tests.shared.support import LEASE, TIMEOUT, Callers, contents, eventually, sharing
 
 
 async def test_gates_share_the_books_of_a_cluster(
@@ -168,7 +168,7 @@ async def test_what_a_worker_leaves_behind_expires(
 
 
 async def _somebody_waits(client: Redis | RedisCluster, workspace: str) -> bool:
-    return bool((await books(client, workspace)).claims)
+    return bool((await contents(client, workspace)).claims)
 
 
 async def _number_of_keys(client: Redis, number: int) -> bool:

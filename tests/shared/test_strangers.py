@@ -75,7 +75,7 @@ async def test_a_client_that_raises_costs_time_and_nothing_else(
 async def test_a_listener_that_raises_breaks_no_exchange(
     redis_url: str, workspace_key: str
 ) -> None:
-    """An exchange would be given up half way, again and again, and nobody be let in."""
+    """An exchange would be given up half way, again and again, and nobody be admitted."""
 
     def faulty(event: Event) -> None:
         raise asyncio.CancelledError

@@ -1,4 +1,4 @@
-"""What a caller takes back is as good as never said, by the server's books too."""
+"""What a caller takes back is as good as never said, by the server's ledger too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from callguard import RedisLedger
 from tests.shared.provider import provider
-from tests.shared.support import books, eventually, sharing
+from tests.shared.support import contents, eventually, sharing
 
 
 async def test_a_call_that_was_placed_after_all_counts(redis_url: str, workspace_key: str) -> None:
@@ -20,6 +20,6 @@ async def test_a_call_that_was_placed_after_all_counts(redis_url: str, workspace
         async with gate.admit() as permit:
             permit.cancel()
             permit.placed()
-        await eventually(lambda: gate.statistics().usage.unseen)
+        await eventually(lambda: gate.statistics().usage.uncounted)
         assert gate.statistics().usage.total == 1
-        assert (await books(client, workspace_key)).held == (0, 1)
+        assert (await contents(client, workspace_key)).held == (0, 1)

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from callguard import RedisLedger
 from callguard.cli.redis_server import RedisServer
 from tests.shared.provider import provider
-from tests.shared.support import Callers, books, eventually, sharing
+from tests.shared.support import Callers, contents, eventually, sharing
 
 TTL = 1.0
 
@@ -77,4 +77,4 @@ async def _listeners(client: Redis, number: int) -> bool:
 
 
 async def _somebody_waits(client: Redis, workspace: str) -> bool:
-    return bool((await books(client, workspace)).claims)
+    return bool((await contents(client, workspace)).claims)

@@ -91,7 +91,7 @@ def test_life_of_an_answered_call() -> None:
     ],
 )
 def test_unanswered_call_rings_out(knobs: dict[str, Any], rings: float) -> None:
-    """A call that nobody answers would hold its place for a wrong time."""
+    """A call that nobody answers would hold its slot for a wrong time."""
     clock = HandClock()
     model = workspace(clock, answer_rate=0.0, **knobs)
     call_id = model.dial().call_id
@@ -152,7 +152,7 @@ def test_stop() -> None:
     ],
 )
 def test_outbound_ceiling(limits: dict[str, int], fit: int) -> None:
-    """The simulated provider would let in more or fewer calls than the real one."""
+    """The simulated provider would admit more or fewer calls than the real one."""
     model = workspace(HandClock(), **limits)
     placed = [dial_if_it_fits(model) for _ in range(fit + 2)]
     assert [call is not None for call in placed] == [True] * fit + [False] * 2
@@ -186,7 +186,7 @@ def test_worst_excess_is_measured_when_calls_are_placed() -> None:
 
 
 def test_ringing_that_does_not_count() -> None:
-    """Where ringing calls don't count they would take places, or be enforced before the answer."""
+    """Where ringing calls don't count they would take slots, or be enforced before the answer."""
     clock = HandClock()
     model = workspace(clock, limit=2, counts_ringing=False)
     for _ in range(4):

@@ -5,7 +5,7 @@
     python -m tests.world --shared --seeds 200
 
 The first prints what was lived through, and the seed of each violation; the second replays one
-world and prints its trace. `--shared` takes worlds of several workers, whose books are on a real
+world and prints its trace. `--shared` takes worlds of several workers, whose contents are on a real
 Redis server, which loses keys, comes back from dumps, has its clock set, and fails in the middle of
 scripts, unless there are to be no such `--mishaps`. Exits with 1 where a rule was broken.
 """

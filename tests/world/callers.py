@@ -50,7 +50,7 @@ class _Unheld:
 
 
 class _Short:
-    """The short form, which shows the world whom it has let in."""
+    """The short form, which shows the world whom it has admit."""
 
     def __init__(self, gate: callguard.Gate) -> None:
         self._gate = gate
@@ -74,7 +74,7 @@ class Caller:
     Attributes:
         name: in the trace.
         task: what it runs in.
-        awaits_grant: whether it is to be cancelled when it is let in.
+        awaits_grant: whether it is to be cancelled when it is admitted.
     """
 
     def __init__(self, number: int, plan: CallerPlan, hall: Hall) -> None:
@@ -89,7 +89,7 @@ class Caller:
         self._in_doubt: callguard.Permit | _Unheld | None = None
 
     async def live(self) -> None:
-        """Come, and be let in or not."""
+        """Come, and be admitted or not."""
         self._hall.trace(f"{self.name} comes to {self._plan.lane} by {self._plan.way}")
         try:
             word = await self._come()

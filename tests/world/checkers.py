@@ -113,10 +113,10 @@ class Usage:
             return
         usage, reading = scene.gate.statistics().usage, scene.reading()
         least = sum(self._is_known(call, reading) for call in scene.provider.going_on.values())
-        total = usage.dispatching + usage.unseen + (usage.reported or 0)
+        total = usage.dialling + usage.uncounted + (usage.reported or 0)
         if total < least:
             scene.blame("usage", f"{least} calls go on, and the usage is {usage}")
-        if min(usage.dispatching, usage.unseen) < 0:
+        if min(usage.dialling, usage.uncounted) < 0:
             scene.blame("usage", f"less than nothing: {usage}")
 
     def _is_known(self, call: Call, reading: Reading | None) -> bool:
@@ -152,7 +152,7 @@ class Count:
     def admitted(self, lane: LanePlan, usage: int, reading: Reading | None) -> None:
         scene = self._scene
         if reading is None or reading.rules is None:
-            scene.blame("unknown", "a call was let in without a reading")
+            scene.blame("unknown", "a call was admitted without a snapshot")
             return
         assert scene.gate is not None
         self._lane, self._reading, self._gate_id = lane, reading, scene.gate.id
@@ -161,9 +161,9 @@ class Count:
             scene.blame("ceiling", f"usage {usage} above {most} on lane {lane.name}")
         age = scene.now() - reading.began
         if age > scene.plan.gate.max_age + SLACK:
-            scene.blame("max_age", f"let in by a reading that is {age} s old")
+            scene.blame("max_age", f"admit by a reading that is {age} s old")
         if reading.began <= scene.refused_at:
-            scene.blame("spent", "let in by a reading from before the last refusal")
+            scene.blame("spent", "admit by a reading from before the last refusal")
         self.check()
 
     def check(self) -> None:
@@ -212,7 +212,7 @@ class Count:
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A place in line; one that comes back to its old place counts from the next instant on.
+    """A place in the queue; one that comes back to its old place counts from the next instant on.
 
     Attributes:
         patience: seconds that its caller may still wait, as of `since`.
@@ -250,7 +250,7 @@ class Order:
     """First come, first served within a lane; higher lanes first; nobody waits who could go.
 
     An admission is told before its caller runs, so who has got it is known a little later. As many
-    admissions as are open in between, so many of the first in line are taken for served.
+    admissions as are open in between, so many of the first in the queue are taken for served.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -261,7 +261,7 @@ class Order:
 
     @property
     def anyone(self) -> bool:
-        """Whether anybody is in line."""
+        """Whether anybody is in the queue."""
         return any(place.stands for place in self._places.values())
 
     def joins(self, name: str, lane: str, timeout: float | None) -> None:
@@ -284,7 +284,7 @@ class Order:
         self._places.pop(name, None)
 
     def admitted(self, permit_id: str, lane: LanePlan, usage: int, rules: Rules) -> str | None:
-        """Somebody on `lane` is let in; who, as far as that can be told."""
+        """Somebody on `lane` is admitted; who, as far as that can be told."""
         now = self._scene.now()
         for done in [key for key, grant in self._open.items() if grant.at < now]:
             del self._open[done]
@@ -329,7 +329,7 @@ class Order:
         if reading is None or reading.rules is None or not self._may_be_used(reading):
             return
         for name in waiting:
-            total = usage.dispatching + usage.unseen + (usage.reported or 0)
+            total = usage.dialling + usage.uncounted + (usage.reported or 0)
             if total + 1 <= ceiling(reading.rules, scene.lanes[name]):
                 scene.blame("stuck", f"somebody waits on {name} with room: {usage}")
 
@@ -343,7 +343,7 @@ class Order:
         return place.stands and place.stands_after < now < place.deadline
 
     def _first(self, lane: LanePlan) -> _Place | None:
-        """Who is first in a line, those left out that have been let in and have not run yet."""
+        """Who is first in a line, those left out that have been admitted and have not run yet."""
         line = sorted(
             (place for place in self._places.values() if place.lane is lane and self._waits(place)),
             key=lambda place: place.rank,

@@ -45,7 +45,7 @@ class Mutation:
     Attributes:
         name: what the library does then.
         file: inside of the package.
-        edits: texts of the source, each there once, and what comes in their place.
+        edits: texts of the source, each there once, and what comes in their slot.
         why: what makes it wrong.
         test: a test file that sees it where no world can, from the repository's root.
         shared: whether it is lived with in worlds of several workers.
@@ -96,23 +96,23 @@ MUTATIONS = (
         "the counter may have been looked at before the call was placed",
     ),
     Mutation(
-        "dispatching permits are forgotten",
+        "dialling permits are forgotten",
         MEMORY,
         (
             ("        self.in_use += 1\n        self.leases += 1", "        self.leases += 1"),
             (
-                "        self._placed[lease] = now + self._visible_after",
-                "        self.in_use += 1\n        self._placed[lease] = now + self._visible_after",
+                "        self._placed[lease] = now + self._counted_after",
+                "        self.in_use += 1\n        self._placed[lease] = now + self._counted_after",
             ),
             (
                 'its call never was, or is over."""\n        self.in_use -= 1',
                 'its call never was, or is over."""',
             ),
         ),
-        "a dozen callers would go by one free place before any dial returns",
+        "a dozen callers would go by one free slot before any dial returns",
     ),
     Mutation(
-        "a place given back wakes the next, whatever the ceiling is by now",
+        "a slot given back wakes the next, whatever the ceiling is by now",
         GATE,
         (
             (
@@ -157,22 +157,22 @@ MUTATIONS = (
         "it knows nothing of what the refusal says",
     ),
     Mutation(
-        "a timeout gives the place back",
+        "a timeout gives the slot back",
         PERMIT,
         (
             (
-                "        if self._state is DISPATCHING:\n            self._state = LEFT",
+                "        if self._state is DIALLING:\n            self._state = LEFT",
                 (
-                    "        if self._state is DISPATCHING and isinstance(error, TimeoutError):\n"
+                    "        if self._state is DIALLING and isinstance(error, TimeoutError):\n"
                     "            self.cancel()\n"
-                    "        if self._state is DISPATCHING:\n            self._state = LEFT"
+                    "        if self._state is DIALLING:\n            self._state = LEFT"
                 ),
             ),
         ),
         "the call may have been placed",
     ),
     Mutation(
-        "leaving the block gives the place back",
+        "leaving the block gives the slot back",
         PERMIT,
         (
             (
@@ -183,13 +183,13 @@ MUTATIONS = (
         "the call goes on, and the counter doesn't show it yet",
     ),
     Mutation(
-        "a cancel after placed gives the place back",
+        "a cancel after placed gives the slot back",
         PERMIT,
         (("        elif state is LEFT:\n", "        elif state is LEFT or state is PLACED:\n"),),
         "what was said first was that the call is placed",
     ),
     Mutation(
-        "a refused call keeps its place",
+        "a refused call keeps its slot",
         GATE,
         (("        if held:\n            self._give_back(permit, placed=placed)\n", ""),),
         "no reading ever absorbs it",
@@ -201,14 +201,14 @@ MUTATIONS = (
         "the call was placed before",
     ),
     Mutation(
-        "a call that the provider surely didn't place keeps its place",
+        "a call that the provider surely didn't place keeps its slot",
         PERMIT,
         (('            elif outcome == "not placed":\n                self.cancel()\n', ""),),
         "the gate would be shut by bad numbers",
         "tests/gate/test_definite.py",
     ),
     Mutation(
-        "a definite answer after an unknown one gives the place back",
+        "a definite answer after an unknown one gives the slot back",
         "gate/dialling.py",
         (("            if self._in_doubt:\n                permit.placed()\n", ""),),
         "the first dial may have placed the call",
@@ -221,7 +221,7 @@ MUTATIONS = (
         "nothing is known, which is not nothing",
     ),
     Mutation(
-        "those in line aren't woken by a call's end, so that a newcomer overtakes them",
+        "those in the queue aren't woken by a call's end, so that a newcomer overtakes them",
         GATE,
         (
             (
@@ -232,7 +232,7 @@ MUTATIONS = (
         "first come, first served",
     ),
     Mutation(
-        "the last in line goes first",
+        "the last in the queue goes first",
         LINES,
         (("self._waiters.popitem(last=False)", "self._waiters.popitem()"),),
         "first come, first served",
@@ -273,7 +273,7 @@ MUTATIONS = (
         "others' calls have no room",
     ),
     Mutation(
-        "the places reserved for inbound calls are forgotten",
+        "the slots reserved for inbound calls are forgotten",
         DECISION,
         (("limits.reserved_inbound_concurrency + lane.reserve", "lane.reserve"),),
         "the provider refuses what goes beyond",
@@ -330,14 +330,14 @@ MUTATIONS = (
     Mutation(
         "a call is absorbed at the very instant from which it is visible",
         MEMORY,
-        (("if visible_at >= began:", "if visible_at > began:"),),
+        (("if counted_at >= began:", "if counted_at > began:"),),
         "it is surely shown only after that instant",
         "tests/ledger/test_memory.py",
     ),
     Mutation(
         "a call is visible as soon as it was answered",
         MEMORY,
-        (("visible_at = now + self._counter_lag", "visible_at = now"),),
+        (("counted_at = now + self._counter_lag", "counted_at = now"),),
         "the counter is late",
     ),
     Mutation(
@@ -376,12 +376,12 @@ MUTATIONS = (
         "tests/gate/test_evidence.py",
     ),
     Mutation(
-        "a call that a reading has absorbed gives its place back once more",
+        "a call that a reading has absorbed gives its slot back once more",
         MEMORY,
         (
             (
-                "return unseen.pop(lease, None) is not None",
-                "return bool(unseen.pop(lease, None)) or True",
+                "return uncounted.pop(lease, None) is not None",
+                "return bool(uncounted.pop(lease, None)) or True",
             ),
         ),
         "the counter still shows it",
@@ -401,21 +401,24 @@ MUTATIONS = (
         "no reading absorbs a call of which nothing was heard",
         MEMORY,
         (("        self._absorb(self._placed, snapshot.began)\n", ""),),
-        "its place is lost for good",
+        "its slot is lost for good",
     ),
     Mutation(
-        "a cancelled waiter keeps the place that it was granted",
+        "a cancelled waiter keeps the slot that it was granted",
         GATE,
         (("        if waiter.granted is not None:\n            waiter.granted.cancel()\n", ""),),
         "nobody will ever give it back",
     ),
     Mutation(
-        "a caller whose time is up stays in line",
+        "a caller whose time is up stays in the queue",
         GATE,
         (
             (
-                "        line.leave(waiter)\n        self._ledger.note_line()\n        waiter.turn",
-                "        self._ledger.note_line()\n        waiter.turn",
+                (
+                    "        line.leave(waiter)\n        self._ledger.note_queue()\n"
+                    "        waiter.turn"
+                ),
+                "        self._ledger.note_queue()\n        waiter.turn",
             ),
             (
                 (
@@ -465,7 +468,7 @@ MUTATIONS = (
                 "            pass\n",
             ),
         ),
-        "nobody would be let in any more",
+        "nobody would be admitted any more",
     ),
     Mutation(
         "readings go on although nobody waits",
@@ -541,7 +544,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "redis.call('ZADD', unseen, 'NX', now + state.visible_after + 1, id)",
+                "redis.call('ZADD', uncounted, 'NX', now + state.counted_after + 1, id)",
                 "redis.call('HDEL', permits, id)",
             ),
         ),
@@ -558,12 +561,12 @@ MUTATIONS = (
                 "redis.call('ZADD', workers, 'NX', now + unvouched + LEASE, me)",
             ),
         ),
-        "a worker that lives would lose its places",
+        "a worker that lives would lose its slots",
         SCRIPTS,
         shared=True,
     ),
     Mutation(
-        "what a worker holds that comes back is not put into the books",
+        "what a worker holds that comes back is not put into the ledger",
         LUA + "workers.lua",
         (("      redis.call('HSETNX', permits, id, now .. ' ' .. lease[2])\n", ""),),
         "its calls go on",
@@ -571,7 +574,7 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
-        "a place that a worker was given and never heard of is kept for it",
+        "a slot that a worker was given and never heard of is kept for it",
         LUA + "workers.lua",
         (("    if not holds[id] and not redis", "    if false and not redis"),),
         "nobody will ever give it back",
@@ -579,15 +582,15 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
-        "the server forgets dispatching permits",
+        "the server forgets dialling permits",
         LUA + "exchange.lua",
         (
             (
                 "give_places(state.current + held)",
-                "give_places(state.current + redis.call('ZCARD', unseen))",
+                "give_places(state.current + redis.call('ZCARD', uncounted))",
             ),
         ),
-        "workers would all go by one free place",
+        "workers would all go by one free slot",
         shared=True,
     ),
     Mutation(
@@ -605,14 +608,14 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
-        "ringing calls are taken for counted in shared books",
+        "ringing calls are taken for counted in a shared ledger",
         LUA + "permits.lua",
-        (("unvouched + VISIBLE_AFTER + 1, id)", "unvouched + COUNTER_LAG + 1, id)"),),
+        (("unvouched + COUNTED_AFTER + 1, id)", "unvouched + COUNTER_LAG + 1, id)"),),
         "the provider doesn't say whether it counts them",
         shared=True,
     ),
     Mutation(
-        "a call is visible in shared books as soon as it was answered",
+        "a call is visible in a shared ledger as soon as it was answered",
         LUA + "permits.lua",
         (("at + unvouched + COUNTER_LAG + 1, id)", "at, id)"),),
         "the counter is late",
@@ -688,7 +691,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "    redis.call('DEL', workers, sessions, permits, unseen, claims, calls)\n",
+                "    redis.call('DEL', workers, sessions, permits, uncounted, claims, calls)\n",
                 "",
             ),
         ),
@@ -762,7 +765,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "set(field, -(tonumber(redis.call('HGET', books, field)) or 0))",
+                "set(field, -(tonumber(redis.call('HGET', contents, field)) or 0))",
                 "set(field, 0)",
             ),
         ),

@@ -154,7 +154,7 @@ class CallerPlan:
         arrives: seconds since the world began.
         lane: by name.
         way: how it enters the gate.
-        timeout: seconds to wait in line at most.
+        timeout: seconds to wait in the queue at most.
         thinks: seconds in the block before dialling.
         dials: what comes of each request; the last for all that follow.
         gives_up: whether it leaves without having dialled, and says so.
@@ -211,7 +211,7 @@ class GatePlan:
     lanes: tuple[LanePlan, ...]
 
     @property
-    def visible_after(self) -> float:
+    def counted_after(self) -> float:
         """After a dial has returned, until the counter surely shows its call."""
         return self.counter_lag + (0.0 if self.counts_ringing else self.ring_limit)
 
@@ -373,7 +373,7 @@ def _closings(dice: _Dice, lasts: float, gate: GatePlan) -> tuple[tuple[float, f
     if not dice.chance(0.2):
         return ()
     at = dice.seconds(lasts / 4, lasts / 2)
-    patient = gate.visible_after + 1.0
+    patient = gate.counted_after + 1.0
     return ((at, at + dice.one_of((0.0, 1.0, patient))),)
 
 
@@ -509,7 +509,7 @@ def _windows(dice: _Dice, stale: float, lasts: float) -> tuple[Window, ...]:
 
 
 def _latencies(dice: _Dice, most: float) -> tuple[tuple[float, float], ...]:
-    """No answer takes longer than a reading may be trusted, or it would authorise nothing ever."""
+    """No answer takes longer than a snapshot may be trusted, or it would authorise nothing ever."""
     longest = min(dice.one_of((0.0, 0.0, 0.125, 1.0, 2.0)), most)
     return tuple((dice.seconds(0, longest), dice.seconds(0, longest)) for _ in range(16))
 
@@ -615,7 +615,7 @@ class SharedPlan:
     @property
     def closed_for(self) -> float:
         """Seconds for which nobody is admitted after a loss was noticed."""
-        return self.lease + self.world.gate.visible_after
+        return self.lease + self.world.gate.counted_after
 
     @property
     def untold(self) -> float:
@@ -637,7 +637,7 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     world = next(each for each in worlds if each.gate.ttl <= 1 and each.gate.ring_limit <= 10)
     rules = replace(world.rules[0][1], limit=max(3, world.rules[0][1].limit))
     # A reading, and a place by it, take four exchanges, which take up to a second each.
-    # Callers are in line meanwhile, also where there is room.
+    # Callers are in the queue meanwhile, also where there is room.
     lanes = tuple(replace(lane, max_waiting=None, max_wait=None) for lane in world.gate.lanes)
     gate = replace(world.gate, max_age=max(world.gate.max_age, 15.0), lanes=lanes)
     world = replace(world, latencies=_latencies(dice, gate.max_age / 2))

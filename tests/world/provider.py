@@ -132,7 +132,7 @@ class Provider:
         return self._placed.get(key)
 
     def room(self) -> int:
-        """Outbound calls that the provider still lets in."""
+        """Outbound calls that the provider still admits."""
         rules = self.rules
         bursts = rules.burst_enabled and rules.burst_limit > rules.limit
         most = rules.burst_limit if bursts else rules.limit

@@ -65,11 +65,11 @@ def live_shared(seed: int, url: str, *, mishaps: bool = True, keep_trace: bool =
 
 
 COUNTED = (0, 1, 3, 4)
-"""The keys without which a ledger is lost: the books, the workers, the permits, and the unseen."""
+"""The keys without which a ledger is lost: its state, workers, permits, and uncounted calls."""
 
 
 class SharedServer(BentServer):
-    """The server as all workers reach it, with a look at what is in the books.
+    """The server as all workers reach it, with a look at what is in the ledger.
 
     Attributes:
         away: whether nobody reaches it.
@@ -86,8 +86,8 @@ class SharedServer(BentServer):
     def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
         return super().exchange(now + self.step, *request, fails=fails or self.fails)
 
-    def books(self) -> tuple[dict[str, Any] | None, set[str]]:
-        """The reading in the books, unless they were lost since it began, and the permits that it
+    def contents(self) -> tuple[dict[str, Any] | None, set[str]]:
+        """The reading in the ledger, unless they were lost since it began, and the permits that it
         doesn't stand for."""
         fields = ["limits", "began", "lost_until"]
         found = self.client.hmget(self.names.keys[0].decode(), fields)
@@ -112,8 +112,17 @@ class SharedServer(BentServer):
 
     def left(self) -> list[str]:
         """The keys that are left, other than of what is remembered of the workspace."""
-        names = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
-        kept = {"books", "early"} | ({"workers"} if not self._lives() else set())
+        names = (
+            "ledger",
+            "workers",
+            "sessions",
+            "permits",
+            "uncounted",
+            "claims",
+            "calls",
+            "early",
+        )
+        kept = {"ledger", "early"} | ({"workers"} if not self._lives() else set())
         found = zip(names, self.names.keys, strict=True)
         return [name for name, key in found if name not in kept and self.client.exists(key)]
 
@@ -484,14 +493,14 @@ class SharedWorld:
             await self._probe(worker)
 
     async def _probe(self, worker: Worker) -> None:
-        """Everything is over and visible, so a reading clears the books."""
+        """Everything is over and visible, so a reading clears the ledger."""
         if worker.gate is None:
             return
         try:
             async with worker.gate.admit(timeout=30.0) as permit:
                 permit.cancel()
         except callguard.CallGuardError as error:
-            self.scene.blame("liveness", f"{worker.name} lets nobody in: {error}")
+            self.scene.blame("liveness", f"{worker.name} admits nobody: {error}")
 
     def _look_for_leftovers(self) -> None:
         gc.collect()
@@ -528,17 +537,17 @@ class SharedWorld:
         return call.key in self._careless or call.key in self.losses.excused
 
     def _check_books(self) -> None:
-        """Every call that goes on is in the reading that the books have, or has a permit there."""
+        """Every call that goes on is in the reading that the ledger has, or has a permit there."""
         if self.losses.pending or not self.plan.world.counter_in_time:
             return
-        limits, permits = self.server.books()
+        limits, permits = self.server.contents()
         if limits is None:
             return
         reading = self.provider.readings[limits["remaining_purchase_limit"]]
         for call in self.provider.going_on.values():
             known = call.number in reading.counted or call.key in permits
             if call.key and not known and not self._is_excused(call):
-                self.scene.blame("usage", f"{call.id} goes on, and is in no books")
+                self.scene.blame("usage", f"{call.id} goes on, and is in no contents")
 
     def call_answered(self, call: Call) -> None:
         self._deliver(call, call.plan.started, "started")

@@ -53,7 +53,7 @@ class Outcome:
 
     Attributes:
         seconds: lived, of virtual time.
-        admissions: calls let in.
+        admissions: calls admitted.
         readings: requests for the limits.
         refusals: calls that the provider refused.
         promised: whether the promise's premises held all the time.
@@ -286,7 +286,7 @@ class World:
             task.cancel()
 
     async def _return_to_zero(self, gate: callguard.Gate) -> None:
-        """A reading that begins when every call is over and visible finds nothing in the books."""
+        """A reading that begins when every call is over and visible finds nothing in the ledger."""
         await asyncio.sleep(longest_round(self.plan))
         self.readings.wanted()
         try:
@@ -294,14 +294,14 @@ class World:
                 self._enter_as_probe(permit)
                 permit.cancel()
         except callguard.CallGuardError as error:
-            self.scene.blame("liveness", f"an empty gate lets nobody in: {error}")
+            self.scene.blame("liveness", f"an empty gate admits nobody: {error}")
         await asyncio.sleep(READING_DEADLINE)
         statistics = gate.statistics()
         usage = statistics.usage
-        if (usage.reported, usage.dispatching, usage.unseen) != (0, 0, 0):
-            self.scene.blame("books", f"nobody calls, and the usage is {usage}")
+        if (usage.reported, usage.dialling, usage.uncounted) != (0, 0, 0):
+            self.scene.blame("ledger", f"nobody calls, and the usage is {usage}")
         if any(statistics.waiting.values()):
-            self.scene.blame("books", f"nobody waits, and in line are {dict(statistics.waiting)}")
+            self.scene.blame("ledger", f"nobody waits, and queued are {dict(statistics.waiting)}")
 
     def _enter_as_probe(self, permit: callguard.Permit) -> None:
         self.order.enters("the probe", permit.id)
@@ -365,7 +365,7 @@ class World:
         statistics = gate.statistics()
         usage, untold = statistics.usage, statistics.admitted - self._told
         # All that fit are admitted before any is told of: this one came before those untold.
-        total = usage.dispatching + usage.unseen + (usage.reported or 0) - untold
+        total = usage.dialling + usage.uncounted + (usage.reported or 0) - untold
         self.trace(f"admitted {self._named(event.permit_id)} on {event.lane} to {total}")
         reading = self.scene.reading()
         self.readings.wanted()
@@ -427,25 +427,26 @@ def _owner(timer: asyncio.TimerHandle) -> str:
 
 
 def longest_round(plan: Plan) -> float:
-    """Seconds after which, without faults, a place is free again that was given; at most.
+    """Seconds after which, without faults, a slot is free again that was given; at most.
 
-    The caller leaves its block after `LONGEST_BODY`. Its call is surely visible `visible_after`
+    The caller leaves its block after `LONGEST_BODY`. Its call is surely visible `counted_after`
     later, and over `CALM_CALL` after it began; the counter lags by `counter_lag`. The next reading
     begins within a `ttl`, and is on its way for the longest latency.
     """
     gate = plan.gate
     slowest = max(there + back for there, back in plan.latencies)
-    seen = max(gate.visible_after, CALM_CALL + gate.counter_lag)
+    seen = max(gate.counted_after, CALM_CALL + gate.counter_lag)
     return LONGEST_BODY + seen + gate.ttl + 2 * slowest + 1.0
 
 
 def patience(plan: Plan) -> float:
-    """Seconds after the end of the faults within which everybody is let in.
+    """Seconds after the end of the faults within which everybody is admitted.
 
     A reading that had begun is given up after `READING_DEADLINE`, and the next comes after a `ttl`
-    or what the provider asked for. What was dialled before is off the books one round later. From
-    then on at least half of those who wait are let in at once (`calm_rules`), so that all are after
-    three rounds; one more is for calls that are refused in the first, whose reading was of before.
+    or what the provider asked for. What was dialled before is off the ledger one round later. From
+    then on at least half of those who wait are admitted at once (`calm_rules`), so that all are
+    after three rounds; one more is for calls that are refused in the first, whose reading was of
+    before.
     """
     wait = READING_DEADLINE + max(plan.gate.ttl, plan.retry_after)
     return wait + 5 * longest_round(plan)

@@ -1,4 +1,4 @@
-"""Books on a Redis or Valkey server, shared by gates in many processes and on many machines."""
+"""A ledger on a Redis or Valkey server, shared by gates in many processes and on many machines."""
 
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.ledger.redis.ledger import RedisLedger

@@ -11,12 +11,12 @@ from typing import Any, Self
 from callguard.ledger.redis.failure import Failure
 from callguard.limits import Limits
 
-__all__ = ["Answer", "News", "Pause", "SharedReading"]
+__all__ = ["Answer", "News", "Pause", "SharedSnapshot"]
 
 
 @dataclass(frozen=True, slots=True)
-class SharedReading:
-    """The latest reading, in milliseconds on the server's clock; `reader` is the worker's name."""
+class SharedSnapshot:
+    """The latest snapshot, in milliseconds on the server's clock; `reader` is the worker's name."""
 
     began: int
     received: int
@@ -35,7 +35,7 @@ class News:
     """What concerns every worker.
 
     Attributes:
-        counts: the calls that are dialled, and the ones that may be unseen.
+        counts: the calls that are dialled, and the ones that may be uncounted.
         spent: whether the reading authorises nothing.
         lost: whether that is because the ledger is new, or was lost.
         reading: None where the worker knows the latest.
@@ -44,18 +44,18 @@ class News:
     counts: tuple[int, int]
     spent: bool
     lost: bool
-    reading: SharedReading | None
+    reading: SharedSnapshot | None
 
     @classmethod
     def parse(cls, told: Mapping[str, Any]) -> Self:
         """The news in an answer or a message; raises as `Answer.parse` does."""
-        dialling, unseen = told["counts"]
+        dialling, uncounted = told["counts"]
         reading = told.get("reading")
         return cls(
-            (_whole(dialling, least=0), _whole(unseen, least=0)),
+            (_whole(dialling, least=0), _whole(uncounted, least=0)),
             bool(told["spent"]),
             bool(told["lost"]),
-            None if reading is None else SharedReading.parse(reading),
+            None if reading is None else SharedSnapshot.parse(reading),
         )
 
 
@@ -85,7 +85,7 @@ class Answer:
 
     Attributes:
         void: whether what the worker held was taken for placed.
-        others: whether callers of other workers are in line.
+        others: whether callers of other workers are in the queue.
         again: when to ask again for slots that others are to take first; or None.
         turn: token and beginning of this worker's turn to read; or None.
         grants: for each slot the index of the claim that got it, and the usage it brought.
@@ -111,7 +111,7 @@ class Answer:
             KeyError, TypeError, ValueError: it is none.
             LimitsMalformed: the reading in it is none.
         """
-        again, turn = reply.get("again"), reply.get("turn_to_read")
+        again, turn = reply.get("again"), reply.get("right_to_read")
         grants = tuple((_whole(index), _whole(usage)) for index, usage in reply.get("grants") or ())
         if any(not 0 <= index < claims for index, _ in grants):
             raise ValueError(f"slots for claims that nobody made: {grants}")

@@ -3,7 +3,7 @@
 Exchanges are numbered, one at a time, so that one that was given up and runs late changes nothing.
 After any doubt the worker joins anew: it says what it holds, and what it was given without hearing
 of it goes back. If the server doesn't know the worker any more, either its lease ran out, or the
-books were lost.
+contents were lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from callguard.ledger.protocol import Claim, Dispatcher
+from callguard.ledger.protocol import Claim, Claimant
 from callguard.ledger.redis.answer import Answer, News, Pause
 from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.failure import Failure
@@ -24,10 +24,10 @@ from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Snapshot
 
-__all__ = ["Conversation", "TurnToRead", "constants"]
+__all__ = ["Conversation", "ReadingRight", "constants"]
 
 MOST_PLACES: Final = 1000
-"""Places that one exchange asks for at most."""
+"""Slots that one exchange asks for at most."""
 
 
 JITTER: Final = 0.25
@@ -39,11 +39,11 @@ usual for a computer's quartz."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnToRead:
+class ReadingRight:
     """It is this worker's turn to take a reading.
 
     Attributes:
-        epoch: the books whose turn it is.
+        epoch: the ledger whose turn it is.
         token: what the turn is told by.
         began: the turn's beginning, in milliseconds on the server's clock.
         heard: when this worker heard of it, in seconds on its own clock.
@@ -71,7 +71,7 @@ class Conversation:
         names: what channels are called on the server.
         settings: how long things last.
         desk: what there is to tell, and where the answers go.
-        dispatcher: who gets places and news.
+        claimant: who gets slots and news.
         clock: seconds, the event loop's.
 
     Attributes:
@@ -79,10 +79,10 @@ class Conversation:
         wants_reading: whether the next exchange asks for such a turn.
         reading: the turn that this worker is taking now; each exchange says that it goes on.
         failure: the latest turn of any worker, where it brought no reading; else None.
-        reads: whether this worker took the latest reading.
+        reads: whether this worker took the latest snapshot.
         due_at: when the next reading may be taken, in seconds on the event loop's clock.
         late_at: when others than who took the last one should take it.
-        ask_again_at: when to ask again for places that others are to take first; or None.
+        ask_again_at: when to ask again for slots that others are to take first; or None.
         leaves: whether the worker is to leave as soon as everything is told.
         left: whether it has left.
         stepped: seconds by which the server's clock had stepped by the last exchange.
@@ -96,12 +96,12 @@ class Conversation:
         names: Names,
         settings: Settings,
         desk: Desk,
-        dispatcher: Dispatcher,
+        claimant: Claimant,
         clock: Callable[[], float],
     ) -> None:
-        self.turn: TurnToRead | None = None
+        self.turn: ReadingRight | None = None
         self.wants_reading = False
-        self.reading: TurnToRead | None = None
+        self.reading: ReadingRight | None = None
         self.failure: Failure | None = None
         self.reads = False
         self.due_at = -math.inf
@@ -117,7 +117,7 @@ class Conversation:
         self._settings = settings
         self._constants = constants(worker, names, settings)
         self._desk = desk
-        self._dispatcher = dispatcher
+        self._claimant = claimant
         self._clock = clock
         self._epoch: str | None = None
         self._number = 0
@@ -127,7 +127,7 @@ class Conversation:
         self._reports: dict[str, object] = {}
         self._sent_reports: dict[str, object] = {}
         self._sent_at = 0.0
-        self._first_lease = 1
+        self._first_number = 1
         self._renews = True
         self._renew_at = -math.inf
         self._began = 0
@@ -138,7 +138,7 @@ class Conversation:
 
     # Speaking ------------------------------------------------------------------------------------
 
-    def report(self, turn: TurnToRead, snapshot: Snapshot) -> None:
+    def report(self, turn: ReadingRight, snapshot: Snapshot) -> None:
         """The next exchange tells a reading that was taken in `turn`."""
         if turn.epoch != self._epoch:
             return  # its date is of a clock that is no more
@@ -150,7 +150,7 @@ class Conversation:
             "limits": json.dumps(asdict(limits)),
         }
 
-    def report_failure(self, turn: TurnToRead, wait: float, why: Mapping[str, object]) -> None:
+    def report_failure(self, turn: ReadingRight, wait: float, why: Mapping[str, object]) -> None:
         """The next exchange tells that `turn` brought no reading, and to wait before the next."""
         if turn.epoch == self._epoch:
             self._reports["failed"] = {"token": turn.token, "wait": int(wait * 1000), "why": why}
@@ -162,8 +162,8 @@ class Conversation:
 
     @property
     def anyone_waits(self) -> bool:
-        """Whether callers of this worker are in line."""
-        return bool(self._dispatcher.claims())
+        """Whether callers of this worker are in the queue."""
+        return bool(self._claimant.claims())
 
     def request(self) -> tuple[str, bytes]:
         """The next exchange: the script's arguments."""
@@ -173,8 +173,8 @@ class Conversation:
         self._claims = self._claims_now()
         self._sent_reports = self._reports.copy()
         # Callers may be given leases out of the own share before the answer comes.
-        self._first_lease = self._desk.next_lease
-        self._desk.next_lease += _asked_for(self._claims)
+        self._first_number = self._desk.next_number
+        self._desk.next_number += _asked_for(self._claims)
         happenings = self._desk.outbox.batch()
         self._leaving = self.leaves and self._desk.outbox.batch_is_all
         said: dict[str, object] = {
@@ -183,7 +183,7 @@ class Conversation:
             "epoch": self._epoch or "",
             "knows": self._began,
             "heard": 0 if self.failure is None else self.failure.token,
-            "next": self._first_lease,
+            "next": self._first_number,
             "happenings": happenings,
             "claims": [_claim(claim) for claim in self._claims],
             **self._reports,
@@ -206,7 +206,7 @@ class Conversation:
 
     def _claims_now(self) -> list[Claim]:
         """Who waits, and an end of each claim of the exchange before that nobody makes any more."""
-        claims = self._dispatcher.claims()
+        claims = self._claimant.claims()
         if self._claims:
             lanes = {claim.lane for claim in claims}
             ended = (claim for claim in self._claims if claim.callers and claim.lane not in lanes)
@@ -245,7 +245,7 @@ class Conversation:
         """Take in what the server answered; whether the exchange took place.
 
         Raises:
-            LedgerUnavailable: the books are of another protocol.
+            LedgerUnavailable: the ledger is of another protocol.
         """
         reply = json.loads(answer)
         if reply["status"] == "foreign":
@@ -261,11 +261,11 @@ class Conversation:
         self._desk.others_wait = heard.others
         self._take_pause(heard.pause)
         if self.failure is not None and heard.others:
-            self._dispatcher.asked_to_read()
+            self._claimant.asked_to_read()
         self.ask_again_at = None if heard.again is None else self._clock() + heard.again / 1000
         if heard.turn is not None:
             self.wants_reading = False
-            self.turn = TurnToRead(heard.epoch, *heard.turn, self._clock())
+            self.turn = ReadingRight(heard.epoch, *heard.turn, self._clock())
         self._take_places(heard.grants)
         return True
 
@@ -287,11 +287,11 @@ class Conversation:
     def _ceilings_changed(self) -> bool:
         """Whether the server has another ceiling of a lane, or none, than that of the callers."""
         told = {claim.lane: claim.ceiling for claim in self._claims}
-        return any(told.get(claim.lane) != claim.ceiling for claim in self._dispatcher.claims())
+        return any(told.get(claim.lane) != claim.ceiling for claim in self._claimant.claims())
 
     def _acknowledge(self, heard: Answer) -> None:
         if heard.void:
-            self._dispatcher.lost(self._desk.lose())
+            self._claimant.lost(self._desk.lose())
         if self._epoch != heard.epoch:
             self._epoch = heard.epoch
             self._began = 0
@@ -334,7 +334,7 @@ class Conversation:
         self.due_at = began + self._settings.times.ttl
         self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
-        self._dispatcher.reading_came(Snapshot(reading.limits, began, received), received - began)
+        self._claimant.snapshot_came(Snapshot(reading.limits, began, received), received - began)
 
     def _take_pause(self, pause: Pause) -> None:
         if pause.failure is not None:
@@ -344,14 +344,14 @@ class Conversation:
 
     def _take_places(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._desk.valid_until
-        if self._desk.next_lease == self._first_lease + _asked_for(self._claims):
-            self._desk.next_lease = self._first_lease + len(grants)
-        leases = range(self._first_lease, self._first_lease + len(grants))
+        if self._desk.next_number == self._first_number + _asked_for(self._claims):
+            self._desk.next_number = self._first_number + len(grants)
+        leases = range(self._first_number, self._first_number + len(grants))
         for lease, (number, usage) in zip(leases, grants, strict=True):
             lane = self._claims[number].lane
             if valid:
                 self._desk.hold(lease, lane)
-                self._dispatcher.granted(lane, lease, usage)
+                self._claimant.granted(lane, lease, usage)
             else:
                 self._desk.withdraw(lease)
 

@@ -1,4 +1,4 @@
-"""What is in shared books, for people to look at: who holds places, and who waits.
+"""What is in a shared ledger, for people to look at: who holds slots, and who waits.
 
 Looking changes nothing, and needs no gate.
 """
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.cluster import RedisCluster
 
-__all__ = ["Books", "Held", "Waiting", "Worker", "look"]
+__all__ = ["Contents", "Held", "Waiting", "Worker", "look"]
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A gate that shares the books.
+    """A gate that shares the ledger.
 
     Attributes:
         id: the gate's id.
@@ -51,22 +51,22 @@ class Held:
         worker: the label of the gate that gave it; None for one that is gone.
         lane: the lane's name.
         age: seconds since it was given.
-        state: whether its dial has not returned, or its call is placed and may be unseen.
-        visible_in: seconds until the counter surely shows the call, negative after that; None
-            while it is dispatching.
+        state: whether its dial has not returned, or its call is placed and may be uncounted.
+        counted_in: seconds until the counter surely shows the call, negative after that; None
+            while it is dialling.
     """
 
     id: str
     worker: str | None
     lane: str
     age: float
-    state: Literal["dispatching", "placed"]
-    visible_in: float | None
+    state: Literal["dialling", "placed"]
+    counted_in: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The callers in line on one lane of one gate.
+    """The callers in the queue on one lane of one gate.
 
     Attributes:
         worker: the gate's label; None for one that is gone.
@@ -84,19 +84,19 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """The books of one workspace at one moment.
+class Contents:
+    """The ledger of one workspace at one moment.
 
     Attributes:
         now: that moment, in seconds on the server's clock.
-        known: whether there are such books; they are forgotten after an hour of silence.
+        known: whether there is such a ledger; it is forgotten after an hour of silence.
         workers: the gates that share them, by label.
         held: the permits that count, the oldest first.
-        waiting: who is in line, higher lanes first, and of those who have waited longest.
-        reading: the latest reading, dated on the server's clock; None before the first.
-        spent_until: until when, on that clock, a reading has to begin to authorise nothing: the
-            provider refused a call then, or the books may know too little until then.
-        lost_until: the same, where the books may know too little because they are new, or others
+        waiting: who is in the queue, higher lanes first, and of those who have waited longest.
+        snapshot: the latest snapshot, dated on the server's clock; None before the first.
+        spent_until: until when, on that clock, a snapshot has to begin to authorise nothing: the
+            provider refused a call then, or the ledger may know too little until then.
+        lost_until: the same, where the ledger may know too little because it is new, or another
             were lost.
     """
 
@@ -105,34 +105,34 @@ class Books:
     workers: tuple[Worker, ...]
     held: tuple[Held, ...]
     waiting: tuple[Waiting, ...]
-    reading: Snapshot | None
+    snapshot: Snapshot | None
     spent_until: float
     lost_until: float
 
     @property
     def spent(self) -> bool:
-        """Whether the latest reading authorises nothing."""
-        return self.reading is None or self.withheld_from(self.reading.began) is not None
+        """Whether the latest snapshot authorises nothing."""
+        return self.snapshot is None or self.withheld_from(self.snapshot.began) is not None
 
     def withheld_from(self, began: float) -> Withheld | None:
-        """Why a reading authorises nothing that began then, in seconds on the server's clock."""
+        """Why a snapshot authorises nothing that began then, in seconds on the server's clock."""
         if began <= self.lost_until:
             return "ledger lost"
-        return "reading spent" if began <= self.spent_until else None
+        return "snapshot spent" if began <= self.spent_until else None
 
     @property
     def usage(self) -> Usage:
-        """The usage as the gates have it: by the latest reading."""
+        """The usage as the gates have it: by the latest snapshot."""
         placed = sum(permit.state == "placed" for permit in self.held)
-        reported = None if self.reading is None else self.reading.limits.current_concurrency
+        reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
         return Usage(reported, len(self.held) - placed, placed)
 
     def usage_by(self, limits: Limits) -> Usage:
-        """The usage by a reading that began after this look at the books."""
-        unseen = sum(
-            permit.visible_in is not None and permit.visible_in >= 0 for permit in self.held
+        """The usage by a snapshot that began after this look at the ledger."""
+        uncounted = sum(
+            permit.counted_in is not None and permit.counted_in >= 0 for permit in self.held
         )
-        return Usage(limits.current_concurrency, self.usage.dispatching, unseen)
+        return Usage(limits.current_concurrency, self.usage.dialling, uncounted)
 
     def as_json(self) -> dict[str, object]:
         """The same as objects, arrays, numbers and strings."""
@@ -142,14 +142,14 @@ class Books:
             "waiting": [asdict(line) for line in self.waiting],
             "usage": {**asdict(self.usage), "total": self.usage.total},
             "spent": self.spent,
-            "reading": None
-            if self.reading is None
-            else {"age": round(self.now - self.reading.began, 3), **asdict(self.reading.limits)},
+            "snapshot": None
+            if self.snapshot is None
+            else {"age": round(self.now - self.snapshot.began, 3), **asdict(self.snapshot.limits)},
         }
 
 
-async def look(client: Redis | RedisCluster, names: Names, timeout: float) -> Books:
-    """Look at the books, in one round trip. Cancelling this leaves nothing behind.
+async def look(client: Redis | RedisCluster, names: Names, timeout: float) -> Contents:
+    """Look at the ledger, in one round trip. Cancelling this leaves nothing behind.
 
     Args:
         client: redis-py's asyncio client; it stays open.
@@ -168,13 +168,13 @@ async def look(client: Redis | RedisCluster, names: Names, timeout: float) -> Bo
         raise unavailable(fault) from None
 
 
-def _read(answer: str | bytes) -> Books:
+def _read(answer: str | bytes) -> Contents:
     found = json.loads(answer)
     now = found["now"]
-    facts = _pairs(found["books"])
+    facts = _pairs(found["ledger"])
     sessions = _pairs(found["sessions"])
     began = int(facts.get("began", 0))
-    return Books(
+    return Contents(
         now=now / 1000,
         known=bool(facts),
         workers=tuple(
@@ -189,31 +189,31 @@ def _read(answer: str | bytes) -> Books:
                 key=lambda line: (line.priority, -line.waited, line.lane, line.worker or ""),
             )
         ),
-        reading=_reading(facts) if began else None,
+        snapshot=_snapshot(facts) if began else None,
         spent_until=int(facts.get("spent_until", 0)) / 1000,
         lost_until=int(facts.get("lost_until", 0)) / 1000,
     )
 
 
 def _workers(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Worker]:
-    longest = float(_pairs(found["books"]).get("lease", 0))
+    longest = float(_pairs(found["ledger"]).get("lease", 0))
     for worker, lease_ends in _pairs(found["workers"]).items():
         left = float(lease_ends) - now
         yield Worker(worker, sessions.get(worker, worker), _seconds(left), left < longest / 2)
 
 
 def _held(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Held]:
-    unseen = _pairs(found["unseen"])
+    uncounted = _pairs(found["uncounted"])
     for permit, text in _pairs(found["permits"]).items():
         since, lane = text.split(" ", 1)
-        visible = unseen.get(permit)
+        visible = uncounted.get(permit)
         yield Held(
             id=permit,
             worker=sessions.get(permit.rpartition("-")[0]),
             lane=lane,
             age=_seconds(now - int(since)),
-            state="dispatching" if visible is None else "placed",
-            visible_in=None if visible is None else _seconds(float(visible) - now),
+            state="dialling" if visible is None else "placed",
+            counted_in=None if visible is None else _seconds(float(visible) - now),
         )
 
 
@@ -224,7 +224,7 @@ def _waiting(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) ->
         yield Waiting(sessions.get(worker), lane, priority, callers, _seconds(now - since))
 
 
-def _reading(facts: Mapping[str, str]) -> Snapshot:
+def _snapshot(facts: Mapping[str, str]) -> Snapshot:
     limits = Limits.parse(json.loads(facts["limits"]))
     return Snapshot(limits, int(facts["began"]) / 1000, int(facts["received"]) / 1000)
 

@@ -6,7 +6,7 @@ import hashlib
 
 __all__ = ["EVERY_LEDGER", "Names", "workspace_hash"]
 
-_KEYS = ("books", "workers", "sessions", "permits", "unseen", "claims", "calls", "early")
+_KEYS = ("ledger", "workers", "sessions", "permits", "uncounted", "claims", "calls", "early")
 
 EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
 """What the main key of any ledger matches."""

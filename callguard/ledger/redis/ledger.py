@@ -1,4 +1,4 @@
-"""`RedisLedger`: which server keeps the books of a workspace, and how patient it is."""
+"""`RedisLedger`: which server keeps the ledger of a workspace, and how patient it is."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.cluster import RedisCluster
 
-    from callguard.ledger.protocol import Dispatcher
-    from callguard.ledger.redis.holders import Books
+    from callguard.ledger.protocol import Claimant
+    from callguard.ledger.redis.holders import Contents
     from callguard.ledger.redis.neighbours import Neighbour
     from callguard.ledger.redis.session import Session
 
 __all__ = ["RedisLedger"]
 
 GRACE = 1.0
-"""Seconds for which new books let nobody in: twice what a worker takes that has lost its
-connection, and the books with it, to come back and say so (`session._BACKOFF`)."""
+"""Seconds for which a new ledger admit nobody: twice what a worker takes that has lost its
+connection, and the ledger with it, to come back and say so (`session._BACKOFF`)."""
 
 
 MOST_CONNECTIONS = 100_000
@@ -42,7 +42,7 @@ Client = TypeVar("Client")
 
 
 class RedisLedger:
-    """Books on a Redis (6.2 or newer) or Valkey server, shared by all gates that name it.
+    """A ledger on a Redis (6.2 or newer) or Valkey server, shared by all gates that name it.
 
     One of these may serve any number of gates. Each uses two connections of the client: one to
     speak, and one to listen.
@@ -50,10 +50,10 @@ class RedisLedger:
     Args:
         client: redis-py's asyncio client of a single server, of a Sentinel's master
             (``sentinel.master_for(...)``), or, from redis-py 8.0 on, of a cluster. It stays open.
-        name: what the workspace's books are called, for workers that use different API keys; else
+        name: what the workspace's ledger is called, for workers that use different API keys; else
             after the key. Only a hash of either is on the server.
         lease: seconds of a worker's silence after which what it was dialling counts as placed. A
-            worker whose event loop is blocked or whose machine sleeps for longer loses its places.
+            worker whose event loop is blocked or whose machine sleeps for longer loses its slots.
         timeout: seconds to wait for an answer.
 
     Raises:
@@ -91,7 +91,7 @@ class RedisLedger:
     def from_url(
         cls, url: str, *, name: str | None = None, lease: float = 10.0, timeout: float = 2.0
     ) -> Self:
-        """Books on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
+        """A ledger on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
 
         Raises:
             UsageError: redis-py is not installed, or the address can't be used. Which part of it,
@@ -129,17 +129,17 @@ class RedisLedger:
         worker: str,
         workspace: str,
         times: Times,
-        dispatcher: Dispatcher,
+        claimant: Claimant,
         share: int | None = None,
     ) -> Session:
-        """A worker's connection to the books, to be started. Made in the event loop.
+        """A worker's connection to the ledger, to be started. Made in the event loop.
 
         Args:
             worker: unique in the world, and without a slash.
             workspace: what the workspace is told by, unless this ledger has a name.
             times: how long things last.
-            dispatcher: who gets places and news.
-            share: calls that may be given places while the server can't be reached; None for none.
+            claimant: who gets slots and news.
+            share: calls that may be given slots while the server can't be reached; None for none.
         """
         from callguard.ledger.redis.session import Session
 
@@ -147,7 +147,7 @@ class RedisLedger:
         settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
         host = socket.gethostname().encode("utf-8", "replace").decode()
         label = f"{host}:{os.getpid()}"
-        return Session(self._client, worker, label, names, settings, dispatcher, share)
+        return Session(self._client, worker, label, names, settings, claimant, share)
 
     def workspace_hash(self, workspace: str) -> str:
         """What stands for the workspace on the server and in events, in 24 hexadecimal digits.
@@ -157,8 +157,8 @@ class RedisLedger:
         """
         return workspace_hash(self._name or workspace)
 
-    async def look(self, workspace: str) -> Books:
-        """What is in the books: who holds places, and who waits. Changes nothing.
+    async def look(self, workspace: str) -> Contents:
+        """What is in the ledger: who holds slots, and who waits. Changes nothing.
 
         Cancelling this leaves nothing behind.
 

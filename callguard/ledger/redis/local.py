@@ -1,4 +1,4 @@
-"""A fixed share of the places for when shared books can't be reached, where a user wants that."""
+"""A fixed share of the slots for when a shared ledger can't be reached, where a user wants that."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["DeskWithShare"]
 
 
 class DeskWithShare(Desk):
-    """A desk that keeps books of its own calls beside, and goes by them while it is alone.
+    """A desk that keeps a ledger of its own calls beside, and goes by them while it is alone.
 
-    Alone, it gives places as one process would that knows of no other, and no more than `share` at
+    Alone, it gives slots as one process would that knows of no other, and no more than `share` at
     once of which the counter knows nothing. So the count may exceed the ceiling by the shares of
     the others, and not by more.
 
@@ -25,7 +25,7 @@ class DeskWithShare(Desk):
         names: what calls are called on the server.
         times: how long things last.
         speak: called when there is something to tell.
-        share: calls that may be dispatching or unseen at once while the desk is alone.
+        share: calls that may be dialling or uncounted at once while the desk is alone.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class DeskWithShare(Desk):
 
     @property
     def spent(self) -> bool:
-        """Whether the reading in hand authorises nothing."""
+        """Whether the snapshot in hand authorises nothing."""
         return self._own.spent if self.alone else super().spent
 
     @property
@@ -50,7 +50,7 @@ class DeskWithShare(Desk):
     @property
     def _share_is_used_up(self) -> bool:
         own = self._own.usage()
-        return own.dispatching + own.unseen >= self._share
+        return own.dialling + own.uncounted >= self._share
 
     @property
     def reads_alone(self) -> bool:
@@ -62,53 +62,53 @@ class DeskWithShare(Desk):
         return self._own.usage() if self.alone else super().usage()
 
     def acquire(self, ceiling: int, now: float) -> int:
-        """A lease out of the share while the desk is alone; else 0."""
+        """A permit out of the share while the desk is alone; else 0."""
         if not self.alone or self._share_is_used_up:
             return 0
         if not self._own.acquire(ceiling, now):
             return 0
-        lease = self.next_lease
-        self.next_lease += 1
-        super().hold(lease, "")
-        self._given_alone.add(lease)
-        self._say("hold", lease, "")
-        return lease
+        number = self.next_number
+        self.next_number += 1
+        super().hold(number, "")
+        self._given_alone.add(number)
+        self._say("adopt", number, "")
+        return number
 
-    def hold(self, lease: int, lane: str) -> None:
+    def hold(self, number: int, lane: str) -> None:
         """The server has given a place to a lane."""
-        super().hold(lease, lane)
+        super().hold(number, lane)
         self._own.in_use += 1
 
-    def place(self, lease: int, now: float) -> None:
-        """The dial of a dispatching `lease` has returned."""
-        super().place(lease, now)
-        self._own.place(lease, now)
+    def place(self, number: int, now: float) -> None:
+        """The dial of a dialling permit has returned."""
+        super().place(number, now)
+        self._own.place(number, now)
 
-    def release(self, lease: int) -> None:
-        """A dispatching `lease` gives its place back."""
-        super().release(lease)
-        self._own.release(lease)
-        self._forget(lease)
+    def release(self, number: int) -> None:
+        """A dialling permit gives its slot back."""
+        super().release(number)
+        self._own.release(number)
+        self._forget(number)
 
-    def withdraw(self, lease: int) -> None:
-        """A placed `lease` gives its place back, unless a reading has absorbed it."""
-        super().withdraw(lease)
-        self._own.withdraw(lease)
+    def withdraw(self, number: int) -> None:
+        """A placed permit gives its slot back, unless a snapshot has absorbed it."""
+        super().withdraw(number)
+        self._own.withdraw(number)
 
-    def restore(self, lease: int, now: float) -> None:
-        """A `lease` that gave its place back was placed after all."""
-        super().place(lease, now)
-        self._own.restore(lease, now)
+    def restore(self, number: int, now: float) -> None:
+        """A permit that gave its slot back was placed after all."""
+        super().place(number, now)
+        self._own.restore(number, now)
 
-    def answered(self, lease: int, now: float) -> None:
-        """The call of a placed `lease` was answered."""
-        super().answered(lease, now)
-        self._own.answered(lease, now)
+    def answered(self, number: int, now: float) -> None:
+        """The call of a placed permit was answered."""
+        super().answered(number, now)
+        self._own.answered(number, now)
 
-    def bind(self, lease: int, call_id: str, now: float) -> None:
-        """The call of a placed `lease` has the provider's id `call_id`."""
-        super().bind(lease, call_id, now)
-        self._own.bind(lease, call_id, now)
+    def bind(self, number: int, call_id: str, now: float) -> None:
+        """The call of a placed permit has the provider's id `call_id`."""
+        super().bind(number, call_id, now)
+        self._own.bind(number, call_id, now)
 
     def note_answered(self, call_id: str, now: float) -> None:
         """Evidence that a call was answered, whichever worker placed it."""
@@ -126,21 +126,21 @@ class DeskWithShare(Desk):
         self._own.note_sleep(slept, now)
 
     def refuse(self, now: float) -> None:
-        """The provider refused a call: nothing more until a reading that begins later."""
+        """The provider refused a call: nothing more until a snapshot that begins later."""
         super().refuse(now)
         self._own.refuse(now)
 
     def record(self, snapshot: Snapshot) -> bool:
-        """Take a reading into view."""
+        """Take a snapshot into view."""
         self._own.record(snapshot)
         over = {int(said[1]) for said in self.outbox.pending() if said[0] == "place"}
-        for lease in self._given_alone & over:
-            if not self._own.is_unseen(lease):
-                self._forget(lease)
+        for number in self._given_alone & over:
+            if not self._own.is_uncounted(number):
+                self._forget(number)
         return super().record(snapshot)
 
-    def _forget(self, lease: int) -> None:
-        """A lease is over: the server need not hear of it if it never has."""
-        if self.outbox.forget(lease):
-            self._given_alone.discard(lease)
-            self._held.pop(lease, None)
+    def _forget(self, number: int) -> None:
+        """A permit is over: the server need not hear of it if it never has."""
+        if self.outbox.forget(number):
+            self._given_alone.discard(number)
+            self._held.pop(number, None)

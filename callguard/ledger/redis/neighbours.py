@@ -27,7 +27,7 @@ _AT_ONCE: Final = 1000
 """Keys that the server goes through before it does something else."""
 
 _TOGETHER: Final = 5.0
-"""Seconds between two readings that are taken for readings of the same moment."""
+"""Seconds between two snapshots that are taken for snapshots of the same moment."""
 
 _ID: Final = re.compile(rb"callguard:\{([^}]*)\}:")
 
@@ -38,18 +38,18 @@ class Neighbour:
 
     Attributes:
         id: what stands for its workspace or its name, as in the names of its keys.
-        reading: its latest reading, dated on the server's clock; None without one.
+        snapshot: its latest snapshot, dated on the server's clock; None without one.
     """
 
     id: str
-    reading: Snapshot | None
+    snapshot: Snapshot | None
 
-    def looks_like(self, reading: Snapshot | None) -> bool:
+    def looks_like(self, snapshot: Snapshot | None) -> bool:
         """Whether its gates see the same limits and the same count at the same time."""
-        if self.reading is None or reading is None:
+        if self.snapshot is None or snapshot is None:
             return False
-        apart = abs(self.reading.began - reading.began)
-        return apart <= _TOGETHER and self.reading.limits == reading.limits
+        apart = abs(self.snapshot.began - snapshot.began)
+        return apart <= _TOGETHER and self.snapshot.limits == snapshot.limits
 
 
 async def neighbours(client: Redis | RedisCluster, names: Names) -> tuple[Neighbour, ...]:
@@ -59,7 +59,7 @@ async def neighbours(client: Redis | RedisCluster, names: Names) -> tuple[Neighb
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        names: what the things of this ledger are called on the server.
+        names: what the things of this ledger is called on the server.
     """
     found: dict[str, Neighbour] = {}
     with suppress(*FAULTS):  # A timeout is among them.
@@ -71,12 +71,16 @@ async def neighbours(client: Redis | RedisCluster, names: Names) -> tuple[Neighb
                     facts = await client.execute_command(
                         "HMGET", key, "limits", "began", "received"
                     )
-                    found[told[1].decode()] = Neighbour(told[1].decode(), _reading(*facts))
+                    found[told[1].decode()] = Neighbour(told[1].decode(), _snapshot(*facts))
     return tuple(found[each] for each in sorted(found))
 
 
-def _reading(limits: Any, began: Any, received: Any) -> Snapshot | None:
+def _snapshot(limits: Any, began: Any, received: Any) -> Snapshot | None:
     try:
         return Snapshot(Limits.parse(json.loads(limits)), int(began) / 1000, int(received) / 1000)
-    except (TypeError, ValueError, LimitsMalformed):  # before its first reading, or not one of ours
+    except (
+        TypeError,
+        ValueError,
+        LimitsMalformed,
+    ):  # before its first snapshot, or not one of ours
         return None

@@ -1,4 +1,4 @@
-"""What one worker has to tell shared books, until they have heard it."""
+"""What one worker has to tell a shared ledger, until they have heard it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 __all__ = ["Happening", "Outbox"]
 
 Happening = tuple[str | int, ...]
-"""What happened, to which lease or call, and a word more where there is one."""
+"""What happened, to which number or call, and a word more where there is one."""
 
 _Key = tuple[str, str | int | None]
-"""The kind of a happening, and the lease that it happened to."""
+"""The kind of a happening, and the permit that it happened to."""
 
 MOST_AT_ONCE: Final = 1000
 """Happenings in one exchange, so that the server isn't kept from others: some 3 ms of its time."""
@@ -19,15 +19,15 @@ MOST_AT_ONCE: Final = 1000
 MOST_EVIDENCE: Final = 10_000
 """Calls whose evidence may wait to be told; what is forgotten costs nothing but the evidence."""
 
-CALL_STARTED: Final = "call_started"
-CALL_ENDED: Final = "call_ended"
+NOTE_ANSWERED: Final = "note_answered"
+NOTE_ENDED: Final = "note_ended"
 
 
 class Outbox:
-    """Happenings in their order, and evidence; of each kind only the latest about a lease or call.
+    """Happenings in their order, and evidence; of each kind only the latest about a permit or call.
 
     Nothing leaves it before an answer has come, so a lost exchange loses nothing, and each item
-    may be told twice: nothing in it counts, everything names a lease or a call.
+    may be told twice: nothing in it counts, everything names a permit or a call.
     """
 
     __slots__ = ("_batch", "_evidence", "_happenings", "_held_alone")
@@ -36,30 +36,30 @@ class Outbox:
         self._happenings: dict[_Key, Happening] = {}
         self._evidence: dict[str, str] = {}
         self._batch: tuple[dict[_Key, Happening], dict[str, str]] = ({}, {})
-        # Leases given without the books, of which those may have heard.
+        # Permits given without the ledger, of which those may have heard.
         self._held_alone: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self._happenings or self._evidence)
 
     def say(self, kind: str, *what: str | int) -> None:
-        """Something happened to a lease, or to the count."""
+        """Something happened to a permit, or to the count."""
         key = kind, what[0] if what else None
         self._happenings.pop(key, None)
         self._happenings[key] = (kind, *what)
 
     def note(self, kind: str, call: str) -> None:
         """There is evidence about a call. That it is over outlasts that it was answered."""
-        if self._evidence.get(call) != CALL_ENDED:
+        if self._evidence.get(call) != NOTE_ENDED:
             self._evidence[call] = kind
         if len(self._evidence) > MOST_EVIDENCE:
             del self._evidence[next(iter(self._evidence))]
 
-    def forget(self, lease: int) -> bool:
-        """Say nothing of a lease that is over, if the books can't have heard of it; whether so."""
-        if ("hold", lease) not in self._happenings or lease in self._held_alone:
+    def forget(self, number: int) -> bool:
+        """Say nothing of a permit that is over, if the ledger can't know of it; whether so."""
+        if ("adopt", number) not in self._happenings or number in self._held_alone:
             return False
-        for key in [key for key in self._happenings if key[1] == lease]:
+        for key in [key for key in self._happenings if key[1] == number]:
             del self._happenings[key]
         return True
 
@@ -69,7 +69,7 @@ class Outbox:
         room = MOST_AT_ONCE - len(happenings)
         evidence = dict(itertools.islice(self._evidence.items(), room))
         self._batch = happenings, evidence
-        self._held_alone.update(int(said[1]) for said in happenings.values() if said[0] == "hold")
+        self._held_alone.update(int(said[1]) for said in happenings.values() if said[0] == "adopt")
         return [*happenings.values(), *((kind, call) for call, kind in evidence.items())]
 
     @property
@@ -79,11 +79,11 @@ class Outbox:
         return happenings == self._happenings and len(evidence) == len(self._evidence)
 
     def pending(self) -> list[Happening]:
-        """All happenings that the books have not been heard to have heard."""
+        """All happenings that the ledger has not been heard to have heard."""
         return list(self._happenings.values())
 
     def told(self) -> list[Happening]:
-        """The books have heard the last batch: forget it. Returns its happenings."""
+        """The ledger has heard the last batch: forget it. Returns its happenings."""
         happenings, evidence = self._batch
         self._batch = {}, {}
         for key, happening in happenings.items():
@@ -93,6 +93,6 @@ class Outbox:
             if self._evidence.get(call) == kind:
                 del self._evidence[call]
         self._held_alone.difference_update(
-            int(said[1]) for said in happenings.values() if said[0] == "hold"
+            int(said[1]) for said in happenings.values() if said[0] == "adopt"
         )
         return list(happenings.values())

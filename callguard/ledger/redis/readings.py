@@ -11,7 +11,7 @@ from callguard.errors import CallGuardError, LedgerUnavailable, LimitsUnavailabl
 from callguard.ledger.redis.failure import told
 
 if TYPE_CHECKING:
-    from callguard.ledger.redis.conversation import TurnToRead
+    from callguard.ledger.redis.conversation import ReadingRight
     from callguard.ledger.redis.session import Session
     from callguard.limits import Snapshot
 
@@ -39,7 +39,7 @@ class SharedReadings:
 
     Args:
         fetcher: asked in this worker's turn.
-        session: the worker's connection to the books.
+        session: the worker's connection to the ledger.
         ttl: seconds between two readings.
         mark: what this worker's key is told by.
     """
@@ -111,7 +111,7 @@ class SharedReadings:
         first = conversation.reads or desk.outdated or failed
         return (conversation.due_at if first else conversation.late_at) + yields
 
-    async def _turn(self) -> TurnToRead | None:
+    async def _turn(self) -> ReadingRight | None:
         conversation = self._session.conversation
         conversation.wants_reading = True
         try:
@@ -121,7 +121,7 @@ class SharedReadings:
         turn, conversation.turn = conversation.turn, None
         return turn
 
-    async def _read(self, turn: TurnToRead) -> None:
+    async def _read(self, turn: ReadingRight) -> None:
         conversation = self._session.conversation
         conversation.reading = turn
         try:
@@ -135,7 +135,7 @@ class SharedReadings:
         conversation.report(turn, snapshot)
         await self._session.consult()
 
-    async def _report_failure(self, turn: TurnToRead, error: CallGuardError) -> None:
+    async def _report_failure(self, turn: ReadingRight, error: CallGuardError) -> None:
         conversation = self._session.conversation
         conversation.reading = None
         self._raised = turn.token

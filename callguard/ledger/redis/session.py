@@ -1,4 +1,4 @@
-"""One worker's connection to shared books: what is said when, and what if nobody answers.
+"""One worker's connection to a shared ledger: what is said when, and what if nobody answers.
 
 One task makes the exchanges, one at a time, so that everything that has come up while one was
 under way goes into the next; another listens to what the server tells unasked. Callers never wait
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.cluster import RedisCluster
 
-    from callguard.ledger.protocol import Dispatcher
+    from callguard.ledger.protocol import Claimant
     from callguard.limits import Snapshot
 
 __all__ = ["Session"]
@@ -68,11 +68,11 @@ class Session:
         label: what people call the worker.
         names: what things are called on the server.
         settings: how long things last.
-        dispatcher: who gets places and news.
-        share: calls that may be given places while the server can't be reached; None for none.
+        claimant: who gets slots and news.
+        share: calls that may be given slots while the server can't be reached; None for none.
 
     Attributes:
-        desk: the books, as the gate sees and changes them.
+        desk: the ledger, as the gate sees and changes them.
         watch: sees that the machine has slept.
         conversation: what is said in the exchanges.
     """
@@ -84,7 +84,7 @@ class Session:
         label: str,
         names: Names,
         settings: Settings,
-        dispatcher: Dispatcher,
+        claimant: Claimant,
         share: int | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ class Session:
             else DeskWithShare(names, settings.times, self.speak, share=share)
         )
         self.conversation = Conversation(
-            worker, label, names, settings, self.desk, dispatcher, self._loop.time
+            worker, label, names, settings, self.desk, claimant, self._loop.time
         )
         self.watch = Watch(self._loop)
         self.watch.tell(self._note_sleep)
@@ -102,7 +102,7 @@ class Session:
         self._worker = worker
         self._names = names
         self._settings = settings
-        self._dispatcher = dispatcher
+        self._claimant = claimant
         self._tasks: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
         self._asked: list[asyncio.Future[LedgerUnavailable | None]] = []
@@ -247,7 +247,7 @@ class Session:
         if self._away is not None:
             self._away = None
             self.desk.alone = False
-            self._dispatcher.reachable(self._loop.time() - self._away_since)
+            self._claimant.reachable(self._loop.time() - self._away_since)
         self._note_heard()
         self._warn_of_the_server()
         if self._again is not None:
@@ -305,7 +305,7 @@ class Session:
         if began:
             self._away_since = self._loop.time()
             self.desk.alone = True
-            self._dispatcher.unreachable(error)
+            self._claimant.unreachable(error)
             self._announce()
 
     def _note_sleep(self, slept: float, now: float) -> None:

@@ -1,4 +1,4 @@
-"""How long things last in shared books."""
+"""How long things last in a shared ledger."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Settings:
     """Times in seconds.
 
     Attributes:
-        times: those of any books.
+        times: those of any ledger.
         lease: a worker's silence after which what it was dialling counts as placed.
-        grace: for which new books let nobody in, so that a worker that knew others can object.
+        grace: for which a new ledger admit nobody, so that a worker that knew others can object.
         timeout: for one exchange.
     """
 
@@ -35,7 +35,7 @@ class Settings:
         """What the script goes by, in its order and in its milliseconds, rounded up."""
         times = self.times
         seconds = (
-            times.visible_after,
+            times.counted_after,
             times.counter_lag,
             times.ttl,
             times.min_interval,

@@ -1,20 +1,20 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
 -- is the last part; the parts before it are state, permits, workers, readings and places.
 --
--- KEYS  1 books     hash: epoch, the clock, the latest reading, whose turn the next one is, how many
+-- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, whose turn the next one is, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
 --                   the exchange in which it was first told so
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
---       4 permits   hash: permit -> "since lane"; all that are dispatching or unseen
---       5 unseen    sorted set: permit -> from when on the counter surely shows its call
+--       4 permits   hash: permit -> "since lane"; all that are dialling or uncounted
+--       5 uncounted    sorted set: permit -> from when on the counter surely shows its call
 --       6 claims    hash: "worker/lane" -> "priority ceiling count turn following called since",
 --                   where following is the turn after this one, once the lane was called
 --       7 calls     hash: "c" .. call -> permit and "p" .. permit -> call
 --       8 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 -- ARGV  1 JSON, made by conversation.py: see its `request`
---       2 "worker channel visible_after counter_lag ttl min_interval max_age lease grace", where
+--       2 "worker channel counted_after counter_lag ttl min_interval max_age lease grace", where
 --         channel is what every channel's name begins with
 -- Returns JSON, read by conversation.py: see its `accept`
 -- Cost  fifteen commands, one to four for each permit that is placed or absorbed, one for all that are
@@ -94,9 +94,9 @@ keep_for_a_while()
 
 return cjson.encode({
   status = 'ok', now = now, epoch = state.epoch, void = (state[void_field] or 0) > 0 or nil, again = again,
-  others = others, counts = { state.permits - state.unseen, state.unseen },
+  others = others, counts = { state.permits - state.uncounted, state.uncounted },
   spent = state.began <= state.spent_until, lost = state.began <= state.lost_until,
-  grants = grants, turn_to_read = turn,
+  grants = grants, right_to_read = turn,
   due_in = math.max(state.due, state.poll_until) - now,
   late_in = math.max(state.due + TTL, state.poll_until) - now,
   reading = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,

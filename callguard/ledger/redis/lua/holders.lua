@@ -1,10 +1,10 @@
--- Who holds places and who waits, for people to look at. Changes nothing.
+-- Who holds slots and who waits, for people to look at. Changes nothing.
 --
 -- KEYS  as of exchange.lua
 -- ARGV  none
--- Returns  JSON, read by holders.py: the ledger's time in ms, see state.lua, and what is in the books as it stands there;
+-- Returns  JSON, read by holders.py: the ledger's time in ms, see state.lua, and what is in the ledger as it stands there;
 --          of a hash or a sorted set its fields or members, each followed by its value
--- Cost  everything that is in the books, read once
+-- Cost  everything that is in the ledger, read once
 
 local server_time = redis.call('TIME')
 local now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
@@ -14,10 +14,10 @@ if clock and raw then
 end
 return cjson.encode({
   now = now,
-  books = redis.call('HGETALL', KEYS[1]),
+  ledger = redis.call('HGETALL', KEYS[1]),
   workers = redis.call('ZRANGEBYSCORE', KEYS[2], 0, '+inf', 'WITHSCORES'),
   sessions = redis.call('HGETALL', KEYS[3]),
   permits = redis.call('HGETALL', KEYS[4]),
-  unseen = redis.call('ZRANGE', KEYS[5], 0, -1, 'WITHSCORES'),
+  uncounted = redis.call('ZRANGE', KEYS[5], 0, -1, 'WITHSCORES'),
   claims = redis.call('HGETALL', KEYS[6]),
 })

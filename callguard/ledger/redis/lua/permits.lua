@@ -1,9 +1,9 @@
--- What happens to permits: from dispatching to unseen, and out of the books.
+-- What happens to permits: from dialling to uncounted, and out of the ledger.
 
 -- Whether anything has made room for one more call in this exchange.
 local room_made = false
 
--- Permits that are dispatching and give their places back, until they are told from the others.
+-- Permits that are dialling and give their slots back, until they are told from the others.
 local released = {}
 
 local function settle_released()
@@ -12,9 +12,9 @@ local function settle_released()
   released = {}
 end
 
--- A permit leaves the books, whatever it is.
+-- A permit leaves the ledger, whatever it is.
 local function drop(id)
-  if redis.call('ZREM', unseen, id) == 1 then
+  if redis.call('ZREM', uncounted, id) == 1 then
     local call = redis.call('HGET', calls, 'p' .. id)
     if call then
       redis.call('HDEL', calls, 'p' .. id, 'c' .. call)
@@ -25,7 +25,7 @@ local function drop(id)
 end
 
 local function answered(id, at)
-  redis.call('ZADD', unseen, 'XX', 'LT', at + unvouched + COUNTER_LAG + 1, id)
+  redis.call('ZADD', uncounted, 'XX', 'LT', at + unvouched + COUNTER_LAG + 1, id)
 end
 
 -- A permit that a worker gave by itself while it could not reach this server.
@@ -38,8 +38,8 @@ end
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
   redis.call('HSETNX', permits, id, now .. ' ' .. lane)
-  redis.call('ZADD', unseen, now + unvouched + VISIBLE_AFTER + 1, id)
-  written[permits], written[unseen] = true, true
+  redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id)
+  written[permits], written[uncounted] = true, true
 end
 
 local function count_changed()
@@ -62,9 +62,9 @@ local EARLY_FOR = 300000 -- and for how long; both as in memory.py
 local function Evidence()
   local evidence = {}
 
-  function evidence.bind(lease, call)
-    local id = id_of(lease)
-    if not redis.call('ZSCORE', unseen, id) then
+  function evidence.bind(number, call)
+    local id = id_of(number)
+    if not redis.call('ZSCORE', uncounted, id) then
       return
     end
     redis.call('HSET', calls, 'p' .. id, call, 'c' .. call, id)
@@ -84,7 +84,7 @@ local function Evidence()
     written[early] = true
   end
 
-  function evidence.call_started(call)
+  function evidence.note_answered(call)
     local id = redis.call('HGET', calls, 'c' .. call)
     if id then
       answered(id, now)
@@ -93,7 +93,7 @@ local function Evidence()
     end
   end
 
-  function evidence.call_ended(call)
+  function evidence.note_ended(call)
     local id = redis.call('HGET', calls, 'c' .. call)
     if id then
       drop(id)
@@ -113,15 +113,15 @@ local function take_in(happenings)
       released[#released + 1] = id_of(what)
     elseif kind == 'place' then
       place(id_of(what), more)
-    elseif kind == 'hold' then
+    elseif kind == 'adopt' then
       hold(id_of(what), more)
-    elseif kind == 'drop' then
+    elseif kind == 'withdraw' then
       drop(id_of(what))
     elseif kind == 'answered' then
       answered(id_of(what), now)
-    elseif kind == 'changed' then
+    elseif kind == 'note_change' then
       count_changed()
-    elseif kind == 'refused' then
+    elseif kind == 'refuse' then
       refused()
     else
       evidence = evidence or Evidence()

@@ -1,11 +1,11 @@
--- Who gets the places that are free. The ceilings come from the workers, each for its own lanes;
+-- Who gets the slots that are free. The ceilings come from the workers, each for its own lanes;
 -- here they are only compared with the count.
 --
 -- Higher priorities first, and among equals one place each in turn. Places of others are set aside,
 -- and they are called to come for them; the order is settled when a lane is called, so that one
 -- that comes late has lost nothing. One that doesn't come is passed over.
 
-local PATIENCE = 250 -- for a worker that was called to come and take its place
+local PATIENCE = 250 -- for a worker that was called to come and take its slot
 
 local function may_admit()
   return state.began > state.spent_until and now <= state.began + MAX_AGE
@@ -25,7 +25,7 @@ local function row_of(key, text)
     called = tonumber(called), since = tonumber(since), served = 0 }
 end
 
--- This worker's claims as they are now, in the places in line that they had.
+-- This worker's claims as they are now, in the slots in the queue that they had.
 local function own_rows(stored)
   local found = {}
   for index, claim in ipairs(said.claims) do
@@ -141,7 +141,7 @@ local function share(all, in_use, current)
   return grants, set_aside
 end
 
--- Tell those for whom a place is set aside to come. Returns in how many ms they will have come, or
+-- Tell those for whom a slot is set aside to come. Returns in how many ms they will have come, or
 -- be passed over; nil if there is nobody.
 local function call_up(set_aside)
   local first

@@ -17,13 +17,13 @@ local function Readings()
   end
 
   function readings.latest()
-    local found = redis.call('HMGET', books, 'limits', 'reader')
+    local found = redis.call('HMGET', ledger, 'limits', 'reader')
     return { began = state.began, received = state.received,
       limits = changed.limits or found[1], reader = changed.reader or found[2] }
   end
 
   local function tell_all()
-    local placed = redis.call('ZCARD', unseen)
+    local placed = redis.call('ZCARD', uncounted)
     publish('all', { now = now, epoch = state.epoch, reading = readings.latest(),
       counts = { redis.call('HLEN', permits) - placed, placed },
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
@@ -44,7 +44,7 @@ local function Readings()
     set('current', taken.current)
     set('limits', taken.limits)
     set('reader', me)
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', unseen, '-inf', '(' .. began)) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', uncounted, '-inf', '(' .. began)) do
       drop(id)
     end
     set('due', next_due())
@@ -54,7 +54,7 @@ local function Readings()
 
   -- Why the latest turn failed, for those who haven't heard.
   function readings.failure()
-    local failure = cjson.decode(changed.failure or redis.call('HGET', books, 'failure'))
+    local failure = cjson.decode(changed.failure or redis.call('HGET', ledger, 'failure'))
     failure.token = state.failed
     return failure
   end

@@ -1,9 +1,9 @@
--- What every part of the exchange works on: the keys, what was said, the state of the books, of
+-- What every part of the exchange works on: the keys, what was said, the state of the ledger, of
 -- which no more is read than is asked for, and which is saved once, and the time.
 
-local books, workers, sessions, permits, unseen, claims, calls, early = unpack(KEYS)
+local ledger, workers, sessions, permits, uncounted, claims, calls, early = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
-local me, channel, VISIBLE_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
+local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
   string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
 
 local PROTOCOL = 1 -- what this script, and what is said to it, are written for
@@ -15,11 +15,11 @@ local number_field, void_field = 'number/' .. me, 'void/' .. me
 local now, raw_now, raw -- the ledger's time, the server's, and so much of that as the ledger's has gone
 
 local state, changed = {}, {}
-local begun_anew = false -- what stands in the books is of a ledger that is no more
+local begun_anew = false -- what stands in the ledger is of a ledger that is no more
 
--- Read numbers of the books; one that is not there is 0. Returns them as they are written.
+-- Read numbers of the ledger; one that is not there is 0. Returns them as they are written.
 local function read(...)
-  local found = begun_anew and {} or redis.call('HMGET', books, ...)
+  local found = begun_anew and {} or redis.call('HMGET', ledger, ...)
   for i, name in ipairs({ ... }) do
     if changed[name] == nil then
       state[name] = tonumber(found[i] or 0)
@@ -34,7 +34,7 @@ local function set(name, value)
 end
 
 -- The parts of the ledger that can be evicted one by one, and without which its count is wrong.
-local PARTS = { permits = { 'HLEN', permits }, unseen = { 'ZCARD', unseen },
+local PARTS = { permits = { 'HLEN', permits }, uncounted = { 'ZCARD', uncounted },
   workers = { 'ZCARD', workers } }
 
 -- Whether a part is not as the last exchange left it: it was evicted, or that exchange failed half
@@ -62,9 +62,9 @@ local function save()
     flat[#flat + 1] = type(value) == 'number' and string.format('%d', value) or value
   end
   if begun_anew then
-    redis.call('DEL', books)
+    redis.call('DEL', ledger)
   end
-  redis.call('HSET', books, unpack(flat))
+  redis.call('HSET', ledger, unpack(flat))
 end
 
 -- Keys that were written to; what a silent workspace leaves behind has to expire.
@@ -104,7 +104,7 @@ local function id_of(lease)
   return me .. '-' .. string.format('%d', lease)
 end
 
-state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'unseen', 'workers', 'began',
+state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'uncounted', 'workers', 'began',
   'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'turn', 'swept', 'tried',
   'distrusted', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil

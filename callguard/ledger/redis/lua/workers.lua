@@ -1,4 +1,4 @@
--- Who shares the books: workers come, renew their leases, and go, with a word or without.
+-- Who shares the ledger: workers come, renew their leases, and go, with a word or without.
 
 local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
@@ -6,7 +6,7 @@ local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a 
 
 local function Workers()
   local crew = {}
-  state.before = read('visible_after', 'lease', 'before', 'opened')[3]
+  state.before = read('counted_after', 'lease', 'before', 'opened')[3]
 
   local function of_worker(worker, ids)
     local own, prefix = {}, #worker
@@ -21,8 +21,8 @@ local function Workers()
   -- What a worker that is gone was dialling may have been dialled.
   local function bury(worker)
     for _, id in ipairs(of_worker(worker, redis.call('HKEYS', permits))) do
-      redis.call('ZADD', unseen, 'NX', now + state.visible_after + 1, id)
-      written[unseen] = true
+      redis.call('ZADD', uncounted, 'NX', now + state.counted_after + 1, id)
+      written[uncounted] = true
     end
     in_chunks('HDEL', claims, of_worker(worker, redis.call('HKEYS', claims)))
     redis.call('HDEL', sessions, worker)
@@ -32,7 +32,7 @@ local function Workers()
   function crew.leave()
     bury(me)
     redis.call('ZREM', workers, me)
-    redis.call('HDEL', books, number_field, void_field)
+    redis.call('HDEL', ledger, number_field, void_field)
     changed[number_field], changed[void_field] = nil, nil
   end
 
@@ -44,14 +44,14 @@ local function Workers()
       bury(worker)
       redis.call('ZADD', workers, -now, worker)
       local field = 'number/' .. worker
-      set(field, -(tonumber(redis.call('HGET', books, field)) or 0))
+      set(field, -(tonumber(redis.call('HGET', ledger, field)) or 0))
       if worker == me then
         state.number = state[field]
       end
     end
     for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, REMEMBERED - now, '(0')) do
       redis.call('ZREM', workers, worker)
-      redis.call('HDEL', books, 'number/' .. worker, 'void/' .. worker)
+      redis.call('HDEL', ledger, 'number/' .. worker, 'void/' .. worker)
     end
   end
 
@@ -68,7 +68,7 @@ local function Workers()
   -- There was a ledger before this one. A worker that is cut off may still dial what that gave it,
   -- until its lease runs out.
   local function object()
-    set('lost_until', now + state.lease + state.visible_after)
+    set('lost_until', now + state.lease + state.counted_after)
     set('spent_until', math.max(state.spent_until, state.lost_until))
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
@@ -92,20 +92,20 @@ local function Workers()
   end
 
   -- Begin anew. What is left of the ledger is worth nothing; evidence is, whatever was lost. The
-  -- books go last, torn until then: a new ledger is one that nobody has lost.
+  -- ledger go last, torn until then: a new ledger is one that nobody has lost.
   local function begin_anew(epoch, was_lost)
     local before = epochs_before()
     if was_lost then
-      redis.call('HSET', books, 'permits', -1)
+      redis.call('HSET', ledger, 'permits', -1)
     end
-    redis.call('DEL', workers, sessions, permits, unseen, claims, calls)
+    redis.call('DEL', workers, sessions, permits, uncounted, claims, calls)
     begun_anew = true
-    local visible_after, lease = state.visible_after, state.lease
+    local counted_after, lease = state.counted_after, state.lease
     for name in pairs(state) do
       state[name], changed[name] = 0, nil
     end
     state.number = nil
-    set('visible_after', visible_after)
+    set('counted_after', counted_after)
     set('lease', lease)
     set('epoch', epoch)
     set('before', before)
@@ -123,11 +123,11 @@ local function Workers()
       local id = id_of(lease[1])
       holds[id] = true
       redis.call('HSETNX', permits, id, now .. ' ' .. lease[2])
-      redis.call('ZREM', unseen, id)
+      redis.call('ZREM', uncounted, id)
       written[permits] = true
     end
     for _, id in ipairs(of_worker(me, redis.call('HKEYS', permits))) do
-      if not holds[id] and not redis.call('ZSCORE', unseen, id) then
+      if not holds[id] and not redis.call('ZSCORE', uncounted, id) then
         drop(id)
       end
     end
@@ -135,7 +135,7 @@ local function Workers()
 
   -- A worker that is not known, or no more, or is in doubt.
   function crew.join(joining, lost)
-    set('visible_after', math.max(state.visible_after, VISIBLE_AFTER))
+    set('counted_after', math.max(state.counted_after, COUNTED_AFTER))
     set('lease', math.max(state.lease, LEASE))
     local knows_another = said.epoch ~= '' and said.epoch ~= state.epoch and not came_after(said.epoch)
     local is_new = not state.epoch

@@ -14,15 +14,15 @@ from callguard.ledger.redis.keys import Names
 from tests.bent_line import Line
 from tests.bent_server import BentServer
 
-__all__ = ["SharedBooks"]
+__all__ = ["SharedLedger"]
 
 ONE_WAY = 0.001
 """Seconds to the server, as many back, and as many until what it publishes is heard: ten times what
 two machines in one data centre need, and less than between two of them."""
 
 
-class SharedBooks:
-    """The books of one workspace; a context manager, which leaves nothing on the server.
+class SharedLedger:
+    """The ledger of one workspace; a context manager, which leaves nothing on the server.
 
     Made in the event loop, whose time the scripts are told.
 
@@ -37,7 +37,7 @@ class SharedBooks:
         self._lines: list[Line] = []
 
     def ledger(self) -> RedisLedger:
-        """The books as one worker has them, on a connection of its own."""
+        """The ledger as one worker has them, on a connection of its own."""
         line = _PromptLine(self._server, self._lines)
         self._lines.append(line)
         return RedisLedger(cast("Any", line), name=self._name)

@@ -1,4 +1,4 @@
-"""Which shared books a command looks at."""
+"""Which shared ledger a command looks at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from callguard.errors import UsageError
 from callguard.ledger import RedisLedger
 
 if TYPE_CHECKING:
-    from callguard.ledger.redis.holders import Books
+    from callguard.ledger.redis.holders import Contents
     from callguard.ledger.redis.neighbours import Neighbour
 
 __all__ = ["Found", "LedgerOption", "NameOption", "look"]
@@ -23,12 +23,12 @@ LedgerOption = Annotated[
     typer.Option(
         metavar="URL",
         envvar="CALLGUARD_LEDGER",
-        help="The server of the shared books, such as redis://localhost:6379.",
+        help="The server of the shared ledger, such as redis://localhost:6379.",
     ),
 ]
 NameOption = Annotated[
     str | None,
-    typer.Option(help="What the books are called, if the gates' ledger has a name."),
+    typer.Option(help="What the ledger is called, if the gates' ledger has a name."),
 ]
 
 
@@ -38,18 +38,18 @@ class Found:
 
     Attributes:
         id: what stands for the ledger there.
-        books: what is in it.
+        contents: what is in it.
         others: the other ledgers there.
     """
 
     id: str
-    books: Books
+    contents: Contents
     others: tuple[Neighbour, ...]
 
     @property
     def lookalikes(self) -> list[str]:
         """The ledgers that may be of the same workspace, which would be another limit each."""
-        return [other.id for other in self.others if other.looks_like(self.books.reading)]
+        return [other.id for other in self.others if other.looks_like(self.contents.snapshot)]
 
     @property
     def absence(self) -> str:
@@ -60,7 +60,7 @@ class Found:
 
     def warn(self) -> None:
         """Say on stderr what makes the figures doubtful."""
-        if not self.books.known:
+        if not self.contents.known:
             complain(f"warning: {self.absence}")
         for other in self.lookalikes:
             complain(
@@ -71,7 +71,7 @@ class Found:
 
 
 async def look(url: str, name: str | None, workspace: str) -> Found:
-    """What is in the books called `name`, or else in those of `workspace`.
+    """What is in the ledger called `name`, or else in those of `workspace`.
 
     Raises:
         LedgerUnavailable: the server can't be reached.
@@ -80,6 +80,6 @@ async def look(url: str, name: str | None, workspace: str) -> Found:
     if name is not None and not is_sendable(name):
         raise UsageError("--name is text that can be sent, and not empty")
     async with RedisLedger.from_url(url, name=name) as ledger:
-        books = await ledger.look(workspace)
+        contents = await ledger.look(workspace)
         others = await ledger.neighbours(workspace)
-        return Found(ledger.workspace_hash(workspace), books, others)
+        return Found(ledger.workspace_hash(workspace), contents, others)
