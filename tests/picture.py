@@ -13,17 +13,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from callguard.cli import campaign
-from callguard.cli.campaign import Plan
-from callguard.cli.picture import Frame
-from callguard.cli.progress import Progress
-from callguard.cli.summary import verdict
+from callguard.demo import campaign
+from callguard.demo.campaign import Plan
+from callguard.demo.picture import Frame
+from callguard.demo.progress import Progress
+from callguard.demo.summary import verdict
 
 
 def main(path: Path) -> None:
     logging.getLogger("callguard").addHandler(logging.NullHandler())  # as the command does
     history: list[Progress] = []
-    outcome = asyncio.run(campaign.run(Plan(leads=150, seed=1, gated=True), history.append))
+    outcome = asyncio.run(campaign.run(Plan(leads=150, seed=1, gated=True), history.append, print))
     console = Console(record=True, width=100, height=30, file=io.StringIO(), force_terminal=True)
     console.print(Frame("$ callguard demo", tuple(history)))
     console.print(verdict(outcome))

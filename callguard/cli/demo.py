@@ -11,18 +11,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from callguard.cli import campaign
-from callguard.cli.campaign import Plan
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
-from callguard.cli.picture import Picture
-from callguard.cli.plain import PlainLines
-from callguard.cli.progress import Outcome, Progress
 from callguard.cli.redis_server import RedisServer, RedisServerFailed, find_server
 from callguard.cli.running import run
+from callguard.cli.saying import complain
 from callguard.cli.screen import Screen
-from callguard.cli.summary import summary
-from callguard.cli.summary import verdict as kept_or_not
+from callguard.demo import campaign
+from callguard.demo.campaign import Plan
+from callguard.demo.picture import Picture
+from callguard.demo.plain import PlainLines
+from callguard.demo.progress import Outcome, Progress
+from callguard.demo.summary import summary
+from callguard.demo.summary import verdict as kept_or_not
 from callguard.errors import CallGuardError
 from callguard.ledger import RedisLedger
 
@@ -113,7 +114,7 @@ def _served(workers: int, ledger: str | None) -> Iterator[str | None]:
 async def _dialled(plan: Plan, as_json: bool) -> ExitCode:
     console = Screen()
     with _view(plan, console, as_json) as show:
-        outcome = await campaign.run(plan, show)
+        outcome = await campaign.run(plan, show, complain)
     if as_json:
         print(json.dumps(outcome.as_json()))
     else:

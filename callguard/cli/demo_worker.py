@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from callguard.cli.exits import ExitCode
-from callguard.cli.gated import gate_dialer
-from callguard.cli.leads import Caller, Lead, leads, session_of, share
 from callguard.cli.running import run
+from callguard.demo.worker import dial_share
 
 __all__ = ["demo_worker"]
 
@@ -29,25 +27,18 @@ def demo_worker(
     placed. The end of stdin ends this too.
     """
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    run(_dial(share(leads(number), part, workers)))
+    run(_dial(number, part, workers))
 
 
-class _TellingCaller(Caller):
-    async def call(self, lead: Lead, **fields: str) -> str:
-        call_id = await super().call(lead, **fields)
-        print(call_id, flush=True)
-        return call_id
-
-
-async def _dial(part: Sequence[Lead]) -> ExitCode:
-    url, api_key = os.environ["RETELL_BASE_URL"], os.environ["RETELL_API_KEY"]
-    async with (
-        session_of(url, api_key) as session,
-        gate_dialer(
-            url, api_key, _TellingCaller(session), ledger=os.environ["CALLGUARD_LEDGER"]
-        ) as dialer,
-    ):
-        await dialer.dial(part)
+async def _dial(number: int, part: int, workers: int) -> ExitCode:
+    await dial_share(
+        number,
+        part,
+        workers,
+        url=os.environ["RETELL_BASE_URL"],
+        api_key=os.environ["RETELL_API_KEY"],
+        ledger=os.environ["CALLGUARD_LEDGER"],
+    )
     return ExitCode.OK
 
 

@@ -13,11 +13,8 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from callguard.cli import probing
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import KEY_STATUSES, report, verdict
-from callguard.cli.findings import Findings, Lag
-from callguard.cli.probing import MaybePlaced, NotPlaced, PhoneCall, Plan
 from callguard.cli.running import run
 from callguard.cli.saying import complain, say
 from callguard.cli.screen import Screen
@@ -26,6 +23,8 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.fetcher import ProviderClient
+from callguard.probe import Findings, Lag, MaybePlaced, NotPlaced, PhoneCall, Plan
+from callguard.probe import probe as experiment
 from callguard.showing import shown
 
 __all__ = ["probe"]
@@ -191,7 +190,7 @@ def _announcement(options: _Options) -> tuple[str, str]:
 
 async def _probe(options: _Options) -> ExitCode:
     try:
-        findings = await probing.probe(options.client, options.call, options.plan, options.tell)
+        findings = await experiment(options.client, options.call, options.plan, options.tell)
     except (CallGuardError, NotPlaced, MaybePlaced) as error:
         return _failed(error, options.as_json)
     finally:

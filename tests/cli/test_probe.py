@@ -14,7 +14,7 @@ import pytest
 from callguard.cli import main
 from callguard.fetcher import ProviderClient
 from callguard.simulator import Constant, WorkspaceSettings
-from tests.cli.workspace_session import WorkspaceSession
+from tests.probe.workspace_session import WorkspaceSession
 from tests.virtual_time import VirtualTimeLoop
 
 WORKSPACE = WorkspaceSettings(

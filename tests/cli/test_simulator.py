@@ -14,7 +14,7 @@ from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.simulator import scheduled_fault, simulator, truth_table
 from callguard.simulator import Exponential, Faults, Truth, Uniform, WorkspaceSettings, serve
-from tests.cli.support import truth
+from tests.demo.support import truth
 
 
 def test_every_knob_is_an_option() -> None:

@@ -135,7 +135,7 @@ def test_an_unreachable_provider_is_told_of(
     probed: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If this fails, an outage looks like a finding."""
-    monkeypatch.setattr("callguard.cli.probing._READING_DEADLINE", 0.3)
+    monkeypatch.setattr("callguard.probe.experiment._READING_DEADLINE", 0.3)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

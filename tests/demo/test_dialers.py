@@ -14,9 +14,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from callguard import Gate, Lane
-from callguard.cli.gated import GateDialer
-from callguard.cli.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
-from callguard.cli.looped import LoopDialer
+from callguard.demo.gated import GateDialer
+from callguard.demo.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
+from callguard.demo.looped import LoopDialer
 from callguard.simulator import Workspace
 from tests.gate.support import PROVIDER, ScriptedFetcher, opened
 from tests.virtual_time import run

@@ -28,20 +28,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
-__all__ = [
-    "Count",
-    "Findings",
-    "Lag",
-    "Record",
-    "Span",
-    "State",
-    "conclude",
-    "disturbed",
-    "unsteady",
-]
+from callguard.probe.record import (
+    RINGING,
+    UNANSWERED_END,
+    Count,
+    Record,
+    Span,
+    State,
+    disturbed,
+    unfinished,
+    unsteady,
+)
+
+__all__ = ["Findings", "Lag", "conclude"]
 
 MARGIN: Final = 2.0
 """How many times the largest lag seen `Findings.counter_lag` is.
@@ -54,23 +55,6 @@ the largest.
 SHORTEST_COUNTER_LAG: Final = 1.0
 """Seconds that `Findings.counter_lag` is at least: a lag of nothing was seen once, not always."""
 
-_RINGING: Final = "registered"
-_TALKING: Final = "ongoing"
-_ANSWERED_END: Final = "ended"
-_UNANSWERED_END: Final = "not_connected"
-_FAILED_END: Final = "error"
-
-_RANKS: Final = {
-    _RINGING: 0,
-    _TALKING: 1,
-    _ANSWERED_END: 2,
-    _UNANSWERED_END: 2,
-    _FAILED_END: 2,
-}
-"""The values of `call_status`, in their order (docs.retellai.com, read 2026-11-22)."""
-
-_OVER: Final = 2
-
 _RANG: Final = frozenset({"dial_no_answer", "user_declined"})
 """The values of `disconnection_reason` of an unanswered call that surely rang before.
 
@@ -81,53 +65,6 @@ _BY_ONE_RISE: Final = (
     "nobody answered, so a call of others that began and ended with this one would look the same: "
     "answer the call to be surer"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A moment that is not known exactly, in seconds on the event loop's clock."""
-
-    earliest: float
-    latest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A reading of the counter: the calls going on, at some moment of `during`."""
-
-    during: Span
-    calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The call's status, and why it ended, at some moment of `during`."""
-
-    during: Span
-    status: str
-    reason: str | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the call has ended, however it did."""
-        return _RANKS.get(self.status) == _OVER
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Everything that was seen, in order.
-
-    Attributes:
-        baseline: the readings before the call, at least one.
-        placed: when the call was placed.
-        counts: the readings after that.
-        states: what became of the call.
-    """
-
-    baseline: Sequence[Count]
-    placed: Span
-    counts: Sequence[Count]
-    states: Sequence[State]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +138,7 @@ def conclude(record: Record, longest_lag: float) -> Findings:
     reason = (
         unsteady(record.baseline)
         or disturbed(record.baseline, record.counts)
-        or _unfinished(record.states)
+        or unfinished(record.states)
     )
     if reason:
         return Findings(None, reason=reason)
@@ -354,38 +291,6 @@ class _Case:
         return [count for count in readings if count.during.latest <= until.earliest]
 
 
-def unsteady(baseline: Sequence[Count]) -> str:
-    """Why a call placed now could not be told from those by others; "" if it could."""
-    seen = sorted({count.calls for count in baseline})
-    if len(seen) == 1:
-        return ""
-    return f"others are calling: the counter was {seen[0]} to {seen[-1]} before the call"
-
-
-def disturbed(baseline: Sequence[Count], counts: Sequence[Count]) -> str:
-    """How others can be seen to call, which nothing read later takes back; "" if they can't."""
-    others = baseline[-1].calls
-    strange = [count.calls for count in counts if count.calls - others not in {0, 1}]
-    if strange:
-        return f"others are calling: the counter went from {others} to {strange[0]}"
-    changes = sum(one.calls != next_.calls for one, next_ in pairwise([baseline[-1], *counts]))
-    return "others are calling: the counter rose more than once" if changes > 2 else ""
-
-
-def _unfinished(states: Sequence[State]) -> str:
-    unknown = [state.status for state in states if state.status not in _RANKS]
-    if unknown:
-        return f"the call has a status that is not known here: {unknown[0]}"
-    ranks = [_RANKS[state.status] for state in states]
-    if ranks != sorted(ranks):
-        return "the call's status went back, so it can't be relied on"
-    if not ranks or ranks[-1] != _OVER:
-        return "the call was not seen to end"
-    if states[-1].status == _FAILED_END:
-        return f"the call failed: {states[-1].reason or 'no reason given'}"
-    return ""
-
-
 def _pulse(
     counts: Sequence[Count], others: int
 ) -> tuple[Sequence[Count], Sequence[Count], Sequence[Count]]:
@@ -397,9 +302,9 @@ def _pulse(
 
 
 def _answer(states: Sequence[State], placed: Span) -> Span | None:
-    if states[-1].status == _UNANSWERED_END:
+    if states[-1].status == UNANSWERED_END:
         return None
-    return _first(states, placed, lambda state: state.status != _RINGING)
+    return _first(states, placed, lambda state: state.status != RINGING)
 
 
 def _first(states: Sequence[State], placed: Span, holds: Callable[[State], bool]) -> Span:

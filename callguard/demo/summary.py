@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.progress import Outcome
+from callguard.demo.progress import Outcome
 
 __all__ = ["summary", "verdict"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from callguard.cli.progress import Outcome, Progress, Reckoning
+from callguard.demo.progress import Outcome, Progress, Reckoning
 from callguard.simulator import Truth, Workspace
 
 REASON = "denied: 17 of 20 in use; reserve 3; burst not allowed on lane 'bulk'"

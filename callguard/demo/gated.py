@@ -10,8 +10,8 @@ from typing import Final
 import aiohttp
 
 import callguard
-from callguard.cli.leads import BULK, REFUSED, URGENT, Caller, Lead
-from callguard.cli.progress import Reckoning
+from callguard.demo.leads import BULK, REFUSED, URGENT, Caller, Lead
+from callguard.demo.progress import Reckoning
 
 __all__ = ["BURST", "LANES", "RESERVE", "GateDialer", "gate_dialer"]
 

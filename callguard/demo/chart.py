@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.text import Text
 
-from callguard.cli.progress import Progress
+from callguard.demo.progress import Progress
 
 __all__ = ["Glyphs", "chart"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from callguard.cli.plain import PlainLines, line
-from callguard.cli.progress import Outcome
-from callguard.cli.summary import summary, verdict
-from tests.cli.support import outcome, progress
+from callguard.demo.plain import PlainLines, line
+from callguard.demo.progress import Outcome
+from callguard.demo.summary import summary, verdict
+from tests.demo.support import outcome, progress
 
 
 def rendered(of: Outcome) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from callguard.cli.findings import Count, Findings, Record, Span, State, conclude
-from callguard.cli.probing import MaybePlaced, NotPlaced, PhoneCall, Plan, probe
 from callguard.errors import LimitsMalformed, LimitsRejected, LimitsUnavailable
 from callguard.fetcher import ProviderClient
+from callguard.probe.experiment import MaybePlaced, NotPlaced, PhoneCall, Plan, probe
+from callguard.probe.findings import Findings, conclude
+from callguard.probe.record import Count, Record, Span, State
 from callguard.simulator import Constant, Uniform, WorkspaceSettings
-from tests.cli.workspace_session import WorkspaceSession
 from tests.fake_network import Reply
+from tests.probe.workspace_session import WorkspaceSession
 from tests.virtual_time import run
 
 KEY = "key_of_this_test"

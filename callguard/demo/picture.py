@@ -10,8 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from callguard.cli.chart import Glyphs, chart
-from callguard.cli.progress import Progress
+from callguard.demo.chart import Glyphs, chart
+from callguard.demo.progress import Progress
 
 __all__ = ["Frame", "Picture"]
 

@@ -1,6 +1,6 @@
 """The experiment of ``callguard probe``: one call, and a counter that is watched.
 
-What it means is concluded in `callguard.cli.findings`.
+What it means is concluded in `callguard.probe.findings`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,6 @@ from typing import Final
 from urllib.parse import quote
 
 from callguard.arguments import checked_seconds
-from callguard.cli.findings import (
-    Count,
-    Findings,
-    Record,
-    Span,
-    State,
-    conclude,
-    disturbed,
-    unsteady,
-)
 from callguard.decision import Usage, decide
 from callguard.errors import (
     CallGuardError,
@@ -37,6 +27,8 @@ from callguard.fetcher import ProviderClient
 from callguard.fetcher.reading import Reading
 from callguard.lanes import DEFAULT_LANE
 from callguard.limits import Snapshot
+from callguard.probe.findings import Findings, conclude
+from callguard.probe.record import Count, Record, Span, State, disturbed, unsteady
 
 __all__ = ["MaybePlaced", "NotPlaced", "PhoneCall", "Plan", "probe"]
 

@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, cast
 
-from callguard.cli.gated import LANES
-from callguard.cli.leads import BULK, Lead
-from callguard.cli.progress import Reckoning
-from callguard.cli.saying import complain
 from callguard.decision import decide
+from callguard.demo.gated import LANES
+from callguard.demo.leads import BULK, Lead
+from callguard.demo.progress import Reckoning
 from callguard.errors import LedgerUnavailable
 from callguard.ledger import RedisLedger
 from callguard.simulator import Server
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["SharedDialer", "shared_dialer"]
 
 _MAX_AGE: Final = 15.0
-"""Seconds that the workers' gates trust a reading; the default of `open_gate`."""
+"""Seconds that the workers' gates trust a snapshot; the default of `open_gate`."""
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at the ledger."""
@@ -35,7 +34,13 @@ _INTERVAL: Final = 0.1
 
 @asynccontextmanager
 async def shared_dialer(
-    server: Server, url: str, workers: int, call_ids: list[str], readings: Callable[[], int]
+    server: Server,
+    url: str,
+    workers: int,
+    call_ids: list[str],
+    *,
+    readings: Callable[[], int],
+    complain: Callable[[str], None],
 ) -> AsyncIterator[SharedDialer]:
     """A dialer of many processes, none of which outlives its `dial`.
 
@@ -44,7 +49,8 @@ async def shared_dialer(
         url: the address of the server that keeps the ledger.
         workers: how many processes.
         call_ids: gets the id of each call that is placed.
-        readings: tells how often the workspace has told its limits so far.
+        readings: gives how often the workspace's limits were read so far.
+        complain: called with a sentence when a worker fails.
 
     Raises:
         LedgerUnavailable: the ledger's server can't be reached.
@@ -52,7 +58,8 @@ async def shared_dialer(
     """
     async with RedisLedger.from_url(url) as ledger:
         contents = await ledger.look(server.api_key)
-        yield SharedDialer(_Workers(server, url, workers, call_ids), ledger, contents, readings)
+        dialling = _Workers(server, url, workers, call_ids, complain)
+        yield SharedDialer(dialling, ledger, contents, readings)
 
 
 class SharedDialer:
@@ -83,8 +90,8 @@ class SharedDialer:
         """What the gates go by, as it was in the ledger at the last look."""
         contents = self._contents
         waiting = Counter[str]()
-        for line in contents.waiting:
-            waiting[line.lane] += line.callers
+        for queue in contents.waiting:
+            waiting[queue.lane] += queue.callers
         decision = decide(
             LANES[BULK],
             contents.usage,
@@ -111,10 +118,18 @@ class SharedDialer:
 
 
 class _Workers:
-    def __init__(self, server: Server, url: str, number: int, call_ids: list[str]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        url: str,
+        number: int,
+        call_ids: list[str],
+        complain: Callable[[str], None],
+    ) -> None:
         self.api_key = server.api_key
         self._number = number
         self._call_ids = call_ids
+        self._complain = complain
         # Not on the command line, which everybody on the machine can read.
         self._environment = os.environ | {
             "RETELL_API_KEY": server.api_key,
@@ -148,7 +163,7 @@ class _Workers:
                 await process.wait()
         if process.returncode:
             ended = f"process {process.pid} ended with code {process.returncode}"
-            complain(f"{ended}: {complaint or 'it said nothing'}")
+            self._complain(f"{ended}: {complaint or 'it said nothing'}")
 
     async def _heard_out(self, process: Process) -> str:
         """The last line that a worker wrote to stderr, once it has ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from callguard.cli.progress import Progress
+from callguard.demo.progress import Progress
 
 __all__ = ["PlainLines", "line"]
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import aiohttp
 
-from callguard.cli.leads import BULK, REFUSED, URGENT, Caller, Lead
-from callguard.cli.progress import Reckoning
+from callguard.demo.leads import BULK, REFUSED, URGENT, Caller, Lead
+from callguard.demo.progress import Reckoning
 
 __all__ = ["LoopDialer"]
 

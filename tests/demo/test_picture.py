@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from callguard.cli.picture import Frame, Picture
-from callguard.cli.progress import Progress
-from callguard.cli.summary import summary
-from tests.cli.support import REASON, outcome, progress
+from callguard.demo.picture import Frame, Picture
+from callguard.demo.progress import Progress
+from callguard.demo.summary import summary
+from tests.demo.support import REASON, outcome, progress
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 LINE_UP, ALTERNATE_SCREEN = "\x1b[1A", "\x1b[?1049h"

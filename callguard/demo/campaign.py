@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from callguard.cli.gated import BURST, gate_dialer
-from callguard.cli.leads import Caller, Lead, dialled_once, leads, session_of
-from callguard.cli.looped import LoopDialer
-from callguard.cli.progress import Outcome, Progress, Reckoning
-from callguard.cli.shared import shared_dialer
+from callguard.demo.gated import BURST, gate_dialer
+from callguard.demo.leads import Caller, Lead, dialled_once, leads, session_of
+from callguard.demo.looped import LoopDialer
+from callguard.demo.progress import Outcome, Progress, Reckoning
+from callguard.demo.shared import shared_dialer
 from callguard.simulator import (
     Constant,
     Exponential,
@@ -103,12 +103,15 @@ class _CountedFaults(Faults):
         return fault
 
 
-async def run(plan: Plan, show: Callable[[Progress], None]) -> Outcome:
+async def run(
+    plan: Plan, show: Callable[[Progress], None], complain: Callable[[str], None]
+) -> Outcome:
     """Run the campaign, for half a minute at most.
 
     Args:
         plan: what is dialled, and how.
         show: called with the progress ten times a second, and once at the end.
+        complain: called with a sentence when one of the plan's processes fails.
 
     Raises:
         LedgerUnavailable: the ledger's server can't be reached.
@@ -119,7 +122,7 @@ async def run(plan: Plan, show: Callable[[Progress], None]) -> Outcome:
         serve(
             _WORKSPACE, seed=plan.seed, api_key=plan.api_key, latency=_LATENCY, faults=faults
         ) as server,
-        _dialer(plan, server, faults) as (dialer, call_ids),
+        _dialer(plan, server, faults, complain) as (dialer, call_ids),
     ):
         campaign = _Campaign(plan, server, faults, dialer)
         with suppress(TimeoutError):
@@ -179,7 +182,7 @@ class _Campaign:
 
 @asynccontextmanager
 async def _dialer(
-    plan: Plan, server: Server, faults: _CountedFaults
+    plan: Plan, server: Server, faults: _CountedFaults, complain: Callable[[str], None]
 ) -> AsyncIterator[tuple[_Dialer, list[str]]]:
     """The plan's dialer, and the ids of the calls that it has placed."""
     async with session_of(server.url, server.api_key) as session:
@@ -190,7 +193,8 @@ async def _dialer(
                 plan.ledger,
                 plan.workers,
                 caller.call_ids,
-                lambda: server.workspace.truth().readings - faults.number,
+                readings=lambda: server.workspace.truth().readings - faults.number,
+                complain=complain,
             ) as shared:
                 yield shared, caller.call_ids
         elif plan.gated:
