@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.mutations import MUTATIONS, Mutation, judge
+from tests.world.mutations import MUTATIONS, ROOT, Mutation, judge
 from tests.world.shared import live_shared
 from tests.world.world import live
 
@@ -103,3 +103,11 @@ def _assert_clean(seed: int) -> None:
     outcome = live(seed)
     told = "\n".join(str(violation) for violation in outcome.violations)
     assert not outcome.violations, f"python -m tests.world --seed {seed}\n{told}"
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_finds_what_it_makes_wrong(mutation: Mutation) -> None:
+    """It would be taken for caught, though it changes nothing any more."""
+    text = (ROOT / "callguard" / mutation.file).read_text(encoding="utf-8")
+    for old, _ in mutation.edits:
+        assert text.count(old) == 1, f"{mutation.file} has this {text.count(old)} times:\n{old}"

@@ -45,7 +45,7 @@ class Mutation:
     Attributes:
         name: what the library does then.
         file: inside of the package.
-        edits: texts of the source, each there once, and what comes in their slot.
+        edits: texts of the source, each there once, and what replaces them.
         why: what makes it wrong.
         test: a test file that sees it where no world can, from the repository's root.
         shared: whether it is lived with in worlds of several workers.
@@ -99,10 +99,10 @@ MUTATIONS = (
         "dialling permits are forgotten",
         MEMORY,
         (
-            ("        self.in_use += 1\n        self.leases += 1", "        self.leases += 1"),
+            ("        self.in_use += 1\n        self.granted += 1", "        self.granted += 1"),
             (
-                "        self._placed[lease] = now + self._counted_after",
-                "        self.in_use += 1\n        self._placed[lease] = now + self._counted_after",
+                "        self._placed[number] = now + self._counted_after",
+                "        self.in_use += 1\n        self._placed[number] = now + self._counted_after",
             ),
             (
                 'its call never was, or is over."""\n        self.in_use -= 1',
@@ -362,8 +362,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "self.withdraw(lease)\n            elif early",
-                "self.withdraw(lease)\n                self.in_use -= 1\n            elif early",
+                "self.withdraw(number)\n            elif early",
+                "self.withdraw(number)\n                self.in_use -= 1\n            elif early",
             ),
         ),
         "a call has one place",
@@ -380,8 +380,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "return uncounted.pop(lease, None) is not None",
-                "return bool(uncounted.pop(lease, None)) or True",
+                "return uncounted.pop(number, None) is not None",
+                "return bool(uncounted.pop(number, None)) or True",
             ),
         ),
         "the counter still shows it",
@@ -391,8 +391,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "        self.in_use += 1\n        self.place(lease, now)",
-                "        self.place(lease, now)",
+                "        self.in_use += 1\n        self.place(number, now)",
+                "        self.place(number, now)",
             ),
         ),
         "the usage is below the truth",
@@ -765,7 +765,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "set(field, -(tonumber(redis.call('HGET', contents, field)) or 0))",
+                "set(field, -(tonumber(redis.call('HGET', ledger, field)) or 0))",
                 "set(field, 0)",
             ),
         ),
