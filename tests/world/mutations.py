@@ -102,7 +102,10 @@ MUTATIONS = (
             ("        self.in_use += 1\n        self.granted += 1", "        self.granted += 1"),
             (
                 "        self._placed[number] = now + self._counted_after",
-                "        self.in_use += 1\n        self._placed[number] = now + self._counted_after",
+                (
+                    "        self.in_use += 1\n"
+                    "        self._placed[number] = now + self._counted_after"
+                ),
             ),
             (
                 'its call never was, or is over."""\n        self.in_use -= 1',
