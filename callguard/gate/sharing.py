@@ -46,7 +46,7 @@ async def gate_among_many(
     readings = session.readings(fetcher, fetcher.workspace)
     claimant.gate = make(
         readings,
-        session.desk,
+        session.view,
         gate_id=gate_id,
         workspace=ledger.workspace_hash(fetcher.workspace),
         consult=session.consult,

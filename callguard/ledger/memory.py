@@ -234,9 +234,13 @@ class MemoryLedger:
         Returns:
             False, and nothing has changed, if the snapshot is no newer than the one in hand.
         """
-        before = self.snapshot
         if snapshot.began < self._woke_at:
             snapshot = snapshot.aged(self._slept)
+        return self.record_dated(snapshot)
+
+    def record_dated(self, snapshot: Snapshot) -> bool:
+        """As `record`, of a snapshot in whose dates the machine's sleep is allowed for already."""
+        before = self.snapshot
         if before is not None and snapshot.began <= before.began:
             return False
         self.snapshot = snapshot

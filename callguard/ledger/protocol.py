@@ -77,8 +77,9 @@ class Ledger(Protocol):
 
     granted: int
     others_wait: bool
-    snapshot: Snapshot | None
 
+    @property
+    def snapshot(self) -> Snapshot | None: ...
     @property
     def in_use(self) -> int: ...
     @property

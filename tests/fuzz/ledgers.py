@@ -12,8 +12,8 @@ from typing import Any
 
 from callguard.errors import CallGuardError
 from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.view import View
 from callguard.limits import Snapshot
 from tests.ledger.bent_clock import settings
 
@@ -56,24 +56,24 @@ def answers_of_a_ledger(data: bytes) -> None:
 
 async def _talk(data: bytes) -> None:
     names, told = Names("workspace"), settings()
-    desk = Desk(names, told.times, lambda: None)
+    view = View(names, told.times, lambda: None)
     claimant: Any = _Nobody()
     loop = asyncio.get_running_loop()
-    worker = Conversation("one", "label", names, told, desk, claimant, loop.time)
+    worker = Conversation("one", "label", names, told, view, claimant, loop.time)
     worker.request()
     assert worker.accept(json.dumps(GOOD))
-    desk.next_number = 3
+    view.next_number = 3
     for lease in (1, 2):
-        desk.hold(lease, "default")
-    desk.place(1, 0.0)
+        view.hold(lease, "default")
+    view.place(1, 0.0)
     for answer in data.split(b"\0")[:3]:
         with suppress(CallGuardError, ValueError, TypeError, KeyError, AttributeError):
             worker.hear(answer)
-        if _believes(worker, desk, answer):
+        if _believes(worker, view, answer):
             return
 
 
-def _believes(worker: Conversation, desk: Desk, answer: bytes) -> bool:
+def _believes(worker: Conversation, view: View, answer: bytes) -> bool:
     """Let the worker take in one answer as the session does, and see what it says then."""
     worker.request()
     with suppress(CallGuardError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
@@ -85,6 +85,6 @@ def _believes(worker: Conversation, desk: Desk, answer: bytes) -> bool:
     ended = {what for kind, what, *_ in said["happenings"] if kind in {"place", "release"}}
     assert {1, 2} <= holds | ended, f"what it holds is forgotten after {answer!r}: {said}"
     worker.doubt()
-    usage = desk.usage()
+    usage = view.usage()
     assert min(usage.dialling, usage.uncounted) >= 0
     return False

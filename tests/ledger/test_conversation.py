@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.view import View
 from tests.ledger.bent_clock import settings
 
 AHEAD = 1_000.0
@@ -33,10 +33,10 @@ class Talk:
     def __init__(self) -> None:
         self.now = 0.0
         names, times = Names("workspace"), settings()
-        desk = Desk(names, times.times, lambda: None)
+        view = View(names, times.times, lambda: None)
         claimant: Any = Quiet()
         self._conversation = Conversation(
-            "one", "label", names, times, desk, claimant, lambda: self.now
+            "one", "label", names, times, view, claimant, lambda: self.now
         )
 
     def word(self) -> float:

@@ -21,8 +21,8 @@ from redis import Redis
 from callguard import CallGuardError, Limits, Snapshot
 from callguard.ledger import Claim, MemoryLedger, Times, memory
 from callguard.ledger.redis.conversation import Conversation, ReadingRight
-from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.view import View
 from tests.ledger.bent_clock import BentLedger
 
 COUNTED_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
@@ -56,15 +56,15 @@ NEXT = {
 
 
 class Side:
-    """A worker: its desk, and what the claimant of a gate would do."""
+    """A worker: its view, and what the claimant of a gate would do."""
 
     def __init__(self, name: str, ledger: BentLedger) -> None:
         self.wanted: list[Claim] = []
         self.given: list[tuple[str, int, int]] = []
         self._books = ledger
-        self.desk = Desk(ledger.names, SETTINGS.times, lambda: None)
+        self.view = View(ledger.names, SETTINGS.times, lambda: None)
         self.conversation = Conversation(
-            name, name, ledger.names, SETTINGS, self.desk, self, lambda: ledger.now / 1000
+            name, name, ledger.names, SETTINGS, self.view, self, lambda: ledger.now / 1000
         )
         self._faults: deque[str] = deque()
 
@@ -78,7 +78,7 @@ class Side:
         while more:
             accepted = self._exchange_once()
             asks_again = bool(self.wanted) and self.conversation.ask_again_at is not None
-            more = not accepted or bool(self.desk.outbox) or asks_again
+            more = not accepted or bool(self.view.outbox) or asks_again
 
     def _exchange_once(self) -> bool:
         request = self.conversation.request()
@@ -103,7 +103,7 @@ class Side:
         self.wanted = [claim for claim in self.wanted if claim.callers]
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        self.desk.record(snapshot)
+        self.view.record(snapshot)
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         raise AssertionError("no lease runs out here")
@@ -179,7 +179,7 @@ class Both:
 
     def tell_all(self) -> None:
         for side in self.sides:
-            if side.desk.outbox:
+            if side.view.outbox:
                 side.exchange()
 
     def fail(self, which: int, fault: str) -> None:
@@ -215,34 +215,34 @@ class Both:
         can_happen = NEXT[call.state]
         name = can_happen[choice % len(can_happen)]
         told_by = self.sides[which % 2] if name.startswith("note") else call.side
-        getattr(self, name)(call, told_by.desk)
+        getattr(self, name)(call, told_by.view)
 
-    def place(self, call: Call, desk: Desk) -> None:
+    def place(self, call: Call, view: View) -> None:
         call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
-        desk.place(call.lease, self.now)
+        view.place(call.lease, self.now)
         self.memory.place(call.in_memory, self.now)
 
-    def release(self, call: Call, desk: Desk) -> None:
+    def release(self, call: Call, view: View) -> None:
         call.state = "given back"
-        desk.release(call.lease)
+        view.release(call.lease)
         self.memory.release(call.in_memory)
 
-    def withdraw(self, call: Call, desk: Desk) -> None:
+    def withdraw(self, call: Call, view: View) -> None:
         call.state = "given back"
-        desk.withdraw(call.lease)
+        view.withdraw(call.lease)
         self.memory.withdraw(call.in_memory)
 
-    def restore(self, call: Call, desk: Desk) -> None:
+    def restore(self, call: Call, view: View) -> None:
         call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
-        desk.restore(call.lease, self.now)
+        view.restore(call.lease, self.now)
         self.memory.restore(call.in_memory, self.now)
 
-    def answered(self, call: Call, desk: Desk) -> None:
+    def answered(self, call: Call, view: View) -> None:
         self._note_answer(call)
-        desk.answered(call.lease, self.now)
+        view.answered(call.lease, self.now)
         self.memory.answered(call.in_memory, self.now)
 
-    def bind(self, call: Call, desk: Desk) -> None:
+    def bind(self, call: Call, view: View) -> None:
         """A call gets its id, once.
 
         Ledger in memory keep what was answered in the order in which they heard of it. So evidence
@@ -255,19 +255,19 @@ class Both:
         if call.name in self._answered_early:
             self._answered_last = known_at
             call.counted_at = min(call.counted_at, known_at + COUNTER_LAG)
-        desk.bind(call.lease, call.name, self.now)
+        view.bind(call.lease, call.name, self.now)
         self.memory.bind(call.in_memory, call.name, self.now)
 
-    def note_answered(self, call: Call, desk: Desk) -> None:
+    def note_answered(self, call: Call, view: View) -> None:
         if call.bound:
             self._note_answer(call)
         else:
             self._answered_early.setdefault(call.name, self.now)
-        desk.note_answered(call.name, self.now)
+        view.note_answered(call.name, self.now)
         self.memory.note_answered(call.name, self.now)
 
-    def note_ended(self, call: Call, desk: Desk) -> None:
-        desk.note_ended(call.name, self.now)
+    def note_ended(self, call: Call, view: View) -> None:
+        view.note_ended(call.name, self.now)
         self.memory.note_ended(call.name, self.now)
 
     def _note_answer(self, call: Call) -> None:
@@ -275,11 +275,11 @@ class Both:
         call.counted_at = min(call.counted_at, self.now + COUNTER_LAG)
 
     def note_change(self, which: int) -> None:
-        self.sides[which % 2].desk.note_change(self.now)
+        self.sides[which % 2].view.note_change(self.now)
         self.memory.note_change(self.now)
 
     def refuse(self, which: int) -> None:
-        self.sides[which % 2].desk.refuse(self.now)
+        self.sides[which % 2].view.refuse(self.now)
         self.memory.refuse(self.now)
 
     def begin_reading(self, which: int) -> None:
@@ -316,10 +316,10 @@ class Both:
         self.tell_all()
         for side in self.sides:
             side.exchange()
-            assert side.desk.usage() == self.memory.usage()
-            assert side.desk.in_use == self.memory.in_use
-            assert side.desk.spent is self.memory.spent
-            assert side.desk.withheld == self.memory.withheld
+            assert side.view.usage() == self.memory.usage()
+            assert side.view.in_use == self.memory.in_use
+            assert side.view.spent is self.memory.spent
+            assert side.view.withheld == self.memory.withheld
 
 
 number = st.integers(0, 3)

@@ -7,7 +7,7 @@ for 10000 ms.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from callguard import CallGuardError, Limits, Snapshot
 from callguard.ledger import Claim
 from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.local import DeskWithShare
+from callguard.ledger.redis.view import View
 from tests.ledger.bent_clock import BentLedger, Worker
 
 WORKERS, PERMITS = 1, 3
@@ -35,20 +35,27 @@ class Sharer:
         self._slept = 0.0
         self._books = ledger
         times = ledger.settings.times
-        self.desk = DeskWithShare(ledger.names, times, lambda: None, share=3)
+        self.view = View(ledger.names, times, lambda: None, share=3)
         self._conversation = Conversation(
-            "sharer", "", ledger.names, ledger.settings, self.desk, self, lambda: self.now
+            "sharer", "", ledger.names, ledger.settings, self.view, self, lambda: self.now
         )
 
     @property
     def now(self) -> float:
         return self._books.now / 1000 - self._slept
 
-    def sleep(self, seconds: int) -> None:
-        """The machine sleeps, which the worker notices as it wakes."""
-        self._books.now += seconds * 1000
+    def sleep(self, seconds: int, meanwhile: Callable[[], object] = bool) -> None:
+        """The machine sleeps, which the worker notices as it wakes.
+
+        Args:
+            seconds: for so long.
+            meanwhile: what others do one second before its end.
+        """
+        self._books.now += seconds * 1000 - 1000
+        meanwhile()
+        self._books.now += 1000
         self._slept += seconds
-        self.desk.note_sleep(seconds, self.now)
+        self.view.note_sleep(seconds, self.now)
         self._conversation.note_sleep(seconds)
 
     def say(self) -> bool:
@@ -57,9 +64,9 @@ class Sharer:
 
     def come(self) -> None:
         """Make exchanges until nothing is left to tell."""
-        self.desk.alone = not self.say() and not self.say()
+        self.view.alone = not self.say() and not self.say()
         for _ in range(9):
-            if self.desk.outbox and not self.desk.alone:
+            if self.view.outbox and not self.view.alone:
                 self.say()
 
     def lose(self, *, unsent: bool = False) -> None:
@@ -68,7 +75,7 @@ class Sharer:
         if not unsent:
             self._books.run(*request)
         self._conversation.doubt()
-        self.desk.alone = True
+        self.view.alone = True
 
     def begin(self) -> tuple[str, bytes]:
         """Send an exchange that is under way until `end`."""
@@ -80,16 +87,16 @@ class Sharer:
 
     def end(self, request: tuple[str, bytes]) -> None:
         if self._believe(self._books.run(*request)):
-            self.desk.alone = False
+            self.view.alone = False
 
     def take(self) -> int:
         """A place out of the share."""
-        lease = self.desk.acquire(9, self.now)
+        lease = self.view.acquire(9, self.now)
         assert lease, "the share gives nothing"
         return lease
 
     def is_lost(self, lease: int) -> bool:
-        return self.desk.lost(lease, self.now)
+        return self.view.lost(lease, self.now)
 
     def _believe(self, answer: bytes) -> bool:
         accepted = self._conversation.accept(answer)
@@ -105,7 +112,7 @@ class Sharer:
         self.wanted.clear()
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        self.desk.record(snapshot)
+        self.view.record(snapshot)
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         self.told_lost.update(lanes)
@@ -176,16 +183,16 @@ def test_what_became_of_a_permit_of_the_share_is_known_whatever_got_lost(
     lease = sharer.take()
     sharer.lose(unsent=unsent)
     if ends != "release":
-        sharer.desk.place(lease, sharer.now)
+        sharer.view.place(lease, sharer.now)
         sharer.lose(unsent=unsent)
     if ends == "withdraw":
-        sharer.desk.withdraw(lease)
+        sharer.view.withdraw(lease)
     elif ends == "release":
-        sharer.desk.release(lease)
+        sharer.view.release(lease)
     sharer.lose(unsent=unsent)
     sharer.come()
     assert permits(ledger) == ({f"sharer-{lease}".encode()} if ends == "place" else set())
-    assert not sharer.desk.held()
+    assert not sharer.view.held()
 
 
 def test_a_permit_of_the_share_is_not_lost_with_the_lease(
@@ -197,7 +204,7 @@ def test_a_permit_of_the_share_is_not_lost_with_the_lease(
     (shared,) = sharer.given
     sharer.lose(unsent=True)
     outlive(ledger, sharer)
-    sharer.desk.record(_reading_at(sharer))
+    sharer.view.record(_reading_at(sharer))
     own = sharer.take()
     assert sharer.is_lost(shared)
     assert not sharer.is_lost(own)
@@ -235,7 +242,7 @@ def test_the_share_bounds_what_is_out_alone_whatever_was_given_before(
     sharer.lose(unsent=True)
     for _ in range(3 - share):
         sharer.take()
-    assert not sharer.desk.acquire(9, sharer.now)
+    assert not sharer.view.acquire(9, sharer.now)
 
 
 @pytest.mark.parametrize("ends", ["placed", "released", "withdrawn", "answered"])
@@ -246,35 +253,35 @@ def test_an_outage_of_any_length_fills_no_memory(
     sharer.lose(unsent=True)
     for number in range(2_000):
         ledger.now += 3_000
-        sharer.desk.record(_reading_at(sharer))
-        sharer.desk.note_change(sharer.now)
+        sharer.view.record(_reading_at(sharer))
+        sharer.view.note_change(sharer.now)
         lease = sharer.take()
         if ends == "released":
-            sharer.desk.release(lease)
+            sharer.view.release(lease)
             continue
-        sharer.desk.place(lease, sharer.now)
-        sharer.desk.bind(lease, f"call_{number}", sharer.now)
+        sharer.view.place(lease, sharer.now)
+        sharer.view.bind(lease, f"call_{number}", sharer.now)
         if ends == "answered":
-            sharer.desk.answered(lease, sharer.now)
+            sharer.view.answered(lease, sharer.now)
         if ends == "withdrawn":
-            sharer.desk.withdraw(lease)
-        sharer.desk.refuse(sharer.now)
+            sharer.view.withdraw(lease)
+        sharer.view.refuse(sharer.now)
     ledger.now += 3_000
-    sharer.desk.record(_reading_at(sharer))
-    assert len(sharer.desk.outbox.pending()) <= 2, "that the count changed, and that one is refused"
-    assert not sharer.desk.held()
+    sharer.view.record(_reading_at(sharer))
+    assert len(sharer.view.outbox.pending()) <= 2, "that the count changed, and that one is refused"
+    assert not sharer.view.held()
 
 
 def test_evidence_of_an_outage_of_any_length_fills_no_memory(sharer: Sharer) -> None:
     """Webhooks go on while the server is away."""
     sharer.lose(unsent=True)
     for number in range(30_000):
-        sharer.desk.note_answered(f"call_{number}", sharer.now)
-        sharer.desk.note_ended(f"call_{number}", sharer.now)
+        sharer.view.note_answered(f"call_{number}", sharer.now)
+        sharer.view.note_ended(f"call_{number}", sharer.now)
     told = 0
-    while sharer.desk.outbox:
-        told += len(sharer.desk.outbox.batch())
-        sharer.desk.told()
+    while sharer.view.outbox:
+        told += len(sharer.view.outbox.batch())
+        sharer.view.told()
     assert told == 10_000
 
 
@@ -290,9 +297,41 @@ def test_a_worker_that_slept_is_given_nothing_by_a_reading_from_before(
     sharer.wanted[:] = [Claim("default", 0, 9, 1, 0.0)]
     sharer.come()
     assert not sharer.given
-    snapshot = sharer.desk.snapshot
+    snapshot = sharer.view.snapshot
     assert snapshot is not None
     assert sharer.now - snapshot.began > 3600
+
+
+def test_a_snapshot_that_others_took_during_a_sleep_is_as_old_as_it_is(
+    ledger: BentLedger, sharer: Sharer
+) -> None:
+    """A sleep that the server's dates allow for would be taken off once more."""
+    others = Worker(ledger, "others")
+    others.join()
+
+    def read() -> None:
+        turn = others.turn()
+        assert turn is not None
+        others.say(taken={**turn, "current": 0, "limits": LIMITS})
+
+    sharer.sleep(9, meanwhile=read)
+    sharer.come()
+    snapshot = sharer.view.snapshot
+    assert snapshot is not None
+    assert sharer.now - snapshot.began == pytest.approx(1.0, abs=0.01)
+
+
+def test_nobody_asks_about_a_call_that_is_known_to_be_over(
+    ledger: BentLedger, sharer: Sharer
+) -> None:
+    """The provider would be asked, again and again, about a call whose end came first."""
+    sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
+    sharer.come()
+    (number,) = sharer.given
+    sharer.view.note_ended("call_1", sharer.now)
+    sharer.view.place(number, sharer.now)
+    sharer.view.bind(number, "call_1", sharer.now)
+    assert list(sharer.view.uncounted_calls()) == []
 
 
 @pytest.mark.parametrize(("slept", "lost"), [(5, False), (11, True), (3600, True)])
@@ -323,6 +362,6 @@ def test_an_answer_that_was_under_way_through_a_sleep_gives_no_place_that_is_los
 
 
 def _reading_at(sharer: Sharer) -> Snapshot:
-    known = sharer.desk.snapshot
+    known = sharer.view.snapshot
     assert known is not None
     return Snapshot(known.limits, sharer.now, sharer.now)

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from callguard import RedisLedger
 from callguard.events import Cancelled, Event, PermitLost, Placed
-from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.view import View
 from tests.shared.provider import provider
 from tests.shared.support import eventually, sharing
 
@@ -21,13 +21,13 @@ async def test_a_permit_that_is_lost_is_told_of_once(
     """Somebody would be alarmed by each lease that runs out, or for a call that was placed."""
     heard: list[Event] = []
     losses: list[Mapping[int, str]] = []
-    lose = Desk.lose
+    lose = View.lose
 
-    def note_loss(desk: Desk) -> Mapping[int, str]:
-        losses.append(lose(desk))
+    def note_loss(view: View) -> Mapping[int, str]:
+        losses.append(lose(view))
         return losses[-1]
 
-    monkeypatch.setattr(Desk, "lose", note_loss)
+    monkeypatch.setattr(View, "lose", note_loss)
     async with (
         provider(limit=5) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key, lease=2.5, timeout=1.2) as ledger,

@@ -17,11 +17,11 @@ from typing import Final
 
 from callguard.ledger.protocol import Claim, Claimant
 from callguard.ledger.redis.answer import Answer, News, Pause
-from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.failure import Failure
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.view import View
 from callguard.limits import Snapshot
 
 __all__ = ["Conversation", "ReadingRight", "constants"]
@@ -70,7 +70,7 @@ class Conversation:
         label: what people call the worker.
         names: what channels are called on the server.
         settings: how long things last.
-        desk: what there is to tell, and where the answers go.
+        view: what there is to report, and where the answers go.
         claimant: who gets slots and news.
         clock: seconds, the event loop's.
 
@@ -95,7 +95,7 @@ class Conversation:
         label: str,
         names: Names,
         settings: Settings,
-        desk: Desk,
+        view: View,
         claimant: Claimant,
         clock: Callable[[], float],
     ) -> None:
@@ -116,7 +116,7 @@ class Conversation:
         self._label = label
         self._settings = settings
         self._constants = constants(worker, names, settings)
-        self._desk = desk
+        self._view = view
         self._claimant = claimant
         self._clock = clock
         self._epoch: str | None = None
@@ -173,10 +173,10 @@ class Conversation:
         self._claims = self._claims_now()
         self._sent_reports = self._reports.copy()
         # Callers may be given leases out of the own share before the answer comes.
-        self._first_number = self._desk.next_number
-        self._desk.next_number += _asked_for(self._claims)
-        happenings = self._desk.outbox.batch()
-        self._leaving = self.leaves and self._desk.outbox.batch_is_all
+        self._first_number = self._view.next_number
+        self._view.next_number += _asked_for(self._claims)
+        happenings = self._view.outbox.batch()
+        self._leaving = self.leaves and self._view.outbox.batch_is_all
         said: dict[str, object] = {
             "number": self._number,
             "acknowledged": self._acknowledged,
@@ -217,7 +217,7 @@ class Conversation:
         return {
             "epoch": uuid.uuid4().hex,
             "label": self._label,
-            "held": self._desk.held(),
+            "held": self._view.held(),
         }
 
     # Hearing -------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class Conversation:
         self._set_clock(heard.now / 1000)
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
         self._take_news(heard.news)
-        self._desk.others_wait = heard.others
+        self._view.others_wait = heard.others
         self._take_pause(heard.pause)
         if self.failure is not None and heard.others:
             self._claimant.asked_to_read()
@@ -291,7 +291,7 @@ class Conversation:
 
     def _acknowledge(self, heard: Answer) -> None:
         if heard.void:
-            self._claimant.lost(self._desk.lose())
+            self._claimant.lost(self._view.lose())
         if self._epoch != heard.epoch:
             self._epoch = heard.epoch
             self._began = 0
@@ -302,11 +302,11 @@ class Conversation:
         for kind, report in self._sent_reports.items():
             if self._reports[kind] is report:
                 del self._reports[kind]
-        self._desk.told()
+        self._view.told()
         self.left = self._leaving
         if self._renews:
             self._renew_at = self._sent_at + self._settings.heartbeat
-            self._desk.valid_until = self._sent_at + self._settings.lease
+            self._view.valid_until = self._sent_at + self._settings.lease
 
     def _set_clock(self, now: float) -> None:
         """The ledger's clock showed `now` between the sending and this moment.
@@ -323,7 +323,7 @@ class Conversation:
         self._lead, self._lead_at = lead, self._sent_at
 
     def _take_news(self, news: News) -> None:
-        self._desk.see(news.counts, spent=news.spent, lost=news.lost)
+        self._view.see(news.counts, spent=news.spent, lost=news.lost)
         reading = news.reading
         if reading is None or reading.began <= self._began:
             return
@@ -334,7 +334,8 @@ class Conversation:
         self.due_at = began + self._settings.times.ttl
         self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
-        self._claimant.snapshot_came(Snapshot(reading.limits, began, received), received - began)
+        self._view.dated = Snapshot(reading.limits, began, received)
+        self._claimant.snapshot_came(self._view.dated, received - began)
 
     def _take_pause(self, pause: Pause) -> None:
         if pause.failure is not None:
@@ -343,17 +344,17 @@ class Conversation:
         self.late_at = self._clock() + pause.late_in / 1000
 
     def _take_places(self, grants: Sequence[tuple[int, int]]) -> None:
-        valid = self._clock() <= self._desk.valid_until
-        if self._desk.next_number == self._first_number + _asked_for(self._claims):
-            self._desk.next_number = self._first_number + len(grants)
+        valid = self._clock() <= self._view.valid_until
+        if self._view.next_number == self._first_number + _asked_for(self._claims):
+            self._view.next_number = self._first_number + len(grants)
         leases = range(self._first_number, self._first_number + len(grants))
         for lease, (number, usage) in zip(leases, grants, strict=True):
             lane = self._claims[number].lane
             if valid:
-                self._desk.hold(lease, lane)
+                self._view.hold(lease, lane)
                 self._claimant.granted(lane, lease, usage)
             else:
-                self._desk.withdraw(lease)
+                self._view.withdraw(lease)
 
     def _local(self, milliseconds: int) -> float:
         """The server's time on the own clock: never later than it was."""

@@ -67,7 +67,7 @@ class SharedReadings:
         after = self._clock() - self._ttl if newer_than is None else newer_than
         asked = False
         while (snapshot := self._known(after)) is None:
-            if self._session.desk.reads_alone:
+            if self._session.view.reads_alone:
                 return await self._fetcher.get(newer_than=newer_than)
             self._raise_failure()
             ask_at = self._ask_at(asked)
@@ -80,13 +80,13 @@ class SharedReadings:
                 if turn is not None:
                     await self._read(turn)
             except LedgerUnavailable:
-                if not self._session.desk.reads_alone:
+                if not self._session.view.reads_alone:
                     raise
         return snapshot
 
     def turn_at(self) -> float:
         """When the next turn may begin, in seconds on the event loop's clock."""
-        alone = self._session.desk.reads_alone
+        alone = self._session.view.reads_alone
         return -math.inf if alone else self._session.conversation.due_at
 
     def _raise_failure(self) -> None:
@@ -99,16 +99,16 @@ class SharedReadings:
                 raise error
 
     def _known(self, after: float) -> Snapshot | None:
-        snapshot = self._session.desk.snapshot
+        snapshot = self._session.view.snapshot
         return snapshot if snapshot is not None and snapshot.began > after else None
 
     def _ask_at(self, asked: bool) -> float:
-        conversation, desk = self._session.conversation, self._session.desk
+        conversation, view = self._session.conversation, self._session.view
         yields = _YIELDS if self._failed else 0.0
-        if desk.snapshot is None and not asked:
+        if view.snapshot is None and not asked:
             return conversation.due_at + yields if yields else -math.inf
         failed = conversation.failure is not None
-        first = conversation.reads or desk.outdated or failed
+        first = conversation.reads or view.outdated or failed
         return (conversation.due_at if first else conversation.late_at) + yields
 
     async def _turn(self) -> ReadingRight | None:

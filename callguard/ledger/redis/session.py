@@ -25,15 +25,14 @@ from tenacity import (
 from callguard.clock import Watch
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.desk import Desk
 from callguard.ledger.redis.eviction import eviction_policy
 from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
-from callguard.ledger.redis.local import DeskWithShare
 from callguard.ledger.redis.readings import Fetcher, SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.view import View
 from callguard.strangers import ends_us
 from callguard.tasks import begin
 
@@ -60,7 +59,7 @@ _BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
 
 
 class Session:
-    """Keeps a desk in touch with the server, from `start` to `aclose`. Made in the event loop.
+    """Keeps a view in touch with the server, from `start` to `aclose`. Made in the event loop.
 
     Args:
         client: redis-py's asyncio client; it stays open.
@@ -72,7 +71,7 @@ class Session:
         share: calls that may be given slots while the server can't be reached; None for none.
 
     Attributes:
-        desk: the ledger, as the gate sees and changes them.
+        view: the ledger, as the gate sees and changes it.
         watch: sees that the machine has slept.
         conversation: what is said in the exchanges.
     """
@@ -88,13 +87,9 @@ class Session:
         share: int | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.desk = (
-            Desk(names, settings.times, self.speak)
-            if share is None
-            else DeskWithShare(names, settings.times, self.speak, share=share)
-        )
+        self.view = View(names, settings.times, self.speak, share=share)
         self.conversation = Conversation(
-            worker, label, names, settings, self.desk, claimant, self._loop.time
+            worker, label, names, settings, self.view, claimant, self._loop.time
         )
         self.watch = Watch(self._loop)
         self.watch.tell(self._note_sleep)
@@ -246,14 +241,14 @@ class Session:
     def _note_answer(self) -> None:
         if self._away is not None:
             self._away = None
-            self.desk.alone = False
+            self.view.alone = False
             self._claimant.reachable(self._loop.time() - self._away_since)
         self._note_heard()
         self._warn_of_the_server()
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        if self.desk.outbox:
+        if self.view.outbox:
             self.speak()
         elif self.conversation.ask_again_at is not None:
             self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)
@@ -304,24 +299,24 @@ class Session:
         began, self._away = self._away is None, error
         if began:
             self._away_since = self._loop.time()
-            self.desk.alone = True
+            self.view.alone = True
             self._claimant.unreachable(error)
             self._announce()
 
     def _note_sleep(self, slept: float, now: float) -> None:
-        self.desk.note_sleep(slept, now)
+        self.view.note_sleep(slept, now)
         self.conversation.note_sleep(slept)
         self.speak()
 
     def _note_heard(self) -> None:
         self._heard_at = self._loop.time()
-        if self._news is not None and (self.desk.outdated or self._knowledge != self._known):
+        if self._news is not None and (self.view.outdated or self._knowledge != self._known):
             self._announce()
 
     @property
     def _knowledge(self) -> tuple[Snapshot | None, Failure | None]:
         """What is known of the readings."""
-        return self.desk.snapshot, self.conversation.failure
+        return self.view.snapshot, self.conversation.failure
 
     def _announce(self) -> None:
         if self._news is not None:
