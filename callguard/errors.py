@@ -5,7 +5,7 @@
     CallGuardError
     ├── AdmissionError                 a call was not admitted
     │   ├── NoHeadroom                 no room now, and the caller did not want to wait
-    │   ├── QueueFull                  the lane's line is as long as it may be
+    │   ├── QueueFull                  the lane's queue is as long as it may be
     │   └── AdmissionTimeout           waited as long as allowed (a TimeoutError too)
     ├── LimitsError                    the workspace's limits could not be read
     │   ├── LimitsRejected             the provider refused the request, say for its key
@@ -14,6 +14,7 @@
     ├── LedgerUnavailable              the shared ledger can't be reached
     ├── GateClosed                     the gate is closed, or was while a caller waited
     └── UsageError                     callguard was used in a way that can't work
+        └── MissingExtra               an extra is not installed
 
 Whatever goes wrong below (HTTP, retries, a ledger's server) arrives as one of these, so
 ``except callguard.CallGuardError`` is all that a caller has to write.
@@ -36,6 +37,7 @@ __all__ = [
     "LimitsMalformed",
     "LimitsRejected",
     "LimitsUnavailable",
+    "MissingExtra",
     "NoHeadroom",
     "QueueFull",
     "UsageError",
@@ -112,11 +114,15 @@ class LimitsUnavailable(LimitsError):
 
     Attributes:
         retry_after: seconds that the provider asked to wait, or None where it did not say.
+        status: the HTTP status of the provider's answer; None where it gave none.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
+    def __init__(
+        self, message: str, retry_after: float | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, retry_after, status)
         self.retry_after = retry_after
+        self.status = status
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -135,4 +141,43 @@ class GateClosed(CallGuardError):
 
 
 class UsageError(CallGuardError):
-    """Another event loop, a lane that the gate doesn't have, a missing key."""
+    """callguard was used in a way that can't work: another event loop, an unknown lane, no key.
+
+    The parts of the message are for programs that take callguard's arguments from elsewhere and
+    have other names for them, as a command line has.
+
+    Attributes:
+        problem: what is wrong with the subject.
+        subject: what the message begins with, such as an argument's name; empty where the problem
+            is a sentence of its own.
+        missing: the argument that would help; None where none would.
+        remedy: how to pass it, in Python; empty where none is missing.
+    """
+
+    def __init__(
+        self, problem: str, *, subject: str = "", missing: str | None = None, remedy: str = ""
+    ) -> None:
+        sentence = f"{subject} {problem}" if subject else problem
+        super().__init__(f"{sentence}; {remedy}" if remedy else sentence)
+        self.problem = problem
+        self.subject = subject
+        self.missing = missing
+        self.remedy = remedy
+
+
+class MissingExtra(UsageError):
+    """Something was used that needs a package which is not installed, or is too old.
+
+    Attributes:
+        extra: the extra of callguard that brings the package, such as ``"redis"``.
+        install: the command that installs it.
+    """
+
+    def __init__(self, problem: str, extra: str, install: str) -> None:
+        super().__init__(f"{problem}: {install}")
+        self.args = (problem, extra, install)  # what a copy is made from
+        self.extra = extra
+        self.install = install
+
+    def __str__(self) -> str:
+        return self.problem

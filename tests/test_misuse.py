@@ -20,7 +20,18 @@ import redis
 import redis.asyncio
 
 import callguard
-from callguard import Gate, Lane, LimitFetcher, Permit, RedisLedger, UsageError
+from callguard import (
+    CallGuardError,
+    Gate,
+    Lane,
+    LimitFetcher,
+    LimitsRejected,
+    LimitsUnavailable,
+    MissingExtra,
+    Permit,
+    RedisLedger,
+    UsageError,
+)
 from callguard.events import Event
 from callguard.webhooks import handler, receive
 from tests.gate.support import Refusal, ScriptedFetcher, opened
@@ -513,3 +524,20 @@ def test_what_is_shown_is_plain_data() -> None:
         assert pickle.loads(pickle.dumps(each)) == each
         assert copy.deepcopy(each) == each
         json.dumps(dataclasses.asdict(each))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LimitsUnavailable("HTTP 503", 7.0, 503),
+        LimitsRejected("HTTP 404", 404),
+        UsageError("is wrong", subject="base_url", missing="api_key", remedy="pass api_key"),
+        MissingExtra("a ledger needs redis-py", "redis", "pip install redis"),
+    ],
+)
+def test_what_an_error_knows_survives_a_copy(error: CallGuardError) -> None:
+    """A caller in the crowd, or of a process pool, would get an error without its data, or none."""
+    for again in (copy.copy(error), copy.deepcopy(error), _there_and_back(error)):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)

@@ -15,7 +15,8 @@ def test_the_public_names_are_these() -> None:
         "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Gate",
         "GateClosed",
         "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "Limits", "LimitsError",
-        "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "NoHeadroom",
+        "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "MissingExtra",
+        "NoHeadroom",
         "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError",
         "open_gate",
     }  # fmt: skip

@@ -60,7 +60,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         package = (missing.name or "").partition(".")[0]
         if package not in {"typer", "rich"}:
             raise
-        print(f"the command line needs {package}: {_INSTALL}", file=sys.stderr)
+        from callguard.errors import MissingExtra  # noqa: PLC0415 - as late as the commands
+
+        error = MissingExtra(f"the command line needs {package}", "cli", _INSTALL)
+        print(error, file=sys.stderr)
         return ExitCode.NOT_INSTALLED
     try:
         app(args=arguments, prog_name="callguard")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Final
 
 from callguard.cli.exits import ExitCode
@@ -14,25 +13,21 @@ from callguard.errors import (
     LimitsMalformed,
     LimitsRejected,
     LimitsUnavailable,
+    MissingExtra,
     UsageError,
 )
 
 __all__ = ["KEY_STATUSES", "in_options", "report", "verdict"]
 
-_IN_OPTIONS: Final = (
-    (r"pass allow_plain_http=True", "pass --allow-plain-http"),
-    (r"pass api_key, or set RETELL_API_KEY", "set RETELL_API_KEY"),
-    (r"pass the key as api_key", "set RETELL_API_KEY"),
-    (r"\bbase_url\b", "the provider's address (--base-url or RETELL_BASE_URL)"),
-    (r",? (?:and|or) pass RedisLedger\.from_url\([^)]*\)", ""),
-    (r", or make the client yourself and pass RedisLedger\(client\)", ""),
-    (
-        r"for a Sentinel or a cluster, make the client yourself and pass RedisLedger\(client\)",
-        "of a Sentinel or a cluster it is that of the server itself",
-    ),
-)
-"""What the library's errors advise to those who write Python, and what they mean on a command
-line."""
+_SUBJECTS: Final = {"base_url": "the provider's address (--base-url or RETELL_BASE_URL)"}
+"""What the commands call the library's arguments."""
+
+_REMEDIES: Final = {
+    "api_key": "set RETELL_API_KEY in the environment",
+    "allow_plain_http": "or pass --allow-plain-http",
+    "client": "of a Sentinel or a cluster it is that of the server itself",
+}
+"""What stands on a command line for an argument that is missing; nothing does for any other."""
 
 KEY_STATUSES: Final = frozenset({401, 402, 403})
 """What a provider answers to a key that is wrong, unpaid or not allowed to do this."""
@@ -49,7 +44,7 @@ def verdict(error: CallGuardError, command: str) -> tuple[ExitCode, str]:
             return ExitCode.MALFORMED, "check that --base-url and RETELL_BASE_URL are the provider"
         case LimitsUnavailable() | LedgerUnavailable():
             return ExitCode.UNREACHABLE, "try again later, or check the address and the network"
-        case UsageError(__context__=ImportError()):
+        case MissingExtra():
             return ExitCode.NOT_INSTALLED, "install it and try again"
         case _:
             return ExitCode.WRONG_USE, f"see `callguard {command} --help`"
@@ -61,15 +56,18 @@ def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> E
     Returns:
         The `code`, to exit with.
     """
-    said = in_options(str(error))
+    said = in_options(error)
     complain(f"{said.rstrip('. ')}; {advice}")
     if as_json:
         print(json.dumps({"error": type(error).__name__, "message": said, "exit": code}))
     return code
 
 
-def in_options(text: str) -> str:
+def in_options(error: Exception) -> str:
     """What an error of the library says, for those who see the command and not the library."""
-    for python, command in _IN_OPTIONS:
-        text = re.sub(python, command, text)
-    return text
+    if not isinstance(error, UsageError):
+        return str(error)
+    subject = _SUBJECTS.get(error.subject, error.subject)
+    sentence = f"{subject} {error.problem}" if subject else error.problem
+    remedy = _REMEDIES.get(error.missing or "")
+    return f"{sentence}; {remedy}" if remedy else sentence

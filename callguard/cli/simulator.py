@@ -22,6 +22,7 @@ from callguard.simulator import (
     Distribution,
     Fault,
     Faults,
+    InvalidSetting,
     Server,
     Truth,
     WorkspaceSettings,
@@ -193,7 +194,7 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
         case [begin, end, kind]:
             return float(begin), float(end), cast("Fault", kind)
         case _:
-            raise ValueError(f"a scheduled fault is BEGIN:END:KIND, not {text!r}")
+            raise ValueError(f"a scheduled fault must be BEGIN:END:KIND, got {text!r}")
 
 
 def truth_table(truth: Truth) -> Table:
@@ -253,11 +254,10 @@ def _shown(value: object) -> str:
 
 
 def _in_options(error: ValueError) -> str:
-    """What the error says, with the settings that it begins with called as the options are."""
-    name, space, rest = str(error).partition(" ")
-    if hasattr(_DEFAULTS, name) or name == "webhook_url":
-        name = _option(name)
-    return f"{name}{space}{rest}"
+    """What the error says, with the setting that it is about called as the option is."""
+    if isinstance(error, InvalidSetting):
+        return f"{_option(error.setting)} {error.problem}"
+    return str(error)
 
 
 def _option(name: str) -> str:

@@ -242,7 +242,7 @@ class ProviderClient:
         reason = self.quoted(_reason(answer), numbers=answer.status < 400)
         text = f"{url} answered HTTP {answer.status}" + (f": {reason}" if reason else "")
         if answer.status >= 500 or answer.status in {408, 429}:
-            return LimitsUnavailable(text, retry_after(answer.headers))
+            return LimitsUnavailable(text, retry_after(answer.headers), answer.status)
         if answer.status >= 300:
             return LimitsRejected(text, answer.status)
         return LimitsMalformed(text)

@@ -68,7 +68,7 @@ class Reading:
         except (LimitsUnavailable, TimeoutError):
             pass
         text = str(self._last_fault) if self._most == 1 else self._summary()
-        raise LimitsUnavailable(text, self._last_fault.retry_after)
+        raise LimitsUnavailable(text, self._last_fault.retry_after, self._last_fault.status)
 
     async def _attempt(self) -> Snapshot:
         self._attempts += 1

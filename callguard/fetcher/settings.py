@@ -27,7 +27,11 @@ def checked_api_key(api_key: str | None) -> str:
     """
     key = os.environ.get("RETELL_API_KEY") if api_key is None else api_key
     if not key:
-        raise UsageError("no API key: pass api_key, or set RETELL_API_KEY in the environment")
+        raise UsageError(
+            "no API key",
+            missing="api_key",
+            remedy="pass api_key, or set RETELL_API_KEY in the environment",
+        )
     if not isinstance(key, str):
         raise UsageError(f"api_key must be text, not {type(key).__name__}")
     if not _VISIBLE_ASCII.fullmatch(key):
@@ -50,17 +54,18 @@ def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
     given = os.environ.get("RETELL_BASE_URL") or PRODUCTION_URL if base_url is None else base_url
     parts = _split(given)
     if parts.scheme not in {"https", "http"}:
-        raise UsageError("base_url begins with https:// (or http:// on this machine)")
+        raise _unusable("begins with https:// (or http:// on this machine)")
     if not parts.hostname:
-        raise UsageError("base_url names no host")
+        raise _unusable("names no host")
     if "@" in parts.netloc:
-        raise UsageError("base_url holds no credentials: pass the key as api_key")
+        raise _unusable("holds no credentials", missing="api_key", remedy="pass the key as api_key")
     if "?" in given or "#" in given:
-        raise UsageError("base_url ends with its path: no query and no fragment")
+        raise _unusable("ends with its path: no query and no fragment")
     if parts.scheme == "http" and not (allow_plain_http or _is_loopback(parts.hostname)):
-        raise UsageError(
-            "base_url is plain http to another machine, where anyone on the way can read the "
-            "key: use https, or pass allow_plain_http=True"
+        raise _unusable(
+            "is plain http to another machine, where anyone on the way can read the key: use https",
+            missing="allow_plain_http",
+            remedy="or pass allow_plain_http=True",
         )
     return given.rstrip("/")
 
@@ -91,7 +96,11 @@ def _split(address: object) -> SplitResult:
             pass
         else:
             return parts
-    raise UsageError(f"base_url is no address, such as {PRODUCTION_URL}")
+    raise _unusable(f"is no address, such as {PRODUCTION_URL}")
+
+
+def _unusable(problem: str, *, missing: str | None = None, remedy: str = "") -> UsageError:
+    return UsageError(problem, subject="base_url", missing=missing, remedy=remedy)
 
 
 def _is_loopback(host: str) -> bool:

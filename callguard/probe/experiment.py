@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,8 +43,8 @@ _LEAST_BASELINE: Final = 5
 _NOT_YET: Final = frozenset({404, 422})
 """What get-call may answer while the call is too young to be found; 422 is the documented one."""
 
-_STATUS: Final = re.compile(r" answered HTTP (\d{3})\b")
-"""Where a fault of `ProviderClient` tells the status of the answer, before any stranger's text."""
+_NO_ROOM: Final = 429
+"""What create-phone-call answers where no call fits."""
 
 
 class NotPlaced(Exception):
@@ -229,9 +228,8 @@ class _Experiment:
         except LimitsRejected as error:
             raise NotPlaced(str(error), error.status) from None
         except CallGuardError as error:
-            status = _STATUS.search(str(error))
-            if status is not None and status[1] == "429":
-                raise NotPlaced(str(error), 429) from None
+            if isinstance(error, LimitsUnavailable) and error.status == _NO_ROOM:
+                raise NotPlaced(str(error), _NO_ROOM) from None
             malformed = isinstance(error, LimitsMalformed)
             raise MaybePlaced(str(error), malformed=malformed) from None
 

@@ -25,7 +25,7 @@ from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
 from callguard.simulator.records import Call, CallRefused, CallStatus, Truth
 from callguard.simulator.server import Server, serve
-from callguard.simulator.settings import WorkspaceSettings
+from callguard.simulator.settings import InvalidSetting, WorkspaceSettings
 from callguard.simulator.webhooks import Deliveries, Delivery, Forgery, WebhookEvent, WebhookPlan
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Fault",
     "Faults",
     "Forgery",
+    "InvalidSetting",
     "Server",
     "Truth",
     "Uniform",

@@ -55,7 +55,7 @@ class Uniform:
         _require_seconds("the least", self.least)
         _require_seconds("the most", self.most)
         if self.most < self.least:
-            raise ValueError(f"the least is at most {self.most!r} s, not {self.least!r}")
+            raise ValueError(f"the least must be at most {self.most!r} s, got {self.least!r}")
 
     def __call__(self, source: Random, /) -> float:
         """The next draw, in seconds."""
@@ -108,7 +108,7 @@ def parse_distribution(text: str) -> Constant | Uniform | Exponential:
             name, parts = "constant", [name]
         numbers = [float(part) for part in parts]
     except ValueError:
-        raise ValueError(f"a distribution is {_FORMS}, not {text!r}") from None
+        raise ValueError(f"a distribution must be {_FORMS}, got {text!r}") from None
     match name, numbers:
         case "constant", [seconds]:
             return Constant(seconds)
@@ -119,7 +119,7 @@ def parse_distribution(text: str) -> Constant | Uniform | Exponential:
         case "exponential", [mean, at_most]:
             return Exponential(mean, at_most)
         case _:
-            raise ValueError(f"a distribution is {_FORMS}, not {text!r}")
+            raise ValueError(f"a distribution must be {_FORMS}, got {text!r}")
 
 
 def stream(seed: int, name: str) -> Random:
@@ -129,5 +129,5 @@ def stream(seed: int, name: str) -> Random:
 
 def _require_seconds(what: str, value: float, *, above_zero: bool = False) -> None:
     if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
-        bound = "above 0" if above_zero else "0 or more"
-        raise ValueError(f"{what} is a finite number of seconds, {bound}, not {value!r}")
+        bound = "more than 0" if above_zero else "at least 0"
+        raise ValueError(f"{what} must be a finite number of seconds, {bound}, got {value!r}")

@@ -50,7 +50,7 @@ class Faults:
         seed: int = 0,
     ) -> None:
         if not 0 <= rate <= 1:
-            raise ValueError(f"rate is a share from 0 to 1, not {rate!r}")
+            raise ValueError(f"rate must be a share from 0 to 1, got {rate!r}")
         if rate and not kinds:
             raise ValueError("a rate needs kinds of faults to choose from, and there are none")
         for begin, end, _ in schedule:
@@ -96,4 +96,4 @@ class Faults:
 
 def _require_known(faults: frozenset[Fault], allowed: tuple[Fault, ...]) -> None:
     for fault in sorted(faults.difference(allowed)):
-        raise ValueError(f"a fault here is one of {', '.join(allowed)}, not {fault!r}")
+        raise ValueError(f"a fault here must be one of {', '.join(allowed)}, got {fault!r}")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from callguard.simulator.settings import InvalidSetting
 from callguard.simulator.webhooks import Delivery
 from callguard.tasks import begin
 
@@ -39,13 +40,13 @@ class Poster:
         answers: how often each HTTP status came back; 0 is for no answer.
 
     Raises:
-        ValueError: no address of a web server.
+        InvalidSetting: no address of a web server.
     """
 
     def __init__(self, url: str, *, retry_wait: float) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"webhook_url begins with http:// or https://, unlike {url!r}")
+            raise InvalidSetting("webhook_url", f"must begin with http:// or https://, got {url!r}")
         self.answers: Counter[int] = Counter()
         self._url = url
         self._retry_wait = retry_wait

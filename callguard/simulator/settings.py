@@ -8,10 +8,27 @@ from dataclasses import dataclass
 
 from callguard.simulator.distributions import Distribution, Exponential
 
-__all__ = ["WorkspaceSettings", "is_amount", "is_share"]
+__all__ = ["InvalidSetting", "WorkspaceSettings", "is_amount", "is_share", "require"]
 
 _TALK_TIME = Exponential(60.0, at_most=3600.0)
 _RING_TIME = Exponential(10.0, at_most=30.0)
+
+
+class InvalidSetting(ValueError):
+    """A setting that can't be right.
+
+    Attributes:
+        setting: its name.
+        problem: how it must be, and what it is instead.
+    """
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(setting, problem)
+        self.setting = setting
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.problem}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +63,7 @@ class WorkspaceSettings:
         seed: what every draw follows from.
 
     Raises:
-        ValueError: a number that can't be right; names the field and its value.
+        InvalidSetting: a value that can't be right; a ValueError.
     """
 
     limit: int = 20
@@ -67,20 +84,15 @@ class WorkspaceSettings:
 
     def __post_init__(self) -> None:
         for field in ("limit", "burst_limit", "reserved_inbound"):
-            self._require(field, _is_count, "a whole number of calls, 0 or more")
+            require(self, field, _is_count, "a whole number of calls, at least 0")
         for field in ("ring_limit", "rise_lag", "fall_lag"):
-            self._require(field, is_amount, "a finite number of seconds, 0 or more")
-        self._require("inbound_rate", is_amount, "a finite number of calls per second, 0 or more")
-        self._require("answer_rate", is_share, "a share from 0 to 1")
+            require(self, field, is_amount, "a finite number of seconds, at least 0")
+        require(self, "inbound_rate", is_amount, "a finite number of calls per second, at least 0")
+        require(self, "answer_rate", is_share, "a share from 0 to 1")
         for field in ("talk_time", "ring_time", "inbound_talk_time"):
-            self._require(field, callable, "a distribution such as Constant(12.0)")
+            require(self, field, callable, "a distribution such as Constant(12.0)")
         if self.unanswered_ring is not None:
-            self._require("unanswered_ring", callable, "a distribution or None")
-
-    def _require(self, field: str, holds: Callable[[object], bool], expected: str) -> None:
-        value = getattr(self, field)
-        if not holds(value):
-            raise ValueError(f"{field} is {expected}, not {value!r}")
+            require(self, "unanswered_ring", callable, "a distribution or None")
 
     @property
     def full_limit(self) -> int:
@@ -91,6 +103,17 @@ class WorkspaceSettings:
     def outbound_ceiling(self) -> int:
         """The count up to which outbound calls may go; negative where the reserve exceeds it."""
         return self.full_limit - self.reserved_inbound
+
+
+def require(settings: object, field: str, holds: Callable[[object], bool], expected: str) -> None:
+    """See to it that `field` of the settings is as expected.
+
+    Raises:
+        InvalidSetting: it isn't.
+    """
+    value = getattr(settings, field)
+    if not holds(value):
+        raise InvalidSetting(field, f"must be {expected}, got {value!r}")
 
 
 def _is_count(value: object) -> bool:

@@ -20,7 +20,7 @@ from callguard.simulator.bodies import described
 from callguard.simulator.distributions import Constant, Distribution, Uniform, stream
 from callguard.simulator.model import Workspace
 from callguard.simulator.records import Call
-from callguard.simulator.settings import is_amount, is_share
+from callguard.simulator.settings import is_amount, is_share, require
 
 __all__ = ["Deliveries", "Delivery", "Forgery", "WebhookEvent", "WebhookPlan", "sign"]
 
@@ -68,7 +68,7 @@ class WebhookPlan:
         seed: what every draw follows from. No knob shuffles the draws of another.
 
     Raises:
-        ValueError: a number that can't be right; names the field and its value.
+        InvalidSetting: a value that can't be right; a ValueError.
     """
 
     late: Distribution = _LATE
@@ -83,15 +83,10 @@ class WebhookPlan:
 
     def __post_init__(self) -> None:
         for field in ("late", "analysis_time", "held_back"):
-            self._require(field, callable, "a distribution such as Constant(12.0)")
+            require(self, field, callable, "a distribution such as Constant(12.0)")
         for field in ("lost", "duplicated", "shuffled", "forged"):
-            self._require(field, is_share, "a share from 0 to 1")
-        self._require("retry_wait", is_amount, "a finite number of seconds, 0 or more")
-
-    def _require(self, field: str, holds: Callable[[object], bool], expected: str) -> None:
-        value = getattr(self, field)
-        if not holds(value):
-            raise ValueError(f"{field} is {expected}, not {value!r}")
+            require(self, field, is_share, "a share from 0 to 1")
+        require(self, "retry_wait", is_amount, "a finite number of seconds, at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,7 @@ def test_a_transient_status_is_an_outage(status: int) -> None:
     error = fault_of(Reply(status=status, headers={"retry-after": "7"}))
     assert isinstance(error, LimitsUnavailable)
     assert error.retry_after == 7.0
+    assert error.status == status
     assert str(error) == f"{URL} answered HTTP {status}"
 
 

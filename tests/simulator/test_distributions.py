@@ -49,7 +49,7 @@ def test_text_reads_back(distribution: Constant | Uniform | Exponential) -> None
 )
 def test_wrong_text(text: str) -> None:
     """A typing error would run a simulation of something else."""
-    with pytest.raises(ValueError, match=r"a distribution is|seconds|the least"):
+    with pytest.raises(ValueError, match=r"a distribution must be|seconds|the least"):
         parse_distribution(text)
 
 

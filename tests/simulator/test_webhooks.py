@@ -287,14 +287,14 @@ def test_webhooks_do_not_shuffle_the_calls() -> None:
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"lost": 1.1}, "lost is a share"),
-        ({"duplicated": -0.1}, "duplicated is a share"),
-        ({"shuffled": float("nan")}, "shuffled is a share"),
-        ({"forged": "0.5"}, "forged is a share"),
-        ({"late": 1.0}, "late is a distribution"),
-        ({"analysis_time": None}, "analysis_time is a distribution"),
-        ({"held_back": 1.0}, "held_back is a distribution"),
-        ({"retry_wait": float("inf")}, "retry_wait is a finite number of seconds"),
+        ({"lost": 1.1}, "lost must be a share"),
+        ({"duplicated": -0.1}, "duplicated must be a share"),
+        ({"shuffled": float("nan")}, "shuffled must be a share"),
+        ({"forged": "0.5"}, "forged must be a share"),
+        ({"late": 1.0}, "late must be a distribution"),
+        ({"analysis_time": None}, "analysis_time must be a distribution"),
+        ({"held_back": 1.0}, "held_back must be a distribution"),
+        ({"retry_wait": float("inf")}, "retry_wait must be a finite number of seconds"),
     ],
 )
 def test_wrong_plans(knobs: dict[str, Any], message: str) -> None:

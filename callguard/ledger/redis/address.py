@@ -95,8 +95,9 @@ def checked_address(address: str) -> str:
 def _check_parts(parts: SplitResult) -> None:
     if parts.scheme not in _SCHEMES:
         raise _unusable(
-            f"begins with redis://, rediss:// or unix://; {_LIKE}; for a Sentinel or a cluster, "
-            f"{_OWN_CLIENT}"
+            f"begins with redis://, rediss:// or unix://; {_LIKE}",
+            missing="client",
+            remedy=f"for a Sentinel or a cluster, {_OWN_CLIENT}",
         )
     if parts.fragment:
         raise _unusable("has a '#' in it: in a password it is written %23")
@@ -137,19 +138,22 @@ def _check_of(scheme: str, name: str) -> _Check:
     if name in _ELSEWHERE:
         argument = _ELSEWHERE[name]
         raise _unusable(
-            f"has an option {name}, which is no part of it: leave it out and pass "
-            f"RedisLedger.from_url(address, {argument}=...)"
+            f"has an option {name}, which is no part of it: leave it out",
+            missing=argument,
+            remedy=f"pass RedisLedger.from_url(address, {argument}=...)",
         )
     if name in _TLS_OPTIONS and scheme != "rediss":
         raise _unusable(f"has an option {name}, which is for rediss:// alone: begin it so")
     known = _OPTIONS | (_TLS_OPTIONS if scheme == "rediss" else {})
     if name not in known:
         raise _unusable(
-            f"has an option {name}, which no ledger has: leave it out, or {_OWN_CLIENT}; "
-            f"the options are {', '.join(known)}"
+            f"has an option {name}, which no ledger has: leave it out; the options are "
+            f"{', '.join(known)}",
+            missing="client with other options",
+            remedy=f"for others, {_OWN_CLIENT}",
         )
     return known[name]
 
 
-def _unusable(what: str) -> UsageError:
-    return UsageError(f"the ledger's address {what}")
+def _unusable(problem: str, *, missing: str | None = None, remedy: str = "") -> UsageError:
+    return UsageError(problem, subject="the ledger's address", missing=missing, remedy=remedy)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from callguard.arguments import checked_seconds, checked_text
-from callguard.errors import UsageError
+from callguard.errors import MissingExtra, UsageError
 from callguard.ledger.redis.address import checked_address
 from callguard.ledger.redis.keys import Names, workspace_hash
 from callguard.ledger.redis.settings import Settings
@@ -59,7 +59,7 @@ class RedisLedger:
     Raises:
         TypeError: a time that is no number.
         ValueError: a time that is not above 0 s and finite, or a lease too short for the timeout.
-        UsageError: a cluster's client of a redis-py that can't listen to one, older than 8.0.
+        MissingExtra: a cluster's client of a redis-py that can't listen to one, older than 8.0.
     """
 
     def __init__(
@@ -78,9 +78,10 @@ class RedisLedger:
             checked_text("name (unless None)", name, 'write name="production", say')
         self._client = _checked_client(client)
         if not hasattr(client, "pubsub"):
-            raise UsageError(
-                f"a ledger on a cluster needs redis-py 8.0 or newer, not {_redis_version()}: "
-                "pip install 'redis[hiredis]>=8.0'"
+            raise MissingExtra(
+                f"a ledger on a cluster needs redis-py 8.0 or newer, not {_redis_version()}",
+                "redis",
+                "pip install 'redis[hiredis]>=8.0'",
             )
         self._name = name
         self._lease = lease
@@ -94,16 +95,17 @@ class RedisLedger:
         """A ledger on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
 
         Raises:
-            UsageError: redis-py is not installed, or the address can't be used. Which part of it,
-                and what to do, is said; the address is not, because it may hold a password.
+            MissingExtra: redis-py is not installed.
+            UsageError: the address can't be used. Which part of it, and what to do, is said; the
+                address is not, because it may hold a password.
         """
         try:
             from redis.asyncio import Redis
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
         except ImportError:
-            raise UsageError(
-                "a ledger on Redis needs redis-py: pip install 'redis[hiredis]>=5.0.1'"
+            raise MissingExtra(
+                "a ledger on Redis needs redis-py", "redis", "pip install 'redis[hiredis]>=5.0.1'"
             ) from None
         timeout = checked_seconds("timeout", timeout, above_zero=True)
         if not isinstance(url, str):
