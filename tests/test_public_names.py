@@ -29,7 +29,7 @@ def test_the_arguments_of_open_gate_are_these() -> None:
     assert list(parameters) == [
         "api_key", "base_url", "session", "lanes", "ttl", "max_age", "counts_ringing",
         "ring_limit", "counter_lag", "min_interval", "refused", "listener", "track",
-        "ledger", "ledger_down", "local_share", "allow_plain_http",
+        "ledger", "allow_plain_http",
     ]  # fmt: skip
     named = [each for name, each in parameters.items() if name != "api_key"]
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in named)

@@ -13,7 +13,6 @@ from callguard.arguments import (
     checked_choice,
     checked_flag,
     checked_seconds,
-    checked_whole,
 )
 from callguard.errors import UsageError
 from callguard.events import Listener
@@ -48,8 +47,6 @@ def open_gate(
     listener: Listener | None = None,
     track: Literal["ask"] | None = None,
     ledger: RedisLedger | str | None = None,
-    ledger_down: Literal["closed", "local"] | None = None,
-    local_share: int | None = None,
     allow_plain_http: bool = False,
 ) -> Opening:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
@@ -85,17 +82,12 @@ def open_gate(
             that it may have missed. For where no webhook can be received.
         ledger: books that gates in other processes share: a `RedisLedger`, or its server's
             address, such as ``redis://localhost:6379``. None for a ledger of the gate's own.
-        ledger_down: what happens while a shared ledger can't be reached: ``"closed"`` admits
-            nobody; ``"local"`` admits up to `local_share` calls at once that the count may not show
-            yet, and no more than the count leaves free. The count may then exceed the ceiling by
-            the shares of the other gates. ``"closed"`` if not given.
-        local_share: calls, for ``ledger_down="local"``; 1 if not given.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
         LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
             refusals in a row; whatever else the provider answers is an outage.
-        UsageError: no key, an address that can't be used, or `ledger_down` without a `ledger`.
+        UsageError: no key, or an address that can't be used.
         TypeError: an argument of the wrong type, said at the call, before anything is opened.
         ValueError: a time that is not a number of seconds in its range, two lanes of one name, or
             two defaults.
@@ -110,7 +102,7 @@ def open_gate(
         checked_flag("counts_ringing (unless None)", counts_ringing)
     if listener is not None:
         checked_callback("listener", listener, "an event")
-    share = _checked_share(ledger, ledger_down, local_share)
+    _check_ledger(ledger)
     if max_age < ttl:
         raise ValueError(f"max_age must be at least ttl, {ttl!r} s, got {max_age!r}")
     times = Times(
@@ -138,7 +130,7 @@ def open_gate(
     )
     own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    return Opening(_opened(make, fetcher, times, shared, own, share))
+    return Opening(_opened(make, fetcher, times, shared, own))
 
 
 class Opening(Entered, AbstractAsyncContextManager[Gate, bool | None]):
@@ -174,7 +166,6 @@ async def _opened(
     times: Times,
     ledger: RedisLedger | None,
     own: RedisLedger | None,
-    share: int | None,
 ) -> AsyncIterator[Gate]:
     """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`."""
     async with AsyncExitStack() as stack:
@@ -185,33 +176,16 @@ async def _opened(
             workspace = workspace_hash(fetcher.workspace)
             gate = make(fetcher, MemoryLedger(times), workspace=workspace)
         else:
-            sharing = gate_among_many(make, fetcher, times, ledger, share)
+            sharing = gate_among_many(make, fetcher, times, ledger)
             gate = await stack.enter_async_context(sharing)
         stack.push_async_callback(gate._close)
         await gate._open()
         yield gate
 
 
-def _checked_share(
-    ledger: RedisLedger | str | None, ledger_down: str | None, local_share: int | None
-) -> int | None:
-    """The calls that may be given slots while a shared ledger can't be reached; None for none."""
+def _check_ledger(ledger: object) -> None:
     if not isinstance(ledger, RedisLedger | str | None):
         raise TypeError(
             f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
             "redis-py goes into RedisLedger(client)"
         )
-    checked_choice("ledger_down", ledger_down, "closed", "local", None)
-    if local_share is not None:
-        checked_whole("local_share", local_share, least=0)
-    for name, value in {"ledger_down": ledger_down, "local_share": local_share}.items():
-        if ledger is None and value is not None:
-            raise UsageError(
-                f"{name}={value!r} is for a shared ledger, and there is none: leave it out, or "
-                "pass ledger=..., such as redis://localhost:6379"
-            )
-    if ledger_down == "local":
-        return 1 if local_share is None else local_share
-    if local_share is not None:
-        raise UsageError(f'local_share={local_share!r} needs ledger_down="local": pass both')
-    return None

@@ -74,8 +74,8 @@ class Permit(Unique):
 
         So it is where the ledger is shared and this process was silent for longer than its lease.
         A call that is dialled all the same is counted, as far above the limit as that may be; one
-        that is not should be cancelled. A permit of the worker's own share (`ledger_down="local"`)
-        is never lost: nobody else was given its slot.
+        that is not should be cancelled. A permit of the worker's own share (`local_share` of
+        `RedisLedger`) is never lost: nobody else was given its slot.
         """
         return self._gate._lost(self._number)
 

@@ -29,7 +29,6 @@ async def gate_among_many(
     fetcher: LimitFetcher,
     times: Times,
     ledger: RedisLedger,
-    share: int | None,
 ) -> AsyncIterator[Gate]:
     """A gate that shares its ledger, and its readings, with all others on the same ledger.
 
@@ -38,11 +37,10 @@ async def gate_among_many(
         fetcher: whom to ask when it is this gate's turn to read.
         times: how long things last.
         ledger: where the ledger is.
-        share: calls that may be given slots while the ledger can't be reached; None for none.
     """
     claimant = _GateClaimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, fetcher.workspace, times, claimant, share)
+    session = ledger.session(gate_id, fetcher.workspace, times, claimant)
     readings = session.readings(fetcher, fetcher.workspace)
     claimant.gate = make(
         readings,

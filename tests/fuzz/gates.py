@@ -209,7 +209,7 @@ async def _open(_gate: Gate, odd: Any) -> None:
 
 OF_OPEN_GATE = (
     *("lanes", "ttl", "max_age", "counts_ringing", "listener", "track", "refused"),
-    *("ring_limit", "counter_lag", "min_interval", "ledger_down", "local_share"),
+    *("ring_limit", "counter_lag", "min_interval"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a gate does while its a shared ledger can't be reached, as the user has chosen."""
+"""What a gate does while its shared ledger can't be reached, as the user has chosen."""
 
 from __future__ import annotations
 
@@ -91,19 +91,14 @@ async def test_an_idle_connection_that_broke_is_no_outage(
     assert not [event for event in heard if isinstance(event, LedgerAway | LedgerBack)]
 
 
-async def test_local_lets_in_the_share_and_no_more(
+async def test_a_local_share_admits_so_many_and_no_more(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
     """A share would be no bound, or a user who chose one would stand still."""
     async with (
         serve(limit=5, api_key=workspace_key) as server,
-        callguard.open_gate(
-            server.api_key,
-            base_url=server.url,
-            ledger=own_redis.url,
-            ledger_down="local",
-            local_share=2,
-        ) as gate,
+        callguard.RedisLedger.from_url(own_redis.url, local_share=2) as ledger,
+        callguard.open_gate(server.api_key, base_url=server.url, ledger=ledger) as gate,
     ):
         await asyncio.to_thread(own_redis.stop)
         async with gate.admit(timeout=20.0) as first, gate.admit(timeout=20.0) as second:
@@ -119,29 +114,6 @@ async def test_local_lets_in_the_share_and_no_more(
             second.placed("call_1")
         await eventually(lambda: gate.statistics().usage.uncounted == 1)
         assert gate.statistics().usage.dialling == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"ledger_down": "local"}, "ledger_down='local' is for a shared ledger.*ledger="),
-        ({"ledger_down": "closed"}, "ledger_down='closed' is for a shared ledger"),
-        ({"ledger_down": "local", "local_share": 3}, "ledger_down='local' is for a shared ledger"),
-        ({"local_share": 1}, "local_share=1 is for a shared ledger.*leave it out"),
-        ({"ledger": "redis://h", "local_share": 2}, 'local_share=2 needs ledger_down="local"'),
-        (
-            {"ledger": "redis://h", "ledger_down": "closed", "local_share": 2},
-            'local_share=2 needs ledger_down="local"',
-        ),
-    ],
-)
-async def test_a_choice_that_would_be_ignored_is_refused(
-    options: dict[str, Any], message: str
-) -> None:
-    """Whoever forgot the ledger would believe in a ledger that are shared by nobody."""
-    with pytest.raises(callguard.UsageError, match=message):
-        async with callguard.open_gate("key_x", **options):
-            pass
 
 
 @pytest.mark.parametrize("ledger", [5, object(), Redis(), b"redis://h"])

@@ -142,7 +142,7 @@ async def _made(
         return
     fetcher = cast("LimitFetcher", counter)
     async with RedisLedger.from_url(url) as ledger:
-        async with gate_among_many(make, fetcher, times, ledger, None) as gate:
+        async with gate_among_many(make, fetcher, times, ledger) as gate:
             yield gate
 
 

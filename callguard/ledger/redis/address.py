@@ -71,6 +71,7 @@ _ELSEWHERE: Final = {
     "socket_connect_timeout": "timeout",
     "lease": "lease",
     "name": "name",
+    "local_share": "local_share",
 }
 """Options that are arguments of `RedisLedger`, by what they are called there."""
 

@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from callguard.arguments import checked_seconds, checked_text
+from callguard.arguments import checked_seconds, checked_text, checked_whole
 from callguard.errors import MissingExtra, UsageError
 from callguard.ledger.redis.address import checked_address
 from callguard.ledger.redis.keys import Names, workspace_hash
@@ -55,10 +55,14 @@ class RedisLedger:
         lease: seconds of a worker's silence after which what it was dialling counts as placed. A
             worker whose event loop is blocked or whose machine sleeps for longer loses its slots.
         timeout: seconds to wait for an answer.
+        local_share: calls that each gate may admit while the server can't be reached: so many at
+            once that the count may not show yet, and no more than the count leaves free. The count
+            may then exceed the ceiling by the shares of the other gates. None to admit nobody.
 
     Raises:
-        TypeError: a time that is no number.
-        ValueError: a time that is not above 0 s and finite, or a lease too short for the timeout.
+        TypeError: a time that is no number, or a share that is not a whole one.
+        ValueError: a time that is not above 0 s and finite, a lease too short for the timeout, or a
+            share below 0.
         MissingExtra: a cluster's client of a redis-py that can't listen to one, older than 8.0.
     """
 
@@ -69,11 +73,14 @@ class RedisLedger:
         name: str | None = None,
         lease: float = 10.0,
         timeout: float = 2.0,
+        local_share: int | None = None,
     ) -> None:
         lease = checked_seconds("lease", lease, above_zero=True)
         timeout = checked_seconds("timeout", timeout, above_zero=True)
         if lease < 2 * timeout:
             raise ValueError(f"lease must be at least twice timeout, {timeout!r} s, got {lease!r}")
+        if local_share is not None:
+            local_share = checked_whole("local_share", local_share, least=0)
         if name is not None:
             checked_text("name (unless None)", name, 'write name="production", say')
         self._client = _checked_client(client)
@@ -86,13 +93,22 @@ class RedisLedger:
         self._name = name
         self._lease = lease
         self._timeout = timeout
+        self._local_share = local_share
         self._owns_client = False
 
     @classmethod
     def from_url(
-        cls, url: str, *, name: str | None = None, lease: float = 10.0, timeout: float = 2.0
+        cls,
+        url: str,
+        *,
+        name: str | None = None,
+        lease: float = 10.0,
+        timeout: float = 2.0,
+        local_share: int | None = None,
     ) -> Self:
         """A ledger on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
+
+        The other arguments are those of `RedisLedger`.
 
         Raises:
             MissingExtra: redis-py is not installed.
@@ -122,7 +138,7 @@ class RedisLedger:
             raise UsageError(
                 "the ledger's address can't be used: it is like redis://localhost:6379/0"
             ) from None
-        ledger = cls(client, name=name, lease=lease, timeout=timeout)
+        ledger = cls(client, name=name, lease=lease, timeout=timeout, local_share=local_share)
         ledger._owns_client = True
         return ledger
 
@@ -132,7 +148,6 @@ class RedisLedger:
         workspace: str,
         times: Times,
         claimant: Claimant,
-        share: int | None = None,
     ) -> Session:
         """A worker's connection to the ledger, to be started. Made in the event loop.
 
@@ -141,7 +156,6 @@ class RedisLedger:
             workspace: what the workspace is told by, unless this ledger has a name.
             times: how long things last.
             claimant: who gets slots and news.
-            share: calls that may be given slots while the server can't be reached; None for none.
         """
         from callguard.ledger.redis.session import Session
 
@@ -149,7 +163,9 @@ class RedisLedger:
         settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
         host = socket.gethostname().encode("utf-8", "replace").decode()
         label = f"{host}:{os.getpid()}"
-        return Session(self._client, worker, label, names, settings, claimant, share)
+        return Session(
+            self._client, worker, label, names, settings, claimant, share=self._local_share
+        )
 
     def workspace_hash(self, workspace: str) -> str:
         """What stands for the workspace on the server and in events, in 24 hexadecimal digits.
