@@ -3,7 +3,7 @@ own."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from redis import Redis
 
@@ -16,7 +16,7 @@ START = 1_700_000_000_000
 """The server's time, in ms, that tests call 0; it has as many digits as a real one."""
 
 BENT = """
-local server, published = redis, {{}}
+local server, published, commands = redis, {{}}, 0
 local FAILS, writes = ARGV[#ARGV], 0
 
 local WRITES = {{}}
@@ -25,6 +25,7 @@ for command in string.gmatch('{writes}', '%S+') do
 end
 
 local function fails(command)
+  commands = commands + 1
   writes = writes + (WRITES[command] and 1 or 0)
   return command == FAILS or WRITES[command] and 'write ' .. writes == FAILS
 end
@@ -58,10 +59,10 @@ local function exchange()
 {script}
 end
 
-return {{ exchange(), unpack(published) }}
+return {{ exchange(), commands, unpack(published) }}
 """
-"""What is made of the script: it returns what it published, too, behind its answer, and a command
-of it can be made to fail."""
+"""What is made of the script: it returns how many commands it used and what it published, too,
+behind its answer, and a command of it can be made to fail."""
 
 WRITES = "DEL HDEL HSET HSETNX PEXPIRE ZADD ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE"
 """Its commands that change something."""
@@ -77,11 +78,15 @@ class BentServer:
     Args:
         client: a real server's.
         names: what things are called on it.
+
+    Attributes:
+        commands: how many the last exchange used.
     """
 
     def __init__(self, client: Redis, names: Names) -> None:
         self.client = client
         self.names = names
+        self.commands = 0
         self._digest = client.script_load(_bent(EXCHANGE.text))
 
     def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
@@ -101,7 +106,7 @@ class BentServer:
         """
         keys = self.names.keys
         found = self.client.evalsha(self._digest, len(keys), *keys, *request, START + now, fails)
-        answer, *told = cast("list[bytes]", found)
+        answer, self.commands, *told = cast("list[Any]", found)
         channels = (channel.decode() for channel in told[::2])
         return answer, list(zip(channels, told[1::2], strict=True))
 

@@ -890,6 +890,19 @@ def test_a_worker_is_called_once_and_alone_and_a_reading_is_told_to_all(
     assert readings[-1]["counts"] == [0, 0]
 
 
+# What an exchange costs --------------------------------------------------------------------------
+
+
+def test_an_exchange_uses_no_more_commands_than_its_changes_need(ledger: BentLedger) -> None:
+    """Each admission of each worker would cost the server more."""
+    (worker,) = joined(ledger, "one")
+    worker.say()
+    idle = ledger.commands
+    worker.ask(9, 3)
+    worker.ask(9, 3, happenings=worker.returned())
+    assert (idle, ledger.commands) == (6, 9)
+
+
 # What is on the server, and for how long ---------------------------------------------------------
 
 

@@ -547,8 +547,8 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "redis.call('ZADD', uncounted, 'NX', now + state.counted_after + 1, id)",
-                "redis.call('HDEL', permits, id)",
+                "grow('uncounted', redis.call('ZADD', uncounted, 'NX', counted_from, id))",
+                "grow('permits', -redis.call('HDEL', permits, id))",
             ),
         ),
         "it may have been dialled",
@@ -571,7 +571,12 @@ MUTATIONS = (
     Mutation(
         "what a worker holds that comes back is not put into the ledger",
         LUA + "workers.lua",
-        (("      redis.call('HSETNX', permits, id, now .. ' ' .. lease[2])\n", ""),),
+        (
+            (
+                "grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lease[2]))",
+                "",
+            ),
+        ),
         "its calls go on",
         SCRIPTS,
         shared=True,
@@ -589,8 +594,8 @@ MUTATIONS = (
         LUA + "exchange.lua",
         (
             (
-                "give_places(state.current + held)",
-                "give_places(state.current + redis.call('ZCARD', uncounted))",
+                "give_places(state.current + state.permits)",
+                "give_places(state.current + state.uncounted)",
             ),
         ),
         "workers would all go by one free slot",

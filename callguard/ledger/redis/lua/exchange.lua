@@ -17,7 +17,7 @@
 --       2 "worker channel counted_after counter_lag ttl min_interval max_age lease grace", where
 --         channel is what every channel's name begins with
 -- Returns JSON, read by conversation.py: see its `accept`
--- Cost  fifteen commands, one to four for each permit that is placed or absorbed, one for all that are
+-- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and a look at each claim if there may be room
 --
 -- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
@@ -79,8 +79,7 @@ if said.failed then
 end
 local turn = said.wants_reading and readings.turn() or nil
 
-local held = redis.call('HLEN', permits)
-local others, grants, again = give_places(state.current + held)
+local others, grants, again = give_places(state.current + state.permits)
 if said.leaves then
   crew.leave()
 else

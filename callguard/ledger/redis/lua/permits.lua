@@ -7,7 +7,7 @@ local room_made = false
 local released = {}
 
 local function settle_released()
-  in_chunks('HDEL', permits, released)
+  grow('permits', -in_chunks('HDEL', permits, released))
   room_made = room_made or #released > 0
   released = {}
 end
@@ -15,12 +15,13 @@ end
 -- A permit leaves the ledger, whatever it is.
 local function drop(id)
   if redis.call('ZREM', uncounted, id) == 1 then
+    grow('uncounted', -1)
     local call = redis.call('HGET', calls, 'p' .. id)
     if call then
       redis.call('HDEL', calls, 'p' .. id, 'c' .. call)
     end
   end
-  redis.call('HDEL', permits, id)
+  grow('permits', -redis.call('HDEL', permits, id))
   room_made = true
 end
 
@@ -31,15 +32,13 @@ end
 -- A permit that a worker gave by itself while it could not reach this server.
 local function hold(id, lane)
   settle_released()
-  redis.call('HSETNX', permits, id, now .. ' ' .. lane)
-  written[permits] = true
+  grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lane))
 end
 
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
-  redis.call('HSETNX', permits, id, now .. ' ' .. lane)
-  redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id)
-  written[permits], written[uncounted] = true, true
+  grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lane))
+  grow('uncounted', redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id))
 end
 
 local function count_changed()

@@ -134,10 +134,7 @@ local function share(all, in_use, current)
       more, in_use = serve(group, in_use, to)
     end
   end
-  in_chunks('HSET', permits, taken)
-  if #taken > 0 then
-    written[permits] = true
-  end
+  grow('permits', in_chunks('HSET', permits, taken))
   return grants, set_aside
 end
 

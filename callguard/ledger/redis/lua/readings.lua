@@ -23,9 +23,8 @@ local function Readings()
   end
 
   local function tell_all()
-    local placed = redis.call('ZCARD', uncounted)
     publish('all', { now = now, epoch = state.epoch, reading = readings.latest(),
-      counts = { redis.call('HLEN', permits) - placed, placed },
+      counts = { state.permits - state.uncounted, state.uncounted },
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
 

@@ -33,9 +33,30 @@ local function set(name, value)
   changed[name] = value
 end
 
--- The parts of the ledger that can be evicted one by one, and without which its count is wrong.
+-- Keys that were written to; what a silent workspace leaves behind has to expire.
+local written = {}
+
+local function keep_for_a_while()
+  for key in pairs(written) do
+    redis.call('PEXPIRE', key, KEEP)
+  end
+end
+
+-- The parts of the ledger that can be evicted one by one, and without which its count is wrong: how
+-- many each has stands in the ledger.
 local PARTS = { permits = { 'HLEN', permits }, uncounted = { 'ZCARD', uncounted },
   workers = { 'ZCARD', workers } }
+
+-- A write to a part says by how many it has grown or, below 0, shrunk. A key that was empty expires
+-- from now on; any other does so already.
+local function grow(name, by)
+  if by > 0 and state[name] == 0 then
+    written[PARTS[name][2]] = true
+  end
+  if by ~= 0 then
+    set(name, state[name] + by)
+  end
+end
 
 -- Whether a part is not as the last exchange left it: it was evicted, or that exchange failed half
 -- way.
@@ -53,9 +74,6 @@ end
 local function save()
   set('clock', now)
   set('raw', raw)
-  for name, size in pairs(PARTS) do
-    set(name, redis.call(unpack(size)))
-  end
   local flat = {}
   for name, value in pairs(changed) do
     flat[#flat + 1] = name
@@ -65,15 +83,6 @@ local function save()
     redis.call('DEL', ledger)
   end
   redis.call('HSET', ledger, unpack(flat))
-end
-
--- Keys that were written to; what a silent workspace leaves behind has to expire.
-local written = {}
-
-local function keep_for_a_while()
-  for key in pairs(written) do
-    redis.call('PEXPIRE', key, KEEP)
-  end
 end
 
 -- What others are to hear, once everything is written: being allowed to tell is no part of it.
@@ -93,11 +102,13 @@ local function tell()
   return denied
 end
 
--- One command for many items; Lua's stack holds some thousand.
+-- One command for many items; Lua's stack holds some thousand. Returns how many were new, or gone.
 local function in_chunks(command, key, flat)
+  local found = 0
   for from = 1, #flat, 1000 do
-    redis.call(command, key, unpack(flat, from, math.min(from + 999, #flat)))
+    found = found + redis.call(command, key, unpack(flat, from, math.min(from + 999, #flat)))
   end
+  return found
 end
 
 local function id_of(lease)

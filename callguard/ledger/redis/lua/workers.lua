@@ -20,9 +20,9 @@ local function Workers()
 
   -- What a worker that is gone was dialling may have been dialled.
   local function bury(worker)
+    local counted_from = now + state.counted_after + 1
     for _, id in ipairs(of_worker(worker, redis.call('HKEYS', permits))) do
-      redis.call('ZADD', uncounted, 'NX', now + state.counted_after + 1, id)
-      written[uncounted] = true
+      grow('uncounted', redis.call('ZADD', uncounted, 'NX', counted_from, id))
     end
     in_chunks('HDEL', claims, of_worker(worker, redis.call('HKEYS', claims)))
     redis.call('HDEL', sessions, worker)
@@ -31,7 +31,7 @@ local function Workers()
 
   function crew.leave()
     bury(me)
-    redis.call('ZREM', workers, me)
+    grow('workers', -redis.call('ZREM', workers, me))
     redis.call('HDEL', ledger, number_field, void_field)
     changed[number_field], changed[void_field] = nil, nil
   end
@@ -50,13 +50,13 @@ local function Workers()
       end
     end
     for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, REMEMBERED - now, '(0')) do
-      redis.call('ZREM', workers, worker)
+      grow('workers', -redis.call('ZREM', workers, worker))
       redis.call('HDEL', ledger, 'number/' .. worker, 'void/' .. worker)
     end
   end
 
   function crew.renew()
-    redis.call('ZADD', workers, now + unvouched + LEASE, me)
+    grow('workers', redis.call('ZADD', workers, now + unvouched + LEASE, me))
     if said.join then
       redis.call('HSET', sessions, me, said.join.label) -- it goes when the lease is over
     end
@@ -122,9 +122,8 @@ local function Workers()
     for _, lease in ipairs(held) do
       local id = id_of(lease[1])
       holds[id] = true
-      redis.call('HSETNX', permits, id, now .. ' ' .. lease[2])
-      redis.call('ZREM', uncounted, id)
-      written[permits] = true
+      grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lease[2]))
+      grow('uncounted', -redis.call('ZREM', uncounted, id))
     end
     for _, id in ipairs(of_worker(me, redis.call('HKEYS', permits))) do
       if not holds[id] and not redis.call('ZSCORE', uncounted, id) then
