@@ -540,7 +540,7 @@ def test_clock_that_runs_backwards() -> None:
         ({"fall_lag": "1"}, "fall_lag must be"),
         (
             {"inbound_rate": float("nan")},
-            "inbound_rate must be a finite number of calls per second",
+            "inbound_rate must be a finite number of calls",
         ),
         ({"talk_time": 12.0}, "talk_time must be a distribution"),
         ({"unanswered_ring": 12.0}, "unanswered_ring must be a distribution or None"),
