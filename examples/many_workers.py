@@ -12,8 +12,8 @@ from multiprocessing import get_context
 import aiohttp
 
 import callguard
-from callguard.cli.redis_server import RedisServer
 from callguard.simulator import Constant, WorkspaceSettings, serve
+from callguard.testing import RedisServer
 
 TALK = Constant(0.4)
 WORLD = WorkspaceSettings(limit=6, ring_limit=0.2, talk_time=TALK, rise_lag=0.1, fall_lag=0.1)

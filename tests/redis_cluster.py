@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 
 _SLOTS = 16_384
 _NODES = 3

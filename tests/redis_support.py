@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from callguard.cli.redis_server import RedisServer, find_server
 from callguard.ledger.redis import ledger
+from callguard.testing import RedisServer, find_server
 from tests.redis_cluster import running_cluster
 from tests.skips import NO_SERVER
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import callguard
-from callguard.cli.redis_server import RedisServer
 from callguard.ledger import RedisLedger
+from callguard.testing import RedisServer
 from tests import loops
 from tests.fake_network import FakeSession, limits_reply
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.benchmarks import campaign, faults, micro, outage, peers, picture
 from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, SHARED_DIALERS
 from tests.benchmarks.workspaces import WORKSPACES

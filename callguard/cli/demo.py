@@ -13,7 +13,6 @@ from rich.console import Console
 
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
-from callguard.cli.redis_server import RedisServer, RedisServerFailed, find_server
 from callguard.cli.running import run
 from callguard.cli.saying import complain
 from callguard.cli.screen import Screen
@@ -26,6 +25,7 @@ from callguard.demo.summary import summary
 from callguard.demo.summary import verdict as kept_or_not
 from callguard.errors import CallGuardError
 from callguard.ledger import RedisLedger
+from callguard.testing import RedisServer, RedisServerFailed, find_server
 
 __all__ = ["demo"]
 

@@ -25,7 +25,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.benchmarks.dialers import DIALERS, ORACLE, SHARED_DIALERS, World
 from tests.benchmarks.tables import markdown, write_json
 from tests.benchmarks.workspaces import WORKSPACES, plan_in

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.benchmarks import peers, shared_peers
 from tests.benchmarks.faults import TRIALS, right, trial
 from tests.benchmarks.peers import OURS, SEMAPHORE, Limiter, Peer, _Metered

@@ -13,7 +13,7 @@ from typing import Any, Self
 from redis.asyncio import BlockingConnectionPool, Redis
 
 import callguard
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.benchmarks.tables import versions
 from tests.shared_worker import let_one_in, open_shared
 

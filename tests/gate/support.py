@@ -8,50 +8,17 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Final
 
-from callguard import CallGuardError, Gate, Lane, Limits, Listener, Permit, Snapshot
+from callguard import Gate, Lane, Listener, Permit
 from callguard.fetcher import CallState
 from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
+from callguard.testing import ScriptedSource
 
 PROVIDER: Final = "http://provider.test"
 
 
-class ScriptedFetcher:
-    """Answers with the limits, or the error, that the test has set when the request begins."""
-
-    def __init__(self, limit: int = 20, current: int = 0, *, latency: float = 0.0) -> None:
-        self.latency = latency
-        self.error: CallGuardError | None = None
-        self.asked: list[float] = []
-        self.answer(limit, current)
-
-    def answer(
-        self,
-        limit: int,
-        current: int = 0,
-        *,
-        burst_limit: int = 0,
-        reserved_inbound: int = 0,
-    ) -> None:
-        self.error = None
-        self.limits = Limits(
-            current_concurrency=current,
-            concurrency_limit=limit,
-            reserved_inbound_concurrency=reserved_inbound,
-            concurrency_burst_enabled=burst_limit > 0,
-            concurrency_burst_limit=burst_limit,
-        )
-
-    async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        loop = asyncio.get_running_loop()
-        began, limits, error = loop.time(), self.limits, self.error
-        self.asked.append(began)
-        if self.latency:
-            await asyncio.sleep(self.latency)
-        if error is not None:
-            raise error
-        return Snapshot(limits, began, loop.time())
+ScriptedFetcher = ScriptedSource
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 import callguard
-from callguard.cli.redis_server import RedisServer
 from callguard.events import Event, LedgerAway, LedgerBack
 from callguard.simulator import serve
+from callguard.testing import RedisServer
 from tests.shared.support import eventually
 
 

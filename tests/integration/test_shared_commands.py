@@ -20,9 +20,9 @@ from redis.asyncio import Redis
 from callguard import RedisLedger, open_gate
 from callguard.cli.contents import look
 from callguard.cli.exits import ExitCode
-from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.simulator import Constant, serve
+from callguard.testing import RedisServer
 from tests.integration.support import Command, environment, served
 
 LONGEST = 60.0
@@ -235,8 +235,8 @@ def test_demo_without_a_gate_has_no_workers(command: Command, option: tuple[str,
 
 def test_demo_without_a_server(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has no Redis would see a traceback, and not what to do."""
-    for module in ("demo", "redis_server"):
-        monkeypatch.setattr(f"callguard.cli.{module}.find_server", lambda: None)
+    for module in ("cli.demo", "testing.redis_server"):
+        monkeypatch.setattr(f"callguard.{module}.find_server", lambda: None)
     ended = command("demo", "--workers", "2")
     assert (ended.code, ended.out) == (ExitCode.NOT_INSTALLED, "")
     assert "install redis-server or valkey-server, or pass --ledger" in ended.err

@@ -8,7 +8,7 @@ import pytest
 import redis
 from redis.asyncio.cluster import RedisCluster
 
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 
 _SET_BOTH = "redis.call('SET', KEYS[1], 1) redis.call('SET', KEYS[2], 2)"
 

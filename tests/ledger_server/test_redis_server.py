@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from callguard.cli import redis_server
-from callguard.cli.redis_server import RedisServer, RedisServerFailed, find_server
+from callguard.testing import RedisServer, RedisServerFailed, find_server, redis_server
 
 _PARENT = """
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 server = RedisServer()
 server.start()
 print(server.url, flush=True)

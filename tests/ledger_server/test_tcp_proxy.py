@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.tcp_proxy import TcpProxy
 
 PING, PONG = b"PING\r\n", b"+PONG\r\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callguard import RedisLedger
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import LEASE, TIMEOUT, Callers, eventually, sharing
 

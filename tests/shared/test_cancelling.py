@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import Gate, Permit, RedisLedger
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.shared.provider import Provider, provider
 from tests.shared.support import Callers, contents, eventually, sharing
 

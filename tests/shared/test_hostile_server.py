@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import LedgerUnavailable, RedisLedger
-from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import Names
+from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import LEASE, TIMEOUT, Callers, contents, eventually, sharing
 

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import AdmissionTimeout, LedgerUnavailable, RedisLedger
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import PATIENCE, TIMEOUT, Callers, contents, eventually, sharing
 from tests.tcp_proxy import TcpProxy

@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
 from callguard import LedgerUnavailable, RedisLedger, UsageError
-from callguard.cli.redis_server import RedisServer
 from callguard.ledger.redis.keys import Names
+from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import LEASE, TIMEOUT, Callers, contents, eventually, sharing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from callguard import RedisLedger
-from callguard.cli.redis_server import RedisServer
+from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import Callers, contents, eventually, sharing
 

@@ -26,7 +26,7 @@ from functools import cache, partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from callguard.cli.redis_server import RedisServer, find_server
+from callguard.testing import RedisServer, find_server
 from tests.world.shared import live_shared
 from tests.world.world import Outcome, live
 

@@ -1,0 +1,72 @@
+"""A source of limits that says what a test has set."""
+
+from __future__ import annotations
+
+import asyncio
+
+from callguard.errors import CallGuardError
+from callguard.limits import Limits, Snapshot
+
+__all__ = ["ScriptedSource"]
+
+
+class ScriptedSource:
+    """Answers each request with what was set when it began: limits, or an error.
+
+    Args:
+        limit: calls that may be going on at once.
+        current: calls that are, by the counter.
+        latency: seconds that each answer takes.
+
+    Attributes:
+        latency: the same, for the requests from now on.
+        limits: what is answered.
+        error: what is raised instead; None for nothing.
+        asked: when each request began, in seconds on the event loop's clock.
+    """
+
+    def __init__(self, limit: int = 20, current: int = 0, *, latency: float = 0.0) -> None:
+        self.latency = latency
+        self.error: CallGuardError | None = None
+        self.asked: list[float] = []
+        self.answer(limit, current)
+
+    def answer(
+        self,
+        limit: int,
+        current: int = 0,
+        *,
+        burst_limit: int = 0,
+        reserved_inbound: int = 0,
+    ) -> None:
+        """Answer with these limits from now on, in calls, and raise nothing any more.
+
+        Args:
+            limit: calls that may be going on at once.
+            current: calls that are, by the counter.
+            burst_limit: calls that may be going on at once with burst; 0 where burst is off.
+            reserved_inbound: calls that outbound ones leave free.
+        """
+        self.error = None
+        self.limits = Limits(
+            current_concurrency=current,
+            concurrency_limit=limit,
+            reserved_inbound_concurrency=reserved_inbound,
+            concurrency_burst_enabled=burst_limit > 0,
+            concurrency_burst_limit=burst_limit,
+        )
+
+    async def get(self, *, newer_than: float | None = None) -> Snapshot:  # noqa: ARG002
+        """A new snapshot, whatever it has to be newer than.
+
+        Raises:
+            CallGuardError: the `error` that was set.
+        """
+        loop = asyncio.get_running_loop()
+        began, limits, error = loop.time(), self.limits, self.error
+        self.asked.append(began)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if error is not None:
+            raise error
+        return Snapshot(limits, began, loop.time())

@@ -1,0 +1,115 @@
+"""An event loop whose clock jumps: hours of waiting pass in no time, always the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+__all__ = ["VirtualTimeLoop", "run"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_GRACE: Final = 0.001
+"""Real seconds for which a byte may be on its way from a socket of the loop to another. On Linux it
+arrives before the call that sends it returns."""
+
+_PATIENCE: Final = 1.0
+"""Real seconds for which time stands still because a thread is at work: it may wait for the loop's
+own clock to go on."""
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop that sets its clock to the next timer, instead of sleeping until then.
+
+    Whatever goes by the loop's clock jumps with it: ``asyncio.sleep``, every timeout, a gate, and
+    the simulator. ``time.time()`` and ``time.monotonic()`` don't.
+
+    Sockets work where both ends are in this loop, and threads where the loop awaits them: time
+    stands still while they are at work. For another process hours would go by in a moment, so a
+    test with a real server needs a real clock.
+
+    It is a loop as pytest-asyncio takes it, in a ``conftest.py``::
+
+        def pytest_asyncio_loop_factories(config, item):
+            return {"virtual time": callguard.testing.VirtualTimeLoop}
+
+    Args:
+        horizon: seconds on its clock after which it is given up, because something waits for what
+            never comes.
+
+    Attributes:
+        now: seconds on its clock, which begins at 0. A test may set it.
+    """
+
+    def __init__(self, horizon: float = 1e6) -> None:
+        self._threads_at_work = 0
+        super().__init__(_JumpingSelector(self._pass_time))
+        self._horizon = horizon
+        self.now = 0.0
+
+    def time(self) -> float:
+        """Seconds on the loop's clock."""
+        return self.now
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """As any loop does it; time stands still meanwhile."""
+        result = super().run_in_executor(executor, func, *args)
+        self._threads_at_work += 1
+        result.add_done_callback(self._thread_is_done)
+        return result
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As any loop does it; time stands still meanwhile."""
+        self._threads_at_work += 1
+        try:
+            # Python 3.11 takes no timeout.
+            await super().shutdown_default_executor(*(() if timeout is None else (timeout,)))
+        finally:
+            self._threads_at_work -= 1
+
+    def _thread_is_done(self, _result: asyncio.Future[T]) -> None:
+        self._threads_at_work -= 1
+
+    def _pass_time(self, select: _Select, seconds: float | None, *, has_sockets: bool) -> _Ready:
+        """What is ready before time passes; nothing once it has."""
+        if self._threads_at_work and (ready := select(_PATIENCE)):
+            return ready
+        if has_sockets and (ready := select(_GRACE)):
+            return ready
+        if seconds is None:
+            raise RuntimeError("nothing is left that could wake the loop")
+        self.now += seconds
+        if self.now > self._horizon:
+            raise RuntimeError(f"nothing has ended the run in {self._horizon:g} s of its own time")
+        return []
+
+
+_Ready = list[tuple[selectors.SelectorKey, int]]
+_Select = Callable[[float], _Ready]
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Lets `pass_time` decide what happens where nothing is ready and the loop would sleep."""
+
+    def __init__(self, pass_time: Callable[..., _Ready]) -> None:
+        super().__init__()
+        self._pass_time = pass_time
+
+    def select(self, timeout: float | None = None) -> _Ready:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        has_sockets = len(self.get_map()) > 1  # besides the one by which threads wake the loop
+        return self._pass_time(super().select, timeout, has_sockets=has_sockets)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, on a clock that jumps; see `VirtualTimeLoop`."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
