@@ -28,6 +28,7 @@ def _job(
     return campaign.Job(dialer, leads, 7, workspace, burst, ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialer", DIALERS)
 def test_every_dialer_places_every_lead_and_the_same_seed_replays_it(dialer: str) -> None:
     """A row of the table would be missing, or would change from run to run."""
@@ -120,6 +121,7 @@ def test_the_picture_is_small_and_the_same_each_time(tmp_path: Path) -> None:
     assert len(one) <= 60_000
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("redis_program")
 def test_the_figures_are_written(tmp_path: Path) -> None:
     """The tables would be all that is left of a run."""
@@ -130,6 +132,7 @@ def test_the_figures_are_written(tmp_path: Path) -> None:
     assert list(content["workspaces"][0]["dialers"]) == [ORACLE, "callguard, probed, 4 workers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["room", "drained", "storm", "bytes", "faults"])
 def test_each_part_of_the_micro_benchmark_has_the_gate_in_it(part: str, tmp_path: Path) -> None:
     """A figure of the gate's would be missing."""
@@ -145,6 +148,7 @@ def test_nothing_goes_wrong_with_the_gate(name: str) -> None:
     assert faults.right(run(faults.trial(peers.PEERS[peers.OURS], name)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", outage.OUTAGES)
 async def test_an_outage_of_the_provider_is_measured(kind: str, redis_url: str) -> None:
     """The table of what an outage costs would have no figures, or none of an outage."""

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+@pytest.mark.slow
 def test_the_examples_run() -> None:
     """What a newcomer copies from an example would not work."""
     names = sorted(path.name for path in EXAMPLES.glob("*.py"))

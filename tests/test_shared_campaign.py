@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from tests.shared_campaign import HEADINGS, Plan, carry_out, row
+
+pytestmark = pytest.mark.slow
 
 
 async def test_two_processes_dial_every_lead_once_though_they_are_killed(redis_url: str) -> None:

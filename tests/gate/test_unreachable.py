@@ -100,6 +100,7 @@ asyncio.run(main())
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 async def test_gates_that_share_a_ledger_all_know_of_an_outage(
     redis_url: str, workspace_key: str
 ) -> None:

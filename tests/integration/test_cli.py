@@ -66,6 +66,7 @@ async def test_status_of_a_workspace_with_room() -> None:
     assert "\x1b" not in ended.out
 
 
+@pytest.mark.slow
 @posix
 async def test_demo_whose_reader_goes() -> None:
     """``callguard demo | head -1`` would end in a traceback."""
@@ -91,6 +92,7 @@ async def running_simulator(*arguments: str) -> AsyncIterator[tuple[Process, str
         yield process, found[0]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("sent", "code", "said"),
@@ -183,6 +185,7 @@ async def interrupted(terminal: Terminal, process: Process) -> None:
     assert terminal.is_as_before
 
 
+@pytest.mark.slow
 @posix
 async def test_ctrl_c_in_the_demo() -> None:
     """Ctrl-C in the demo would leave a terminal without a cursor, or show a traceback."""
@@ -192,6 +195,7 @@ async def test_ctrl_c_in_the_demo() -> None:
         await interrupted(terminal, process)
 
 
+@pytest.mark.slow
 @posix
 async def test_ctrl_c_in_the_simulator() -> None:
     """Ctrl-C would lose the truth that the simulator kept."""
@@ -201,6 +205,7 @@ async def test_ctrl_c_in_the_simulator() -> None:
         assert b"seconds over limit" in terminal.output
 
 
+@pytest.mark.slow
 @posix
 async def test_ctrl_c_in_status() -> None:
     """Ctrl-C while the provider doesn't answer would show a traceback."""
@@ -216,6 +221,7 @@ async def test_ctrl_c_in_status() -> None:
         await interrupted(terminal, process)
 
 
+@pytest.mark.slow
 @posix
 async def test_demo_on_a_terminal() -> None:
     """The picture would not be drawn, or its end not stay on the screen."""
@@ -229,6 +235,7 @@ async def test_demo_on_a_terminal() -> None:
     assert b"\x1b[?1049h" not in terminal.output
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "unknown"}])
 async def test_demo_on_a_dumb_terminal(variables: dict[str, str | None]) -> None:

@@ -121,6 +121,7 @@ def test_demo_in_a_log(command: Command) -> None:
     assert "\x1b" not in ended.out
 
 
+@pytest.mark.slow
 def test_demo_without_a_gate(command: Command) -> None:
     """The demo would not show what the gate is for."""
     ended = command("demo", "--without", "--json", "--leads", "40")

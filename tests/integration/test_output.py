@@ -13,7 +13,10 @@ from callguard.cli.exits import ExitCode
 from callguard.simulator import serve
 from tests.integration.support import environment
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix"),
+]
 
 FULL = "/dev/full"
 COMMANDS = [

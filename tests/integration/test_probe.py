@@ -67,6 +67,7 @@ def probed(command: Command) -> Command:
     return run
 
 
+@pytest.mark.slow
 async def test_it_finds_the_truth_over_a_real_socket() -> None:
     """If this fails, the command doesn't do what it is for."""
     async with serve(counts_ringing=False, **_WORKSPACE) as server:
@@ -175,6 +176,7 @@ async def _placed(server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_stops_the_call(sent: signal.Signals, code: int) -> None:
     """If this fails, Ctrl-C leaves a call going that somebody pays for."""
@@ -209,6 +211,7 @@ async def _at_a_terminal(server: Server, answer: bytes) -> tuple[int | None, str
         os.close(theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "placed"), [(b"y\n", 0, 1), (b"n\n", 1, 0)])
 async def test_a_person_is_asked_first(answer: bytes, code: int, placed: int) -> None:
     """If this fails, a call is placed that nobody agreed to, or none that somebody did."""

@@ -217,6 +217,7 @@ async def test_look_at_books_with_a_name(redis_url: str, workspace_key: str) -> 
             assert not (await with_key.look(workspace_key)).workers
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("redis_program")
 def test_demo_with_workers(command: Command) -> None:
     """The demo would not show that many processes keep to one limit."""
@@ -272,6 +273,7 @@ async def demo_of_two(server: RedisServer) -> AsyncIterator[tuple[Process, Redis
         yield process, client, await _pids(client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
@@ -297,6 +299,7 @@ async def test_the_end_of_the_demo_ends_its_workers(
         await until(alone)
 
 
+@pytest.mark.slow
 async def test_a_worker_of_the_demo_that_is_killed(own_redis: RedisServer) -> None:
     """The demo would hang, or pass for kept, when leads went with a process that died."""
     async with demo_of_two(own_redis) as (process, _, pids):

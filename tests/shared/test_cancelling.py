@@ -116,6 +116,7 @@ async def test_a_dial_cancelled_at_any_step_counts_as_placed_until_a_reading_sho
         assert await _nobody_is_left(client, workspace_key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_closing_that_is_cancelled_leaves_no_task_and_no_socket(
     own_redis: RedisServer, workspace_key: str, hangs: bool

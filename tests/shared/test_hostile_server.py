@@ -167,6 +167,7 @@ async def test_garbage_on_the_channels_ends_no_listening(
             await crowd.go()
 
 
+@pytest.mark.slow
 async def test_a_server_that_comes_back_from_an_older_dump_after_the_lease_is_noticed(
     redis_program: Path, tmp_path: Path, workspace_key: str
 ) -> None:

@@ -37,6 +37,7 @@ async def several(
         yield opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gates", [1, 6])
 async def test_all_gates_together_ask_once_a_pause_that_grows(
     redis_url: str, workspace_key: str, gates: int
@@ -59,6 +60,7 @@ async def test_all_gates_together_ask_once_a_pause_that_grows(
                 await callers.go()
 
 
+@pytest.mark.slow
 async def test_nobody_else_asks_while_a_worker_still_waits_for_an_answer(
     redis_url: str, workspace_key: str
 ) -> None:
@@ -80,6 +82,7 @@ async def test_nobody_else_asks_while_a_worker_still_waits_for_an_answer(
                 await callers.go()
 
 
+@pytest.mark.slow
 async def test_after_an_outage_callers_are_admitted_within_the_longest_pause(
     redis_url: str, workspace_key: str
 ) -> None:
@@ -103,6 +106,7 @@ async def test_after_an_outage_callers_are_admitted_within_the_longest_pause(
                 await callers.go()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage", ["answers 503", "nothing listens", "never answers"])
 async def test_however_many_gates_open_none_waits_long_for_the_provider(
     redis_url: str, workspace_key: str, outage: str

@@ -18,6 +18,7 @@ SLACK = 1.5
 """Seconds that a busy machine may take for what takes some milliseconds."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_it", [False, True])
 async def test_a_killed_poller_is_replaced_within_two_ttl(
     redis_url: str, workspace_key: str, at_it: bool
@@ -71,6 +72,7 @@ async def test_a_poller_that_is_closed_is_replaced_within_two_ttl(
         await callers.go()
 
 
+@pytest.mark.slow
 async def test_there_is_one_reading_per_ttl_however_many_wait(
     redis_url: str, workspace_key: str
 ) -> None:

@@ -14,6 +14,8 @@ from tests.shared.process import far_gate
 from tests.shared.provider import provider
 from tests.shared.support import LEASE, Callers, contents, eventually, sharing
 
+pytestmark = pytest.mark.slow
+
 COUNTED_AFTER = 0.4
 
 CLOCKS = ["wall"] if loops.chosen() == "uvloop" else ["wall", "loop"]
