@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError
 
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-    from redis.asyncio.cluster import RedisCluster
-
 __all__ = ["EXCHANGE", "HOLDERS", "Script"]
+
+
+class Runs(Protocol):
+    """What runs commands: redis-py's asyncio client, or one connection."""
+
+    async def execute_command(self, *words: Any) -> Any: ...
 
 
 class Script:
@@ -28,9 +30,7 @@ class Script:
         self.text = "\n".join(texts)
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(
-        self, client: Redis | RedisCluster, keys: tuple[bytes, ...], *arguments: str | bytes
-    ) -> Any:
+    async def run(self, server: Runs, keys: tuple[bytes, ...], *arguments: str | bytes) -> Any:
         """Run the script; a server that doesn't have it, or has lost it, is given its text.
 
         Cancelling this may leave the script to run.
@@ -39,11 +39,11 @@ class Script:
             redis.exceptions.RedisError: it did not run, or failed, or its answer was lost.
         """
         try:
-            return await client.execute_command(
+            return await server.execute_command(
                 "EVALSHA", self.digest, len(keys), *keys, *arguments
             )
         except NoScriptError:
-            return await client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
+            return await server.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
 
 
 EXCHANGE = Script("state", "permits", "workers", "readings", "places", "exchange")

@@ -24,6 +24,7 @@ from tenacity import (
 
 from callguard.clock import Watch
 from callguard.errors import LedgerUnavailable
+from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.eviction import eviction_policy
 from callguard.ledger.redis.failure import Failure, key_mark
@@ -94,6 +95,7 @@ class Session:
         self.watch = Watch(self._loop)
         self.watch.tell(self._note_sleep)
         self._client = client
+        self._connection = Connection(client)
         self._worker = worker
         self._names = names
         self._settings = settings
@@ -155,6 +157,7 @@ class Session:
             if self._again is not None:
                 self._again.cancel()
             await _end(self._tasks)
+            await self._connection.aclose()
 
     @property
     def _rejected(self) -> bool:
@@ -212,7 +215,7 @@ class Session:
         request = self.conversation.request()
         try:
             async with asyncio.timeout(self._settings.timeout):
-                answer = await EXCHANGE.run(self._client, self._names.keys, *request)
+                answer = await EXCHANGE.run(self._connection, self._names.keys, *request)
             self.watch.look()
             took_place = self.conversation.accept(answer)
         except BaseException as fault:
@@ -256,7 +259,7 @@ class Session:
     async def _warn_of_eviction(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.timeout):
-                policy = await eviction_policy(self._client)
+                policy = await eviction_policy(self._connection)
                 if policy is not None:
                     logger.warning(
                         "the ledger's server evicts keys when its memory is full "

@@ -1,0 +1,58 @@
+"""The connection on which a worker makes its exchanges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+
+if TYPE_CHECKING:
+    from redis.asyncio.cluster import RedisCluster
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """One connection of a client's pool, taken at the first command and given back by `aclose`.
+
+    To take one for each command, and to give it back, takes a fifth of an exchange. A connection
+    that broke, or on which a command was cancelled, is made anew by the next command; nothing is
+    sent twice.
+
+    A client that runs its commands in a way of its own, such as a cluster's, runs each of these.
+
+    Args:
+        client: redis-py's asyncio client; it stays open.
+    """
+
+    def __init__(self, client: Redis | RedisCluster) -> None:
+        self._client: Any = client
+        is_plain = getattr(client.execute_command, "__func__", None) is Redis.execute_command
+        self._pool: Any = getattr(client, "connection_pool", None) if is_plain else None
+        self._taken: Any = None
+
+    async def execute_command(self, *words: Any) -> Any:
+        """Send a command, and wait for its answer; one command at a time.
+
+        Raises:
+            redis.exceptions.RedisError: it did not run, or failed, or its answer was lost.
+        """
+        if self._pool is None:
+            return await self._client.execute_command(*words)
+        if self._taken is None:
+            self._taken = await _taken_from(self._pool)
+        await self._taken.send_command(*words)
+        return await self._client.parse_response(self._taken, words[0])
+
+    async def aclose(self) -> None:
+        """Give the connection back to the pool."""
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            await self._pool.release(taken)
+
+
+async def _taken_from(pool: Any) -> Any:
+    try:
+        return await pool.get_connection()
+    except TypeError:  # before redis-py 5.3, it has to be told for which command
+        return await pool.get_connection("EVALSHA")
