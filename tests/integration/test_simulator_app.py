@@ -109,7 +109,7 @@ async def test_knobs_go_over_settings() -> None:
         assert (settings.limit, settings.burst_limit, server.api_key) == (8, 9, "k")
     with pytest.raises(TypeError, match="limits"):
         await serve(limits=3).__aenter__()
-    with pytest.raises(ValueError, match="limit is a whole number"):
+    with pytest.raises(ValueError, match="limit must be a whole number"):
         await serve(limit=-3).__aenter__()
 
 

@@ -344,9 +344,9 @@ async def test_webhooks_by_a_clock_of_its_own() -> None:
     ("options", "message"),
     [
         ({"webhooks": WebhookPlan()}, "without a webhook_url"),
-        ({"webhook_url": "localhost:8000/webhook"}, "webhook_url begins with"),
-        ({"webhook_url": "ftp://localhost/webhook"}, "webhook_url begins with"),
-        ({"webhook_url": "http:///webhook"}, "webhook_url begins with"),
+        ({"webhook_url": "localhost:8000/webhook"}, "webhook_url must begin with"),
+        ({"webhook_url": "ftp://localhost/webhook"}, "webhook_url must begin with"),
+        ({"webhook_url": "http:///webhook"}, "webhook_url must begin with"),
     ],
 )
 async def test_settings_that_would_send_nothing(options: dict[str, Any], message: str) -> None:
