@@ -33,15 +33,16 @@ class Watch:
         loop: whose clock it is.
 
     Attributes:
+        time: seconds on the loop's clock, which stands still while the machine sleeps.
         clock: seconds on a clock that goes on while the machine sleeps.
         lead: seconds by which `clock` was ahead of the loop's at the last look.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._time = clock_of(loop)
+        self.time = clock_of(loop)
         self._told: list[Callable[[float, float], None]] = []
-        self.clock = _clock_that_goes_on() if _goes_by_monotonic(loop) else self._time
-        self.lead = self.clock() - self._time()
+        self.clock = _clock_that_goes_on() if _goes_by_monotonic(loop) else self.time
+        self.lead = self.clock() - self.time()
 
     def tell(self, told: Callable[[float, float], None]) -> None:
         """From now on, call `told` with the seconds of each sleep, and the moment after it."""
@@ -49,7 +50,7 @@ class Watch:
 
     def look(self) -> None:
         """Tell of the sleep since the last look, if there was one."""
-        now = self._time()
+        now = self.time()
         slept = self.clock() - now - self.lead
         if slept > _SLEEP:
             self.lead += slept

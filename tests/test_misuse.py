@@ -341,7 +341,7 @@ def test_an_id_that_is_none_is_refused_at_the_call(call_id: Any) -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             async with gate.admit() as permit:
-                for say in (permit.placed, gate.note_started, gate.note_ended):
+                for say in (permit.placed, gate.note_answered, gate.note_ended):
                     with pytest.raises(
                         (TypeError, ValueError), match=r"call_id must be text.*call\.call_id"
                     ):

@@ -31,18 +31,18 @@ class Asker:
 
     Args:
         state_of: asks about one call.
-        note_started: called for each call that was answered.
+        note_answered: called for each call that was answered.
         note_ended: called for each call that is over.
     """
 
     def __init__(
         self,
         state_of: Callable[[str], Awaitable[CallState]],
-        note_started: Callable[[str], None],
+        note_answered: Callable[[str], None],
         note_ended: _NoteEnded,
     ) -> None:
         self._state_of = state_of
-        self._note_started = note_started
+        self._note_answered = note_answered
         self._note_ended = note_ended
         self._round: asyncio.Task[None] | None = None
 
@@ -76,4 +76,4 @@ class Asker:
             if state.over:
                 self._note_ended(call_id, refused=state.refused)
             elif state.answered:
-                self._note_started(call_id)
+                self._note_answered(call_id)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from cachetools import FIFOCache
 
-if TYPE_CHECKING:
-    from callguard.gate.permit import Permit
+from callguard.lanes import Lane
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "Issued"]
 
 MOST: Final = 20_000
 """Calls that are remembered of each kind, the latest: more than a workspace has going at once, and
 than end in the minutes in which a webhook is sent again. What is forgotten costs a permit's name in
 an event, or an event twice; the slots are counted elsewhere."""
+
+
+class Issued(Protocol):
+    """A permit, as far as it is told by its names."""
+
+    call_id: str | None
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def lane(self) -> Lane: ...
 
 
 class Calls:
@@ -23,11 +33,11 @@ class Calls:
     __slots__ = ("_ended", "_permits", "_refused")
 
     def __init__(self) -> None:
-        self._permits: FIFOCache[str, Permit] = FIFOCache(MOST)
+        self._permits: FIFOCache[str, Issued] = FIFOCache(MOST)
         self._ended: FIFOCache[str, None] = FIFOCache(MOST)
-        self._refused: FIFOCache[str, Permit | None] = FIFOCache(MOST)
+        self._refused: FIFOCache[str, Issued | None] = FIFOCache(MOST)
 
-    def bind(self, call_id: str, permit: Permit) -> None:
+    def bind(self, call_id: str, permit: Issued) -> None:
         """The call is that of `permit`."""
         self._permits[call_id] = permit
 
@@ -45,7 +55,7 @@ class Calls:
         self._ended[call_id] = None
         return True
 
-    def note_refusal(self, call_id: str, permit: Permit | None = None) -> bool:
+    def note_refusal(self, call_id: str, permit: Issued | None = None) -> bool:
         """The provider refused the call, so that it never was; whether that is news.
 
         Args:

@@ -11,17 +11,16 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_none, wait_random_e
 
 from callguard.arguments import checked_whole, is_sendable
 from callguard.fetcher.calls import REFUSED_REASON
-from callguard.gate.admission import Admission
+from callguard.gate.issuer import Issuer
 from callguard.gate.permit import Permit
+from callguard.gate.queue import Queue
+from callguard.gate.queues import Queues, shorter
 from callguard.gate.refusal import is_transient
-from callguard.gate.waiting import Line, shorter
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
     from tenacity.stop import StopBaseT
     from tenacity.wait import WaitBaseT
-
-    from callguard.gate.gate import Gate
 
 __all__ = ["Dialling"]
 
@@ -42,17 +41,19 @@ class Dialling:
 
     def __init__(
         self,
-        gate: Gate,
-        line: Line,
+        issuer: Issuer,
+        queues: Queues,
+        queue: Queue,
         timeout: float | None,
         attempts: int | StopBaseT,
         idempotent: bool,
     ) -> None:
-        self._gate = gate
-        self._line = line
-        self._ticket = gate._lines.ticket()
+        self._issuer = issuer
+        self._queues = queues
+        self._queue = queue
+        self._rank = queues.next_rank()
         self._comes_back = False
-        self._patience = shorter(timeout, line.lane.max_wait)
+        self._patience = shorter(timeout, queue.lane.max_wait)
         self._stop = _stop_of(attempts)
         self._idempotent = idempotent
         self._in_doubt = False
@@ -73,14 +74,15 @@ class Dialling:
         return await self._retrying(self._was_refused, wait_none())(self._enter, dial)
 
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
-        ticket = self._ticket if self._comes_back else None
-        began = self._gate._time()
+        rank = self._rank if self._comes_back else None
+        began = self._issuer.time()
         self._permit = None
-        async with Admission(self._gate, self._line, self._patience, ticket) as permit:
+        admission = Permit(self._issuer, self._queues, self._queue, self._patience, rank=rank)
+        async with admission as permit:
             self._comes_back = True
             self._permit = permit
             if self._patience is not None:
-                self._patience -= self._gate._time() - began
+                self._patience -= self._issuer.time() - began
             result = await self._dial(dial, permit)
             self._note(result, permit)
             return result
@@ -109,14 +111,14 @@ class Dialling:
         error = _error_of(attempt)
         if error is None:
             return False
-        outcome = self._gate._judge.judge(error).outcome
+        outcome = self._issuer.judge.judge(error).outcome
         unknown = outcome == "unknown" and is_transient(error)
         self._in_doubt = self._in_doubt or unknown
         return unknown or (outcome == "refused" and self._in_doubt)
 
     def _was_refused(self, attempt: RetryCallState) -> bool:  # noqa: ARG002
         """Whether to enter again: the permit knows."""
-        return self._permit is not None and self._permit._state == "refused"
+        return self._permit is not None and self._permit.state == "refused"
 
     def _retrying(self, again: Callable[[RetryCallState], bool], wait: WaitBaseT) -> AsyncRetrying:
         return AsyncRetrying(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from threading import get_ident
 from typing import ParamSpec
 
-from callguard.errors import UsageError
+from callguard.errors import GateClosed, UsageError
 
 __all__ = ["Home"]
 
@@ -24,12 +24,13 @@ class Home:
 
     Attributes:
         loop: the event loop.
+        open_in: the same while the gate is open; None once it is closed.
 
     Raises:
         UsageError: no event loop of asyncio's runs here.
     """
 
-    __slots__ = ("_thread", "loop")
+    __slots__ = ("_thread", "loop", "open_in")
 
     def __init__(self) -> None:
         self._thread = get_ident()
@@ -40,6 +41,7 @@ class Home:
                 "a gate is opened in asyncio's event loop, and none runs in this thread: write "
                 "`async with callguard.open_gate()` in a coroutine, and start that by asyncio.run"
             ) from None
+        self.open_in: AbstractEventLoop | None = self.loop
 
     @property
     def here(self) -> bool:
@@ -70,6 +72,17 @@ class Home:
         if not self.here:
             raise UsageError(
                 "the gate belongs to another event loop, or to another thread's: open one in each, "
-                "or go there by asyncio.run_coroutine_threadsafe(..., loop). note_started, "
+                "or go there by asyncio.run_coroutine_threadsafe(..., loop). note_answered, "
                 "note_ended and what a permit is told may come from anywhere"
             )
+
+    def check_open(self) -> None:
+        """Refuse to admit elsewhere, or once the gate is closed.
+
+        Raises:
+            GateClosed: it is closed.
+            UsageError: this is not the event loop.
+        """
+        if self.open_in is None:
+            raise GateClosed("the gate is closed; use it inside of `async with open_gate()`")
+        self.check()

@@ -1,63 +1,146 @@
-"""The caller's handle on one admission."""
+"""The caller's handle on one admission: what is entered, and what is told of the call afterwards."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from callguard.arguments import checked_call_id
 from callguard.decision import Ceilings, Tier
 from callguard.errors import UsageError
+from callguard.gate.entered import EnteredAsync
+from callguard.gate.issuer import Issuer
+from callguard.gate.queue import Grant, Queue
+from callguard.gate.queues import Queues
+from callguard.gate.states import (
+    AFTER,
+    CANCELLED,
+    DIALLING,
+    ENDED,
+    LEFT,
+    NEW,
+    REFUSED,
+    WAITING,
+    State,
+    Step,
+    Word,
+)
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
 
-if TYPE_CHECKING:
-    from callguard.gate.gate import Gate
-
 __all__ = ["Permit"]
 
-State = Literal["dialling", "left", "placed", "cancelled", "refused", "ended"]
 
-DIALLING: Final = "dialling"
-LEFT: Final = "left"
-PLACED: Final = "placed"
-CANCELLED: Final = "cancelled"
-REFUSED: Final = "refused"
-ENDED: Final = "ended"
+class Permit(Unique, EnteredAsync):
+    """One call's way through the gate, and what becomes of it.
 
-
-class Permit(Unique):
-    """One call that has been admitted.
-
-    What was said of it decides, not in which order: `ended` is a fact that beats all else, then
-    `started`, `placed` and `refused`, of which the last stands, then `cancel`, then what leaving
-    the block implies. Every method may be called any number of times, from any thread, and after
-    the block too.
+    ``async with gate.admit() as permit:`` waits, and gives the permit once the call is admitted; it
+    can be entered once. What was said of it decides, not in which order: `ended` is a fact that
+    beats all else, then `answered`, `placed` and `refused`, of which the last stands, then
+    `cancel`, then what leaving the block implies. Every method may be called any number of times,
+    from any thread, and after the block too.
 
     Attributes:
-        lane: the lane that the call was admitted on.
         call_id: the provider's id, as told to `placed`; None before.
     """
 
-    __slots__ = ("_ceilings", "_gate", "_number", "_state", "_usage", "call_id", "lane")
+    __slots__ = (
+        "_ceilings",
+        "_issuer",
+        "_number",
+        "_patience",
+        "_queue",
+        "_queues",
+        "_rank",
+        "_state",
+        "_usage",
+        "_waits",
+        "call_id",
+    )
 
     _advice = "it stands for one call; pass the permit itself, or its id as text"
 
-    def __init__(self, gate: Gate, number: int, lane: Lane, ceilings: Ceilings, usage: int) -> None:
-        self._gate = gate
-        self._number = number
-        self._ceilings = ceilings
-        self._usage = usage
-        self._state: State = DIALLING
-        self.lane = lane
+    def __init__(
+        self,
+        issuer: Issuer,
+        queues: Queues,
+        queue: Queue,
+        patience: float | None = None,
+        waits: bool = True,
+        rank: int | None = None,
+    ) -> None:
+        self._issuer = issuer
+        self._queues = queues
+        self._queue = queue
+        self._patience = patience
+        self._waits = waits
+        self._rank = rank
+        self._state: State = NEW
+        # Set as the call is admitted; not before, so that whoever asks too early is told so.
+        self._number: int
+        self._usage: int
+        self._ceilings: Ceilings
         self.call_id: str | None = None
 
     def __repr__(self) -> str:
+        if self._state is NEW or self._state is WAITING:
+            return f"<Permit on lane {self.lane.name!r}, {self._state}>"
         return f"<Permit {self.id} on lane {self.lane.name!r}, {self.tier}, {self._state}>"
+
+    async def __aenter__(self) -> Self:
+        if self._state is not NEW:
+            raise UsageError(
+                "an admission is for one call and was entered before; ask the gate for one each: "
+                "`async with gate.admit()`"
+            )
+        self._state = WAITING  # before anything is taken for it: a second one's would be nobody's
+        grant = self._queues.take(self._queue)
+        if grant is None:
+            grant = await self._wait()
+        self._number, self._usage, self._ceilings = grant
+        self._state = DIALLING
+        return self
+
+    def _wait(self) -> Awaitable[Grant]:
+        if self._waits:
+            return self._queues.wait(self._queue, self._patience, self._rank)
+        return self._queues.take_or_deny(self._queue)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the block: whatever left it, the call may be placed, unless the provider says no.
+
+        Once `placed` was said, no exception takes that back.
+        """
+        if error is not None and (self._state is DIALLING or self._state is CANCELLED):
+            outcome, status = self._issuer.judge.judge(error)
+            if outcome == "refused":
+                self.refused(status)
+            elif outcome == "not placed":
+                self.cancel()
+        if self._state is DIALLING:
+            self._state = LEFT
+            self._issuer.place(self._number, self._queue.lane.name)
 
     @property
     def id(self) -> str:
         """Unique in the world, the same at every look: fit for the provider's `idempotency_key`."""
-        return f"{self._gate.id}-{self._number}"
+        return self._issuer.id_of(self._number)
+
+    @property
+    def lane(self) -> Lane:
+        """The lane that the call is admitted on."""
+        return self._queue.lane
+
+    @property
+    def state(self) -> State:
+        """What is known of the call so far; see `callguard.gate.states` for what may follow what."""
+        return self._state
 
     @property
     def tier(self) -> Tier:
@@ -77,7 +160,7 @@ class Permit(Unique):
         that is not should be cancelled. A permit of the worker's own share (`local_share` of
         `RedisLedger`) is never lost: nobody else was given its slot.
         """
-        return self._gate._lost(self._number)
+        return self._issuer.lost(self._number)
 
     def placed(self, call_id: str | None = None) -> None:
         """Say that the dial has returned and the call is placed.
@@ -95,18 +178,17 @@ class Permit(Unique):
         """
         if call_id is not None:
             checked_call_id(call_id)
-        if self._gate._home.hands_over(self.placed, call_id):
+        if self._issuer.home.hands_over(self.placed, call_id):
             return
-        state = self._state
-        if state is not ENDED:
-            self._state = PLACED
-        is_new = call_id is not None and self._learn(call_id, anew=state is REFUSED)
-        if state is DIALLING:
-            self._gate._place(self)
-        elif state is CANCELLED or state is REFUSED:
-            self._gate._restore(self)
+        before = self._state
+        step = self._follow("placed")
+        is_new = call_id is not None and self._learn(call_id, anew=before is REFUSED)
+        if step == "place":
+            self._issuer.place(self._number, self.lane.name, self.call_id)
+        elif step == "restore":
+            self._issuer.restore(self._number, self.lane.name, self.call_id)
         if is_new and call_id is not None:
-            self._gate._bind(self, call_id)
+            self._bind(call_id)
 
     def _learn(self, call_id: str, *, anew: bool) -> bool:
         """Take the call's id; whether it is news. After a refusal it may be another call's."""
@@ -119,27 +201,30 @@ class Permit(Unique):
         self.call_id = call_id
         return known is None
 
-    def started(self) -> None:
+    def _bind(self, call_id: str) -> None:
+        if self._state is ENDED:
+            self._issuer.note_end(call_id)
+        else:
+            self._issuer.bind(self._number, self, call_id)
+
+    def answered(self) -> None:
         """Say that the call is placed and was answered: the counter shows it soon."""
-        if self._gate._home.hands_over(self.started):
+        if self._issuer.home.hands_over(self.answered):
             return
         self.placed()
-        self._gate._answered(self._number)
+        self._issuer.answered(self._number)
 
     def ended(self) -> None:
         """Say that the call is over: its slot goes to the next in the queue, if it was still held.
 
-        Where a reading counts the call already, the next reading is brought forward.
+        Where a snapshot counts the call already, the next reading is brought forward.
         """
-        if self._gate._home.hands_over(self.ended):
+        if self._issuer.home.hands_over(self.ended):
             return
-        state, self._state = self._state, ENDED
-        if state is DIALLING:
-            self._gate._end(self, placed=False)
-        elif state is LEFT or state is PLACED:
-            self._gate._end(self, placed=True)
-        if state is not ENDED:
-            self._gate._note_change()
+        before = self._state
+        step = self._follow("ended")
+        if before is not ENDED:
+            self._issuer.end(self._number, self.lane.name, self.call_id, step)
 
     def refused(self, status: int | None = None) -> None:
         """Say that the provider refused the call: its slot is free, and the snapshot is spent.
@@ -150,42 +235,50 @@ class Permit(Unique):
         Args:
             status: the provider's status, for the event `Refused`; None where there is none.
         """
-        if self._gate._home.hands_over(self.refused, status):
+        if self._issuer.home.hands_over(self.refused, status):
             return
-        state = self._state
-        if state is REFUSED or state is ENDED:
-            return
-        self._state = REFUSED
-        held = state is not CANCELLED
-        self._gate._refuse(self, status, held=held, placed=held and state is not DIALLING)
+        before = self._state
+        step = self._follow("refused")
+        if self._state is not before:
+            self._issuer.refuse(self._number, self.lane.name, step, status, self)
 
     def cancel(self) -> None:
         """Say that the call was not dialled: its slot goes to the next in the queue at once.
 
-        Without effect once `placed`, `started` or `ended` was said. Not to be said of a dial that
+        Without effect once `placed`, `answered` or `ended` was said. Not to be said of a dial that
         timed out or was cancelled: it may have reached the provider.
         """
-        if self._gate._home.hands_over(self.cancel):
+        if self._issuer.home.hands_over(self.cancel):
             return
-        state = self._state
-        if state is DIALLING:
-            self._state = CANCELLED
-            self._gate._cancel(self, placed=False)
-        elif state is LEFT:
-            self._state = CANCELLED
-            self._gate._cancel(self, placed=True)
+        step = self._follow("cancelled")
+        if step is not None:
+            self._issuer.cancel(self._number, self.lane.name, step)
 
-    def _leave(self, error: BaseException | None) -> None:
-        """Leave the block: whatever left it, the call may be placed, unless the provider says no.
+    def _follow(self, word: Word) -> Step | None:
+        """Go on to the state that follows, and return what the ledger is to write down."""
+        before = self._state
+        if before is NEW or before is WAITING:
+            raise UsageError(f"there is no call before this is entered: {self._how}")
+        self._state, step = AFTER[word].get(before, (before, None))
+        return step
 
-        Once `placed` was said, no exception takes that back.
-        """
-        if error is not None and (self._state is DIALLING or self._state is CANCELLED):
-            outcome, status = self._gate._judge.judge(error)
-            if outcome == "refused":
-                self.refused(status)
-            elif outcome == "not placed":
-                self.cancel()
-        if self._state is DIALLING:
-            self._state = LEFT
-            self._gate._place(self)
+    @property
+    def _how(self) -> str:
+        """What to write."""
+        return f"async with gate.{'admit' if self._waits else 'try_admit'}() as permit:"
+
+    # Type checkers don't see what is only there to be refused: they refuse it by themselves.
+    if not TYPE_CHECKING:
+
+        def __await__(self) -> NoReturn:
+            raise UsageError(f"this is entered by `async with`: {self._how}")
+
+        def __bool__(self) -> bool:
+            if self._state is NEW:
+                raise UsageError(f"this is entered by `async with`: {self._how}")
+            return True
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if self._state is NEW or self._state is WAITING:
+                raise AttributeError(f"there is no {name!r} before this is entered: {self._how}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -54,9 +54,6 @@ class Reader:
         ttl: seconds between the beginnings of two readings.
         min_interval: the same, for a reading that is brought forward.
         begins: called as each reading begins.
-        taken: called with each reading, the seconds it took, in the event loop.
-        failed: called with each failure, and the seconds it took.
-        wanted: whether the next reading is to be taken when it is due.
         turn_at: from when on a reading may be taken by what others know, in seconds on the loop's
             clock.
 
@@ -75,18 +72,12 @@ class Reader:
         ttl: float,
         min_interval: float,
         begins: Callable[[], None],
-        taken: Callable[[Snapshot, float], None],
-        failed: Callable[[CallGuardError, float], None],
-        wanted: Callable[[], bool],
         turn_at: Callable[[], float],
     ) -> None:
         self._fetcher = fetcher
         self._ttl = ttl
         self._min_interval = min_interval
         self._begins = begins
-        self._taken = taken
-        self._failed = failed
-        self._wanted = wanted
         self._turn_at = turn_at
         self._loop = asyncio.get_running_loop()
         self._began = -math.inf
@@ -103,6 +94,24 @@ class Reader:
         self.due_at = -math.inf
         self.error: CallGuardError | None = None
         self.final: CallGuardError | None = None
+        self._taken: Callable[[Snapshot, float], None]
+        self._failed: Callable[[CallGuardError, float], None]
+        self._wanted: Callable[[], bool]
+
+    def serve(
+        self,
+        taken: Callable[[Snapshot, float], None],
+        failed: Callable[[CallGuardError, float], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        """Set for whom readings are taken; once, before the first.
+
+        Args:
+            taken: called with each snapshot, and the seconds it took, in the event loop.
+            failed: called with each failure, and the seconds it took.
+            wanted: whether the next reading is to be taken when it is due.
+        """
+        self._taken, self._failed, self._wanted = taken, failed, wanted
 
     def want(self) -> None:
         """See to it that a reading is taken as soon as one is due."""

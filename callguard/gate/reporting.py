@@ -50,10 +50,12 @@ class Reporter:
         workspace: what stands for the workspace.
 
     Attributes:
+        listens: whether anybody hears the events.
         names: what every event says of where it comes from.
     """
 
     def __init__(self, listener: Listener | None, gate: str, workspace: str) -> None:
+        self.listens = listener is not None
         self.names: Names = {"gate": gate, "workspace": workspace}
         self._listener = listener
         self._outage_since: float | None = None

@@ -28,7 +28,7 @@ class EvidenceGate(Protocol):
     Both may be told of any call, any number of times, in any order and from any thread.
     """
 
-    def note_started(self, call_id: str) -> None:
+    def note_answered(self, call_id: str) -> None:
         """The call was answered."""
 
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:
@@ -100,7 +100,7 @@ def check_gate(gate: object) -> None:
     Raises:
         TypeError: it can't, such as what `callguard.open_gate` gives before it is entered.
     """
-    if not (hasattr(gate, "note_started") and hasattr(gate, "note_ended")):
+    if not (hasattr(gate, "note_answered") and hasattr(gate, "note_ended")):
         raise TypeError(f"gate must be an open gate, got {shown(gate)}")
 
 
@@ -108,7 +108,7 @@ def _tell(gate: EvidenceGate, event: CallEvent, call_id: str) -> None:
     if event.ended:
         gate.note_ended(call_id, refused=event.refused)
     elif event.started:
-        gate.note_started(call_id)
+        gate.note_answered(call_id)
 
 
 def _too_large() -> WebhookTooLarge:

@@ -166,7 +166,7 @@ class _Places:
         self._over: set[str] = set()
         self.acquire = self._semaphore.acquire
 
-    def note_started(self, call_id: str) -> None:
+    def note_answered(self, call_id: str) -> None:
         """That a call was answered frees nothing."""
 
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:

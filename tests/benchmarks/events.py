@@ -64,7 +64,7 @@ def by_word(gate: callguard.Gate) -> Callable[[int], None]:
         if number // 4 % 2:
             gate.note_ended(name(number))
         else:
-            gate.note_started(name(number))
+            gate.note_answered(name(number))
 
     return deliver
 

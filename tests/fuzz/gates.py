@@ -179,7 +179,7 @@ async def _place(gate: Gate, dial: Any, lane: Any, timeout: Any, attempts: Any, 
 
 async def _note(gate: Gate, started: Any, ended: Any, refused: Any) -> None:
     with suppress(TypeError, ValueError):
-        gate.note_started(started)
+        gate.note_answered(started)
     gate.note_ended(ended, refused=refused)
 
 

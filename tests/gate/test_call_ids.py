@@ -123,7 +123,7 @@ def test_an_id_that_cant_be_is_an_error_and_the_call_is_placed(
             assert gate.statistics().usage.uncounted == 1
             permit.placed("call_1")
             assert list(gate._ledger.uncounted_calls()) == ["call_1"]
-            for note in (gate.note_started, gate.note_ended):
+            for note in (gate.note_answered, gate.note_ended):
                 with pytest.raises(error, match=r"^call_id must be"):
                     note(call_id)
 

@@ -58,7 +58,7 @@ def test_deliveries_in_any_order_and_number_end_in_the_same_books(order: tuple[s
                 permit.placed()
             for event in order:
                 if event == "started":
-                    gate.note_started("call_1")
+                    gate.note_answered("call_1")
                 elif event == "ended":
                     gate.note_ended("call_1")
                 else:
@@ -86,7 +86,7 @@ def test_an_answered_call_is_seen_by_the_next_reading_after_the_counters_lag() -
             async with gate.admit() as permit:
                 permit.placed("call_1")
             await asyncio.sleep(5.0)
-            gate.note_started("call_1")
+            gate.note_answered("call_1")
             answered_at = loop.time()
             async with gate:
                 assert answered_at + 2.0 < fetcher.asked[-1] <= answered_at + 3.1
@@ -105,7 +105,7 @@ def test_an_answer_never_makes_a_call_unseen_for_longer() -> None:
                 permit.placed("call_1")
             placed_at = loop.time()
             await asyncio.sleep(1.9)
-            gate.note_started("call_1")
+            gate.note_answered("call_1")
             async with gate:
                 assert loop.time() <= placed_at + 3.1
 
@@ -137,7 +137,7 @@ def test_an_end_that_is_told_before_the_dial_returned_is_remembered() -> None:
         async with opened(ScriptedFetcher(limit=5), counted_after=1000.0) as gate:
             async with gate.admit() as permit:
                 gate.note_ended("call_1")
-                gate.note_started("call_1")
+                gate.note_answered("call_1")
                 permit.placed("call_1")
                 assert gate.statistics().usage.total == 0
 
@@ -172,7 +172,7 @@ def test_a_beginning_elsewhere_costs_no_reading() -> None:
             crowd = Crowd(gate)
             crowd.send("a")
             await asyncio.sleep(0.5)
-            gate.note_started("call_of_somebody_else")
+            gate.note_answered("call_of_somebody_else")
             await settle()
             assert len(fetcher.asked) == 1
             await crowd.disperse()
@@ -255,7 +255,7 @@ def test_evidence_after_the_gate_was_closed_does_no_harm() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
-        gate.note_started("call_1")
+        gate.note_answered("call_1")
         gate.note_ended("call_1")
         permit.ended()
         return gate

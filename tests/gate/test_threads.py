@@ -80,7 +80,7 @@ def test_what_a_dial_in_a_thread_says_is_said(elsewhere: str) -> None:
 
             def dial(permit: Permit) -> None:
                 permit.placed("call_1")
-                permit.started()
+                permit.answered()
 
             async with gate.admit() as permit:
                 await asyncio.to_thread(ELSEWHERE[elsewhere], lambda: dial(permit))
@@ -101,7 +101,7 @@ def test_an_answer_told_in_a_thread_counts() -> None:
         async with opened(fetcher, counted_after=1000.0, counter_lag=0.0, ttl=0.01) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
-            await asyncio.to_thread(gate.note_started, "call_1")
+            await asyncio.to_thread(gate.note_answered, "call_1")
             async with asyncio.timeout(60.0), gate.admit():
                 pass
 
@@ -196,7 +196,7 @@ def test_a_coroutine_sent_to_the_gates_loop_enters_it() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("word", [*FREEING, "note_started", "placed", "started", "statistics"])
+@pytest.mark.parametrize("word", [*FREEING, "note_answered", "placed", "answered", "statistics"])
 def test_what_is_said_after_the_loop_has_ended_does_no_harm(word: str) -> None:
     """A delivery that comes while a program ends would fail in the web server's thread."""
 
@@ -209,9 +209,9 @@ def test_what_is_said_after_the_loop_has_ended_does_no_harm(word: str) -> None:
     gate, permit = asyncio.run(main())
     words: dict[str, Word] = {
         **FREEING,
-        "note_started": lambda gate, _permit: gate.note_started("call_1"),
+        "note_answered": lambda gate, _permit: gate.note_answered("call_1"),
         "placed": lambda _gate, permit: permit.placed("call_1"),
-        "started": lambda _gate, permit: permit.started(),
+        "answered": lambda _gate, permit: permit.answered(),
         "statistics": lambda gate, _permit: gate.statistics(),
     }
     words[word](gate, permit)

@@ -190,9 +190,9 @@ class World(RuleBasedStateMachine):
         call = data.draw(st.sampled_from(happened))
         permit = call.permit if said_by_caller else None
         if permit is not None and permit in self.gone:
-            self.do(permit.started if event == "started" else permit.ended)
+            self.do(permit.answered if event == "started" else permit.ended)
         elif event == "started":
-            self.do(lambda: self.gate.note_started(call.name))
+            self.do(lambda: self.gate.note_answered(call.name))
         else:
             self.do(lambda: self.gate.note_ended(call.name))
 

@@ -383,13 +383,13 @@ async def test_a_call_that_was_answered_is_seen_sooner(
         async with gate.admit() as permit:
             answered_at = asyncio.get_running_loop().time()
             if how == "note before the dial returned":
-                gate.note_started("call_1")
+                gate.note_answered("call_1")
                 await heard(gate)
             permit.placed("call_1")
             if how == "permit":
-                permit.started()
+                permit.answered()
             elif how == "note":
-                gate.note_started("call_1")
+                gate.note_answered("call_1")
         crowd.send("next")
         await until(lambda: crowd.arrived == ["next"])
         assert counter.asked[-1] > answered_at + 0.1
@@ -405,9 +405,9 @@ async def test_a_call_that_was_answered_and_seen_is_asked_about_no_more(
         async with gate.admit() as permit:
             permit.placed("call_1")
             if how == "permit":
-                permit.started()
+                permit.answered()
             else:
-                gate.note_started("call_1")
+                gate.note_answered("call_1")
             assert list(gate._ledger.uncounted_calls()) == ["call_1"]
         crowd.send("next")
         await until(lambda: crowd.arrived == ["next"])
@@ -866,7 +866,7 @@ async def test_evidence_that_a_call_is_over_frees_its_place(
         async with gate.admit() as permit:
             crowd.send("next")
             if early:
-                gate.note_started("call_1")
+                gate.note_answered("call_1")
                 gate.note_ended("call_1")
                 await heard(gate)
                 assert crowd.arrived == []

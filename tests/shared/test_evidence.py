@@ -57,6 +57,6 @@ async def test_a_call_that_was_answered_is_seen_sooner_wherever_that_is_known_fr
         callers.send(1)
         await eventually(lambda: told.statistics().usage.uncounted == 1)
         assert not callers.arrived
-        told.note_started("call_1")
+        told.note_answered("call_1")
         await callers.have_arrived(1)
         await callers.go()

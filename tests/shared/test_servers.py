@@ -137,7 +137,7 @@ async def test_all_that_is_kept_expires_and_is_told_by_hashes(
         callers[1].send(1)
         callers[0].arrived[0].placed("call_1")
         other.note_ended("call_2")
-        other.note_started("call_3")
+        other.note_answered("call_3")
         await eventually(lambda: _number_of_keys(client, 8))
         await eventually(lambda: _all_expire(client))
         channels = await client.pubsub_channels()

@@ -17,7 +17,7 @@ class Witness:
     def __init__(self) -> None:
         self.notes: list[tuple[str, str, bool]] = []
 
-    def note_started(self, call_id: str) -> None:
+    def note_answered(self, call_id: str) -> None:
         self.notes.append(("started", call_id, False))
 
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:

@@ -232,7 +232,7 @@ class Caller:
         if what == "placed":
             permit.placed(call.id)
         elif what == "started":
-            permit.started()
+            permit.answered()
         else:
             if scene.gave(permit.id):
                 scene.changed_at = scene.now()

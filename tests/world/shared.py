@@ -583,6 +583,6 @@ class SharedWorld:
             return
         self.trace(f"news to {worker.name}: {call.id} {what}")
         if what == "started":
-            worker.gate.note_started(call.id)
+            worker.gate.note_answered(call.id)
         else:
             worker.gate.note_ended(call.id, refused=call.refused)

@@ -391,7 +391,7 @@ class World:
     def _deliver_started(self, call: Call) -> None:
         if self.scene.gate is not None:
             self.trace(f"news: {call.id} was answered")
-            self.scene.gate.note_started(call.id)
+            self.scene.gate.note_answered(call.id)
 
     def _deliver_ended(self, call: Call) -> None:
         if self.scene.gate is None:
@@ -405,7 +405,7 @@ class World:
     def _deliver_stray(self, call_id: str) -> None:
         if self.scene.gate is not None:
             self.scene.changed_at = self.loop.now
-            self.scene.gate.note_started(call_id)
+            self.scene.gate.note_answered(call_id)
             self.scene.gate.note_ended(call_id)
 
     def _look(self) -> None:

@@ -1,0 +1,104 @@
+"""What a gate is made of, put together: each part knows only those before it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from callguard.clock import Watch
+from callguard.events import Listener
+from callguard.fetcher import CallState
+from callguard.gate.asking import Asker
+from callguard.gate.explaining import Explainer
+from callguard.gate.home import Home
+from callguard.gate.intake import Intake
+from callguard.gate.issuer import Issuer
+from callguard.gate.queues import Queues
+from callguard.gate.reading import Fetcher, Reader
+from callguard.gate.refusal import Judge
+from callguard.gate.reporting import Reporter
+from callguard.lanes import Lane
+from callguard.ledger import Ledger, Times
+
+__all__ = ["Parts", "assemble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one gate; see the classes."""
+
+    home: Home
+    watch: Watch
+    ledger: Ledger
+    reporter: Reporter
+    reader: Reader
+    issuer: Issuer
+    explainer: Explainer
+    queues: Queues
+    intake: Intake
+    asker: Asker | None
+
+    async def aclose(self) -> None:
+        """End every background task. Cancelling this ends them all the same."""
+        try:
+            await self.reader.aclose()
+        finally:
+            if self.asker is not None:
+                await self.asker.aclose()
+
+
+def assemble(
+    fetcher: Fetcher,
+    ledger: Ledger,
+    *,
+    lanes: Sequence[Lane],
+    times: Times,
+    judge: Judge,
+    listener: Listener | None,
+    workspace: str,
+    ask: Callable[[str], Awaitable[CallState]] | None = None,
+    gate_id: str | None = None,
+    consult: Callable[[], Awaitable[None]] | None = None,
+    watch: Watch | None = None,
+    read_at: Callable[[], float] = lambda: -math.inf,
+) -> Parts:
+    """The parts of a gate. Called in the event loop.
+
+    Args:
+        fetcher: where snapshots come from.
+        ledger: who holds what.
+        lanes: the classes of calls.
+        times: how long things last.
+        judge: says what a failed dial means.
+        listener: gets every event.
+        workspace: what stands for the workspace in events.
+        ask: asks the provider about one call; None for nobody.
+        gate_id: unique in the world; made up if not given.
+        consult: asks a shared ledger's server, which alone gives slots; None where there is none.
+        watch: sees that the machine has slept; made here where the ledger has none.
+        read_at: from when on a reading may begin by what other gates know.
+    """
+    home = Home()
+    loop = asyncio.get_running_loop()
+    if watch is None:
+        watch = Watch(loop)
+        watch.tell(ledger.note_sleep)
+    reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
+    reader = Reader(
+        fetcher, ttl=times.ttl, min_interval=times.min_interval, begins=watch.look, turn_at=read_at
+    )
+    issuer = Issuer(home, watch, ledger, judge, reporter)
+    explainer = Explainer(watch, ledger, reader, times.max_age)
+    queues = Queues(lanes, home, watch, ledger, reader, issuer, explainer, reporter, consult)
+    asker = None if ask is None else Asker(ask, issuer.note_answered, issuer.note_ended)
+    intake = Intake(watch, ledger, reader, queues, asker, reporter)
+    # Upwards there are callbacks only, each bound once.
+    issuer.room_made = queues.serve
+    issuer.count_changed = reader.hasten
+    reader.serve(intake.take, intake.fail, lambda: bool(queues) or ledger.others_wait)
+    return Parts(
+        home, watch, ledger, reporter, reader, issuer, explainer, queues, intake, asker
+    )

@@ -1,0 +1,182 @@
+"""Whom a permit talks to: what becomes of it is written into the ledger here, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from callguard.clock import Watch
+from callguard.events import Cancelled, Ended, Placed, Refused
+from callguard.gate.calls import Calls, Issued
+from callguard.gate.home import Home
+from callguard.gate.refusal import Judge
+from callguard.gate.reporting import Reporter
+from callguard.gate.states import Step
+from callguard.ledger import Ledger
+
+__all__ = ["Issuer"]
+
+
+def _nothing() -> None:
+    """What is done before there is anybody to do it for."""
+
+
+class Issuer:
+    """Writes down what becomes of the permits of one gate.
+
+    Every method is one step of the event loop's.
+
+    Args:
+        home: where the gate lives.
+        watch: the gate's clock.
+        ledger: who holds what.
+        judge: says what a failed dial means.
+        reporter: the gate's name, and its listener.
+
+    Attributes:
+        home: where the gate lives.
+        judge: says what a failed dial means.
+        time: seconds on the event loop's clock.
+        room_made: called when a slot may have become free.
+        count_changed: called when the provider's count is not what it was.
+        refusals: calls that the provider refused so far.
+    """
+
+    def __init__(
+        self, home: Home, watch: Watch, ledger: Ledger, judge: Judge, reporter: Reporter
+    ) -> None:
+        self.home: Final = home
+        self.judge: Final = judge
+        self.room_made: Callable[[], None] = _nothing
+        self.count_changed: Callable[[], None] = _nothing
+        self.refusals = 0
+        self._watch = watch
+        self.time: Final = watch.time
+        self._ledger = ledger
+        self._reporter = reporter
+        self._names = reporter.names
+        self._calls = Calls()
+
+    def id_of(self, number: int) -> str:
+        """The id of a permit: unique in the world."""
+        return f"{self._names['gate']}-{number}"
+
+    def lost(self, number: int) -> bool:
+        """Whether the permit's slot may be somebody else's by now."""
+        self._watch.look()
+        return self._ledger.lost(number, self.time())
+
+    def place(self, number: int, lane: str, call_id: str | None = None) -> None:
+        """Record that a dial has returned, or was given up: its call counts as placed."""
+        self._ledger.place(number, self.time())
+        if self._reporter.listens:
+            self._tell_placed(number, lane, call_id)
+
+    def restore(self, number: int, lane: str, call_id: str | None) -> None:
+        """Count a call again that had given its slot back: it was placed after all."""
+        self._ledger.restore(number, self.time())
+        if self._reporter.listens:
+            self._tell_placed(number, lane, call_id)
+
+    def bind(self, number: int, permit: Issued, call_id: str) -> None:
+        """Record the provider's id of a placed call."""
+        if self._reporter.listens:
+            self._calls.bind(call_id, permit)
+        self._ledger.bind(number, call_id, self.time())
+        self.room_made()  # evidence about the call may have come first
+
+    def answered(self, number: int) -> None:
+        """Record that a placed call was answered."""
+        self._ledger.answered(number, self.time())
+
+    def cancel(self, number: int, lane: str, step: Step | None) -> None:
+        """Give a slot back of which no call was dialled."""
+        self._give_back(number, step)
+        if self._reporter.listens:
+            self._reporter.tell(Cancelled(self.id_of(number), lane, **self._names))
+        self.room_made()
+
+    def end(self, number: int, lane: str, call_id: str | None, step: Step | None) -> None:
+        """Record that a call is over, which perhaps nobody had said to be placed."""
+        if step is not None:
+            self._give_back(number, step)
+            if self._reporter.listens:
+                if step == "release":
+                    self._tell_placed(number, lane, call_id)
+                self._tell_ended(self.id_of(number), lane, call_id)
+            self.room_made()
+        self._note_change()
+
+    def note_end(self, call_id: str) -> None:
+        """Remember that the call of a permit that has ended was that one."""
+        self._calls.note_end(call_id)
+
+    def refuse(
+        self,
+        number: int,
+        lane: str,
+        step: Step | None,
+        status: int | None,
+        permit: Issued | None = None,
+    ) -> None:
+        """Record that the provider refused a call, which may have held its slot until now."""
+        call_id = None if permit is None else permit.call_id
+        is_news = call_id is None or self._calls.note_refusal(call_id, permit)
+        if is_news:
+            self._ledger.refuse(self.time())
+            self.count_changed()
+        self._give_back(number, step)
+        if is_news:
+            self._tell_refused(self.id_of(number), lane, status, call_id)
+        self.room_made()
+
+    def leave(self, number: int, lane: str, error: BaseException | None) -> None:
+        """Leave a block of which nobody has the permit."""
+        if error is not None:
+            outcome, status = self.judge.judge(error)
+            if outcome == "refused":
+                return self.refuse(number, lane, "release", status)
+            if outcome == "not placed":
+                return self.cancel(number, lane, "release")
+        return self.place(number, lane)
+
+    def note_answered(self, call_id: str) -> None:
+        """Take evidence that a call was answered, whoever placed it."""
+        self._ledger.note_answered(call_id, self.time())
+
+    def note_ended(self, call_id: str, *, refused: bool) -> None:
+        """Take evidence that a call is over, whoever placed it; or that it never was."""
+        now = self.time()
+        self._ledger.note_ended(call_id, now)
+        permit_id, lane = self._calls.names(call_id)
+        if refused and self._calls.note_refusal(call_id):
+            self._ledger.refuse(now)
+            self._tell_refused(permit_id, lane, None, call_id)
+        elif self._reporter.listens:
+            self._tell_ended(permit_id, lane, call_id)
+        self._note_change()
+        self.room_made()
+
+    def _note_change(self) -> None:
+        self._ledger.note_change(self.time())
+        self.count_changed()
+
+    def _give_back(self, number: int, step: Step | None) -> None:
+        if step == "release":
+            self._ledger.release(number)
+        elif step == "withdraw":
+            self._ledger.withdraw(number)
+
+    def _tell_placed(self, number: int, lane: str, call_id: str | None) -> None:
+        self._reporter.tell(Placed(self.id_of(number), lane, call_id, **self._names))
+
+    def _tell_ended(self, permit_id: str | None, lane: str | None, call_id: str | None) -> None:
+        if call_id is None or self._calls.note_end(call_id):
+            self._reporter.tell(Ended(permit_id, lane, call_id, **self._names))
+
+    def _tell_refused(
+        self, permit_id: str | None, lane: str | None, status: int | None, call_id: str | None
+    ) -> None:
+        """Once for each call: more is going on than was known."""
+        self.refusals += 1
+        self._reporter.tell(Refused(permit_id, lane, status, call_id, **self._names))

@@ -1,0 +1,396 @@
+"""The queues: who waits on which lane, who goes next, and the one step in which a caller is granted.
+
+Three facts hold after every method here, and the rest follows from them:
+
+- Nobody waits who could go: whatever makes room (a snapshot, a slot given back) ends in `serve`. So
+  a newcomer that finds room has overtaken nobody, and needs no look at the queues.
+- A slot is taken in the same step that finds it free (`Ledger.acquire`, or a server's script), and
+  from then on it belongs to one number, which somebody has to give back or to place.
+- While somebody waits, a reading is under way or its timer is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from asyncio import _get_running_loop
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Literal
+
+from callguard.clock import Watch
+from callguard.errors import CallGuardError, UsageError
+from callguard.events import Admitted, LeftQueue, Queued, TimedOut
+from callguard.gate.explaining import Explainer
+from callguard.gate.home import Home
+from callguard.gate.issuer import Issuer
+from callguard.gate.queue import Grant, Queue, Waiter
+from callguard.gate.reading import Reader
+from callguard.gate.reporting import Reporter
+from callguard.lanes import Lane
+from callguard.ledger import Claim, Ledger
+from callguard.limits import Limits
+from callguard.showing import shown
+
+__all__ = ["Queues", "shorter"]
+
+
+class Queues:
+    """The queues of one gate.
+
+    Args:
+        lanes: the gate's, each of which has a queue.
+        home: where the gate lives.
+        watch: the gate's clock.
+        ledger: who holds what.
+        reader: takes snapshots while somebody waits.
+        issuer: takes back what a caller can't use.
+        explainer: says why not.
+        reporter: the gate's listener.
+        consult: asks a shared ledger's server, which alone gives slots; None where there is none.
+
+    Attributes:
+        timeouts: callers that left because their time was up.
+    """
+
+    def __init__(
+        self,
+        lanes: Iterable[Lane],
+        home: Home,
+        watch: Watch,
+        ledger: Ledger,
+        reader: Reader,
+        issuer: Issuer,
+        explainer: Explainer,
+        reporter: Reporter,
+        consult: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.timeouts = 0
+        self._queues = [Queue(lane) for lane in lanes]
+        self._by_name = {queue.lane.name: queue for queue in self._queues}
+        self._default = next((queue for queue in self._queues if queue.lane.default), None)
+        self._last_rank = 0
+        self._home = home
+        self._watch = watch
+        self._ledger = ledger
+        self._acquire = ledger.acquire
+        self._reader = reader
+        self._issuer = issuer
+        self._explainer = explainer
+        self._reporter = reporter
+        self._names = reporter.names
+        self._listens = reporter.listens
+        self._consult = consult
+
+    def __iter__(self) -> Iterator[Queue]:
+        return iter(self._queues)
+
+    def __bool__(self) -> bool:
+        return any(self._queues)
+
+    def of(self, lane: Lane | str | None) -> Queue:
+        """The queue of a lane, named as a caller names it.
+
+        Raises:
+            TypeError: neither a lane nor a name.
+            UsageError: the gate has no such lane, or no default one.
+        """
+        if lane is None:
+            return self.default()
+        name = lane.name if isinstance(lane, Lane) else lane
+        if not isinstance(name, str):
+            raise TypeError(
+                f"lane must be one of the gate's lanes or its name, got {shown(lane)}; seconds to "
+                "wait are timeout=..."
+            )
+        if name not in self._by_name:
+            raise UsageError(
+                f"no lane {shown(name)}, only {self._known()}; name it in open_gate(lanes=...)"
+            )
+        queue = self._by_name[name]
+        if isinstance(lane, Lane) and lane != queue.lane:
+            raise UsageError(f"the gate was opened with {queue.lane}, which is not {lane}")
+        return queue
+
+    def default(self) -> Queue:
+        """The queue of callers that name no lane.
+
+        Raises:
+            UsageError: they have to.
+        """
+        if self._default is None:
+            raise UsageError(
+                f"the gate has lanes, and none is the default: name one of {self._known()}, as in "
+                "gate.admit(lane), or say Lane(..., default=True) of one of them"
+            )
+        return self._default
+
+    def _known(self) -> str:
+        return ", ".join(repr(queue.lane.name) for queue in self._queues)
+
+    def next_rank(self) -> int:
+        """A place in the order of arrival, over all lanes, behind everyone who has one."""
+        self._last_rank += 1
+        return self._last_rank
+
+    # A caller's way in -------------------------------------------------------------------------
+
+    def take(self, queue: Queue) -> Grant | None:
+        """A slot if one more call fits now; else None, and nothing has changed.
+
+        The clock is read at every call: after a callback that held the loop up for long, a snapshot
+        that was young when it began is none to go by.
+        """
+        if self._home.open_in is not _get_running_loop():
+            self._home.check_open()
+        now = self._watch.clock() - self._watch.lead
+        number = self._acquire(queue.ceiling, now)
+        if not number:
+            return None
+        grant = number, self._ledger.in_use, queue.ceilings
+        if now > self._reader.due_at or self._listens:
+            self._follow_up(queue, grant, now)
+        return grant
+
+    def _follow_up(self, queue: Queue, grant: Grant, now: float) -> None:
+        try:
+            if now > self._reader.due_at:
+                self._reader.want()
+            if self._listens:
+                self._tell_admitted(queue, grant, waited=0.0)
+        except BaseException:
+            self._issuer.cancel(grant[0], queue.lane.name, "release")  # the caller never gets it
+            raise
+
+    async def take_or_deny(self, queue: Queue) -> Grant:
+        """A slot for a caller that doesn't wait, but for a snapshot that is due.
+
+        Raises:
+            CallGuardError: there is none.
+        """
+        grant = await self._take_now(queue)
+        if grant is None:
+            await self._reader.renew()
+            grant = await self._take_now(queue)
+        if grant is None:
+            raise self._explainer.denied(queue.lane)
+        return grant
+
+    async def _take_now(self, queue: Queue) -> Grant | None:
+        """A slot if one more call fits by what the ledger says now, wherever it is kept."""
+        grant = self.take(queue)
+        if grant is not None or self._consult is None:
+            return grant
+        waiter = self._waiter(self.next_rank())
+        try:
+            self._join(queue, waiter)
+            await self._consult()
+            if waiter.future.done():
+                return waiter.future.result()
+        except BaseException:
+            self._leave(queue, waiter)
+            raise
+        self._leave(queue, waiter)
+        return None
+
+    async def wait(
+        self, queue: Queue, timeout: float | None = None, rank: int | None = None
+    ) -> Grant:
+        """Wait for a slot. Cancelling leaves nothing behind.
+
+        Args:
+            queue: where to wait.
+            timeout: seconds to wait at most, unless the lane's `max_wait` is shorter.
+            rank: that of a caller who comes back: it finds the queue never too long.
+
+        Raises:
+            AdmissionError: the time was up, or the queue is full.
+            LimitsRejected: the provider refused the key meanwhile.
+            GateClosed: the gate was closed meanwhile.
+        """
+        most = shorter(timeout, queue.lane.max_wait)
+        may_wait = most is None or most > 0
+        if not may_wait or (queue.full and rank is None):
+            grant = await self._now_or_never(queue, may_wait, comes_back=rank is not None)
+            if grant is not None:
+                return grant
+        waiter = self._waiter(self.next_rank() if rank is None else rank)
+        timer: asyncio.TimerHandle | None = None
+        # Whatever is raised from here on, a listener's error or a cancellation, nobody may be left
+        # in the queue who doesn't wait: a slot that came to such a one would never be given back.
+        try:
+            self._join(queue, waiter)
+            if most is not None:
+                timer = self._home.loop.call_later(most, self._expire, queue, waiter)
+            if self._listens:
+                waiter.announced = True
+                self._reporter.tell(Queued(queue.lane.name, len(queue), **self._names))
+            self._reader.want()
+            return await waiter.future
+        except BaseException:
+            self._leave(queue, waiter)
+            if waiter.waits:
+                self._tell_left(queue, waiter, "cancelled")
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _now_or_never(
+        self, queue: Queue, may_wait: bool, *, comes_back: bool
+    ) -> Grant | None:
+        """A slot for a caller that can't wait; None where it can after all."""
+        if queue.full and not comes_back:
+            await asyncio.sleep(0)  # a caller that was cancelled is queued until its task runs
+            if may_wait and not queue.full:
+                return None
+        grant = await self._take_now(queue)
+        if grant is None and may_wait:
+            raise self._explainer.queue_full(queue.lane)
+        if grant is None:
+            raise self._timed_out(queue, 0.0)
+        return grant
+
+    # The queues --------------------------------------------------------------------------------
+
+    def apply(self, limits: Limits) -> None:
+        """Take the ceilings from a new snapshot."""
+        for queue in self._queues:
+            queue.apply(limits)
+
+    def serve(self) -> None:
+        """Admit everyone in the queues who fits.
+
+        The listener hears of it when all are granted: whoever it sends to the gate overtakes nobody.
+        """
+        now = self._watch.clock() - self._watch.lead
+        granted = []
+        while (queue := self._next_to_go(self._ledger.in_use)) is not None:
+            waiter = queue.first
+            if waiter.future.done():  # it was cancelled, and its task has not run yet
+                queue.leave(waiter)
+                continue
+            number = self._acquire(queue.ceiling, now)
+            if not number:
+                break
+            granted.append((queue, waiter, self._grant(queue, waiter, number)))
+        if self._listens:
+            for queue, waiter, grant in granted:
+                self._tell_granted(queue, waiter, grant)
+
+    def _next_to_go(self, in_use: int) -> Queue | None:
+        """The queue whose first caller goes next when `in_use` calls are counted, if any may.
+
+        A higher lane goes before a lower one, and the earlier caller between equal lanes. A lane
+        that can't go doesn't hold up one that can.
+        """
+        best: Queue | None = None
+        for queue in self._queues:
+            if in_use < queue.ceiling and queue and (best is None or queue.order < best.order):
+                best = queue
+        return best
+
+    def _grant(self, queue: Queue, waiter: Waiter, number: int, usage: int | None = None) -> Grant:
+        grant = number, self._ledger.in_use if usage is None else usage, queue.ceilings
+        queue.leave(waiter)
+        waiter.future.set_result(grant)
+        return grant
+
+    def grant(self, lane: str, number: int, usage: int) -> None:
+        """Pass a slot on that a shared ledger has given to a lane, whoever is first by now."""
+        queue = self._by_name[lane]
+        while queue:
+            waiter = queue.first
+            if not waiter.future.done():
+                grant = self._grant(queue, waiter, number, usage)
+                if self._listens:
+                    self._tell_granted(queue, waiter, grant)
+                return
+            queue.leave(waiter)
+        self._ledger.release(number)
+
+    def claims(self) -> list[Claim]:
+        """What the queued callers need of a shared ledger: a claim for each lane that has any."""
+        now = self._watch.time()
+        return [
+            Claim(
+                queue.lane.name,
+                queue.lane.priority,
+                queue.ceiling,
+                len(queue),
+                now - queue.first.since,
+            )
+            for queue in self._queues
+            if queue
+        ]
+
+    def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
+        """Raise `error` in everyone who waits."""
+        failed = []
+        for queue in self._queues:
+            while queue:
+                waiter = queue.first
+                queue.leave(waiter)
+                if not waiter.future.done():
+                    # An exception of its own for each: raising adds to an exception's traceback.
+                    waiter.future.set_exception(copy.copy(error))
+                    failed.append((queue, waiter))
+        self._ledger.note_queue()
+        for queue, waiter in failed:
+            self._tell_left(queue, waiter, why)
+
+    def _waiter(self, rank: int) -> Waiter:
+        return Waiter(rank, self._watch.time(), self._home.loop.create_future())
+
+    def _join(self, queue: Queue, waiter: Waiter) -> None:
+        queue.join(waiter)
+        self._ledger.note_queue()
+
+    def _leave(self, queue: Queue, waiter: Waiter) -> None:
+        """Leave the queue, and give back what was granted at this very moment.
+
+        A caller may be cancelled after its slot was granted, and before its task has run. Nobody
+        else knows of that slot, so it goes to the next in the queue from here.
+        """
+        if queue.leave(waiter):
+            self._ledger.note_queue()
+        grant = waiter.grant
+        if grant is not None:
+            self._issuer.cancel(grant[0], queue.lane.name, "release")
+
+    def _expire(self, queue: Queue, waiter: Waiter) -> None:
+        if waiter.future.done():
+            return
+        queue.leave(waiter)
+        self._ledger.note_queue()
+        waiter.future.set_exception(self._timed_out(queue, self._watch.time() - waiter.since))
+
+    # What is told of it ------------------------------------------------------------------------
+
+    def _timed_out(self, queue: Queue, waited: float) -> CallGuardError:
+        self.timeouts += 1
+        self._reporter.tell(TimedOut(queue.lane.name, waited, **self._names))
+        return self._explainer.timed_out(queue.lane)
+
+    def _tell_granted(self, queue: Queue, waiter: Waiter, grant: Grant) -> None:
+        self._tell_admitted(queue, grant, waited=self._watch.time() - waiter.since)
+
+    def _tell_admitted(self, queue: Queue, grant: Grant, waited: float) -> None:
+        number, usage, ceilings = grant
+        tier = ceilings.tier(usage)
+        permit_id = self._issuer.id_of(number)
+        self._reporter.tell(Admitted(permit_id, queue.lane.name, tier, waited, **self._names))
+
+    def _tell_left(
+        self, queue: Queue, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]
+    ) -> None:
+        """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""
+        if waiter.announced:
+            waited = self._watch.time() - waiter.since
+            self._reporter.tell(LeftQueue(queue.lane.name, waited, why, **self._names))
+
+
+def shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two times to wait at most; None is for ever, and so is infinity."""
+    shortest = min(math.inf if each is None else each for each in (one, other))
+    return None if shortest == math.inf else shortest

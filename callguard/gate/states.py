@@ -1,0 +1,83 @@
+"""The life of a permit, as the caller sees it: what may follow what, and what that does.
+
+::
+
+    waiting ──▶ dialling ──▶ left ──▶ placed ──▶ ended
+                    │          │         │
+                    ├──────────┴─────────┴──▶ refused     the provider said no
+                    └──────────┴────────────▶ cancelled   nothing was dialled
+
+`left` is *placed* too, but only because the block was left; so `cancel` can still take it back. A
+permit that was cancelled or refused counts again once somebody says that it was placed after all:
+the usage is never below the truth. *Ended* beats all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+__all__ = [
+    "AFTER",
+    "CANCELLED",
+    "DIALLING",
+    "ENDED",
+    "LEFT",
+    "NEW",
+    "PLACED",
+    "REFUSED",
+    "WAITING",
+    "State",
+    "Step",
+    "Word",
+]
+
+State = Literal[
+    "new", "waiting", "dialling", "left", "placed", "cancelled", "refused", "ended"
+]
+
+NEW: Final = "new"
+WAITING: Final = "waiting"
+DIALLING: Final = "dialling"
+LEFT: Final = "left"
+PLACED: Final = "placed"
+CANCELLED: Final = "cancelled"
+REFUSED: Final = "refused"
+ENDED: Final = "ended"
+
+Step = Literal["place", "restore", "release", "withdraw"]
+"""What the ledger is to write down: the operation of that name; see `Ledger`."""
+
+Word = Literal["leave", "placed", "cancelled", "refused", "ended"]
+"""What is said of a permit; ``"leave"`` by leaving the block without another word."""
+
+AFTER: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
+    "leave": {
+        DIALLING: (LEFT, "place"),
+    },
+    "placed": {
+        DIALLING: (PLACED, "place"),
+        LEFT: (PLACED, None),
+        CANCELLED: (PLACED, "restore"),
+        REFUSED: (PLACED, "restore"),
+    },
+    "cancelled": {
+        DIALLING: (CANCELLED, "release"),
+        LEFT: (CANCELLED, "withdraw"),
+    },
+    "refused": {
+        DIALLING: (REFUSED, "release"),
+        LEFT: (REFUSED, "withdraw"),
+        PLACED: (REFUSED, "withdraw"),
+        CANCELLED: (REFUSED, None),
+    },
+    "ended": {
+        DIALLING: (ENDED, "release"),
+        LEFT: (ENDED, "withdraw"),
+        PLACED: (ENDED, "withdraw"),
+        CANCELLED: (ENDED, None),
+        REFUSED: (ENDED, None),
+    },
+}
+"""By what is said, and the state that it finds: the state that follows, and the ledger's step. What
+is not listed changes nothing."""
