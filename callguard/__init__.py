@@ -26,7 +26,7 @@ from callguard.errors import (
 )
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
-from callguard.gate import Gate, GateStatistics, Permit, open_gate
+from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
 from callguard.lanes import Lane
 from callguard.ledger import RedisLedger
 from callguard.limits import Limits, Snapshot
@@ -57,6 +57,7 @@ __all__ = [
     "Snapshot",
     "Usage",
     "UsageError",
+    "connect",
     "open_gate",
 ]
 

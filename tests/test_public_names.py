@@ -18,6 +18,7 @@ def test_the_public_names_are_these() -> None:
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "MissingExtra",
         "NoHeadroom",
         "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError",
+        "connect",
         "open_gate",
     }  # fmt: skip
     assert all(hasattr(callguard, name) for name in callguard.__all__)

@@ -41,6 +41,16 @@ class Parts:
     intake: Intake
     asker: Asker | None
 
+    async def read_first(self, within: float) -> None:
+        """Read the limits, for so many seconds at most: an outage keeps nobody from starting.
+
+        Raises:
+            LimitsRejected: the provider refused the key.
+        """
+        await self.reader.first(within)
+        if self.reader.final is not None:
+            raise self.reader.final
+
     async def aclose(self) -> None:
         """End every background task. Cancelling this ends them all the same."""
         try:
@@ -99,6 +109,4 @@ def assemble(
     issuer.room_made = queues.serve
     issuer.count_changed = reader.hasten
     reader.serve(intake.take, intake.fail, lambda: bool(queues) or ledger.others_wait)
-    return Parts(
-        home, watch, ledger, reporter, reader, issuer, explainer, queues, intake, asker
-    )
+    return Parts(home, watch, ledger, reporter, reader, issuer, explainer, queues, intake, asker)

@@ -22,9 +22,12 @@ class Issued(Protocol):
     call_id: str | None
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Its id."""
+
     @property
-    def lane(self) -> Lane: ...
+    def lane(self) -> Lane:
+        """Its lane."""
 
 
 class Calls:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial, wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 from callguard.arguments import (
     checked_callback,
@@ -17,10 +17,11 @@ from callguard.arguments import (
 from callguard.errors import UsageError
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
+from callguard.gate.assembly import Parts, assemble
 from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
 from callguard.gate.refusal import Judge
-from callguard.gate.sharing import gate_among_many
+from callguard.gate.sharing import assembled_among_many
 from callguard.lanes import Lane, checked_lanes
 from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
 from callguard.showing import shown
@@ -28,7 +29,11 @@ from callguard.showing import shown
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["open_gate"]
+__all__ = ["OPENS_WITHIN", "connect", "open_gate"]
+
+OPENS_WITHIN: Final = 2.0
+"""Seconds that opening waits for the first snapshot: longer than a provider takes to answer that is
+well, and short for somebody who starts a program. Our own choice."""
 
 
 def open_gate(
@@ -120,8 +125,8 @@ def open_gate(
         attempts=1,
         allow_plain_http=allow_plain_http,
     )
-    make = partial(
-        Gate,
+    parts = partial(
+        assemble,
         lanes=checked_lanes(lanes),
         times=times,
         judge=Judge(fetcher.base_url, refused),
@@ -130,57 +135,84 @@ def open_gate(
     )
     own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    return Opening(_opened(make, fetcher, times, shared, own))
+    return Opening(partial(_opened, parts, fetcher, times, shared, own))
 
 
-class Opening(Entered, AbstractAsyncContextManager[Gate, bool | None]):
+class Opening(Entered, AbstractAsyncContextManager[Gate, None]):
     """What `open_gate` gives: a gate, once it is entered, and that can be done once."""
 
-    __slots__ = ("_opening", "_used")
+    __slots__ = ("_gate", "_open", "_used")
 
     _how = "async with callguard.open_gate() as gate:"
 
-    def __init__(self, opening: AbstractAsyncContextManager[Gate, bool | None]) -> None:
-        self._opening = opening
+    def __init__(self, opens: Callable[[], Awaitable[Gate]]) -> None:
+        self._open = opens
         self._used = False
+        self._gate: Gate | None = None
 
     async def __aenter__(self) -> Gate:
         if self._used:
             raise UsageError("one open_gate() opens one gate, and was entered before: call it anew")
         self._used = True
-        return await self._opening.__aenter__()
+        self._gate = await self._open()
+        return self._gate
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._opening.__aexit__(kind, error, traceback)
+    ) -> None:
+        if self._gate is not None:
+            await self._gate.aclose()
 
 
-@asynccontextmanager
+P = ParamSpec("P")
+
+
+def _connecting(opens: Callable[P, Opening]) -> Callable[P, Coroutine[Any, Any, Gate]]:
+    @wraps(opens)
+    async def connect(*args: P.args, **options: P.kwargs) -> Gate:
+        return await opens(*args, **options).__aenter__()
+
+    connect.__name__ = connect.__qualname__ = "connect"
+    connect.__doc__ = """Open a gate without a block: ``gate = await callguard.connect()``.
+
+    For frameworks with hooks at start and stop: takes what `open_gate` takes, and raises what that
+    raises. Whoever connects has to close the gate: ``await gate.aclose()``. Cancelling this leaves
+    nothing behind.
+    """
+    return connect
+
+
+connect = _connecting(open_gate)
+
+
 async def _opened(
-    make: Callable[..., Gate],
+    parts_of: Callable[..., Parts],
     fetcher: LimitFetcher,
     times: Times,
     ledger: RedisLedger | None,
     own: RedisLedger | None,
-) -> AsyncIterator[Gate]:
-    """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`."""
+) -> Gate:
+    """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`.
+
+    It has read its limits, or opens without: an outage doesn't keep anybody from starting.
+    """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(fetcher)
         if own is not None:
             await stack.enter_async_context(own)
         if ledger is None:
-            workspace = workspace_hash(fetcher.workspace)
-            gate = make(fetcher, MemoryLedger(times), workspace=workspace)
+            parts = parts_of(
+                fetcher, MemoryLedger(times), workspace=workspace_hash(fetcher.workspace)
+            )
         else:
-            sharing = gate_among_many(make, fetcher, times, ledger)
-            gate = await stack.enter_async_context(sharing)
-        stack.push_async_callback(gate._close)
-        await gate._open()
-        yield gate
+            sharing = assembled_among_many(parts_of, fetcher, times, ledger)
+            parts = await stack.enter_async_context(sharing)
+        stack.push_async_callback(parts.aclose)
+        await parts.read_first(OPENS_WITHIN)
+        return Gate(parts, stack.pop_all())
 
 
 def _check_ledger(ledger: object) -> None:

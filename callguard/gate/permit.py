@@ -1,4 +1,4 @@
-"""The caller's handle on one admission: what is entered, and what is told of the call afterwards."""
+"""The caller's handle on one admission: what is entered, and what is said of the call later."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Permit(Unique, EnteredAsync):
 
     @property
     def state(self) -> State:
-        """What is known of the call so far; see `callguard.gate.states` for what may follow what."""
+        """What is known of the call so far; `callguard.gate.states` says what may follow what."""
         return self._state
 
     @property
@@ -263,7 +263,7 @@ class Permit(Unique, EnteredAsync):
         return step
 
     @property
-    def _how(self) -> str:
+    def _how(self) -> str:  # type: ignore[override]  # it differs between the two ways in
         """What to write."""
         return f"async with gate.{'admit' if self._waits else 'try_admit'}() as permit:"
 

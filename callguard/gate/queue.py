@@ -13,8 +13,8 @@ from callguard.limits import Limits
 __all__ = ["Grant", "Queue", "Waiter"]
 
 Grant = tuple[int, int, Ceilings]
-"""A permit's number, the usage in calls to which it has brought the ledger, and the ceilings that it
-was measured against."""
+"""A permit's number, the usage in calls to which it has brought the ledger, and the ceilings that
+admitted it."""
 
 
 class Waiter:

@@ -1,4 +1,4 @@
-"""The queues: who waits on which lane, who goes next, and the one step in which a caller is granted.
+"""The queues: who waits on which lane, who goes next, and the one step that grants a caller.
 
 Three facts hold after every method here, and the rest follows from them:
 
@@ -261,7 +261,7 @@ class Queues:
     def serve(self) -> None:
         """Admit everyone in the queues who fits.
 
-        The listener hears of it when all are granted: whoever it sends to the gate overtakes nobody.
+        The listener hears of it when all are granted: whomever it sends to the gate overtakes none.
         """
         now = self._watch.clock() - self._watch.lead
         granted = []

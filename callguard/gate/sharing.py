@@ -1,4 +1,4 @@
-"""What a shared ledger tells a gate, and ask of it."""
+"""What a shared ledger reports to a gate, and asks of it."""
 
 from __future__ import annotations
 
@@ -10,104 +10,98 @@ from typing import TYPE_CHECKING
 
 from callguard.errors import CallGuardError
 from callguard.events import LedgerAway, LedgerBack, PermitLost
+from callguard.gate.assembly import Parts
 from callguard.gate.reporting import told
 from callguard.ledger import Claim, RedisLedger, Times
 from callguard.limits import Snapshot
 
 if TYPE_CHECKING:
     from callguard.fetcher import LimitFetcher
-    from callguard.gate.gate import Gate
 
-__all__ = ["gate_among_many"]
+__all__ = ["assembled_among_many"]
 
 logger = logging.getLogger("callguard")
 
 
 @asynccontextmanager
-async def gate_among_many(
-    make: Callable[..., Gate],
+async def assembled_among_many(
+    assemble: Callable[..., Parts],
     fetcher: LimitFetcher,
     times: Times,
     ledger: RedisLedger,
-) -> AsyncIterator[Gate]:
-    """A gate that shares its ledger, and its readings, with all others on the same ledger.
+) -> AsyncIterator[Parts]:
+    """A gate's parts, with a ledger and readings that it shares with all others on `ledger`.
 
     Args:
-        make: the gate's class, with the arguments that don't depend on its ledger.
+        assemble: makes the parts, with the arguments that don't depend on the ledger.
         fetcher: whom to ask when it is this gate's turn to read.
         times: how long things last.
         ledger: where the ledger is.
     """
-    claimant = _GateClaimant()
+    claimant = _Claimant()
     gate_id = uuid.uuid4().hex
     session = ledger.session(gate_id, fetcher.workspace, times, claimant)
     readings = session.readings(fetcher, fetcher.workspace)
-    claimant.gate = make(
+    parts = assemble(
         readings,
         session.view,
         gate_id=gate_id,
         workspace=ledger.workspace_hash(fetcher.workspace),
         consult=session.consult,
         watch=session.watch,
-        turn_at=readings.turn_at,
+        read_at=readings.turn_at,
     )
+    claimant.parts = parts
     try:
         await session.start()
-        yield claimant.gate
+        yield parts
     finally:
         await session.aclose()
 
 
-class _GateClaimant:
+class _Claimant:
     """A `Claimant` on behalf of a gate.
 
     Attributes:
-        gate: the gate; to be set before the ledger is opened.
+        parts: the gate's; to be set before the ledger is opened.
     """
 
-    gate: Gate
+    parts: Parts
 
     def claims(self) -> list[Claim]:
-        """What the callers in the queue need: one claim for each lane on which anybody waits."""
-        now = self.gate._time()
-        return [
-            Claim(
-                line.lane.name,
-                line.lane.priority,
-                line.ceiling,
-                len(line),
-                now - line.first.since,
-            )
-            for line in self.gate._lines
-            if line
-        ]
+        """What the queued callers need: one claim for each lane on which anybody waits."""
+        return self.parts.queues.claims()
 
     def granted(self, lane: str, number: int, usage: int) -> None:
-        """A lane has got a place."""
-        self.gate._grant_from_afar(self.gate._lines[lane], number, usage)
+        """A lane has got a slot."""
+        self.parts.queues.grant(lane, number, usage)
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        """Some gate has taken a reading."""
-        self.gate._note_snapshot(snapshot, duration)
+        """Some gate has taken a snapshot."""
+        self.parts.intake.take(snapshot, duration)
 
     def asked_to_read(self) -> None:
         """Somebody has to read for those who wait elsewhere: their gates may be cut off."""
-        self.gate._read_for_others()
+        if self.parts.home.open_in is not None:
+            self.parts.reader.want()
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls."""
+        reporter = self.parts.reporter
         for number, lane in lanes.items():
-            permit_id = f"{self.gate.id}-{number}"
+            permit_id = self.parts.issuer.id_of(number)
             logger.warning("silent for longer than the lease: permit %s is lost", permit_id)
-            self.gate._reporter.tell(PermitLost(permit_id, lane, **self.gate._names))
+            reporter.tell(PermitLost(permit_id, lane, **reporter.names))
 
     def unreachable(self, error: CallGuardError) -> None:
         """The ledger can't be reached since now."""
         logger.warning("%s", error)
-        self.gate._reporter.tell(LedgerAway(*told(error), **self.gate._names))
-        self.gate._admit_waiting()
+        reporter = self.parts.reporter
+        reporter.tell(LedgerAway(*told(error), **reporter.names))
+        self.parts.queues.serve()
 
     def reachable(self, duration: float) -> None:
         """The ledger can be reached again."""
         logger.info("the ledger's server can be reached again, after %.1f s", duration)
-        self.gate._reporter.tell(LedgerBack(duration, **self.gate._names))
+        reporter = self.parts.reporter
+        reporter.tell(LedgerBack(duration, **reporter.names))

@@ -32,9 +32,7 @@ __all__ = [
     "Word",
 ]
 
-State = Literal[
-    "new", "waiting", "dialling", "left", "placed", "cancelled", "refused", "ended"
-]
+State = Literal["new", "waiting", "dialling", "left", "placed", "cancelled", "refused", "ended"]
 
 NEW: Final = "new"
 WAITING: Final = "waiting"

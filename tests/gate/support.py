@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Final
 
 from callguard import Gate, Lane, Listener, Permit
 from callguard.fetcher import CallState
+from callguard.gate.assembly import Parts, assemble
+from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
@@ -43,7 +45,7 @@ async def opened(
         min_interval=min_interval,
         max_age=max_age,
     )
-    gate = Gate(
+    parts = assemble(
         fetcher,
         MemoryLedger(times),
         lanes=(*lanes, DEFAULT_LANE) if adds_default else lanes,
@@ -53,11 +55,21 @@ async def opened(
         workspace="a workspace",
         ask=ask,
     )
+    async with gate_of(parts) as gate:
+        yield gate
+
+
+@asynccontextmanager
+async def gate_of(parts: Parts) -> AsyncIterator[Gate]:
+    """A gate of these parts, which has read its limits."""
+    closing = AsyncExitStack()
+    closing.push_async_callback(parts.aclose)
+    gate = Gate(parts, closing)
     try:
-        await gate._open()
+        await parts.read_first(OPENS_WITHIN)
         yield gate
     finally:
-        await gate._close()
+        await gate.aclose()
 
 
 class Refusal(Exception):

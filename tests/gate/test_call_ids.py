@@ -15,7 +15,7 @@ from tests.gate.support import Crowd, ScriptedFetcher, opened
 from tests.virtual_time import run
 
 
-@pytest.mark.parametrize("between", ["nothing", "started", "cancel"])
+@pytest.mark.parametrize("between", ["nothing", "answered", "cancel"])
 def test_a_second_id_is_an_error_that_names_both_and_the_first_stands(between: str) -> None:
     """Of two calls under one permit one would not be counted, and nobody would know."""
 
@@ -29,7 +29,7 @@ def test_a_second_id_is_an_error_that_names_both_and_the_first_stands(between: s
                     permit.placed("call_2")
                 permit.placed("call_1")
             assert permit.call_id == "call_1"
-            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+            assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
             gate.note_ended("call_2")
             assert gate.statistics().usage.uncounted == 1
             gate.note_ended("call_1")
@@ -75,7 +75,7 @@ def test_a_call_that_was_over_is_not_asked_for() -> None:
                 permit.ended()
                 permit.placed("call_1")
             assert permit.call_id == "call_1"
-            assert list(gate._ledger.uncounted_calls()) == []
+            assert list(gate._parts.ledger.uncounted_calls()) == []
 
     run(main())
 
@@ -91,7 +91,7 @@ def test_after_a_refusal_the_same_permit_may_have_a_call(call_id: str) -> None:
                 permit.refused()
                 permit.placed(call_id)
             assert permit.call_id == call_id
-            assert list(gate._ledger.uncounted_calls()) == [call_id]
+            assert list(gate._parts.ledger.uncounted_calls()) == [call_id]
             gate.note_ended(call_id)
             assert gate.statistics().usage.total == 0
 
@@ -122,7 +122,7 @@ def test_an_id_that_cant_be_is_an_error_and_the_call_is_placed(
                 assert "1213" not in str(caught.value)
             assert gate.statistics().usage.uncounted == 1
             permit.placed("call_1")
-            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+            assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
             for note in (gate.note_answered, gate.note_ended):
                 with pytest.raises(error, match=r"^call_id must be"):
                     note(call_id)
@@ -155,7 +155,7 @@ def test_what_the_dial_says_goes_before_what_it_returns(
                 return result
 
             assert await gate.place(dial) is result
-            assert list(gate._ledger.uncounted_calls()) == ([bound] if bound else [])
+            assert list(gate._parts.ledger.uncounted_calls()) == ([bound] if bound else [])
             assert gate.statistics().usage.uncounted == 1
 
     run(main())

@@ -129,7 +129,7 @@ def test_no_answer_takes_back_that_a_call_was_placed(status: int) -> None:
                     raise error_of("httpx", status, DIAL)
             statistics = gate.statistics()
             assert (statistics.usage.uncounted, statistics.refused) == (1, 0)
-            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+            assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
 
     run(main())
 
@@ -196,11 +196,11 @@ def test_a_call_that_was_given_up_at_once_for_want_of_room_is_dialled_again(atte
     [
         ((), (), 0),
         (("placed",), (), 0),
-        (("started",), (), 0),
+        (("answered",), (), 0),
         (("cancel",), (), 0),
         (("refused",), (), 0),
         ((), ("placed",), 1),
-        ((), ("started",), 1),
+        ((), ("answered",), 1),
         ((), ("cancel",), 0),
         ((), ("ended",), 0),
         ((), ("placed", "refused"), 0),

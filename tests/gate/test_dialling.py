@@ -51,7 +51,7 @@ def test_the_result_comes_back_and_its_call_id_is_bound(result: object) -> None:
     async def main() -> None:
         async with opened(ScriptedFetcher(limit=5)) as gate:
             assert await gate.place(dial) is result
-            bound = list(gate._ledger.uncounted_calls())
+            bound = list(gate._parts.ledger.uncounted_calls())
             assert bound == (["call_1"] if "call_1" in str(result) else [])
             assert gate.statistics().usage.uncounted == 1
 

@@ -12,7 +12,7 @@ from callguard.ledger import MemoryLedger
 from tests.gate.support import Crowd, Refusal, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
 
-FACTS = ("placed", "started", "ended", "cancel")
+FACTS = ("placed", "answered", "ended", "cancel")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_facts_decide_and_not_in_which_order_they_come(
             await admission.__aexit__(None, None, None)
             for word in said[leave_after:]:
                 getattr(permit, word)()
-            dialled = "placed" in said or "started" in said
+            dialled = "placed" in said or "answered" in said
             held = "ended" not in said and (dialled or "cancel" not in said)
             usage = gate.statistics().usage
             assert (usage.dialling, usage.uncounted) == (0, int(held))
@@ -212,8 +212,8 @@ def test_a_storm_of_ends_costs_one_reading_each_min_interval_and_bounded_memory(
                         gate.note_ended(f"call_{second}_{number}_{each}")
                     await asyncio.sleep(0.1)
             assert len(fetcher.asked) <= 1 + 5.0 / 0.25 + 1
-            assert isinstance(gate._ledger, MemoryLedger)
-            assert len(gate._ledger._early) <= 10_000
+            assert isinstance(gate._parts.ledger, MemoryLedger)
+            assert len(gate._parts.ledger._early) <= 10_000
             await crowd.disperse()
 
     run(main())

@@ -200,14 +200,14 @@ def _from(place: str, after: int = 0) -> Trap:
 
 
 WAYS_TO_FAIL = {
-    "the clock": _from("_time"),
-    "the clock that goes on in sleep": _from("_watch.clock"),
-    "the same, asked again": _from("_watch.clock", after=1),
-    "the ledger, told of the queue": _from("_ledger.note_queue"),
-    "the timer": _from("_loop.call_later"),
-    "the future": _from("_loop.create_future"),
-    "the reading": _from("_reader.want"),
-    "telling": _from("_reporter.tell"),
+    "the clock": _from("_parts.watch.time"),
+    "the clock that goes on in sleep": _from("_parts.watch.clock"),
+    "the same, asked again": _from("_parts.watch.clock", after=1),
+    "the ledger, told of the queue": _from("_parts.ledger.note_queue"),
+    "the timer": _from("_home.loop.call_later"),
+    "the future": _from("_home.loop.create_future"),
+    "the reading": _from("_parts.reader.want"),
+    "telling": _from("_parts.reporter.tell"),
 }
 
 
@@ -320,10 +320,10 @@ def test_asking_shared_books_may_fail_and_leaves_nobody_behind(
                         held.cancel()
                     raise error
 
-                gate._consult = consult
+                gate._parts.queues._consult = consult
                 with pytest.raises(error):
                     await gate.try_admit().__aenter__()
-                gate._consult = None
+                gate._parts.queues._consult = None
                 held.cancel()
             await _nobody_is_left(gate)
 
@@ -342,7 +342,7 @@ def test_books_that_fail_while_a_slot_is_given_lose_nobody(error: type[BaseExcep
             crowd.send("next")
             await settle()
             with pytest.MonkeyPatch.context() as patch:
-                _from("_ledger.acquire")(gate, error, patch)
+                _from("_queues._acquire")(gate, error, patch)
                 with suppress(error):
                     crowd.permits["holder"].cancel()
             await asyncio.sleep(1.5)
@@ -374,7 +374,7 @@ def _step(coroutine: Any) -> None:
 async def _nobody_is_left(gate: Gate) -> None:
     """Whether the gate admits as many as fit, and nobody else is in the queue."""
     assert isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
-    fetcher = gate._reader._fetcher
+    fetcher = gate._parts.reader._fetcher
     assert isinstance(fetcher, ScriptedFetcher)
     fetcher.answer(limit=2)
     await asyncio.sleep(60.0)

@@ -16,7 +16,7 @@ from callguard import (
     LimitsUnavailable,
     NoHeadroom,
 )
-from callguard.gate.gate import OPENS_WITHIN
+from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.reading import LONGEST_PAUSE, pause
 from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
 from tests.virtual_time import run
@@ -307,10 +307,10 @@ def test_an_older_reading_never_replaces_a_newer_one() -> None:
     async def main() -> None:
         fetcher = ScriptedFetcher(limit=5)
         async with opened(fetcher) as gate:
-            newest = gate._ledger.snapshot
+            newest = gate._parts.ledger.snapshot
             assert newest is not None
             stale = type(newest)(newest.limits, newest.began - 1.0, newest.received + 1.0)
-            gate._note_snapshot(stale, 2.0)
-            assert gate._ledger.snapshot is newest
+            gate._parts.intake.take(stale, 2.0)
+            assert gate._parts.ledger.snapshot is newest
 
     run(main())

@@ -19,8 +19,8 @@ HOUR = 3600.0
 
 def sleep_for(gate: Gate, seconds: float) -> None:
     """The machine sleeps, and wakes before anything of the gate runs."""
-    clock = gate._watch.clock
-    gate._watch.clock = lambda: clock() + seconds
+    clock = gate._parts.watch.clock
+    gate._parts.watch.clock = lambda: clock() + seconds
 
 
 async def admits(gate: Gate) -> bool:
@@ -144,7 +144,7 @@ def test_a_gate_goes_by_the_clock_that_goes_on_while_the_machine_sleeps() -> Non
     async def main() -> None:
         async with opened(ScriptedFetcher()) as gate:
             before = time.clock_gettime(time.CLOCK_BOOTTIME)
-            shown = gate._watch.clock()
+            shown = gate._parts.watch.clock()
             assert before <= shown <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
     asyncio.run(main())

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from callguard import Gate, Limits, Permit, Snapshot
+from callguard import AdmissionTimeout, Gate, Limits, Permit, Snapshot
+from callguard.gate.assembly import assemble
 from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
@@ -86,7 +87,7 @@ class World(RuleBasedStateMachine):
             min_interval=1e9,
             max_age=1e9,
         )
-        return Gate(
+        parts = assemble(
             NoFetcher(),
             MemoryLedger(times),
             lanes=[DEFAULT_LANE],
@@ -95,6 +96,9 @@ class World(RuleBasedStateMachine):
             listener=None,
             workspace="a workspace",
         )
+        closing = AsyncExitStack()
+        closing.push_async_callback(parts.aclose)
+        return Gate(parts, closing)
 
     def do(self, step: Callable[[], T]) -> T:
         async def inside() -> T:
@@ -116,9 +120,19 @@ class World(RuleBasedStateMachine):
                     call.ended_at = no_answer
         self.loop.now = until
 
+    def enter(self) -> Permit | None:
+        permit = self.gate.admit(timeout=0.0)
+        try:
+            return self.loop.run_until_complete(permit.__aenter__())
+        except AdmissionTimeout:
+            return None
+
+    def leave(self, permit: Permit, error: BaseException | None = None) -> None:
+        self.loop.run_until_complete(permit.__aexit__(None, error, None))
+
     @rule(placed=st.booleans())
     def begin_dial(self, placed: bool) -> None:
-        permit = self.do(lambda: self.gate._take(self.gate._default_line()))
+        permit = self.enter()
         if permit is not None:
             self.dialling.append((permit, self._call(permit) if placed else None))
 
@@ -130,11 +144,11 @@ class World(RuleBasedStateMachine):
     @rule(passed=seconds)
     def dial(self, passed: float) -> None:
         """A whole dial, and some time after it: what happens most."""
-        permit = self.do(lambda: self.gate._take(self.gate._default_line()))
+        permit = self.enter()
         if permit is not None:
             call = self._call(permit)
             self.do(lambda: permit.placed(call.name))
-            self.do(lambda: permit._leave(None))
+            self.leave(permit)
             self.gone.append(permit)
             self.wait(passed)
 
@@ -145,16 +159,16 @@ class World(RuleBasedStateMachine):
         if call is None:
             if way == "placed":
                 self.do(permit.cancel)
-                self.do(lambda: permit._leave(None))
+                self.leave(permit)
             else:
-                self.do(lambda: permit._leave(Refusal()))
+                self.leave(permit, Refusal())
             return
         # Ringing begins when the provider has answered the dial at the latest.
         if call.answered_at is None and call.ended_at is None:
             call.placed_at = self.now
         if way == "placed":
             self.do(lambda: permit.placed(call.name))
-        self.do(lambda: permit._leave(TimeoutError() if way == "timed out" else None))
+        self.leave(permit, TimeoutError() if way == "timed out" else None)
         if way == "named late":
             self.do(lambda: permit.placed(call.name))
         self.gone.append(permit)
@@ -225,7 +239,7 @@ class World(RuleBasedStateMachine):
         limits = Limits(current_concurrency=count, concurrency_limit=LIMIT)
         snapshot = Snapshot(limits, flight.began, self.now)
         self.seen_until = max(self.seen_until, flight.began)
-        self.do(lambda: self.gate._note_snapshot(snapshot, 0.0))
+        self.do(lambda: self.gate._parts.intake.take(snapshot, 0.0))
 
     def _counter(self, at: float) -> int:
         """What the counter shows: rises and falls late by the same, ringing calls or not."""
@@ -255,7 +269,7 @@ class World(RuleBasedStateMachine):
             return
         while self.dialling:
             permit, _ = self.dialling.pop()
-            self.do(partial(permit._leave, None))
+            self.leave(permit)
         if self.flight is not None:
             self.finish_reading()
         self.wait(RING_LIMIT + COUNTER_LAG + 0.1)
@@ -263,8 +277,8 @@ class World(RuleBasedStateMachine):
         self.finish_reading()
         usage = self.gate.statistics().usage
         assert (usage.dialling, usage.uncounted) == (0, 0)
-        assert not list(self.gate._ledger.uncounted_calls())
-        self.loop.run_until_complete(self.gate._close())
+        assert not list(self.gate._parts.ledger.uncounted_calls())
+        self.loop.run_until_complete(self.gate.aclose())
         self.loop.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from callguard import AdmissionTimeout, LimitsUnavailable, RedisLedger, open_gate
-from callguard.gate.gate import OPENS_WITHIN
+from callguard.gate.opening import OPENS_WITHIN
 from tests.fake_network import FakeSession, Reply, hang, in_turn, limits_reply
 from tests.gate.support import Crowd
 from tests.shared.support import eventually

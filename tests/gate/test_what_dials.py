@@ -109,7 +109,7 @@ def test_whatever_gives_an_awaitable_dials(kind: str, idempotent: bool) -> None:
             dial = KINDS[kind](client)
             assert await gate.place(dial, idempotent=idempotent) == {"call_id": "call_1"}
             assert len(client.placed) == 1
-            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+            assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
 
     run(main())
 
@@ -138,7 +138,7 @@ def test_a_plain_result_is_an_error_and_counts_as_placed(idempotent: bool) -> No
             with pytest.raises(TypeError, match=r"type dict; .*asyncio\.to_thread"):
                 await gate.place(blocking, idempotent=idempotent)
             assert len(client.placed) == 1
-            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+            assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
 
     run(main())
 

@@ -49,13 +49,14 @@ from callguard.events import (
     Refused,
     TimedOut,
 )
+from callguard.gate.assembly import Parts, assemble
 from callguard.gate.refusal import Judge
-from callguard.gate.sharing import gate_among_many
+from callguard.gate.sharing import assembled_among_many
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.tasks import begin
 from tests.client_errors import error_of
-from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, settle
+from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, gate_of, settle
 
 E = TypeVar("E")
 
@@ -112,18 +113,18 @@ def open_gate(request: pytest.FixtureRequest, counter: Counter, no_grace: None) 
     ) -> AsyncIterator[Gate]:
         lasting = replace(TIMES, **times)
         make = partial(
-            Gate,
+            assemble,
             lanes=_with_default(lanes),
             times=lasting,
             judge=Judge(PROVIDER),
             listener=listener,
         )
-        async with asyncio.timeout(PATIENCE), _made(make, counter, lasting, url) as gate:
-            try:
-                await gate._open()
-                yield gate
-            finally:
-                await gate._close()
+        async with (
+            asyncio.timeout(PATIENCE),
+            _made(make, counter, lasting, url) as parts,
+            gate_of(parts) as gate,
+        ):
+            yield gate
 
     return opened
 
@@ -135,15 +136,15 @@ def _with_default(lanes: tuple[Lane, ...]) -> tuple[Lane, ...]:
 
 @asynccontextmanager
 async def _made(
-    make: Callable[..., Gate], counter: Counter, times: Times, url: str | None
-) -> AsyncIterator[Gate]:
+    make: Callable[..., Parts], counter: Counter, times: Times, url: str | None
+) -> AsyncIterator[Parts]:
     if url is None:
         yield make(counter, MemoryLedger(times), workspace=workspace_hash(counter.workspace))
         return
     fetcher = cast("LimitFetcher", counter)
     async with RedisLedger.from_url(url) as ledger:
-        async with gate_among_many(make, fetcher, times, ledger) as gate:
-            yield gate
+        async with assembled_among_many(make, fetcher, times, ledger) as parts:
+            yield parts
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -156,8 +157,8 @@ async def heard(gate: Gate) -> None:
     """Wait until the ledger has heard of all that has happened, and have answered."""
     for _ in range(2):
         await settle()
-        if gate._consult is not None:
-            await gate._consult()
+        if gate._parts.queues._consult is not None:
+            await gate._parts.queues._consult()
     await settle()
 
 
@@ -312,7 +313,7 @@ async def test_what_is_said_of_a_permit_twice_counts_once(
     counter.answer(limit=5)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         await arrive(crowd, "a", "b", "c", "d")
-        for say in ("placed", "started", "cancel"):
+        for say in ("placed", "answered", "cancel"):
             for _ in range(2):
                 getattr(crowd.permits["a"], say)()
         for _ in range(2):
@@ -351,7 +352,7 @@ async def test_a_permit_keeps_to_its_first_call(open_gate: Open, first_ends: boo
             permit.placed("call_1")
             with pytest.raises(UsageError, match=r"'call_1'.* 'call_2'"):
                 permit.placed("call_2")
-        assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+        assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
         gate.note_ended("call_1" if first_ends else "call_2")
         assert await held(gate) == (0, 0 if first_ends else 1)
 
@@ -408,10 +409,10 @@ async def test_a_call_that_was_answered_and_seen_is_asked_about_no_more(
                 permit.answered()
             else:
                 gate.note_answered("call_1")
-            assert list(gate._ledger.uncounted_calls()) == ["call_1"]
+            assert list(gate._parts.ledger.uncounted_calls()) == ["call_1"]
         crowd.send("next")
         await until(lambda: crowd.arrived == ["next"])
-        assert not list(gate._ledger.uncounted_calls())
+        assert not list(gate._parts.ledger.uncounted_calls())
 
 
 async def test_no_reading_absorbs_a_call_that_is_not_surely_visible(
@@ -843,7 +844,7 @@ async def test_closing_the_gate_fails_who_waits_and_lets_go_of_nobody_else(
         crowd.permits["a"].placed()
         crowd.send("waiter")
         await heard(gate)
-        await gate._close()
+        await gate.aclose()
         with pytest.raises(GateClosed, match="closed while this caller waited"):
             await crowd.task("waiter")
         with pytest.raises(GateClosed, match="is closed"):
@@ -939,8 +940,8 @@ LIFE: tuple[type[Event], ...] = (Admitted, Placed, Ended, Cancelled, Refused)
     [
         ("", "", "Placed"),
         ("placed", "placed", "Placed"),
-        ("placed placed started", "placed", "Placed"),
-        ("started", "", "Placed"),
+        ("placed placed answered", "placed", "Placed"),
+        ("answered", "", "Placed"),
         ("cancel", "", "Cancelled"),
         ("cancel cancel", "cancel", "Cancelled"),
         ("", "cancel", "Placed Cancelled"),

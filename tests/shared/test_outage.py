@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from callguard import Gate, LimitsRejected, RedisLedger, open_gate
-from callguard.gate.gate import OPENS_WITHIN
+from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.reading import pause
 from tests.fake_network import FakeSession, Reply, hang, limits_reply
 from tests.shared.provider import Provider, provider

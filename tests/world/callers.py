@@ -57,7 +57,7 @@ class _Short:
 
     async def __aenter__(self) -> _Unheld:
         await self._gate.__aenter__()
-        return _Unheld(self._gate._unheld[-1].id)
+        return _Unheld(f"{self._gate.id}-{self._gate._unheld[-1]}")
 
     async def __aexit__(
         self,

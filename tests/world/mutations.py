@@ -70,10 +70,13 @@ class Verdict:
 
 MEMORY = "ledger/memory.py"
 GATE = "gate/gate.py"
-PERMIT = "gate/permit.py"
+ISSUER = "gate/issuer.py"
+STATES = "gate/states.py"
+QUEUES = "gate/queues.py"
+QUEUE = "gate/queue.py"
+INTAKE = "gate/intake.py"
 READER = "gate/reading.py"
 DECISION = "decision.py"
-LINES = "gate/waiting.py"
 LUA = "ledger/redis/lua/"
 CONVERSATION = "ledger/redis/conversation.py"
 SCRIPTS = "tests/ledger/test_scripts.py"
@@ -116,22 +119,18 @@ MUTATIONS = (
     ),
     Mutation(
         "a slot given back wakes the next, whatever the ceiling is by now",
-        GATE,
+        QUEUES,
         (
             (
+                "        granted = []\n        while (queue",
                 (
-                    "tell(Cancelled(permit.id, permit.lane.name, **self._names))\n"
-                    "        self._admit_waiting()"
-                ),
-                (
-                    "tell(Cancelled(permit.id, permit.lane.name, **self._names))\n"
-                    "        for line in self._lines:\n"
-                    "            if line and not line.first.turn.done():\n"
-                    "                in_use = self._ledger.in_use\n"
-                    "                lease = self._ledger.acquire(in_use + 1, self._time())\n"
-                    "                if lease:\n"
-                    "                    self._grant_from_afar(line, lease, in_use + 1)\n"
-                    "                break"
+                    "        granted = []\n"
+                    "        for queue in self._queues:\n"
+                    "            if queue and not queue.first.future.done():\n"
+                    "                if number := self._acquire(self._ledger.in_use + 1, now):\n"
+                    "                    self._grant(queue, queue.first, number)\n"
+                    "                    return\n"
+                    "        while (queue"
                 ),
             ),
         ),
@@ -161,7 +160,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a timeout gives the slot back",
-        PERMIT,
+        "gate/permit.py",
         (
             (
                 "        if self._state is DIALLING:\n            self._state = LEFT",
@@ -176,25 +175,42 @@ MUTATIONS = (
     ),
     Mutation(
         "leaving the block gives the slot back",
-        PERMIT,
+        "gate/permit.py",
         (
             (
-                "self._state = LEFT\n            self._gate._place(self)",
-                "self._state = LEFT\n            self._gate._give_back(self, placed=False)",
+                "self._issuer.place(self._number, self._queue.lane.name)",
+                'self._issuer.cancel(self._number, self._queue.lane.name, "release")',
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
     ),
     Mutation(
         "a cancel after placed gives the slot back",
-        PERMIT,
-        (("        elif state is LEFT:\n", "        elif state is LEFT or state is PLACED:\n"),),
+        STATES,
+        (
+            (
+                '        LEFT: (CANCELLED, "withdraw"),\n',
+                (
+                    '        LEFT: (CANCELLED, "withdraw"),\n'
+                    '        PLACED: (CANCELLED, "withdraw"),\n'
+                ),
+            ),
+        ),
         "what was said first was that the call is placed",
     ),
     Mutation(
         "a refused call keeps its slot",
-        GATE,
-        (("        if held:\n            self._give_back(permit, placed=placed)\n", ""),),
+        ISSUER,
+        (
+            (
+                (
+                    "            self.count_changed()\n"
+                    "        self._give_back(number, step)\n"
+                    "        if is_news"
+                ),
+                "            self.count_changed()\n        if is_news",
+            ),
+        ),
         "no reading ever absorbs it",
     ),
     Mutation(
@@ -205,7 +221,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a call that the provider surely didn't place keeps its slot",
-        PERMIT,
+        "gate/permit.py",
         (('            elif outcome == "not placed":\n                self.cancel()\n', ""),),
         "the gate would be shut by bad numbers",
         "tests/gate/test_definite.py",
@@ -225,43 +241,46 @@ MUTATIONS = (
     ),
     Mutation(
         "those in the queue aren't woken by a call's end, so that a newcomer overtakes them",
-        GATE,
+        ISSUER,
         (
             (
-                "lane.name, permit.call_id)\n        self._admit_waiting()\n\n    def _refuse",
-                "lane.name, permit.call_id)\n\n    def _refuse",
+                (
+                    "                self._tell_ended(self.id_of(number), lane, call_id)\n"
+                    "            self.room_made()\n"
+                ),
+                "                self._tell_ended(self.id_of(number), lane, call_id)\n",
             ),
         ),
         "first come, first served",
     ),
     Mutation(
         "the last in the queue goes first",
-        LINES,
-        (("self._waiters.popitem(last=False)", "self._waiters.popitem()"),),
+        QUEUE,
+        (
+            (
+                "return next(iter(self._waiters.values()))",
+                "return next(reversed(self._waiters.values()))",
+            ),
+        ),
         "first come, first served",
     ),
     Mutation(
         "a caller that was refused goes to the end of the line",
         "gate/dialling.py",
-        (
-            (
-                "Admission(self._gate, self._line, self._patience, ticket)",
-                "Admission(self._gate, self._line, self._patience)",
-            ),
-        ),
+        (("self._patience, rank=rank)", "self._patience)"),),
         "it was there first",
         "tests/gate/test_dialling.py",
     ),
     Mutation(
         "a lower lane goes first",
-        LINES,
+        QUEUE,
         (("return self.lane.priority, self", "return -self.lane.priority, self"),),
         "a higher lane before a lower one",
     ),
     Mutation(
         "lanes of equal priority don't go by the order of arrival",
-        LINES,
-        (("return self.lane.priority, self.first.ticket", "return self.lane.priority, len(self)"),),
+        QUEUE,
+        (("return self.lane.priority, self.first.rank", "return self.lane.priority, len(self)"),),
         "they share one line",
     ),
     Mutation(
@@ -408,30 +427,38 @@ MUTATIONS = (
     ),
     Mutation(
         "a cancelled waiter keeps the slot that it was granted",
-        GATE,
-        (("        if waiter.granted is not None:\n            waiter.granted.cancel()\n", ""),),
+        QUEUES,
+        (
+            (
+                "        if grant is not None:\n            self._issuer.cancel(grant[0]",
+                "        if False:\n            self._issuer.cancel(grant[0]",
+            ),
+        ),
         "nobody will ever give it back",
     ),
     Mutation(
         "a caller whose time is up stays in the queue",
-        GATE,
+        QUEUES,
         (
             (
                 (
-                    "        line.leave(waiter)\n        self._ledger.note_queue()\n"
-                    "        waiter.turn"
+                    "        queue.leave(waiter)\n"
+                    "        self._ledger.note_queue()\n"
+                    "        waiter.future"
                 ),
-                "        self._ledger.note_queue()\n        waiter.turn",
+                "        self._ledger.note_queue()\n        waiter.future",
             ),
             (
                 (
                     "        except BaseException:\n"
-                    "            self._leave(line, waiter)\n            if"
+                    "            self._leave(queue, waiter)\n"
+                    "            if"
                 ),
                 (
                     "        except BaseException as error:\n"
-                    "            if not isinstance(error, AdmissionTimeout):\n"
-                    "                self._leave(line, waiter)\n            if"
+                    '            if "timed out" not in str(error):\n'
+                    "                self._leave(queue, waiter)\n"
+                    "            if"
                 ),
             ),
         ),
@@ -439,13 +466,13 @@ MUTATIONS = (
     ),
     Mutation(
         "a lane's max_wait is forgotten",
-        GATE,
-        (("shorter(timeout, line.lane.max_wait)", "timeout"),),
+        QUEUES,
+        (("shorter(timeout, queue.lane.max_wait)", "timeout"),),
         "callers wait longer than they may",
     ),
     Mutation(
         "a lane's max_waiting is forgotten",
-        LINES,
+        QUEUE,
         (("most is not None and len(self) >= most", "most is not None and len(self) > most"),),
         "the line is longer than it may be",
         "tests/gate/test_line.py",
@@ -482,18 +509,13 @@ MUTATIONS = (
     Mutation(
         "a closed gate leaves its waiters waiting",
         GATE,
-        (
-            (
-                "        self._open_in = None\n        self._fail_waiting(",
-                "        self._open_in = None\n        str(",
-            ),
-        ),
+        (('        self._queues.fail(error, "closed")\n', "        str(error)\n"),),
         "they would wait for ever",
     ),
     Mutation(
         "a closed gate leaves its reading under way",
-        GATE,
-        (("        await self._reader.aclose()\n", ""),),
+        "gate/assembly.py",
+        (("            await self.reader.aclose()\n", "            pass\n"),),
         "a timer or a task is left",
     ),
     Mutation(
@@ -515,13 +537,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a key that the provider rejects is tried for ever",
-        GATE,
-        (
-            (
-                '.final is not None:\n            self._fail_waiting(error, "rejected")\n',
-                " : pass\n",
-            ),
-        ),
+        INTAKE,
+        (('.final is not None:\n            self._queues.fail(error, "rejected")\n', " : pass\n"),),
         "it never gets right",
         "tests/gate/test_readings.py",
     ),
