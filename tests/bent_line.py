@@ -27,8 +27,12 @@ class Line:
         request = words[3 + int(words[2]) :]  # behind the command, the digest and the keys
         return self._server.exchange(round(self._loop.time() * 1000), *request)
 
-    async def info(self, section: str) -> dict[str, object]:
-        return {"maxmemory": 0}
+    async def execute_command(self, *words: Any) -> Any:
+        """Make an exchange, or say what the server is."""
+        return {"maxmemory": 0} if words[0] == "INFO" else await self._run(words)
+
+    async def _run(self, words: tuple[Any, ...]) -> bytes:
+        raise NotImplementedError
 
     def pubsub(self) -> Self:
         return self

@@ -62,7 +62,7 @@ class _PromptLine(Line):
         super().__init__(server)
         self._lines = lines
 
-    async def execute_command(self, *words: Any) -> bytes:
+    async def _run(self, words: tuple[Any, ...]) -> bytes:
         await asyncio.sleep(ONE_WAY)
         answer, published = self.exchange(words)
         loop = asyncio.get_running_loop()

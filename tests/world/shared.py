@@ -138,7 +138,7 @@ class TroubledLine(Line):
         self._exchanges = 0
         self._bells = 0
 
-    async def execute_command(self, *words: Any) -> bytes:
+    async def _run(self, words: tuple[Any, ...]) -> bytes:
         """An exchange; lost where the plan says so, and not answered while cut off."""
         there, back, fault = self._plan.exchanges[self._exchanges % len(self._plan.exchanges)]
         self._exchanges += 1
