@@ -44,6 +44,12 @@ class Connection:
         await self._taken.send_command(*words)
         return await self._client.parse_response(self._taken, words[0])
 
+    async def info(self, section: str) -> Any:
+        """What the server says of itself, as redis-py gives it."""
+        if self._pool is None:
+            return await self._client.info(section)
+        return await self.execute_command("INFO", section)
+
     async def aclose(self) -> None:
         """Give the connection back to the pool."""
         taken, self._taken = self._taken, None

@@ -17,7 +17,7 @@ async def eviction_policy(connection: Connection) -> str | None:
     server that doesn't say is taken for one that evicts nothing. Cancelling leaves nothing behind.
     """
     try:
-        found: Mapping[str, Any] = await connection.execute_command("INFO", "memory")
+        found: Mapping[str, Any] = await connection.info("memory")
     except Exception:  # noqa: BLE001, the client may be the user's, and raise anything
         return None
     nodes = [found] if "maxmemory" in found else list(found.values())
