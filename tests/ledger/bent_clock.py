@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Self
+from dataclasses import asdict
+from typing import Any, Self, cast
 
 from redis import Redis
 
+from callguard import Limits
 from callguard.ledger.redis.conversation import constants
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.wire import Answer, Asked, Introduction, Request, encoded
 from tests.bent_server import START, BentServer
 from tests.times import times
 
 __all__ = ["START", "BentLedger", "Happening", "Reply", "Worker", "claim", "settings"]
+
+LIMITS = encoded(asdict(Limits(current_concurrency=0, concurrency_limit=9)))
+"""What workers report, whatever they say that it counts."""
 
 Reply = dict[str, Any]
 Happening = list[str | int]
@@ -23,16 +29,8 @@ def settings(*, lease: float = 10.0, grace: float = 0.0, **changes: float) -> Se
     return Settings(times(**changes), lease=lease, grace=grace, timeout=1.0)
 
 
-def claim(
-    *, ceiling: int, callers: int = 1, lane: str = "default", priority: int = 0
-) -> dict[str, object]:
-    return {
-        "lane": lane,
-        "priority": priority,
-        "ceiling": ceiling,
-        "count": callers,
-        "waited": 0,
-    }
+def claim(*, ceiling: int, callers: int = 1, lane: str = "default", priority: int = 0) -> Asked:
+    return Asked(lane=lane, priority=priority, ceiling=ceiling, count=callers, waited=0)
 
 
 class BentLedger(BentServer):
@@ -70,8 +68,8 @@ class Worker:
     """A worker that says what the test wants, in exchanges that are numbered as they should be.
 
     Attributes:
-        held: the leases that it was given, by what the answers said.
-        knows: the beginning of the reading that its ceilings are of.
+        held: the permits that it was granted, by what the answers said.
+        knows: the beginning of the snapshot that its ceilings are of.
         lead: ms by which the ledger's clock was ahead of its own when it heard of it last.
         heard_at: when that was.
         constants: what it says in each exchange.
@@ -87,28 +85,32 @@ class Worker:
         self.heard_at = ledger.now
         self.next = 1
         self._name = name
-        self._books = ledger
+        self._ledger = ledger
         self.constants = constants(name, ledger.names, ledger.settings)
 
     def words(self, *happenings: Happening, **more: object) -> str:
-        """The next exchange."""
+        """The next exchange; `more` is what is said otherwise in it, or besides."""
         self.number += 1
-        said = {
-            "number": self.number,
-            "acknowledged": self.acknowledged,
-            "epoch": self.epoch,
-            "knows": self.knows,
-            "next": self.next,
-            "happenings": happenings,
-            "claims": [],
-            "sent": self._books.now + self.lead,
-            "silent": self._books.now - self.heard_at,
-            **more,
-        }
-        return json.dumps(said)
+        request = Request(
+            number=self.number,
+            acknowledged=self.acknowledged,
+            epoch=self.epoch,
+            knows=self.knows,
+            heard=0,
+            next=self.next,
+            happenings=[tuple(happening) for happening in happenings],
+            claims=[],
+            sent=self._ledger.now + self.lead,
+            silent=self._ledger.now - self.heard_at,
+        )
+        request.update(cast(Request, more))
+        return encoded(request)
 
     def send(self, words: str) -> Reply:
-        reply: Reply = json.loads(self._books.run(words, self.constants))
+        """Make an exchange; its answer has to be one that a worker believes."""
+        reply: Reply = json.loads(self._ledger.run(words, self.constants))
+        if reply["status"] == "ok":
+            Answer.parse(reply, len(json.loads(words)["claims"]))
         return reply
 
     def lose(self, *happenings: Happening, **more: object) -> Reply:
@@ -126,13 +128,13 @@ class Worker:
         """Come, or come back, and say what it holds."""
         return self.say(*happenings, join=self.introduction(), renew=True, **more)
 
-    def introduction(self) -> dict[str, object]:
+    def introduction(self) -> Introduction:
         """What it says when it comes."""
-        return {
-            "epoch": f"epoch of {self._name} at {self._books.now}",
-            "label": f"label of {self._name}",
-            "held": [[lease, "default"] for lease in self.held],
-        }
+        return Introduction(
+            epoch=f"epoch of {self._name} at {self._ledger.now}",
+            label=f"label of {self._name}",
+            held=[(number, "default") for number in self.held],
+        )
 
     def ask(
         self,
@@ -149,32 +151,32 @@ class Worker:
         return len(self.held) - before
 
     def place(self) -> Reply:
-        """Say that the dial of the oldest lease has returned."""
+        """Say that the dial of the oldest permit has returned."""
         return self.say(["place", self.held.pop(0), "default"])
 
     def returned(self) -> list[Happening]:
         """What says that all it holds is given back."""
-        happenings: list[Happening] = [["release", lease] for lease in self.held]
+        happenings: list[Happening] = [["release", number] for number in self.held]
         self.held.clear()
         return happenings
 
     def turn(self) -> Reply | None:
-        """Ask for a turn to read; None if it isn't this worker's."""
+        """Ask for the right to read; None if it isn't this worker's."""
         turn: Reply | None = self.say(wants_reading=True).get("right_to_read")
         return turn
 
     def record(self, turn: Reply, current: int = 0) -> Reply:
-        """Tell a reading that was taken in `turn`."""
-        taken = {**turn, "current": current, "limits": "{}"}
+        """Report a snapshot that was taken by the right `turn`."""
+        taken = {**turn, "current": current, "limits": LIMITS}
         return self.say(taken=taken)
 
     def fail(self, turn: Reply, wait: int = 0) -> Reply:
-        """Tell that `turn` brought no reading."""
+        """Report that the right `turn` brought no snapshot."""
         why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key"}
         return self.say(failed={"token": turn["token"], "wait": wait, "why": why})
 
     def read(self, current: int = 0) -> Reply:
-        """Take a reading in no time."""
+        """Take a snapshot in no time."""
         turn = self.turn()
         assert turn is not None
         return self.record(turn, current)
@@ -184,8 +186,8 @@ class Worker:
         if self.epoch != reply["epoch"]:
             self.epoch, self.knows = reply["epoch"], 0
         self.acknowledged = self.number
-        self.lead = reply["now"] - self._books.now
-        self.heard_at = self._books.now
+        self.lead = reply["now"] - self._ledger.now
+        self.heard_at = self._ledger.now
         if reply.get("reading"):
             self.knows = reply["reading"]["began"]
         given = len(reply.get("grants") or ())

@@ -136,7 +136,7 @@ class Flight:
     """A reading under way."""
 
     side: Side
-    turn: ReadingRight
+    right: ReadingRight
     began: int
 
 
@@ -283,14 +283,14 @@ class Both:
         self.memory.refuse(self.now)
 
     def begin_reading(self, which: int) -> None:
-        """Take a turn to read, if there is one to be had."""
+        """Take the right to read, if it is to be had."""
         side = self.sides[which % 2]
         side.conversation.wants_reading = True
         side.exchange()
         side.conversation.wants_reading = False
-        turn, side.conversation.turn = side.conversation.turn, None
-        if turn is not None:
-            self.flights.append(Flight(side, turn, self.now))
+        right, side.conversation.right = side.conversation.right, None
+        if right is not None:
+            self.flights.append(Flight(side, right, self.now))
 
     def finish_reading(self, which: int, current: int) -> None:
         """The answer to any request that is under way."""
@@ -299,8 +299,8 @@ class Both:
         self.tell_all()
         flight = self.flights.pop(which % len(self.flights))
         limits = Limits(current_concurrency=current, concurrency_limit=9)
-        seconds = Snapshot(limits, flight.turn.heard, self.now / 1000)
-        flight.side.conversation.report(flight.turn, seconds)
+        seconds = Snapshot(limits, flight.right.heard, self.now / 1000)
+        flight.side.conversation.report(flight.right, seconds)
         flight.side.exchange()
         self.memory.record(Snapshot(limits, flight.began, self.now))
 

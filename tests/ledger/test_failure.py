@@ -13,14 +13,14 @@ from callguard import (
     LimitsUnavailable,
     UsageError,
 )
-from callguard.ledger.redis.failure import Failure, key_mark, told
+from callguard.ledger.redis.failure import Failure, key_mark, reason
 
 MINE, OTHER = key_mark("key_mine"), key_mark("key_other")
 
 
 def heard(error: CallGuardError, **changes: Any) -> Failure:
     """What another worker, of the key `OTHER`, says of this error."""
-    return Failure.heard({"token": 7, **told(error, OTHER), **changes})
+    return Failure.parse({"token": 7, **reason(error, OTHER), **changes})
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_whatever_stands_on_the_server_forges_no_log() -> None:
 @pytest.mark.parametrize("name", ["token", "text", "kind", "status", "mark"])
 def test_what_says_too_little_is_an_error(name: str) -> None:
     """Half a failure would be taken for one."""
-    said = {"token": 7, **told(LimitsUnavailable("HTTP 503"), OTHER)}
+    said = {"token": 7, **reason(LimitsUnavailable("HTTP 503"), OTHER)}
     del said[name]
     with pytest.raises(KeyError):
-        Failure.heard(said)
+        Failure.parse(said)

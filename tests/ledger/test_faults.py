@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from callguard.ledger.redis.scripts import EXCHANGE
-from tests.ledger.bent_clock import START, BentLedger, Worker, claim
+from tests.ledger.bent_clock import LIMITS, START, BentLedger, Worker, claim
 
 BOOKS, WORKERS, SESSIONS, PERMITS, UNSEEN, CLAIMS, CALLS, EARLY = range(8)
 """Which key is which."""
@@ -452,7 +452,7 @@ def test_where_telling_others_is_denied_everything_is_written_all_the_same(
     ledger.now = restricted.now = 2500
     turn = worker.turn()
     assert turn is not None
-    taken = {**turn, "current": 5, "limits": "{}"}
+    taken = {**turn, "current": 5, "limits": LIMITS}
     words = worker.words(taken=taken)
     reply = json.loads(restricted.run(words, worker.constants))
     assert reply["counts"] == [1, 0]
@@ -477,7 +477,7 @@ def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
     restricted = BentLedger(client_without(command), "", ledger.settings)
     restricted.names, restricted.now = ledger.names, ledger.now
     words: list[dict[str, Any]] = [
-        {"taken": {**turn, "current": 1, "limits": "{}"}},
+        {"taken": {**turn, "current": 1, "limits": LIMITS}},
         {"claims": [claim(ceiling=9, callers=2)], "renew": True},
         {"leaves": True},
     ]

@@ -281,7 +281,7 @@ def test_evidence_of_an_outage_of_any_length_fills_no_memory(sharer: Sharer) -> 
     told = 0
     while sharer.view.outbox:
         told += len(sharer.view.outbox.batch())
-        sharer.view.told()
+        sharer.view.reported()
     assert told == 10_000
 
 

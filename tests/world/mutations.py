@@ -621,14 +621,14 @@ MUTATIONS = (
     Mutation(
         "a shared reading is dated by its end",
         CONVERSATION,
-        (("turn.date(snapshot.began)", "turn.date(snapshot.received)"),),
+        (("right.date(snapshot.began)", "right.date(snapshot.received)"),),
         "the counter may have been looked at before the call was placed",
         shared=True,
     ),
     Mutation(
         "a shared reading is dated by the worker's own clock",
         CONVERSATION,
-        (("turn.date(snapshot.began)", "int(snapshot.began * 1000)"),),
+        (("right.date(snapshot.began)", "int(snapshot.began * 1000)"),),
         "it is not the server's",
         shared=True,
     ),

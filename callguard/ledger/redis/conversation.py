@@ -1,9 +1,9 @@
-"""The words of an exchange: what a worker says, and what the server's answer means.
+"""One worker's side of the exchanges: what it says, and what the server's answers mean to it.
 
-Exchanges are numbered, one at a time, so that one that was given up and runs late changes nothing.
-After any doubt the worker joins anew: it says what it holds, and what it was given without hearing
-of it goes back. If the server doesn't know the worker any more, either its lease ran out, or the
-contents were lost.
+A worker numbers its exchanges and makes one at a time, so that an exchange that it has given up
+changes nothing when it runs late. After any doubt the worker joins anew: it says which permits it
+holds, and any other that the server has granted it goes back. If the server doesn't know the worker
+any more, either the worker's lease ran out or the ledger was lost.
 """
 
 from __future__ import annotations
@@ -11,24 +11,34 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 from callguard.ledger.protocol import Claim, Claimant
-from callguard.ledger.redis.answer import Answer, News, Pause
-from callguard.ledger.redis.failure import Failure
+from callguard.ledger.redis.failure import Failure, Reason
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
+from callguard.ledger.redis.wire import (
+    Answer,
+    Asked,
+    Failed,
+    Introduction,
+    News,
+    Pause,
+    Push,
+    Request,
+    Taken,
+    encoded,
+)
 from callguard.limits import Snapshot
 
 __all__ = ["Conversation", "ReadingRight", "constants"]
 
-MOST_PLACES: Final = 1000
+MOST_SLOTS: Final = 1000
 """Slots that one exchange asks for at most."""
-
 
 JITTER: Final = 0.25
 """Seconds by which an exchange may be late before a clock is doubted; as in lua/state.lua."""
@@ -40,12 +50,12 @@ usual for a computer's quartz."""
 
 @dataclass(frozen=True, slots=True)
 class ReadingRight:
-    """It is this worker's turn to take a reading.
+    """The right to read: this worker is to take the next snapshot, and no other.
 
     Attributes:
-        epoch: the ledger whose turn it is.
-        token: what the turn is told by.
-        began: the turn's beginning, in milliseconds on the server's clock.
+        epoch: the ledger that gave it.
+        token: what tells this right from all others.
+        began: when it was given, in milliseconds on the ledger's clock.
         heard: when this worker heard of it, in seconds on its own clock.
     """
 
@@ -55,9 +65,9 @@ class ReadingRight:
     heard: float
 
     def date(self, request_began: float) -> int:
-        """The server's time, in ms, at or before which a request began on this worker's clock.
+        """The ledger's time, in ms, at or before which a request began on this worker's clock.
 
-        Only the time between two moments of one clock is used, never that of two clocks.
+        Moments of two clocks are never compared, only how long it was from one moment to another.
         """
         return self.began + int(max(0.0, request_began - self.heard) * 1000)
 
@@ -72,21 +82,21 @@ class Conversation:
         settings: how long things last.
         view: what there is to report, and where the answers go.
         claimant: who gets slots and news.
-        clock: seconds, the event loop's.
+        clock: the event loop's, in seconds.
 
     Attributes:
-        turn: this worker's turn to read, until it is taken.
-        wants_reading: whether the next exchange asks for such a turn.
-        reading: the turn that this worker is taking now; each exchange says that it goes on.
-        failure: the latest turn of any worker, where it brought no reading; else None.
+        right: the right to read that this worker was given, until somebody makes use of it.
+        wants_reading: whether the next exchange asks for the right to read.
+        reading: the right by which this worker is reading now; each exchange says that it still is.
+        failure: why the latest right of any worker brought no snapshot; None where it brought one.
         reads: whether this worker took the latest snapshot.
-        due_at: when the next reading may be taken, in seconds on the event loop's clock.
-        late_at: when others than who took the last one should take it.
+        due_at: when the next snapshot may be taken, in seconds on the event loop's clock.
+        late_at: when a worker other than the latest reader should take it.
         ask_again_at: when to ask again for slots that others are to take first; or None.
-        leaves: whether the worker is to leave as soon as everything is told.
+        leaves: whether the worker is to leave as soon as everything is reported.
         left: whether it has left.
         stepped: seconds by which the server's clock had stepped by the last exchange.
-        untold: why the server let nothing be told to others in the last exchange; or None.
+        untold: why the server published nothing for this worker in the last exchange; or None.
     """
 
     def __init__(
@@ -99,7 +109,7 @@ class Conversation:
         claimant: Claimant,
         clock: Callable[[], float],
     ) -> None:
-        self.turn: ReadingRight | None = None
+        self.right: ReadingRight | None = None
         self.wants_reading = False
         self.reading: ReadingRight | None = None
         self.failure: Failure | None = None
@@ -124,8 +134,9 @@ class Conversation:
         self._acknowledged = 0
         self._joined = False
         self._claims: list[Claim] = []
-        self._reports: dict[str, object] = {}
-        self._sent_reports: dict[str, object] = {}
+        self._taken: Taken | None = None
+        self._failed: Failed | None = None
+        self._sent: Request | None = None
         self._sent_at = 0.0
         self._first_number = 1
         self._renews = True
@@ -133,27 +144,33 @@ class Conversation:
         self._began = 0
         self._offset = 0.0
         self._lead_at = 0.0
-        # By how much the ledger's clock was ahead of the own one, at most, as an exchange was sent.
+        # Seconds by which the ledger's clock was ahead of this worker's, at most, at `_lead_at`.
         self._lead: float | None = None
 
     # Speaking ------------------------------------------------------------------------------------
 
-    def report(self, turn: ReadingRight, snapshot: Snapshot) -> None:
-        """The next exchange tells a reading that was taken in `turn`."""
-        if turn.epoch != self._epoch:
+    def report(self, right: ReadingRight, snapshot: Snapshot) -> None:
+        """The next exchange reports a snapshot that was taken by `right`."""
+        if right.epoch != self._epoch:
             return  # its date is of a clock that is no more
         limits = snapshot.limits
-        self._reports["taken"] = {
-            "token": turn.token,
-            "began": turn.date(snapshot.began),
+        self._taken = {
+            "token": right.token,
+            "began": right.date(snapshot.began),
             "current": limits.current_concurrency,
-            "limits": json.dumps(asdict(limits)),
+            "limits": encoded(asdict(limits)),
         }
 
-    def report_failure(self, turn: ReadingRight, wait: float, why: Mapping[str, object]) -> None:
-        """The next exchange tells that `turn` brought no reading, and to wait before the next."""
-        if turn.epoch == self._epoch:
-            self._reports["failed"] = {"token": turn.token, "wait": int(wait * 1000), "why": why}
+    def report_failure(self, right: ReadingRight, wait: float, why: Reason) -> None:
+        """The next exchange reports that `right` brought no snapshot.
+
+        Args:
+            right: which one.
+            wait: seconds for which the provider asked to be left alone.
+            why: the error.
+        """
+        if right.epoch == self._epoch:
+            self._failed = {"token": right.token, "wait": int(wait * 1000), "why": why}
 
     @property
     def renewal_due(self) -> bool:
@@ -171,13 +188,12 @@ class Conversation:
         self._number += 1
         self._renews = self._sent_at >= self._renew_at or not self._joined
         self._claims = self._claims_now()
-        self._sent_reports = self._reports.copy()
-        # Callers may be given leases out of the own share before the answer comes.
+        # Callers may be granted permits out of the own share before the answer comes.
         self._first_number = self._view.next_number
         self._view.next_number += _asked_for(self._claims)
         happenings = self._view.outbox.batch()
         self._leaving = self.leaves and self._view.outbox.batch_is_all
-        said: dict[str, object] = {
+        request: Request = {
             "number": self._number,
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
@@ -185,27 +201,33 @@ class Conversation:
             "heard": 0 if self.failure is None else self.failure.token,
             "next": self._first_number,
             "happenings": happenings,
-            "claims": [_claim(claim) for claim in self._claims],
-            **self._reports,
+            "claims": [_asked(claim) for claim in self._claims],
         }
-        if self.reading is not None and self.reading.epoch == self._epoch:
-            said["reads"] = self.reading.token
         if self._lead is not None:
-            said["sent"] = int((self._sent_at + self._lead) * 1000)
-            said["silent"] = int((self._sent_at - self._lead_at) * 1000)
-        for name, wanted in (
-            ("wants_reading", self.wants_reading),
-            ("leaves", self._leaving),
-            ("renew", self._renews),
-        ):
-            if wanted:
-                said[name] = True
+            request["sent"] = int((self._sent_at + self._lead) * 1000)
+            request["silent"] = int((self._sent_at - self._lead_at) * 1000)
+        self._add_what_is_rare(request)
+        self._sent = request
+        return encoded(request), self._constants
+
+    def _add_what_is_rare(self, request: Request) -> None:
+        if self.reading is not None and self.reading.epoch == self._epoch:
+            request["reads"] = self.reading.token
+        if self.wants_reading:
+            request["wants_reading"] = True
+        if self._leaving:
+            request["leaves"] = True
+        if self._renews:
+            request["renew"] = True
         if not self._joined:
-            said["join"] = self._introduction()
-        return json.dumps(said), self._constants
+            request["join"] = self._introduction()
+        if self._taken is not None:
+            request["taken"] = self._taken
+        if self._failed is not None:
+            request["failed"] = self._failed
 
     def _claims_now(self) -> list[Claim]:
-        """Who waits, and an end of each claim of the exchange before that nobody makes any more."""
+        """What those who wait need now, and an end to each claim that nobody makes any more."""
         claims = self._claimant.claims()
         if self._claims:
             lanes = {claim.lane for claim in claims}
@@ -213,12 +235,8 @@ class Conversation:
             claims.extend(claim._replace(callers=0) for claim in ended)
         return claims
 
-    def _introduction(self) -> dict[str, object]:
-        return {
-            "epoch": uuid.uuid4().hex,
-            "label": self._label,
-            "held": self._view.held(),
-        }
+    def _introduction(self) -> Introduction:
+        return {"epoch": uuid.uuid4().hex, "label": self._label, "held": self._view.held()}
 
     # Hearing -------------------------------------------------------------------------------------
 
@@ -231,7 +249,7 @@ class Conversation:
 
         The server's clock went on, and so did this worker's lease.
         """
-        self.turn = None  # another worker's by now, and a reading is not dated across a sleep
+        self.right = None  # another worker's by now, and no snapshot is dated across a sleep
         self._sent_at -= slept
         self._renew_at -= slept
         self.due_at -= slept
@@ -263,31 +281,35 @@ class Conversation:
         if self.failure is not None and heard.others:
             self._claimant.asked_to_read()
         self.ask_again_at = None if heard.again is None else self._clock() + heard.again / 1000
-        if heard.turn is not None:
+        if heard.right is not None:
             self.wants_reading = False
-            self.turn = ReadingRight(heard.epoch, *heard.turn, self._clock())
-        self._take_places(heard.grants)
+            self.right = ReadingRight(heard.epoch, *heard.right, self._clock())
+        self._take_slots(heard.grants)
         return True
 
     def hear(self, message: str | bytes) -> bool:
-        """Take in what the server told unasked; whether that calls for an exchange."""
-        told = json.loads(message)
-        if told.get("epoch", self._epoch) != self._epoch:
+        """Take in what the server pushed; whether that calls for an exchange.
+
+        Raises:
+            Exception: it is no push. Anybody may publish anything.
+        """
+        push = Push.parse(message)
+        if push.epoch is not None and push.epoch != self._epoch:
             return True
-        if "reading" in told:
-            news = News.parse(told)
-            if news.reading and self._local(news.reading.received) > self._clock() + JITTER:
-                return True  # the own clock stood still, and only an answer sets it
-            self._take_news(news)
-        if "failed" in told:
-            self._take_pause(Pause.parse(told))
+        if push.news is not None:
+            reading = push.news.reading
+            if reading is not None and self._local(reading.received) > self._clock() + JITTER:
+                return True  # this worker's clock stood still, and only an answer sets it
+            self._take_news(push.news)
+        if push.pause is not None:
+            self._take_pause(push.pause)
             return True
-        return "come" in told or self._ceilings_changed()
+        return push.come or self._ceilings_changed()
 
     def _ceilings_changed(self) -> bool:
-        """Whether the server has another ceiling of a lane, or none, than that of the callers."""
-        told = {claim.lane: claim.ceiling for claim in self._claims}
-        return any(told.get(claim.lane) != claim.ceiling for claim in self._claimant.claims())
+        """Whether the server knows another ceiling of a lane than the callers have, or none."""
+        known = {claim.lane: claim.ceiling for claim in self._claims}
+        return any(known.get(claim.lane) != claim.ceiling for claim in self._claimant.claims())
 
     def _acknowledge(self, heard: Answer) -> None:
         if heard.void:
@@ -299,20 +321,21 @@ class Conversation:
             self._lead = None
         self._joined = True
         self._acknowledged = self._number
-        for kind, report in self._sent_reports.items():
-            if self._reports[kind] is report:
-                del self._reports[kind]
-        self._view.told()
+        if self._sent is not None and self._taken is self._sent.get("taken"):
+            self._taken = None
+        if self._sent is not None and self._failed is self._sent.get("failed"):
+            self._failed = None
+        self._view.reported()
         self.left = self._leaving
         if self._renews:
             self._renew_at = self._sent_at + self._settings.heartbeat
             self._view.valid_until = self._sent_at + self._settings.lease
 
     def _set_clock(self, now: float) -> None:
-        """The ledger's clock showed `now` between the sending and this moment.
+        """The ledger's clock showed `now` at some moment since the exchange was sent.
 
-        That it is further ahead even of this moment than it can have got to means that the own
-        clock stood still.
+        If that is further ahead, even of this moment, than the ledger's clock can have got since
+        the exchange before, then this worker's clock stood still.
         """
         self._offset = self._sent_at - now
         lead = -self._offset
@@ -343,21 +366,20 @@ class Conversation:
         self.due_at = self._clock() + pause.due_in / 1000
         self.late_at = self._clock() + pause.late_in / 1000
 
-    def _take_places(self, grants: Sequence[tuple[int, int]]) -> None:
+    def _take_slots(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._view.valid_until
         if self._view.next_number == self._first_number + _asked_for(self._claims):
             self._view.next_number = self._first_number + len(grants)
-        leases = range(self._first_number, self._first_number + len(grants))
-        for lease, (number, usage) in zip(leases, grants, strict=True):
-            lane = self._claims[number].lane
+        for number, (index, usage) in enumerate(grants, self._first_number):
+            lane = self._claims[index].lane
             if valid:
-                self._view.hold(lease, lane)
-                self._claimant.granted(lane, lease, usage)
+                self._view.hold(number, lane)
+                self._claimant.granted(lane, number, usage)
             else:
-                self._view.withdraw(lease)
+                self._view.withdraw(number)
 
     def _local(self, milliseconds: int) -> float:
-        """The server's time on the own clock: never later than it was."""
+        """A moment of the ledger's clock on this worker's: never later than it was."""
         return milliseconds / 1000 + self._offset
 
 
@@ -367,14 +389,14 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
 
 
 def _asked_for(claims: Iterable[Claim]) -> int:
-    return sum(min(claim.callers, MOST_PLACES) for claim in claims)
+    return sum(min(claim.callers, MOST_SLOTS) for claim in claims)
 
 
-def _claim(claim: Claim) -> dict[str, object]:
+def _asked(claim: Claim) -> Asked:
     return {
         "lane": claim.lane,
         "priority": claim.priority,
         "ceiling": claim.ceiling,
-        "count": min(claim.callers, MOST_PLACES),
+        "count": min(claim.callers, MOST_SLOTS),
         "waited": int(claim.waited * 1000),
     }

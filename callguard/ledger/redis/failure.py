@@ -1,11 +1,11 @@
-"""A turn to read that brought no snapshot, as workers tell each other of it."""
+"""A right to read that brought no snapshot, as the workers of a ledger hear of it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict
 
 from callguard.errors import (
     CallGuardError,
@@ -15,21 +15,33 @@ from callguard.errors import (
     LimitsUnavailable,
 )
 
-__all__ = ["Failure", "key_mark", "told"]
+__all__ = ["Failure", "Reason", "key_mark", "reason"]
 
 _LONGEST_TEXT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What became of some worker's turn.
+class Reason(TypedDict):
+    """Why a right to read brought no snapshot.
 
     Attributes:
-        token: what the turn was told by.
         text: the error's; empty where it concerns that worker alone, such as its own session.
         kind: "rejected", "malformed" or "unavailable".
         status: the HTTP status of a rejection; else 0.
-        mark: what the worker's key is told by.
+        mark: what tells the worker's key from others; see `key_mark`.
+    """
+
+    text: str
+    kind: str
+    status: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A right to read that brought no snapshot, and why: the fields of `Reason`.
+
+    Attributes:
+        token: what tells the right from all others.
     """
 
     token: int
@@ -39,8 +51,12 @@ class Failure:
     mark: str
 
     @classmethod
-    def heard(cls, said: Mapping[str, Any]) -> Self:
-        """What a server told. Anybody may have put it there, and it ends up in logs."""
+    def parse(cls, said: Mapping[str, Any]) -> Self:
+        """The failure that a server reports. Anybody may have put it there; logs will show it.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
         text = "".join(each for each in str(said["text"]) if each.isprintable())
         return cls(
             int(said["token"]),
@@ -63,8 +79,8 @@ class Failure:
         return (LimitsMalformed if self.kind == "malformed" else LimitsUnavailable)(self.text)
 
 
-def told(error: CallGuardError, mark: str) -> dict[str, str | int]:
-    """What a worker of the key with this mark says of its failed turn."""
+def reason(error: CallGuardError, mark: str) -> Reason:
+    """How a worker whose key has this mark reports the error that it got for a snapshot."""
     kind, status = "unavailable", 0
     if isinstance(error, LimitsRejected):
         kind, status = "rejected", error.status

@@ -1,14 +1,13 @@
-"""What one worker has to tell a shared ledger, until they have heard it."""
+"""What one worker has to report to a shared ledger, until the server has heard it."""
 
 from __future__ import annotations
 
 import itertools
 from typing import Final
 
-__all__ = ["Happening", "Outbox"]
+from callguard.ledger.redis.wire import Happening
 
-Happening = tuple[str | int, ...]
-"""What happened, to which number or call, and a word more where there is one."""
+__all__ = ["Outbox"]
 
 _Key = tuple[str, str | int | None]
 """The kind of a happening, and the permit that it happened to."""
@@ -17,7 +16,7 @@ MOST_AT_ONCE: Final = 1000
 """Happenings in one exchange, so that the server isn't kept from others: some 3 ms of its time."""
 
 MOST_EVIDENCE: Final = 10_000
-"""Calls whose evidence may wait to be told; what is forgotten costs nothing but the evidence."""
+"""Calls whose evidence is kept until it is reported; what is forgotten costs no more than that."""
 
 NOTE_ANSWERED: Final = "note_answered"
 NOTE_ENDED: Final = "note_ended"
@@ -27,7 +26,7 @@ class Outbox:
     """Happenings in their order, and evidence; of each kind only the latest about a permit or call.
 
     Nothing leaves it before an answer has come, so a lost exchange loses nothing, and each item
-    may be told twice: nothing in it counts, everything names a permit or a call.
+    may be reported twice: nothing in it counts, everything names a permit or a call.
     """
 
     __slots__ = ("_batch", "_evidence", "_happenings", "_held_alone")
@@ -36,7 +35,7 @@ class Outbox:
         self._happenings: dict[_Key, Happening] = {}
         self._evidence: dict[str, str] = {}
         self._batch: tuple[dict[_Key, Happening], dict[str, str]] = ({}, {})
-        # Permits given without the ledger, of which those may have heard.
+        # Permits given without the server, which may have heard of these.
         self._held_alone: set[int] = set()
 
     def __bool__(self) -> bool:
@@ -56,7 +55,7 @@ class Outbox:
             del self._evidence[next(iter(self._evidence))]
 
     def forget(self, number: int) -> bool:
-        """Say nothing of a permit that is over, if the ledger can't know of it; whether so."""
+        """Say nothing of a permit that is over, if the server can't know of it; whether so."""
         if ("adopt", number) not in self._happenings or number in self._held_alone:
             return False
         for key in [key for key in self._happenings if key[1] == number]:
@@ -64,7 +63,7 @@ class Outbox:
         return True
 
     def batch(self) -> list[Happening]:
-        """What the next exchange tells; the same again until `told`, and what has come since."""
+        """What the next exchange reports: the same again until `reported`, and what came since."""
         happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))
         room = MOST_AT_ONCE - len(happenings)
         evidence = dict(itertools.islice(self._evidence.items(), room))
@@ -74,16 +73,16 @@ class Outbox:
 
     @property
     def batch_is_all(self) -> bool:
-        """Whether the last batch has everything that there is to tell."""
+        """Whether the last batch has everything that there is to report."""
         happenings, evidence = self._batch
         return happenings == self._happenings and len(evidence) == len(self._evidence)
 
     def pending(self) -> list[Happening]:
-        """All happenings that the ledger has not been heard to have heard."""
+        """All happenings of which the server is not known to have heard."""
         return list(self._happenings.values())
 
-    def told(self) -> list[Happening]:
-        """The ledger has heard the last batch: forget it. Returns its happenings."""
+    def reported(self) -> list[Happening]:
+        """The server has heard the last batch: forget it. Returns its happenings."""
         happenings, evidence = self._batch
         self._batch = {}, {}
         for key, happening in happenings.items():

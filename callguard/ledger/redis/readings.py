@@ -1,4 +1,4 @@
-"""One reading for all workers: whoever's turn it is reads, and the others hear of it."""
+"""One snapshot for all workers: one has the right to read, and the others hear of what it read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from callguard.errors import CallGuardError, LedgerUnavailable, LimitsUnavailable
-from callguard.ledger.redis.failure import told
+from callguard.ledger.redis.failure import reason
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.conversation import ReadingRight
@@ -22,7 +22,7 @@ _YIELDS: Final = 0.2
 
 
 class Fetcher(Protocol):
-    """Where a reading comes from."""
+    """Where a snapshot comes from."""
 
     async def get(self, *, newer_than: float | None = None) -> Snapshot: ...
 
@@ -30,18 +30,18 @@ class Fetcher(Protocol):
 class SharedReadings:
     """A fetcher for one gate of many.
 
-    Whoever has read last reads again, as long as anybody waits; the others ask for a turn when
-    nothing has come for a `ttl` longer. After a turn that failed anybody else goes first: it may be
-    the worker, and not the provider.
+    Whichever worker has read last reads again, as long as anybody waits; the others ask for the
+    right to read when no snapshot has come for a `ttl` longer. After a worker has failed to read,
+    any other goes first: the fault may be that worker's, and not the provider's.
 
-    A turn is held for as long as it takes, and a failed one is told to all, so that the pause after
-    it is everybody's.
+    A worker has the right for as long as it is reading. All workers hear of a failure, so that all
+    of them keep the pause after it.
 
     Args:
-        fetcher: asked in this worker's turn.
+        fetcher: where a snapshot comes from while this worker has the right to read.
         session: the worker's connection to the ledger.
         ttl: seconds between two readings.
-        mark: what this worker's key is told by.
+        mark: what tells this worker's key from others.
     """
 
     def __init__(self, fetcher: Fetcher, session: Session, ttl: float, mark: str) -> None:
@@ -54,14 +54,14 @@ class SharedReadings:
         self._clock = asyncio.get_running_loop().time
 
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        """A reading, this worker's own or another's. Cancelling gives up the turn.
+        """A snapshot, this worker's own or another's. Cancelling gives up the right to read.
 
         Args:
-            newer_than: seconds on the event loop's clock: the reading began later. None stands for
+            newer_than: seconds on the event loop's clock: the snapshot began later. None stands for
                 one that is younger than a `ttl`.
 
         Raises:
-            LimitsError: there was no reading in this worker's turn, or in another's.
+            LimitsError: this worker, or the one that had the right to, failed to read.
             LedgerUnavailable: the ledger can't be reached.
         """
         after = self._clock() - self._ttl if newer_than is None else newer_than
@@ -76,21 +76,21 @@ class SharedReadings:
                 continue
             asked = True
             try:
-                turn = await self._turn()
-                if turn is not None:
-                    await self._read(turn)
+                right = await self._right()
+                if right is not None:
+                    await self._read(right)
             except LedgerUnavailable:
                 if not self._session.view.reads_alone:
                     raise
         return snapshot
 
     def turn_at(self) -> float:
-        """When the next turn may begin, in seconds on the event loop's clock."""
+        """When the next snapshot may be taken, in seconds on the event loop's clock."""
         alone = self._session.view.reads_alone
         return -math.inf if alone else self._session.conversation.due_at
 
     def _raise_failure(self) -> None:
-        """Raise what another's turn failed with, once."""
+        """Raise what another worker's reading failed with, once."""
         failure = self._session.conversation.failure
         if failure is not None and failure.token != self._raised:
             self._raised = failure.token
@@ -111,36 +111,37 @@ class SharedReadings:
         first = conversation.reads or view.outdated or failed
         return (conversation.due_at if first else conversation.late_at) + yields
 
-    async def _turn(self) -> ReadingRight | None:
+    async def _right(self) -> ReadingRight | None:
+        """The right to read, if the server gives it to this worker now."""
         conversation = self._session.conversation
         conversation.wants_reading = True
         try:
             await self._session.consult()
         finally:
             conversation.wants_reading = False
-        turn, conversation.turn = conversation.turn, None
-        return turn
+        right, conversation.right = conversation.right, None
+        return right
 
-    async def _read(self, turn: ReadingRight) -> None:
+    async def _read(self, right: ReadingRight) -> None:
         conversation = self._session.conversation
-        conversation.reading = turn
+        conversation.reading = right
         try:
-            snapshot = await self._fetcher.get(newer_than=turn.heard)
+            snapshot = await self._fetcher.get(newer_than=right.heard)
         except CallGuardError as error:
-            await self._report_failure(turn, error)
+            await self._report_failure(right, error)
             raise
         finally:
             conversation.reading = None
         self._failed = False
-        conversation.report(turn, snapshot)
+        conversation.report(right, snapshot)
         await self._session.consult()
 
-    async def _report_failure(self, turn: ReadingRight, error: CallGuardError) -> None:
+    async def _report_failure(self, right: ReadingRight, error: CallGuardError) -> None:
         conversation = self._session.conversation
         conversation.reading = None
-        self._raised = turn.token
+        self._raised = right.token
         self._failed = True
         asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
-        conversation.report_failure(turn, asked_to_wait or 0.0, told(error, self._mark))
+        conversation.report_failure(right, asked_to_wait or 0.0, reason(error, self._mark))
         with suppress(LedgerUnavailable):
             await self._session.consult()

@@ -228,9 +228,9 @@ class View:
         self._held[number] = lane
         self._own.in_use += 1
 
-    def told(self) -> None:
-        """The server has heard what the outbox said."""
-        for happening in self.outbox.told():
+    def reported(self) -> None:
+        """The server has heard the outbox's last batch."""
+        for happening in self.outbox.reported():
             if happening[0] in _ENDS_DIALLING:
                 self._held.pop(int(happening[1]), None)
             elif happening[0] == "adopt":

@@ -1,0 +1,353 @@
+"""What a worker and the ledger's server say to each other: every field, and its unit.
+
+A *request* is JSON that the exchange's script is given, its *reply* is JSON that the script
+returns, and a *push* is JSON that the script publishes for other workers. Times are in whole
+milliseconds, and moments are on the ledger's clock, which goes by the server's.
+
+Whatever comes from the server is checked before any of it is believed: anybody may write there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
+
+from callguard.ledger.redis.failure import Failure, Reason
+from callguard.limits import Limits
+
+__all__ = [
+    "Answer",
+    "Asked",
+    "Failed",
+    "Happening",
+    "Introduction",
+    "News",
+    "Pause",
+    "Push",
+    "Request",
+    "Right",
+    "SharedSnapshot",
+    "Status",
+    "Taken",
+    "encoded",
+]
+
+# What a worker says ------------------------------------------------------------------------------
+
+Happening = tuple[str | int, ...]
+"""What happened, to which permit or call, and a word more where there is one.
+
+``adopt``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its number, the
+first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
+``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing.
+"""
+
+
+class Asked(TypedDict):
+    """What the callers in the queue of one lane need.
+
+    Attributes:
+        lane: the lane's name.
+        priority: lower goes first.
+        ceiling: calls; the highest usage up to which one may go.
+        count: callers; 0 to ask for nothing any more.
+        waited: ms that the first of them has waited.
+    """
+
+    lane: str
+    priority: int
+    ceiling: int
+    count: int
+    waited: int
+
+
+class Introduction(TypedDict):
+    """What a worker says that joins, or joins anew because an exchange was in doubt.
+
+    Attributes:
+        epoch: the name of the ledger that begins with this worker, if there is none.
+        label: what people call the worker.
+        held: number and lane of each permit that is dialling, as far as the worker knows.
+    """
+
+    epoch: str
+    label: str
+    held: list[tuple[int, str]]
+
+
+class Taken(TypedDict):
+    """A snapshot that the worker has taken.
+
+    Attributes:
+        token: which right to read it was taken by.
+        began: when its request began, at the latest.
+        current: calls that it counts.
+        limits: all of it, as JSON.
+    """
+
+    token: int
+    began: int
+    current: int
+    limits: str
+
+
+class Failed(TypedDict):
+    """A right to read that brought no snapshot.
+
+    Attributes:
+        token: which one.
+        wait: ms for which the provider asked to be left alone.
+        why: the error.
+    """
+
+    token: int
+    wait: int
+    why: Reason
+
+
+class Request(TypedDict):
+    """An exchange, as the worker asks for it.
+
+    Attributes:
+        number: how many exchanges the worker has begun, this one among them.
+        acknowledged: the number of the latest one whose answer it heard.
+        epoch: the ledger that it knows; empty for none.
+        knows: when the snapshot began of which its ceilings are; 0 for none.
+        heard: the token of the latest failure that it knows; 0 for none.
+        next: the number of the first permit that it would be granted.
+        happenings: what has happened since, in its order.
+        claims: what its callers need.
+        sent: the latest that the ledger's clock can have shown when this was sent, by this worker's
+            own; not there where it has no word in that.
+        silent: ms since the exchange from which that is known.
+        renew: whether the lease begins anew.
+        leaves: whether the worker leaves.
+        join: there where it joins.
+        wants_reading: whether it asks for the right to read.
+        reads: the token of the right by which it is reading.
+        taken: there after it has read.
+        failed: there after it has read in vain.
+    """
+
+    number: int
+    acknowledged: int
+    epoch: str
+    knows: int
+    heard: int
+    next: int
+    happenings: list[Happening]
+    claims: list[Asked]
+    sent: NotRequired[int]
+    silent: NotRequired[int]
+    renew: NotRequired[bool]
+    leaves: NotRequired[bool]
+    join: NotRequired[Introduction]
+    wants_reading: NotRequired[bool]
+    reads: NotRequired[int]
+    taken: NotRequired[Taken]
+    failed: NotRequired[Failed]
+
+
+encoded = json.JSONEncoder(separators=(",", ":")).encode
+"""What is sent for a request."""
+
+# What the server says ----------------------------------------------------------------------------
+
+Status = Literal["ok", "unknown", "overtaken", "foreign"]
+"""How a reply begins.
+
+Only ``ok`` is an `Answer`. The exchange did not take place where the worker is ``unknown`` and has
+to join, where the request was ``overtaken`` by a later one or by a copy of itself, and where the
+ledger is ``foreign``: of the release whose `protocol` the reply names.
+"""
+
+
+class SharedSnapshot(NamedTuple):
+    """The latest snapshot.
+
+    Attributes:
+        began: when its request began.
+        received: when the server heard of it.
+        reader: the name of the worker that took it.
+        limits: what the provider answered.
+    """
+
+    began: int
+    received: int
+    reader: str
+    limits: Limits
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Any]) -> Self:
+        """The snapshot in a reply or a push; raises as `Answer.parse` does."""
+        limits = Limits.parse(json.loads(said["limits"]))
+        return cls(_whole(said["began"]), _whole(said["received"]), str(said["reader"]), limits)
+
+
+class News(NamedTuple):
+    """What concerns every worker.
+
+    Attributes:
+        counts: the calls that are dialling, and the uncounted ones.
+        spent: whether the snapshot authorises nothing.
+        lost: whether that is because the ledger is new, or was lost.
+        reading: the latest snapshot; None where the worker knows it.
+    """
+
+    counts: tuple[int, int]
+    spent: bool
+    lost: bool
+    reading: SharedSnapshot | None
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Any]) -> Self:
+        """The news in a reply or a push; raises as `Answer.parse` does."""
+        dialling, uncounted = said["counts"]
+        reading = said.get("reading")
+        return cls(
+            (_whole(dialling, least=0), _whole(uncounted, least=0)),
+            bool(said["spent"]),
+            bool(said["lost"]),
+            None if reading is None else SharedSnapshot.parse(reading),
+        )
+
+
+class Pause(NamedTuple):
+    """How long nobody may read.
+
+    Attributes:
+        due_in: ms until the next snapshot may be taken.
+        late_in: ms until others than the latest reader should take it.
+        failure: why the latest right to read brought nothing; None where it brought something, or
+            where the worker knows.
+    """
+
+    due_in: int
+    late_in: int
+    failure: Failure | None
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Any]) -> Self:
+        """The pause in a reply or a push; raises as `Answer.parse` does."""
+        failed = said.get("failed")
+        failure = None if failed is None else Failure.parse(failed)
+        return cls(_whole(said["due_in"]), _whole(said["late_in"]), failure)
+
+
+class Right(NamedTuple):
+    """A right to read that the worker was given.
+
+    Attributes:
+        token: what tells it from all others.
+        began: when it was given.
+    """
+
+    token: int
+    began: int
+
+
+class Answer(NamedTuple):
+    """The answer to an exchange that took place.
+
+    Attributes:
+        epoch: which ledger it is.
+        now: the ledger's time.
+        news: what concerns every worker.
+        void: whether what the worker held was taken for placed.
+        others: whether callers of other workers are in the queue.
+        pause: when the next snapshot is due.
+        again: ms until the worker should ask again, because others are to take slots first; or
+            None.
+        right: the right to read, if the worker was given it.
+        grants: for each slot the index of the claim that got it, and the usage that it brought.
+        stepped: ms by which the server's clock went and the ledger's never will.
+        untold: the server's words where it lets this worker publish nothing; or None.
+    """
+
+    epoch: str
+    now: int
+    news: News
+    void: bool
+    others: bool
+    pause: Pause
+    again: int | None
+    right: Right | None
+    grants: list[tuple[int, int]]
+    stepped: int
+    untold: str | None
+
+    @classmethod
+    def parse(cls, reply: Mapping[str, Any], claims: int) -> Self:
+        """The answer to an exchange with so many claims.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+            LimitsMalformed: the snapshot in it is none.
+        """
+        again, right = reply.get("again"), reply.get("right_to_read")
+        grants = [(_whole(index), _whole(usage)) for index, usage in reply.get("grants") or ()]
+        if any(not 0 <= index < claims for index, _ in grants):
+            raise ValueError(f"slots for claims that nobody made: {grants}")
+        return cls(
+            epoch=_word(reply["epoch"]),
+            now=_whole(reply["now"]),
+            news=News.parse(reply),
+            void=bool(reply.get("void")),
+            others=bool(reply["others"]),
+            pause=Pause.parse(reply),
+            again=None if again is None else _whole(again),
+            right=None if right is None else Right(_whole(right["token"]), _whole(right["began"])),
+            grants=grants,
+            stepped=_whole(reply.get("stepped") or 0),
+            untold=reply.get("untold"),
+        )
+
+
+class Push(NamedTuple):
+    """A message that the server publishes for other workers.
+
+    Attributes:
+        epoch: of which ledger it is; None where it is for one worker alone.
+        news: there after a snapshot.
+        pause: there after a right to read that brought none.
+        come: whether the worker is to come for a slot that is set aside for it.
+    """
+
+    epoch: str | None
+    news: News | None
+    pause: Pause | None
+    come: bool
+
+    @classmethod
+    def parse(cls, message: str | bytes) -> Self:
+        """The push in a message; raises as `Answer.parse` does."""
+        said = json.loads(message)
+        if not isinstance(said, dict):
+            raise TypeError(f"not a message of a ledger: {said!r}")
+        return cls(
+            _word(said["epoch"]) if "epoch" in said else None,
+            News.parse(said) if "reading" in said else None,
+            Pause.parse(said) if "failed" in said else None,
+            "come" in said,
+        )
+
+
+_LARGEST: Final = 2**53 - 1
+"""The server computes with doubles."""
+
+
+def _whole(value: object, *, least: int = -_LARGEST) -> int:
+    """A number that the server computed."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"not a number of a ledger: {value!r}")
+    if not least <= value <= _LARGEST:
+        raise ValueError(f"not a number from {least} to {_LARGEST}: {value!r}")
+    return value if isinstance(value, int) else math.floor(value)
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a word: {value!r}")
+    return value
