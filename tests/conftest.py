@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from callguard_pytest import simulated_workspace
 from tests import loops, skips
 from tests.redis_support import (
     no_grace,
@@ -25,6 +26,7 @@ __all__ = [
     "redis_program",
     "redis_server",
     "redis_url",
+    "simulated_workspace",
     "workspace_key",
 ]
 

@@ -18,8 +18,10 @@ from callguard.cli.screen import Screen
 from callguard.cli.tables import figures
 from callguard.simulator import (
     DIAL_FAULTS,
+    FATES,
     FAULTS,
     Distribution,
+    Fate,
     Fault,
     Faults,
     InvalidSetting,
@@ -30,7 +32,7 @@ from callguard.simulator import (
     serve,
 )
 
-__all__ = ["scheduled_fault", "simulator", "truth_table"]
+__all__ = ["scheduled_fault", "scripted_number", "simulator", "truth_table"]
 
 _DEFAULTS = WorkspaceSettings()
 _KINDS = ", ".join(FAULTS)
@@ -89,6 +91,15 @@ def simulator(
     seed: Annotated[
         int, typer.Option(help="What every draw and every fault at random follows from.")
     ] = _DEFAULTS.seed,
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--number",
+            metavar="NUMBER:FATE",
+            help="What becomes of the calls to a number; may be repeated. Any of "
+            f"{', '.join(FATES)}, or several with commas between, one for each call.",
+        ),
+    ] = None,
     latency: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long each answer takes.")
     ] = None,
@@ -154,6 +165,7 @@ def simulator(
                 inbound_talk_time=_time("inbound_talk_time", inbound_talk_time),
                 inbound_respects_limit=inbound_respects_limit,
                 seed=seed,
+                numbers=dict(scripted_number(text) for text in numbers or ()),
             ),
             port=port,
             api_key=api_key,
@@ -195,6 +207,23 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
             return float(begin), float(end), cast("Fault", kind)
         case _:
             raise ValueError(f"a scheduled fault must be BEGIN:END:KIND, got {text!r}")
+
+
+def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:
+    """The number, and the fates of the calls to it, that `NUMBER:FATE,FATE` stands for.
+
+    Raises:
+        ValueError: not of that form, or an unknown fate.
+    """
+    number, _, names = text.rpartition(":")
+    try:
+        fates = tuple(FATES[name] for name in names.split(","))
+    except KeyError as unknown:
+        known = ", ".join(FATES)
+        raise ValueError(f"--number must end in one of {known}, got {unknown}") from None
+    if not number:
+        raise ValueError(f"--number must be NUMBER:FATE, got {text!r}")
+    return number, fates
 
 
 def truth_table(truth: Truth) -> Table:

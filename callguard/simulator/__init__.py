@@ -6,10 +6,10 @@
         async with callguard.open_gate(server.api_key, base_url=server.url) as gate:
             ...
 
-It has the provider's paths and bodies, a counter that is late as told, calls by others, faults on
-demand, signed webhooks that may be late, lost, doubled, shuffled or forged, and the truth to
-compare with: ``server.workspace.truth()``. Without a socket, and under any clock, there are
-`Workspace` alone, and `Deliveries` for its webhooks.
+It has the provider's paths and bodies, a counter that is late, calls by others, faults on demand, a
+script for each number that is called, signed webhooks that may be late, lost, doubled, shuffled or
+forged, and the truth to compare with: ``server.workspace.truth()``. Without a socket, and under any
+clock, there are `Workspace` alone, and `Deliveries` for its webhooks.
 """
 
 from callguard.simulator.app import create_app
@@ -21,6 +21,16 @@ from callguard.simulator.distributions import (
     Uniform,
     parse_distribution,
 )
+from callguard.simulator.fates import (
+    BAD_NUMBER,
+    BUSY,
+    DECLINED,
+    FATES,
+    NO_ANSWER,
+    VOICEMAIL,
+    Fate,
+    answered,
+)
 from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
 from callguard.simulator.records import Call, CallRefused, CallStatus, Truth
@@ -29,9 +39,15 @@ from callguard.simulator.settings import InvalidSetting, WorkspaceSettings
 from callguard.simulator.webhooks import Deliveries, Delivery, Forgery, WebhookEvent, WebhookPlan
 
 __all__ = [
+    "BAD_NUMBER",
+    "BUSY",
+    "DECLINED",
     "DIAL_FAULTS",
+    "FATES",
     "FAULTS",
     "KEPT_CALLS",
+    "NO_ANSWER",
+    "VOICEMAIL",
     "Call",
     "CallRefused",
     "CallStatus",
@@ -41,6 +57,7 @@ __all__ = [
     "Delivery",
     "Distribution",
     "Exponential",
+    "Fate",
     "Fault",
     "Faults",
     "Forgery",
@@ -52,6 +69,7 @@ __all__ = [
     "WebhookPlan",
     "Workspace",
     "WorkspaceSettings",
+    "answered",
     "create_app",
     "parse_distribution",
     "serve",

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Final
 
 from callguard.simulator.distributions import stream
+from callguard.simulator.fates import Draws, Fate, Script
 from callguard.simulator.records import Call, CallRefused, Truth
 from callguard.simulator.settings import WorkspaceSettings
 
@@ -77,7 +78,7 @@ class _Counted:
 @dataclass(slots=True)
 class _Outbound:
     call: Call
-    talk_time: float
+    fate: Fate
     counted: _Counted
 
 
@@ -106,10 +107,8 @@ class Workspace:
         self._surcharged = 0
         seed = self._settings.seed
         self._ids = stream(seed, "ids")
-        self._answers = stream(seed, "answers")
-        self._rings = stream(seed, "rings")
-        self._unanswered_rings = stream(seed, "unanswered rings")
-        self._talks = stream(seed, "talks")
+        self._draws = Draws(self._settings)
+        self._script = Script(self._settings.numbers)
         self._arrivals = stream(seed, "inbound arrivals")
         self._inbound_talks = stream(seed, "inbound talks")
         self._await_inbound()
@@ -277,34 +276,28 @@ class Workspace:
         heapq.heappush(self._events, (at, next(self._order), happen))
 
     def _ring(self, call: Call, ceiling: int) -> None:
-        settings = self._settings
-        # Every draw is made for every call, used or not, so that the next call's stay the same.
-        answered = self._answers.random() < settings.answer_rate
-        ring_time = settings.ring_time(self._rings)
-        talk_time = settings.talk_time(self._talks)
-        unanswered_ring = settings.ring_limit
-        if settings.unanswered_ring is not None:
-            unanswered_ring = settings.unanswered_ring(self._unanswered_rings)
-        outbound = _Outbound(call, talk_time, _Counted(ceiling))
+        drawn = self._draws.next()  # also where it isn't used, so that the others' stay the same
+        fate = self._script.next(call.to_number) or drawn
+        outbound = _Outbound(call, fate, _Counted(ceiling))
         self._calls[call.call_id] = outbound
         self._tally.placed += 1
         self._tally.live += 1
-        if settings.counts_ringing:
+        if self._settings.counts_ringing:
             self._begin_counting(outbound.counted)
-        if answered:
-            self._after(min(ring_time, settings.ring_limit), partial(self._answer, outbound))
+        if fate.talk_time is None:
+            happen = partial(self._end, outbound, fate.reason)
         else:
-            no_answer = partial(self._end, outbound, "dial_no_answer")
-            self._after(min(unanswered_ring, settings.ring_limit), no_answer)
+            happen = partial(self._answer, outbound, fate.talk_time)
+        self._after(min(fate.ring_time, self._settings.ring_limit), happen)
 
-    def _answer(self, outbound: _Outbound) -> None:
+    def _answer(self, outbound: _Outbound, talk_time: float) -> None:
         if outbound.call.ended_at is not None:
             return
         self._tally.answered += 1
         outbound.call = replace(outbound.call, status="ongoing", answered_at=self._now)
         if not outbound.counted.counts:
             self._begin_counting(outbound.counted)
-        self._after(outbound.talk_time, partial(self._end, outbound, "user_hangup"))
+        self._after(talk_time, partial(self._end, outbound, outbound.fate.reason))
         self._tell(outbound.call)
 
     def _end(self, outbound: _Outbound, reason: str) -> None:

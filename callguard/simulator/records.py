@@ -30,8 +30,8 @@ class Call:
     """An outbound call as it stands; times are seconds on the workspace's clock, None if not yet.
 
     Attributes:
-        disconnection_reason: ``"user_hangup"``, ``"dial_no_answer"`` or ``"manual_stopped"``;
-            None while the call goes on.
+        disconnection_reason: why the call ended: that of its `Fate`, or ``"manual_stopped"``; None
+            while it goes on.
     """
 
     call_id: str

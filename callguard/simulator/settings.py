@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from callguard.simulator.distributions import Distribution, Exponential
+from callguard.simulator.fates import Fate, is_script
 
 __all__ = ["InvalidSetting", "WorkspaceSettings", "is_amount", "is_share", "require"]
 
@@ -61,6 +62,8 @@ class WorkspaceSettings:
         inbound_respects_limit: whether a call by others is turned away at the full limit (the
             burst limit, where that is higher). It doesn't wait, as the provider lets it do.
         seed: what every draw follows from.
+        numbers: what becomes of the calls to certain numbers, instead of what is drawn: one fate
+            for all calls to a number, or one for each, of which the last is for all that follow.
 
     Raises:
         InvalidSetting: a value that can't be right; a ValueError.
@@ -81,18 +84,20 @@ class WorkspaceSettings:
     inbound_talk_time: Distribution = _TALK_TIME
     inbound_respects_limit: bool = True
     seed: int = 0
+    numbers: Mapping[str, Fate | Sequence[Fate]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field in ("limit", "burst_limit", "reserved_inbound"):
-            require(self, field, _is_count, "a whole number of calls, at least 0")
-        for field in ("ring_limit", "rise_lag", "fall_lag"):
-            require(self, field, is_amount, "a finite number of seconds, at least 0")
+        for name in ("limit", "burst_limit", "reserved_inbound"):
+            require(self, name, _is_count, "a whole number of calls, at least 0")
+        for name in ("ring_limit", "rise_lag", "fall_lag"):
+            require(self, name, is_amount, "a finite number of seconds, at least 0")
         require(self, "inbound_rate", is_amount, "a finite number of calls per second, at least 0")
         require(self, "answer_rate", is_share, "a share from 0 to 1")
-        for field in ("talk_time", "ring_time", "inbound_talk_time"):
-            require(self, field, callable, "a distribution such as Constant(12.0)")
+        for name in ("talk_time", "ring_time", "inbound_talk_time"):
+            require(self, name, callable, "a distribution such as Constant(12.0)")
         if self.unanswered_ring is not None:
             require(self, "unanswered_ring", callable, "a distribution or None")
+        require(self, "numbers", is_script, "fates by number, with at least one for each")
 
     @property
     def full_limit(self) -> int:

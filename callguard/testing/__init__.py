@@ -1,19 +1,28 @@
-"""What tests of a dialer need: a clock that jumps, scripted limits, and a real Redis.
+"""What tests of a dialer need: a clock that jumps, a workspace on it, and a real Redis.
 
 ::
 
-    callguard.testing.run(campaign())  # `asyncio.run`, and an hour of waiting takes no time
+    def test_a_busy_number_is_tried_again(simulated_workspace):
+        workspace = simulated_workspace(limit=5, numbers={LEAD: (BUSY, answered())})
+        workspace.run(campaign([LEAD]))  # hours of dialling, in a moment
+        assert workspace.truth().answered == 1
+
+pytest finds the fixture ``simulated_workspace`` by itself. Without pytest there is
+`VirtualWorkspace`, which it makes. Without a workspace there is `run`, which is `asyncio.run` on a
+clock that jumps. The fates of calls, such as ``BUSY``, are in `callguard.simulator`.
 """
 
 from callguard.testing.redis_server import RedisServer, RedisServerFailed, find_server
 from callguard.testing.scripted_source import ScriptedSource
 from callguard.testing.virtual_time import VirtualTimeLoop, run
+from callguard.testing.virtual_workspace import VirtualWorkspace
 
 __all__ = [
     "RedisServer",
     "RedisServerFailed",
     "ScriptedSource",
     "VirtualTimeLoop",
+    "VirtualWorkspace",
     "find_server",
     "run",
 ]

@@ -12,8 +12,18 @@ from rich.console import Console
 
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
-from callguard.cli.simulator import scheduled_fault, simulator, truth_table
-from callguard.simulator import Exponential, Faults, Truth, Uniform, WorkspaceSettings, serve
+from callguard.cli.simulator import scheduled_fault, scripted_number, simulator, truth_table
+from callguard.simulator import (
+    BUSY,
+    VOICEMAIL,
+    Exponential,
+    Faults,
+    Truth,
+    Uniform,
+    WorkspaceSettings,
+    answered,
+    serve,
+)
 from tests.demo.support import truth
 
 
@@ -33,7 +43,7 @@ OPTIONS = """
     --inbound-talk-time 30 --no-inbound-respects-limit --seed 5 --latency 0.1
     --fault-rate 0.1 --fault 500 --fault cut --fault-at 1:2:hang --dial-fault-rate 0.2
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
-    --webhook-url http://127.0.0.1/hook
+    --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
 """
 
 
@@ -78,6 +88,7 @@ def test_options(served: dict[str, Any]) -> None:
     assert served["dial_faults"].possible == {"500", "cut"}
     assert served["dial_faults_place"] is False
     assert served["webhook_url"] == "http://127.0.0.1/hook"
+    assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
 
 
 def test_seed_decides_on_the_faults(served: dict[str, Any]) -> None:
@@ -99,6 +110,13 @@ def test_scheduled_fault() -> None:
     for text in ("", "5:10", "5:10:500:1", "now:10:500"):
         with pytest.raises(ValueError, match=r"BEGIN:END:KIND|float"):
             scheduled_fault(text)
+
+
+@pytest.mark.parametrize("text", ["", "busy", ":busy", "+1555:", "+1555:asleep", "+1555:busy,"])
+def test_wrong_scripts(text: str) -> None:
+    """A number would have another fate than was asked for."""
+    with pytest.raises(ValueError, match="--number must"):
+        scripted_number(text)
 
 
 def test_truth_table_has_every_field() -> None:

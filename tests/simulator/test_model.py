@@ -544,6 +544,8 @@ def test_clock_that_runs_backwards() -> None:
         ),
         ({"talk_time": 12.0}, "talk_time must be a distribution"),
         ({"unanswered_ring": 12.0}, "unanswered_ring must be a distribution or None"),
+        ({"numbers": {"+1": "busy"}}, "numbers must be fates by number"),
+        ({"numbers": {"+1": []}}, "numbers must be fates by number, with at least one for each"),
     ],
 )
 def test_wrong_settings(knobs: dict[str, Any], message: str) -> None:
