@@ -30,7 +30,7 @@ def simulated_workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
             assert workspace.truth().answered == 1
 
     The environment's RETELL_API_KEY and RETELL_BASE_URL are the workspace's for the rest of the
-    test, so a dialer that is told neither finds it.
+    test, so a dialer that is given neither finds it.
     """
     from callguard.testing import VirtualWorkspace  # noqa: PLC0415 - as late as it is needed
 

@@ -56,7 +56,7 @@ class AdmissionError(CallGuardError):
     """A call was not admitted.
 
     Attributes:
-        decision: every number that the refusal was made from; its ``str`` is the reason.
+        decision: every number that the denial was made from; its ``str`` is the reason.
         retry_after: seconds until the answer can differ, because a reading is due then;
             None where no reading is expected.
     """

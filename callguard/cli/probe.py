@@ -44,7 +44,7 @@ _DEFAULTS: Final = Plan()
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What the command was told.
+    """What the command was given.
 
     Attributes:
         call: the call to place.
@@ -59,8 +59,8 @@ class _Options:
     as_json: bool
 
     @property
-    def tell(self) -> Callable[[str], None]:
-        """Where progress goes: not to stdout if that is for a program."""
+    def progress(self) -> Callable[[str], None]:
+        """Shows a line of progress: not on stdout if that is for a program."""
         stream = sys.stderr if self.as_json else sys.stdout
         return lambda line: say(line, stream)
 
@@ -112,7 +112,7 @@ def probe(
 ) -> None:
     """Place one call, and learn from it what to give to open_gate.
 
-    Tells whether the workspace's counter has calls that still ring, and how late it rises and
+    Finds out whether the workspace's counter has calls that still ring, and how late it rises and
     falls. The call is a real one and costs what a call costs. Let it ring for more than
     --longest-lag (5 s), answer it, and talk for as long; a call that is not answered shows less.
     It is best done while nobody else is calling: if the counter moves by the calls of others, the
@@ -178,19 +178,17 @@ def _asked(options: _Options) -> bool:
 
 def _announcement(options: _Options) -> tuple[str, str]:
     call, plan = options.call, options.plan
-    place = (
-        f"One real call from {call.from_number} to {call.to_number}, by {options.client.url('')}"
-    )
+    numbers = f"from {call.from_number} to {call.to_number}"
     answer = f"Let it ring for more than {plan.longest_lag:g} s, answer it, and talk for as long"
     return (
-        f"{place}, by {options.client.url('')}, at the price of a call.",
+        f"One real call {numbers}, by {options.client.url('')}, at the price of a call.",
         f"{answer}. It is stopped after {plan.longest:g} s.",
     )
 
 
 async def _probe(options: _Options) -> ExitCode:
     try:
-        findings = await experiment(options.client, options.call, options.plan, options.tell)
+        findings = await experiment(options.client, options.call, options.plan, options.progress)
     except (CallGuardError, NotPlaced, MaybePlaced) as error:
         return _failed(error, options.as_json)
     finally:
@@ -207,7 +205,7 @@ def _as_json(findings: Findings) -> dict[str, object]:
     return {
         "clear": findings.is_clear,
         "counts_ringing": findings.counts_ringing,
-        "readings": findings.readings,
+        "snapshots": findings.snapshots,
         "counter_lag": findings.counter_lag,
         "rise_lag": _lag_as_json(findings.rise_lag),
         "fall_lag": _lag_as_json(findings.fall_lag),
@@ -221,7 +219,7 @@ def _lag_as_json(lag: Lag | None) -> dict[str, object] | None:
     if lag is None:
         return None
     at_least, at_most = round(lag.at_least, 3), round(lag.at_most, 3)
-    return {"at_least": at_least, "at_most": at_most, "readings": lag.readings}
+    return {"at_least": at_least, "at_most": at_most, "snapshots": lag.snapshots}
 
 
 def _show(findings: Findings) -> None:
@@ -236,9 +234,9 @@ def _show(findings: Findings) -> None:
 
 
 def _table(findings: Findings) -> Table:
-    table = Table("", "found", "readings")
+    table = Table("", "found", "snapshots")
     counted = "yes" if findings.counts_ringing else "no"
-    table.add_row("ringing calls are counted", counted, str(findings.readings))
+    table.add_row("ringing calls are counted", counted, str(findings.snapshots))
     table.add_row("the counter rises late by", *_lag_cells(findings.rise_lag))
     table.add_row("the counter falls late by", *_lag_cells(findings.fall_lag))
     return table
@@ -247,7 +245,7 @@ def _table(findings: Findings) -> Table:
 def _lag_cells(lag: Lag | None) -> tuple[str, str]:
     if lag is None:
         return "not seen", "0"
-    return f"{lag.at_least:.1f} to {lag.at_most:.1f} s", str(lag.readings)
+    return f"{lag.at_least:.1f} to {lag.at_most:.1f} s", str(lag.snapshots)
 
 
 def _failed(error: CallGuardError | NotPlaced | MaybePlaced, as_json: bool) -> ExitCode:

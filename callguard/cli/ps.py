@@ -44,12 +44,12 @@ def ps(
 ) -> None:
     """Show who holds slots of a shared ledger, and who waits.
 
-    By worker, a line for each permit that is dialling, or placed and perhaps not in the provider's
-    count yet; for the callers in the queue on each lane of each gate; and for each worker with
-    neither. The ledger is told by RETELL_API_KEY, or by --name. Looking changes nothing.
+    By worker, a row for each permit that is dialling, or placed and perhaps not in the provider's
+    count yet; for the queued callers on each lane of each gate; and for each worker with neither.
+    The ledger is that of RETELL_API_KEY, or the one called --name. Looking changes nothing.
 
     A worker is (silent) if it has let half of its lease go by without a word, and (gone) if it has
-    left or its lease has run out: what it was dialling counts until a reading is surely later.
+    left or its lease has run out: what it was dialling counts until a snapshot is surely later.
 
     Warns of another ledger on the server with the same limits and count: two API keys of one
     workspace make two ledgers, which share no limit, unless both are given one name.
@@ -94,7 +94,7 @@ def _show(contents: Contents) -> None:
 
 
 def contents_table(contents: Contents, around: box.Box | None = None) -> Table:
-    """A line for each permit, each line of callers and each idle worker; drawn with `around`."""
+    """A row for each permit, each queue of callers and each idle worker; drawn with `around`."""
     table = Table(
         Column("worker", overflow="fold"),
         Column("lane", overflow="fold"),
@@ -112,7 +112,7 @@ def contents_table(contents: Contents, around: box.Box | None = None) -> Table:
 
 def sentence(contents: Contents) -> str:
     """The sums, and what they are made of."""
-    usage, waiting = contents.usage, sum(line.callers for line in contents.waiting)
+    usage, waiting = contents.usage, sum(queue.callers for queue in contents.waiting)
     own = f"{usage.dialling} dialling, {usage.uncounted} placed and perhaps not counted"
     silent = sum(worker.silent for worker in contents.workers)
     queued = f"{waiting} queued; gates: {len(contents.workers)}"
@@ -137,15 +137,15 @@ def _limit(limits: Limits) -> str:
 
 def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]:
     """The rows by worker, those of the gone ones first; of each the oldest of each state first."""
-    labels = {held.worker for held in contents.held} | {line.worker for line in contents.waiting}
+    labels = {held.worker for held in contents.held} | {queue.worker for queue in contents.waiting}
     for label in sorted(labels | {worker.label for worker in contents.workers}, key=_by_number):
         for state, shown in (("dialling", "dialling"), ("placed", "placed")):
             for held in contents.held:
                 if (held.worker, held.state) == (label, state):
                     yield label, held.lane, shown, "1", f"{held.age:.1f} s"
-        for line in contents.waiting:
-            if line.worker == label:
-                yield label, line.lane, "waiting", str(line.callers), f"{line.waited:.1f} s"
+        for queue in contents.waiting:
+            if queue.worker == label:
+                yield label, queue.lane, "waiting", str(queue.callers), f"{queue.waited:.1f} s"
         if label not in labels:
             yield label, "", "idle", "0", ""
 

@@ -68,8 +68,8 @@ def status(
     """Show the workspace's limits, use and headroom.
 
     The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
-    stay in the shell's history. With --ledger, the calls that gates on a shared ledger is dialling,
-    or have placed and the provider may not count yet, are in use too.
+    stay in the shell's history. With --ledger, the calls that gates on a shared ledger are
+    dialling, or have placed and the provider may not count yet, are in use too.
 
     Exit code: 0 a call fits without burst, 75 none does (room with burst is shown beside it),
     77 the key was refused, 69 the provider or the ledger can't be reached, 65 the answer is
@@ -92,14 +92,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the workspace stands by one reading.
+    """How the workspace stands by one snapshot.
 
     Attributes:
-        snapshot: the reading.
+        snapshot: what the provider answered.
         plain: whether a call fits on a lane without burst.
         burst: whether one fits on a lane that may burst as far as the workspace allows.
-        contents: the shared ledger, as they were before the reading; None where none were asked
-            for.
+        contents: the shared ledger, as it was before the reading; None where none was asked for.
     """
 
     snapshot: Snapshot
@@ -172,7 +171,7 @@ class Standing:
         return {
             "dialling": self.plain.usage.dialling,
             "uncounted": self.plain.usage.uncounted,
-            "waiting": sum(line.callers for line in self.contents.waiting),
+            "waiting": sum(queue.callers for queue in self.contents.waiting),
         }
 
 
@@ -203,7 +202,7 @@ async def _read(question: Question) -> Standing:
     ) as fetcher:
         found = None
         if question.ledger:
-            # Before the reading: what has left the ledger by then, the reading tells.
+            # Before the reading: what has left the ledger by then, the snapshot counts.
             found = await look(question.ledger, question.name, fetcher.workspace)
             found.warn()
         return Standing.of(await fetcher.get(), None if found is None else found.contents)

@@ -31,14 +31,15 @@ class Glyphs:
 
     Attributes:
         levels: a cell that is filled more and more, the last one wholly.
-        held: a cell of slots that are held, though no call is going on in them.
+        uncounted: a cell of the usage above the calls that are going on: slots of permits that
+            are dialling, or that the counter may not show yet.
         limit: a cell of the line at the limit.
         ceiling: a cell of the line at the limit with burst.
         axis: what stands between the labels and the chart.
     """
 
     levels: str
-    held: str
+    uncounted: str
     limit: str
     ceiling: str
     axis: str
@@ -47,8 +48,8 @@ class Glyphs:
     def fit_for(cls, *, ascii_only: bool) -> Glyphs:
         """The characters that a terminal can show."""
         if ascii_only:
-            return cls(levels="#", held=".", limit="-", ceiling="=", axis="|")
-        return cls(levels="▁▂▃▄▅▆▇█", held="░", limit="─", ceiling="═", axis="┤")
+            return cls(levels="#", uncounted=".", limit="-", ceiling="=", axis="|")
+        return cls(levels="▁▂▃▄▅▆▇█", uncounted="░", limit="─", ceiling="═", axis="┤")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _cell(row: int, column: _Column, scale: _Scale, glyphs: Glyphs) -> _Cell:
         level = math.ceil(filled * len(glyphs.levels)) - 1
         return _Cell(glyphs.levels[level], _bar_style(row, scale))
     if scale.filled(column.usage, row) >= _HALF:
-        return _Cell(glyphs.held, "dim green")
+        return _Cell(glyphs.uncounted, "dim green")
     if row == scale.row(scale.ceiling):
         return _Cell(glyphs.ceiling, "red")
     if row == scale.row(scale.limit):

@@ -21,7 +21,7 @@ BURST: Final = 5
 RESERVE: Final = 3
 """Calls that both lanes leave free for those by others.
 
-What others begin comes on top of what the gate has counted, until its next reading. So the count
+What others begin comes on top of what the gate has counted, until its next snapshot. So the count
 passes the ceiling only if, after the gate has filled the urgent lane, four more calls by others
 begin than calls end; and of the 17 and more that are going on then, 10 a second end, while others
 begin one in 5 s. How rare that is was measured in a model of this campaign, under a clock that

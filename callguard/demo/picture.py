@@ -109,10 +109,10 @@ def _fitted(parts: Sequence[Text], width: int) -> Text:
 
 
 def _legend(progress: Progress, glyphs: Glyphs) -> list[Text]:
-    held = Text(f"{glyphs.held} held until the counter shows them", "dim green")
+    uncounted = Text(f"{glyphs.uncounted} dialling, or not surely counted", "dim green")
     return [
         Text(f"{glyphs.levels[-1]} calls going on", "green"),
-        *([] if progress.reckoning.usage is None else [held]),
+        *([] if progress.reckoning.usage is None else [uncounted]),
         Text(f"{glyphs.limit} limit", "yellow"),
         Text(f"{glyphs.ceiling} with burst", "red"),
     ]

@@ -1,4 +1,4 @@
-"""What a campaign tells of itself: while it goes on, and when it is over."""
+"""How a campaign stands while it goes on, and what came of it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def call_path(call_id: str) -> str:
 
 
 def parse_call(body: bytes) -> CallState:
-    """The state that an answer tells.
+    """The state that an answer reports.
 
     Raises:
         LimitsMalformed: not a JSON object.

@@ -148,7 +148,7 @@ class ProviderClient:
         return self._key
 
     def without_key(self, body: bytes) -> bytes:
-        """The body with stars in the key's place, should it echo the key."""
+        """The body with stars instead of the key, should it echo the key."""
         return body.replace(self._key.encode(), b"***")
 
     def quoted(self, text: str, *, numbers: bool = True) -> str:

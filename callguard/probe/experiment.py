@@ -35,10 +35,10 @@ _STOP_TIMEOUT: Final = 5.0
 """Seconds to try to stop the call before leaving: whoever pressed Ctrl-C waits for it."""
 
 _READING_DEADLINE: Final = 5.0
-"""Seconds for one reading with all its attempts; it is dated by the one that brought it."""
+"""Seconds for one reading with all its attempts; the one that brought the snapshot dates it."""
 
 _LEAST_BASELINE: Final = 5
-"""Readings before the call, at least."""
+"""Counts before the call, at least."""
 
 _NOT_YET: Final = frozenset({404, 422})
 """What get-call may answer while the call is too young to be found; 422 is the documented one."""
@@ -131,7 +131,7 @@ async def probe(
     client: ProviderClient,
     call: PhoneCall,
     plan: Plan,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> Findings:
     """Place one call, watch it and the counter until both are quiet again, and conclude.
 
@@ -145,26 +145,26 @@ async def probe(
             be told from one that failed.
         call: the call to place.
         plan: how long and how often to look.
-        tell: gets a line for everything that happens.
+        progress: called with a line for everything that happens.
 
     Raises:
         NotPlaced: the provider refused the call.
         MaybePlaced: the dial had no answer, or none that names the call.
         LimitsUnavailable: the counter could not be read before the call.
         LimitsRejected: the provider refused a reading, before the call or later.
-        LimitsMalformed: a reading that can't be right, before the call or later.
+        LimitsMalformed: an answer that can't be right, before the call or later.
     """
-    return await _Experiment(client, call, plan, tell).run()
+    return await _Experiment(client, call, plan, progress).run()
 
 
 class _Experiment:
     def __init__(
-        self, client: ProviderClient, call: PhoneCall, plan: Plan, tell: Callable[[str], None]
+        self, client: ProviderClient, call: PhoneCall, plan: Plan, progress: Callable[[str], None]
     ) -> None:
         self._client = client
         self._call = call
         self._plan = plan
-        self._tell = tell
+        self._progress = progress
         self._loop = asyncio.get_running_loop()
         self._baseline: list[Count] = []
         self._counts: list[Count] = []
@@ -289,8 +289,8 @@ class _Experiment:
         status, reason = fields.get("call_status"), fields.get("disconnection_reason")
         if not isinstance(status, str):
             raise LimitsMalformed("the provider's answer to get-call has no call_status")
-        told = self._client.quoted(reason) if isinstance(reason, str) else None
-        return State(during, self._client.quoted(status), told)
+        why = self._client.quoted(reason) if isinstance(reason, str) else None
+        return State(during, self._client.quoted(status), why)
 
     async def _stop(self) -> None:
         """Stop the call; never raises but for being cancelled again."""
@@ -330,7 +330,7 @@ class _Experiment:
         await asyncio.sleep(max(began + self._plan.interval - self._loop.time(), 0.0))
 
     def _say(self, what: str) -> None:
-        self._tell(f"{self._loop.time() - self._began:6.1f} s  {what}")
+        self._progress(f"{self._loop.time() - self._began:6.1f} s  {what}")
 
 
 def _counted(snapshot: Snapshot) -> Count:

@@ -7,20 +7,20 @@ the findings say so instead of guessing.
 
 What the conclusions stand on:
 
-- A reading is a photograph taken at an unknown moment between its request and its answer, so every
+- A snapshot is a photograph taken at an unknown moment between its request and its answer, so every
   moment is a `Span`, and every lag an interval.
 - ``get-call`` is taken at its word: a status is true at some moment of its own exchange. The
   provider promises nothing of the kind; a status that goes back is noticed, a late one is not.
 - One call is one draw. A counter that is renewed every few seconds is late by anything up to that.
 
-Others can fool it only by looking like the call in every reading. Where nobody answers, and
+Others can fool it only by looking like the call in every snapshot. Where nobody answers, and
 ringing calls are not counted, that takes a call of theirs that begins within `longest_lag` of the
 dial, ends within as much of its end, and is alone. Such a rise is therefore believed only where
 nobody else was calling before, and with a remark. With ringing of 20 s, calls of theirs of 60 s on
 average and the default times, 9 of 6,000 simulated probes were fooled that way (6 of 3,000 at one
 call of theirs in two minutes, 3 at one in half a minute), which is 1 of 260 that were clear. Where
 somebody answers, or ringing calls are counted, two changes of theirs have to hide two of ours
-between the same readings: none of 3,500 was fooled, of which 1,030 were clear.
+between the same snapshots: none of 3,500 was fooled, of which 1,030 were clear.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ class Lag:
 
     Attributes:
         at_least, at_most: seconds.
-        readings: how many readings showed the counter after its change.
+        snapshots: how many of them showed the counter after its change.
     """
 
     at_least: float
     at_most: float
-    readings: int
+    snapshots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Findings:
 
     Attributes:
         counts_ringing: whether a call counts while it rings; None if that isn't clear.
-        readings: how many readings of a ringing call say so.
+        snapshots: how many of them, taken while the call rang, say so.
         rise_lag: how late the counter shows that a call counts: since its placing where ringing
             calls are counted, else since its answer. None if that wasn't seen.
         fall_lag: how late it shows that a call is over; None if that wasn't seen.
@@ -96,7 +96,7 @@ class Findings:
     """
 
     counts_ringing: bool | None
-    readings: int = 0
+    snapshots: int = 0
     rise_lag: Lag | None = None
     fall_lag: Lag | None = None
     reason: str = ""
@@ -154,9 +154,9 @@ class _Case:
         answered: when it was answered; None if it never was.
         reason: the provider's word for why it ended.
         rise, fall: when the counter was seen to change; None if it never did.
-        below: the readings after the dial and before the rise, or all if there was none.
-        above: the readings that showed the call.
-        after: the readings after the fall.
+        below: the counts after the dial and before the rise, or all if there was none.
+        above: the counts that showed the call.
+        after: the counts after the fall.
         others: calls in the baseline.
         longest_lag: seconds that the counter is late at most.
     """
@@ -199,7 +199,7 @@ class _Case:
         since = self.placed if self._fits_counted() else self.answered
         return Findings(
             counts_ringing=self._fits_counted(),
-            readings=len(self._telling()),
+            snapshots=len(self._decisive()),
             rise_lag=_lag(since, self.rise, len(self.above)),
             fall_lag=_lag(self.over, self.fall, len(self.after)),
             remark=self._remark(),
@@ -281,20 +281,20 @@ class _Case:
             return f"nobody answered, {unknown}: answer the call to learn it"
         return f"the call was over before the counter rose, {unknown}: talk for longer to learn it"
 
-    def _telling(self) -> Sequence[Count]:
-        """The readings that the verdict rests on."""
+    def _decisive(self) -> Sequence[Count]:
+        """The counts that the verdict rests on."""
         counted = self._fits_counted()
         if counted and self.answered is None:
             return self.above
         until = self.over if self.answered is None else self.answered
-        readings = self.above if counted else self.below
-        return [count for count in readings if count.during.latest <= until.earliest]
+        counts = self.above if counted else self.below
+        return [count for count in counts if count.during.latest <= until.earliest]
 
 
 def _pulse(
     counts: Sequence[Count], others: int
 ) -> tuple[Sequence[Count], Sequence[Count], Sequence[Count]]:
-    """The readings below, above, and after: the counter rises once at most."""
+    """The counts below, above, and after: the counter rises once at most."""
     above = [index for index, count in enumerate(counts) if count.calls != others]
     if not above:
         return counts, [], []
@@ -321,8 +321,8 @@ def _between(before: Count, after: Count) -> Span:
     return Span(before.during.earliest, after.during.latest)
 
 
-def _lag(since: Span | None, change: Span | None, readings: int) -> Lag | None:
+def _lag(since: Span | None, change: Span | None, snapshots: int) -> Lag | None:
     if since is None or change is None:
         return None
     at_least = max(change.earliest - since.latest, 0.0)
-    return Lag(at_least, change.latest - since.earliest, readings)
+    return Lag(at_least, change.latest - since.earliest, snapshots)

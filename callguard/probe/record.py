@@ -51,7 +51,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A reading of the counter: the calls going on, at some moment of `during`."""
+    """What the counter said: the calls going on, at some moment of `during`."""
 
     during: Span
     calls: int
@@ -76,9 +76,9 @@ class Record:
     """Everything that was seen, in order.
 
     Attributes:
-        baseline: the readings before the call, at least one.
+        baseline: the counts before the call, at least one.
         placed: when the call was placed.
-        counts: the readings after that.
+        counts: those after that.
         states: what became of the call.
     """
 

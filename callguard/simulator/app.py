@@ -64,12 +64,12 @@ def create_app(
     if dial_faults is not None:
         dial_faults.require_only(DIAL_FAULTS)
     api = _Api(workspace, api_key, latency, faults, dial_faults, dial_faults_place)
-    app = web.Application(middlewares=[api.let_in])
+    app = web.Application(middlewares=[api.authorize])
     app.router.add_get("/get-concurrency", api.get_concurrency)
     app.router.add_post("/v2/create-phone-call", api.create_phone_call)
     app.router.add_get("/v2/get-call/{call_id}", api.get_call)
     app.router.add_post("/v2/stop-call/{call_id}", api.stop_call)
-    app.on_shutdown.append(api.let_go)
+    app.on_shutdown.append(api.break_off)
     return app
 
 
@@ -97,12 +97,12 @@ class _Api:
             _IDEMPOTENCY_KEYS, _IDEMPOTENCY_SECONDS, timer=lambda: workspace.elapsed
         )
 
-    async def let_go(self, app: web.Application) -> None:  # noqa: ARG002 - aiohttp passes it
+    async def break_off(self, app: web.Application) -> None:  # noqa: ARG002 - aiohttp passes it
         """Break off what goes on, because the server stops."""
         self._closing.set()
 
     @web.middleware
-    async def let_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the handler answer whoever has the key."""
         authorization = request.headers.get("Authorization")
         if authorization is None:

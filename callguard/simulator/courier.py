@@ -20,7 +20,7 @@ class Courier:
     the loop's ``time``, so a loop whose clock jumps takes it along.
 
     Args:
-        workspace: whose calls are told of.
+        workspace: whose calls the webhooks are about.
         deliveries: what is due.
         deliver: called in the event loop with each delivery; what it raises goes to the loop's
             exception handler, and stops nothing.

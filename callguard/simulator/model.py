@@ -1,4 +1,4 @@
-"""The model of a workspace: its calls, its limits, and a counter that tells of them late.
+"""The model of a workspace: its calls, its limits, and a counter that shows them late.
 
 The laws that this file holds:
 
@@ -173,7 +173,7 @@ class Workspace:
             placed_at=self._now,
         )
         self._ring(call, ceiling)
-        self._tell(call)
+        self._report(call)
         return call
 
     def call(self, call_id: str) -> Call | None:
@@ -191,9 +191,9 @@ class Workspace:
         return [outbound.call for outbound in self._calls.values()]
 
     def watch(self, watcher: Callable[[Call], None]) -> None:
-        """Tell `watcher` of every outbound call when it was placed, is answered, and is over.
+        """Call `watcher` with every outbound call when it was placed, is answered, and is over.
 
-        The call's own times say when that was, which may be some time ago: it is told when the
+        The call's own times say when that was, which may be some time ago: it is called when the
         workspace catches up with its clock. The watcher must not ask the workspace back.
         """
         self._watchers.append(watcher)
@@ -298,7 +298,7 @@ class Workspace:
         if not outbound.counted.counts:
             self._begin_counting(outbound.counted)
         self._after(talk_time, partial(self._end, outbound, outbound.fate.reason))
-        self._tell(outbound.call)
+        self._report(outbound.call)
 
     def _end(self, outbound: _Outbound, reason: str) -> None:
         call = outbound.call
@@ -317,9 +317,9 @@ class Workspace:
         self._over.append(call.call_id)
         if len(self._over) > KEPT_CALLS:
             del self._calls[self._over.popleft()]
-        self._tell(outbound.call)
+        self._report(outbound.call)
 
-    def _tell(self, call: Call) -> None:
+    def _report(self, call: Call) -> None:
         for watcher in self._watchers:
             watcher(call)
 

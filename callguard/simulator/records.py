@@ -1,4 +1,4 @@
-"""What a simulated workspace tells: of a call, of a refusal, and of all that went on."""
+"""What a simulated workspace reports: a call, a refusal, and all that really went on."""
 
 from __future__ import annotations
 

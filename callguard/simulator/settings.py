@@ -38,7 +38,7 @@ class WorkspaceSettings:
 
     The limit of 20 calls, the ring limit of 30 s and the longest talk of 1 h are the provider's
     defaults (docs.retellai.com/deploy/concurrency and its agent settings, read 2026-11-22). The
-    provider tells neither whether ringing calls count nor how late its counter is, and how people
+    provider says neither whether ringing calls count nor how late its counter is, and how people
     answer is up to them: those defaults are only plausible.
 
     Args:

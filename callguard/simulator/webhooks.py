@@ -1,7 +1,7 @@
 """The webhooks that a workspace sends: which, when, with what signature, and what goes wrong.
 
-Nothing here sends anything. `Deliveries` tells what is due by the workspace's clock, to whoever
-asks; `Courier` asks at the right time, and `serve` posts what it is told.
+Nothing here sends anything. `Deliveries` gives what is due by the workspace's clock to whoever
+asks; `Courier` asks at the right time, and `serve` posts what it is given.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Deliveries:
     It hears of the workspace's calls from its making on, and keeps what nobody has asked for.
 
     Args:
-        workspace: whose calls are told of.
+        workspace: whose calls they are about.
         plan: how; None for the defaults.
         api_key: the key that true deliveries are signed with.
         wall_clock: the time that signatures are dated with, in seconds since 1970; for a

@@ -1,4 +1,4 @@
-"""The provider's webhooks as evidence: who may tell the gate what became of a call, and what.
+"""The provider's webhooks as evidence: who may report to the gate what became of a call, and what.
 
 With aiohttp::
 

@@ -29,7 +29,7 @@ def handler(
     bytes, whatever the application's `client_max_size` is.
 
     Args:
-        gate: who is told; see `receive`.
+        gate: what deliveries are reported to; see `receive`.
         api_key: the workspace's key that has the webhook badge; else the environment's
             `RETELL_API_KEY`, as it is now.
         tolerance: seconds between signing and now at most; see `verify`.
@@ -37,7 +37,7 @@ def handler(
 
     Raises:
         UsageError: no key, or one that can't be right.
-        TypeError: a gate that can't be told.
+        TypeError: a gate that is none.
     """
     check_gate(gate)
     key = checked_api_key(api_key)

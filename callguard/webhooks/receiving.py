@@ -25,7 +25,7 @@ that makes 1.3 MB for each of up to five transcripts.
 class EvidenceGate(Protocol):
     """What a gate does with evidence about a call; a `callguard.Gate` is one.
 
-    Both may be told of any call, any number of times, in any order and from any thread.
+    Both may be called for any call, any number of times, in any order and from any thread.
     """
 
     def note_answered(self, call_id: str) -> None:
@@ -44,13 +44,13 @@ def receive(
     tolerance: float = TOLERANCE,
     now: Callable[[], float] = time.time,
 ) -> CallEvent:
-    """Take one delivery: check its size, its signature and its form, and tell the gate.
+    """Take one delivery: check its size, its signature and its form, and report it to the gate.
 
     Neither waits nor remembers anything, and may be called in any thread. An event that proves
     nothing about a call is accepted, and so is one that came before.
 
     Args:
-        gate: who is told.
+        gate: what it is reported to.
         body: the body as it was received, from `read`.
         signature: the header `SIGNATURE_HEADER`; None where the request has none.
         api_key: the workspace's key that has the webhook badge; else the environment's
@@ -61,8 +61,7 @@ def receive(
     Raises:
         WebhookError: the delivery was not taken; answer with its `status`.
         UsageError: no key, or one that can't be right.
-        TypeError: a gate that can't be told, a body that isn't bytes, or a signature that isn't
-            text.
+        TypeError: a gate that is none, a body that isn't bytes, or a signature that isn't text.
     """
     check_gate(gate)
     check_delivery(body, signature)
@@ -71,7 +70,7 @@ def receive(
     verify(body, signature, api_key, tolerance=tolerance, now=now)
     event = parse(body)
     if event.call_id is not None:
-        _tell(gate, event, event.call_id)
+        _report(gate, event, event.call_id)
     return event
 
 
@@ -95,16 +94,16 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
 
 
 def check_gate(gate: object) -> None:
-    """See to it that `gate` can be told.
+    """See to it that `gate` takes evidence.
 
     Raises:
-        TypeError: it can't, such as what `callguard.open_gate` gives before it is entered.
+        TypeError: it doesn't, such as what `callguard.open_gate` gives before it is entered.
     """
     if not (hasattr(gate, "note_answered") and hasattr(gate, "note_ended")):
         raise TypeError(f"gate must be an open gate, got {shown(gate)}")
 
 
-def _tell(gate: EvidenceGate, event: CallEvent, call_id: str) -> None:
+def _report(gate: EvidenceGate, event: CallEvent, call_id: str) -> None:
     if event.ended:
         gate.note_ended(call_id, refused=event.refused)
     elif event.started:

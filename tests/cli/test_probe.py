@@ -60,7 +60,7 @@ def test_a_script_gets_what_was_found(probed: Probed, counts_ringing: bool) -> N
     assert found["rise_lag"]["at_least"] <= 1.5 <= found["rise_lag"]["at_most"]
     assert found["fall_lag"]["at_least"] <= 0.5 <= found["fall_lag"]["at_most"]
     assert found["counter_lag"] > 1.5
-    assert found["fall_lag"]["readings"] > 3
+    assert found["fall_lag"]["snapshots"] > 3
     assert found["settings"] == (
         f"callguard.open_gate(counts_ringing={counts_ringing}, counter_lag={found['counter_lag']})"
     )

@@ -98,7 +98,7 @@ def test_nothing_is_cut_and_no_word_broken(width: int) -> None:
     lines = [line.rstrip() for line in frame(looks, on=terminal(width, 40))]
     assert max(map(len, lines)) <= width
     for part in (
-        *("█ calls going on", "░ held until the counter shows them", "─ limit", "═ with burst"),
+        *("█ calls going on", "░ dialling, or not surely counted", "─ limit", "═ with burst"),
         *("123.4 s", "placed 60 of 100", "refused 12", "now 16", "usage 18", "peak 21"),
     ):
         assert sum(part in line for line in lines) == 1, part
@@ -110,7 +110,7 @@ def test_nothing_is_cut_and_no_word_broken(width: int) -> None:
 def test_legend() -> None:
     """Nobody could tell what the chart shows, on the narrowest terminal that is common."""
     shown = frame(progress(1.0, 16, 18))
-    legend = "█ calls going on  ░ held until the counter shows them  ─ limit  ═ with burst"
+    legend = "█ calls going on  ░ dialling, or not surely counted  ─ limit  ═ with burst"
     assert legend in [line.rstrip() for line in shown]
 
 

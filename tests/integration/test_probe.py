@@ -80,7 +80,7 @@ async def test_it_finds_the_truth_over_a_real_socket() -> None:
     assert found["counts_ringing"] is False
     assert found["rise_lag"]["at_least"] <= 0.3 <= found["rise_lag"]["at_most"]
     assert found["counter_lag"] == 1.0 or found["counter_lag"] > 0.3
-    assert found["fall_lag"]["readings"] > 3
+    assert found["fall_lag"]["snapshots"] > 3
     assert found["settings"].startswith("callguard.open_gate(counts_ringing=False, counter_lag=")
     assert b"placed call call_" in err
 

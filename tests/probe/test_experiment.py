@@ -63,13 +63,13 @@ def test_a_rise_while_the_call_rings_is_counted() -> None:
     """If this fails, the plainest evidence is not understood, or is dated wrongly."""
     findings = concluded([0, 0, 1, 1, 1, 1, 1, 1, 0, 0], 5, 2, 3, reason="user_hangup")
     assert findings.counts_ringing is True
-    assert findings.readings == 3
+    assert findings.snapshots == 3
     assert findings.rise_lag is not None
     assert findings.fall_lag is not None
     # The last snapshot without it began at 11.0, the first with it came at 12.1.
     assert findings.rise_lag.at_least == pytest.approx(1.0)
     assert findings.rise_lag.at_most == pytest.approx(2.2)
-    assert findings.rise_lag.readings == 6
+    assert findings.rise_lag.snapshots == 6
     # It ended between 16.2 and 17.3, and the counter fell between 17.0 and 18.1.
     assert findings.fall_lag.at_least == 0.0
     assert findings.fall_lag.at_most == pytest.approx(1.9)
@@ -83,7 +83,7 @@ def test_a_rise_only_after_long_ringing_is_not_counted() -> None:
     """If this fails, a workspace that leaves ringing calls out isn't recognised."""
     findings = concluded([0] * 9 + [1] * 4 + [0] * 3, 8, 4, 4, reason="user_hangup")
     assert findings.counts_ringing is False
-    assert findings.readings == 8
+    assert findings.snapshots == 8
     assert findings.rise_lag is not None
     # Answered between 17.2 and 18.3, shown between 18.0 and 19.1.
     assert findings.rise_lag.at_least == 0.0
