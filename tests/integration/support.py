@@ -8,9 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from callguard.simulator import Server, serve
+
+LONGEST: Final = 60.0
+"""Seconds for what takes one or two on an idle machine: a test fails, and doesn't hang."""
 
 
 @dataclass(frozen=True, slots=True)

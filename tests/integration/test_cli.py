@@ -16,13 +16,11 @@ import pytest
 from callguard import LimitFetcher
 from callguard.cli.exits import ExitCode
 from callguard.simulator import Faults, serve
-from tests.integration.support import Ended, environment
+from tests.integration.support import LONGEST, Ended, environment
 
 COMMAND = (sys.executable, "-m", "callguard")
 KEY = "key_of_this_test"
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
-LONGEST = 60.0
-"""Seconds for a command that takes one or two on a machine with nothing else to do."""
 
 if sys.platform != "win32":
     import termios

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from callguard.simulator import Call, CallRefused, Constant, Faults, Server, serve
-from tests.integration.support import Command, Ended, environment, served
+from tests.integration.support import LONGEST, Command, Ended, environment, served
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
 
@@ -70,9 +70,11 @@ def probed(command: Command) -> Command:
 @pytest.mark.slow
 async def test_it_finds_the_truth_over_a_real_socket() -> None:
     """If this fails, the command doesn't do what it is for."""
-    async with serve(counts_ringing=False, **_WORKSPACE) as server:
+    # Long enough for a clear finding where each reading takes a busy machine half a second.
+    unhurried = {"ring_time": Constant(3.0), "talk_time": Constant(2.5)}
+    async with serve(counts_ringing=False, **(_WORKSPACE | unhurried)) as server:
         arguments = (*_NUMBERS, *_QUICK, "--yes", "--json")
-        async with asyncio.timeout(30), started(*arguments, url=server.url) as process:
+        async with asyncio.timeout(LONGEST), started(*arguments, url=server.url) as process:
             out, err = await process.communicate()
     assert process.returncode == 0, (out, err)
     found = json.loads(out)
@@ -170,10 +172,12 @@ def test_a_dial_of_unknown_outcome_is_told_of_and_not_repeated(probed: Command, 
     assert "may have been placed, and is not tried again" in ended.err
 
 
-async def _placed(server: Server) -> None:
-    async with asyncio.timeout(20):
-        while not server.workspace.calls():  # noqa: ASYNC110 - another process places it
-            await asyncio.sleep(0.02)
+async def _placed(process: asyncio.subprocess.Process) -> None:
+    """The command knows which call it has placed."""
+    assert process.stdout is not None
+    async with asyncio.timeout(LONGEST):
+        while b"placed call call_" not in (line := await process.stdout.readline()):
+            assert line, "it ended"
 
 
 @pytest.mark.slow
@@ -185,10 +189,9 @@ async def test_a_signal_stops_the_call(sent: signal.Signals, code: int) -> None:
         serve(**world) as server,
         started(*_NUMBERS, *_QUICK, "--yes", url=server.url) as process,
     ):
-        await _placed(server)
-        await asyncio.sleep(0.3)
+        await _placed(process)
         process.send_signal(sent)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONGEST):
             out, err = await process.communicate()
         [call] = server.workspace.calls()
     assert process.returncode == code
@@ -203,7 +206,7 @@ async def _at_a_terminal(server: Server, answer: bytes) -> tuple[int | None, str
     try:
         async with started(*_NUMBERS, *_QUICK, url=server.url, stdin=theirs) as process:
             os.write(ours, answer)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(LONGEST):
                 _, err = await process.communicate()
             return process.returncode, err.decode()
     finally:

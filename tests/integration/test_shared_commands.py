@@ -23,10 +23,7 @@ from callguard.cli.exits import ExitCode
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.simulator import Constant, serve
 from callguard.testing import RedisServer
-from tests.integration.support import Command, environment, served
-
-LONGEST = 60.0
-"""Seconds for what takes 2; it fails, rather than hangs, where a command does."""
+from tests.integration.support import LONGEST, Command, environment, served
 
 
 @asynccontextmanager

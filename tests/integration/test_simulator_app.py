@@ -22,6 +22,7 @@ from callguard.simulator import (
     create_app,
     serve,
 )
+from tests.integration.support import LONGEST
 from tests.simulator.support import HandClock
 
 NUMBERS = {"from_number": "+14157774444", "to_number": "+12137774445"}
@@ -325,14 +326,18 @@ async def test_hang_lasts_until_the_client_goes() -> None:
         await asyncio.wait(asyncio.all_tasks() - before)
         assert (await client.dial())[0] == 201
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST):
         await with_client(test, faults=failing("hang"))
 
 
 async def test_nothing_is_left_behind() -> None:
     """A test that uses the server would leak tasks or sockets, or wait long for its end."""
     before = asyncio.all_tasks()
-    async with aiohttp.ClientSession() as session, asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with (
+        aiohttp.ClientSession() as session,
+        asyncio.timeout(LONGEST),
+        asyncio.TaskGroup() as group,
+    ):
         async with serve(faults=failing("hang"), latency=Constant(0.01)) as server:
             client = Client(server, session)
             hanging = [group.create_task(answered(client.concurrency())) for _ in range(3)]
@@ -347,7 +352,11 @@ async def test_nothing_is_left_behind() -> None:
 
 async def test_a_slow_answer_does_not_keep_the_server() -> None:
     """Leaving the block would take as long as the slowest answer."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with (
+        aiohttp.ClientSession() as session,
+        asyncio.timeout(LONGEST),
+        asyncio.TaskGroup() as group,
+    ):
         async with serve(latency=Constant(600.0)) as server:
             slow = group.create_task(answered(Client(server, session).dial()))
             await until(lambda: server.workspace.truth().placed == 1)
@@ -356,16 +365,18 @@ async def test_a_slow_answer_does_not_keep_the_server() -> None:
 
 async def test_cancelled_block() -> None:
     """A test that times out would leave its server running."""
-    url = ""
+    served = asyncio.get_running_loop().create_future()
 
     async def run() -> None:
-        nonlocal url
         async with serve() as server:
-            url = server.url
+            served.set_result(server.url)
             await asyncio.Event().wait()
 
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run(), 0.05)
+    running = asyncio.create_task(run())
+    url = await served
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(url)
@@ -394,7 +405,7 @@ async def test_dial_that_is_given_up_is_placed() -> None:
         await asyncio.wait([dial])
         assert (dial.cancelled(), server.workspace.count) == (True, 1)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST):
         await with_client(test, latency=Constant(600.0))
 
 

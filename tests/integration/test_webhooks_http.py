@@ -19,6 +19,7 @@ import callguard.webhooks
 from callguard import UsageError
 from callguard.simulator import Constant, Server, WebhookPlan, serve
 from callguard.webhooks import LONGEST_BODY, EvidenceGate
+from tests.integration.support import LONGEST
 from tests.simulator.support import HandClock
 from tests.webhooks.support import KEY, NOW, Witness, body_of, now, signed
 
@@ -67,7 +68,7 @@ async def posting_to(gate: EvidenceGate) -> AsyncIterator[Callable[..., Awaitabl
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONGEST):
         while not condition():  # noqa: ASYNC110 - a request over a socket sets no event
             await asyncio.sleep(0.001)
 
