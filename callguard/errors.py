@@ -151,14 +151,14 @@ class UsageError(CallGuardError):
         subject: what the message begins with, such as an argument's name; empty where the problem
             is a sentence of its own.
         missing: the argument that would help; None where none would.
-        remedy: how to pass it, in Python; empty where none is missing.
+        remedy: what to do, such as to pass it, in Python; empty where none is missing.
     """
 
     def __init__(
         self, problem: str, *, subject: str = "", missing: str | None = None, remedy: str = ""
     ) -> None:
         sentence = f"{subject} {problem}" if subject else problem
-        super().__init__(f"{sentence}; {remedy}" if remedy else sentence)
+        super().__init__(f"{sentence}: {remedy}" if remedy else sentence)
         self.problem = problem
         self.subject = subject
         self.missing = missing

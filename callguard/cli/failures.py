@@ -24,8 +24,12 @@ _SUBJECTS: Final = {"base_url": "the provider's address (--base-url or RETELL_BA
 
 _REMEDIES: Final = {
     "api_key": "set RETELL_API_KEY in the environment",
-    "allow_plain_http": "or pass --allow-plain-http",
+    "allow_plain_http": "use https, or pass --allow-plain-http",
     "client": "of a Sentinel or a cluster it is that of the server itself",
+    "name": "leave it out, and pass --name",
+    "lease": "leave it out",
+    "timeout": "leave it out",
+    "other options": "leave it out",
 }
 """What stands on a command line for an argument that is missing; nothing does for any other."""
 
@@ -70,4 +74,4 @@ def in_options(error: Exception) -> str:
     subject = _SUBJECTS.get(error.subject, error.subject)
     sentence = f"{subject} {error.problem}" if subject else error.problem
     remedy = _REMEDIES.get(error.missing or "")
-    return f"{sentence}; {remedy}" if remedy else sentence
+    return f"{sentence}: {remedy}" if remedy else sentence

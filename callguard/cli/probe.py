@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -154,8 +153,6 @@ def _plan(interval: float, longest: float, longest_lag: float) -> Plan:
 
 
 def _client(base_url: str | None, allow_plain_http: bool) -> ProviderClient:
-    if not os.environ.get("RETELL_API_KEY"):
-        raise UsageError("no API key: set RETELL_API_KEY in the environment")
     return ProviderClient(base_url=base_url, timeout=_TIMEOUT, allow_plain_http=allow_plain_http)
 
 

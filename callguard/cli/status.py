@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +24,7 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.fetcher import LimitFetcher
+from callguard.fetcher.settings import checked_api_key
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.limits import Limits, Snapshot
 
@@ -188,13 +188,13 @@ async def _status(question: Question, as_json: bool) -> ExitCode:
 
 
 async def _read(question: Question) -> Standing:
-    if not os.environ.get("RETELL_API_KEY"):
-        raise UsageError("no API key: set RETELL_API_KEY in the environment")
+    key = checked_api_key(None)
     try:
         checked_seconds("--timeout", question.timeout, above_zero=True)
     except ValueError as error:
         raise UsageError(str(error)) from None
     async with LimitFetcher(
+        key,
         base_url=question.base_url,
         timeout=min(question.timeout, _LONGEST_ATTEMPT),
         deadline=question.timeout,
@@ -203,7 +203,7 @@ async def _read(question: Question) -> Standing:
         found = None
         if question.ledger:
             # Before the reading: what has left the ledger by then, the snapshot counts.
-            found = await look(question.ledger, question.name, fetcher.workspace)
+            found = await look(question.ledger, question.name, key)
             found.warn()
         return Standing.of(await fetcher.get(), None if found is None else found.contents)
 

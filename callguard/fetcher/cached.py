@@ -97,11 +97,6 @@ class LimitFetcher:
         await self.aclose()
 
     @property
-    def workspace(self) -> str:
-        """What the workspace is told by among others: a secret, since it is made of the key."""
-        return self._client.workspace
-
-    @property
     def base_url(self) -> str:
         """The provider's address, without a slash at its end."""
         return self._client.base_url

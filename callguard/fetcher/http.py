@@ -142,11 +142,6 @@ class ProviderClient:
         """The address that a request for `path` goes to."""
         return self.base_url + path
 
-    @property
-    def workspace(self) -> str:
-        """What tells the workspace from others: the key itself."""
-        return self._key
-
     def without_key(self, body: bytes) -> bytes:
         """The body with stars instead of the key, should it echo the key."""
         return body.replace(self._key.encode(), b"***")

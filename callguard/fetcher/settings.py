@@ -63,9 +63,9 @@ def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
         raise _unusable("ends with its path: no query and no fragment")
     if parts.scheme == "http" and not (allow_plain_http or _is_loopback(parts.hostname)):
         raise _unusable(
-            "is plain http to another machine, where anyone on the way can read the key: use https",
+            "is plain http to another machine, where anyone on the way can read the key",
             missing="allow_plain_http",
-            remedy="or pass allow_plain_http=True",
+            remedy="use https, or pass allow_plain_http=True",
         )
     return given.rstrip("/")
 

@@ -17,6 +17,7 @@ from callguard.arguments import (
 from callguard.errors import UsageError
 from callguard.events import Listener
 from callguard.fetcher import LimitFetcher
+from callguard.fetcher.settings import checked_api_key
 from callguard.gate.assembly import Parts, assemble
 from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
@@ -117,8 +118,9 @@ def open_gate(
         min_interval=min_interval,
         max_age=max_age,
     )
+    key = checked_api_key(api_key)
     fetcher = LimitFetcher(
-        api_key,
+        key,
         base_url=base_url,
         session=session,
         ttl=ttl,
@@ -135,7 +137,7 @@ def open_gate(
     )
     own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    return Opening(partial(_opened, parts, fetcher, times, shared, own))
+    return Opening(partial(_opened, parts, fetcher, key, times, shared, own))
 
 
 class Opening(Entered, AbstractAsyncContextManager[Gate, None]):
@@ -191,6 +193,7 @@ connect = _connecting(open_gate)
 async def _opened(
     parts_of: Callable[..., Parts],
     fetcher: LimitFetcher,
+    api_key: str,
     times: Times,
     ledger: RedisLedger | None,
     own: RedisLedger | None,
@@ -204,11 +207,9 @@ async def _opened(
         if own is not None:
             await stack.enter_async_context(own)
         if ledger is None:
-            parts = parts_of(
-                fetcher, MemoryLedger(times), workspace=workspace_hash(fetcher.workspace)
-            )
+            parts = parts_of(fetcher, MemoryLedger(times), workspace=workspace_hash(api_key))
         else:
-            sharing = assembled_among_many(parts_of, fetcher, times, ledger)
+            sharing = assembled_among_many(parts_of, fetcher, api_key, times, ledger)
             parts = await stack.enter_async_context(sharing)
         stack.push_async_callback(parts.aclose)
         await parts.read_first(OPENS_WITHIN)

@@ -27,6 +27,7 @@ logger = logging.getLogger("callguard")
 async def assembled_among_many(
     assemble: Callable[..., Parts],
     fetcher: LimitFetcher,
+    api_key: str,
     times: Times,
     ledger: RedisLedger,
 ) -> AsyncIterator[Parts]:
@@ -35,18 +36,19 @@ async def assembled_among_many(
     Args:
         assemble: makes the parts, with the arguments that don't depend on the ledger.
         fetcher: whom to ask when it is this gate's turn to read.
+        api_key: the workspace's, which the ledger is called after unless it has a name.
         times: how long things last.
         ledger: where the ledger is.
     """
     claimant = _Claimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, fetcher.workspace, times, claimant)
-    readings = session.readings(fetcher, fetcher.workspace)
+    session = ledger.session(gate_id, api_key, times, claimant)
+    readings = session.readings(fetcher, api_key)
     parts = assemble(
         readings,
         session.view,
         gate_id=gate_id,
-        workspace=ledger.workspace_hash(fetcher.workspace),
+        workspace=ledger.workspace_hash(api_key),
         consult=session.consult,
         watch=session.watch,
         read_at=readings.turn_at,

@@ -143,7 +143,7 @@ async def _made(
         return
     fetcher = cast("LimitFetcher", counter)
     async with RedisLedger.from_url(url) as ledger:
-        async with assembled_among_many(make, fetcher, times, ledger) as parts:
+        async with assembled_among_many(make, fetcher, counter.workspace, times, ledger) as parts:
             yield parts
 
 

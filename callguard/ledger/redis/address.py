@@ -96,7 +96,7 @@ def checked_address(address: str) -> str:
 def _check_parts(parts: SplitResult) -> None:
     if parts.scheme not in _SCHEMES:
         raise _unusable(
-            f"begins with redis://, rediss:// or unix://; {_LIKE}",
+            "begins with redis://, rediss:// or unix://, as redis://localhost:6379/0 does",
             missing="client",
             remedy=f"for a Sentinel or a cluster, {_OWN_CLIENT}",
         )
@@ -139,19 +139,18 @@ def _check_of(scheme: str, name: str) -> _Check:
     if name in _ELSEWHERE:
         argument = _ELSEWHERE[name]
         raise _unusable(
-            f"has an option {name}, which is no part of it: leave it out",
+            f"has an option {name}, which is no part of it",
             missing=argument,
-            remedy=f"pass RedisLedger.from_url(address, {argument}=...)",
+            remedy=f"leave it out and pass RedisLedger.from_url(address, {argument}=...)",
         )
     if name in _TLS_OPTIONS and scheme != "rediss":
         raise _unusable(f"has an option {name}, which is for rediss:// alone: begin it so")
     known = _OPTIONS | (_TLS_OPTIONS if scheme == "rediss" else {})
     if name not in known:
         raise _unusable(
-            f"has an option {name}, which no ledger has: leave it out; the options are "
-            f"{', '.join(known)}",
-            missing="client with other options",
-            remedy=f"for others, {_OWN_CLIENT}",
+            f"has an option {name}, which no ledger has; the options are {', '.join(known)}",
+            missing="other options",
+            remedy=f"leave it out, or {_OWN_CLIENT}",
         )
     return known[name]
 
