@@ -26,6 +26,7 @@ from callguard.clock import Watch
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.conversation import Conversation
+from callguard.ledger.redis.deadline import Deadline
 from callguard.ledger.redis.eviction import eviction_policy
 from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
@@ -96,6 +97,7 @@ class Session:
         self.watch.tell(self._note_sleep)
         self._client = client
         self._connection = Connection(client)
+        self._deadline = Deadline(settings.timeout)
         self._worker = worker
         self._names = names
         self._settings = settings
@@ -157,6 +159,7 @@ class Session:
             if self._again is not None:
                 self._again.cancel()
             await _end(self._tasks)
+            self._deadline.close()
             await self._connection.aclose()
 
     @property
@@ -214,7 +217,7 @@ class Session:
         self.watch.look()
         request = self.conversation.request()
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            with self._deadline:
                 answer = await EXCHANGE.run(self._connection, self._names.keys, *request)
             self.watch.look()
             took_place = self.conversation.accept(answer)

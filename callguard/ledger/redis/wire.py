@@ -340,11 +340,11 @@ _LARGEST: Final = 2**53 - 1
 
 def _whole(value: object, *, least: int = -_LARGEST) -> int:
     """A number that the server computed."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not int and type(value) is not float:
         raise TypeError(f"not a number of a ledger: {value!r}")
     if not least <= value <= _LARGEST:
         raise ValueError(f"not a number from {least} to {_LARGEST}: {value!r}")
-    return value if isinstance(value, int) else math.floor(value)
+    return math.floor(value)
 
 
 def _word(value: object) -> str:
