@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from callguard.ledger.redis.scripts import EXCHANGE
 from tests.ledger.bent_clock import LIMITS, START, BentLedger, Worker, claim
 
-BOOKS, WORKERS, SESSIONS, PERMITS, UNSEEN, CLAIMS, CALLS, EARLY = range(8)
+BOOKS, WORKERS, SESSIONS, PERMITS, UNSEEN, CLAIMS, QUEUE, CALLED, CALLS, EARLY = range(10)
 """Which key is which."""
 
 HOUR = 3_600_000
@@ -81,7 +81,7 @@ def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
     assert first.say()["counts"] == [dialling + 1, 0]
 
 
-@pytest.mark.parametrize("part", [SESSIONS, CLAIMS, CALLS, EARLY])
+@pytest.mark.parametrize("part", [SESSIONS, CLAIMS, QUEUE, CALLED, CALLS, EARLY])
 def test_a_part_that_nothing_is_counted_by_may_go(ledger: BentLedger, part: int) -> None:
     """An eviction that costs a label or a little patience would close every gate."""
     first, other = working(ledger, "one", "two")
@@ -95,7 +95,7 @@ def test_a_part_that_nothing_is_counted_by_may_go(ledger: BentLedger, part: int)
     assert other.ask(9, 9) == 6
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(10))
 def test_nothing_is_held_for_ever_whatever_part_goes(ledger: BentLedger, part: int) -> None:
     """Without the set of those that are to be absorbed, a call would hold its slot for good."""
     worker, dead = working(ledger, "one", "two")

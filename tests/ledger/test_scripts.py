@@ -494,7 +494,7 @@ def test_early_evidence_is_forgotten_after_five_minutes(
 def test_a_storm_of_early_evidence_pushes_out_the_oldest(client: Redis, ledger: BentLedger) -> None:
     """Evidence of calls that were never placed here would fill the server."""
     (worker,) = joined(ledger, "one")
-    early = ledger.names.keys[7]
+    early = ledger.names.keys[9]
     client.zadd(early, {f"e{number:024x}": START + number for number in range(10_000)})
     ledger.now = 20_000
     worker.join(["note_ended", CALL])
@@ -510,11 +510,11 @@ def test_ids_of_calls_leave_with_their_permits(client: Redis, ledger: BentLedger
     calls = [f"{number:024x}" for number in range(3)]
     for lease, call in enumerate(calls, start=1):
         worker.say(["place", lease, "default"], ["bind", lease, call])
-    assert client.hlen(ledger.names.keys[6]) == 6
+    assert client.hlen(ledger.names.keys[8]) == 6
     worker.say(["withdraw", 1], ["note_ended", calls[1]])
-    assert client.hlen(ledger.names.keys[6]) == 2
+    assert client.hlen(ledger.names.keys[8]) == 2
     read_at(ledger, worker, 5000)
-    assert not client.exists(ledger.names.keys[6])
+    assert not client.exists(ledger.names.keys[8])
 
 
 # Whose turn it is to read ------------------------------------------------------------------------
@@ -908,12 +908,14 @@ def test_an_exchange_uses_no_more_commands_than_its_changes_need(ledger: BentLed
 
 def busy(ledger: BentLedger, api_key: str) -> list[Worker]:
     """Workers that have made use of every key."""
-    one, two = workers = joined(ledger, "one", "two")
+    one, two, six = workers = joined(ledger, "one", "two", "six")
     name = ledger.names.call
     one.ask(9, 3)
     one.say(["place", 1, "default"], ["bind", 1, name("call_bound")])
     one.say(["note_ended", name("call_early")])
     two.ask(0, 3)
+    six.ask(3, 3)
+    one.say(["release", 2])
     return workers
 
 
@@ -943,7 +945,6 @@ def test_a_key_that_is_new_expires_without_another_renewal(
     client: Redis, ledger: BentLedger, workspace_key: str
 ) -> None:
     """The last worker's last calls would stay on the server for ever."""
-    one, two = busy(ledger, workspace_key)
-    one.say(leaves=True)
-    two.say(leaves=True)
+    for worker in busy(ledger, workspace_key):
+        worker.say(leaves=True)
     assert [key for key in everything(client, ledger) if client.pttl(key) < 0] == []

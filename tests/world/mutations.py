@@ -611,8 +611,8 @@ MUTATIONS = (
         LUA + "exchange.lua",
         (
             (
-                "give_places(state.current + state.permits)",
-                "give_places(state.current + state.uncounted)",
+                "give_slots(state.current + state.permits)",
+                "give_slots(state.current + state.uncounted)",
             ),
         ),
         "workers would all go by one free slot",
@@ -648,7 +648,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a shared reading is trusted for ever",
-        LUA + "places.lua",
+        LUA + "slots.lua",
         ((" and now <= state.began + MAX_AGE", ""),),
         "what it says may be hours old",
         SCRIPTS,
@@ -656,7 +656,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a refusal doesn't spend the shared reading",
-        LUA + "places.lua",
+        LUA + "slots.lua",
         (("state.began > state.spent_until and ", "state.began > 0 and "),),
         "the count is higher than was known",
         SCRIPTS,
@@ -714,12 +714,7 @@ MUTATIONS = (
     Mutation(
         "what is left of a lost ledger stays",
         LUA + "workers.lua",
-        (
-            (
-                "    redis.call('DEL', workers, sessions, permits, uncounted, claims, calls)\n",
-                "",
-            ),
-        ),
+        (("    redis.call('DEL', workers, sessions, permits, uncounted)\n", ""),),
         "permits of before would be held for ever",
         FAULTS,
         shared=True,

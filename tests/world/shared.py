@@ -119,6 +119,8 @@ class SharedServer(BentServer):
             "permits",
             "uncounted",
             "claims",
+            "queue",
+            "called",
             "calls",
             "early",
         )

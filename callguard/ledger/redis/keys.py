@@ -6,7 +6,18 @@ import hashlib
 
 __all__ = ["EVERY_LEDGER", "Names", "workspace_hash"]
 
-_KEYS = ("ledger", "workers", "sessions", "permits", "uncounted", "claims", "calls", "early")
+_KEYS = (
+    "ledger",
+    "workers",
+    "sessions",
+    "permits",
+    "uncounted",
+    "claims",
+    "queue",
+    "called",
+    "calls",
+    "early",
+)
 
 EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
 """What the main key of any ledger matches."""

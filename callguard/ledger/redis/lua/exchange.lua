@@ -1,5 +1,5 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, permits, workers, readings and places.
+-- is the last part; the parts before it are state, permits, claims, workers, readings and slots.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, whose turn the next one is, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
@@ -9,16 +9,20 @@
 --       3 sessions  hash: worker -> what people call it
 --       4 permits   hash: permit -> "since lane"; all that are dialling or uncounted
 --       5 uncounted    sorted set: permit -> from when on the counter surely shows its call
---       6 claims    hash: "worker/lane" -> "priority ceiling count turn following called since",
---                   where following is the turn after this one, once the lane was called
---       7 calls     hash: "c" .. call -> permit and "p" .. permit -> call
---       8 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
+--       6 claims    hash: "worker/lane" -> "priority ceiling count order next_order called_at since",
+--                   where next_order is the order after this one, once the claim was called
+--       7 queue     sorted set, by text: "priority ceiling order worker/lane", in digits that are
+--                   ordered as the numbers are; the claims that were not called
+--       8 called    sorted set: worker/lane -> when its worker was called to come
+--       9 calls     hash: "c" .. call -> permit and "p" .. permit -> call
+--      10 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 -- ARGV  1 JSON, made by conversation.py: see its `request`
 --       2 "worker channel counted_after counter_lag ttl min_interval max_age lease grace", where
 --         channel is what every channel's name begins with
 -- Returns JSON, read by conversation.py: see its `accept`
 -- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
---       given and one for all that are given back; and a look at each claim if there may be room
+--       given and one for all that are given back; and where there may be room four for each priority
+--       that anybody waits in, and a look at as many claims as there are slots
 --
 -- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
 
@@ -79,7 +83,7 @@ if said.failed then
 end
 local turn = said.wants_reading and readings.turn() or nil
 
-local others, grants, again = give_places(state.current + state.permits)
+local others, grants, again = give_slots(state.current + state.permits)
 if said.leaves then
   crew.leave()
 else

@@ -1,7 +1,8 @@
 -- What every part of the exchange works on: the keys, what was said, the state of the ledger, of
 -- which no more is read than is asked for, and which is saved once, and the time.
 
-local ledger, workers, sessions, permits, uncounted, claims, calls, early = unpack(KEYS)
+local ledger, workers, sessions, permits, uncounted, claims, queue, called, calls, early =
+  unpack(KEYS)
 local said = cjson.decode(ARGV[1])
 local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
   string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
@@ -116,8 +117,8 @@ local function id_of(lease)
 end
 
 state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'uncounted', 'workers', 'began',
-  'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'turn', 'swept', 'tried',
-  'distrusted', number_field, void_field)[1]
+  'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'order', 'swept',
+  'tried', 'distrusted', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
 
 -- The ledger's clock goes as far as the server's has gone, and the server's is a wall clock: it may

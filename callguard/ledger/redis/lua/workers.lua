@@ -24,9 +24,9 @@ local function Workers()
     for _, id in ipairs(of_worker(worker, redis.call('HKEYS', permits))) do
       grow('uncounted', redis.call('ZADD', uncounted, 'NX', counted_from, id))
     end
-    in_chunks('HDEL', claims, of_worker(worker, redis.call('HKEYS', claims)))
+    forget_claims(worker)
     redis.call('HDEL', sessions, worker)
-    room_made = true -- for those that its claims had set a place aside from
+    room_made = true -- for those that its claims had set a slot aside from
   end
 
   function crew.leave()
@@ -98,7 +98,8 @@ local function Workers()
     if was_lost then
       redis.call('HSET', ledger, 'permits', -1)
     end
-    redis.call('DEL', workers, sessions, permits, uncounted, claims, calls)
+    redis.call('DEL', workers, sessions, permits, uncounted)
+    redis.call('DEL', claims, queue, called, calls)
     begun_anew = true
     local counted_after, lease = state.counted_after, state.lease
     for name in pairs(state) do
@@ -154,7 +155,7 @@ local function Workers()
       set(void_field, said.number)
     end
     hold(joining.held)
-    in_chunks('HDEL', claims, of_worker(me, redis.call('HKEYS', claims)))
+    forget_claims(me)
   end
 
   return crew

@@ -1,0 +1,70 @@
+-- How claims stand on the server. A claim is what one worker wants for its callers on one lane.
+--
+-- Reads  claims
+-- Sets   claims, queue and called, where a worker's claims end
+
+-- The key says whose claim it is; what it wants stands in `claims`, and where it stands in one of two
+-- sets: in `queue`, in order, until its worker is called, and in `called` from then on.
+local CLAIM = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
+
+local function claim_of(key, text)
+  local priority, ceiling, count, order, next_order, called_at, since = string.match(text, CLAIM)
+  return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
+    count = tonumber(count), order = tonumber(order), next_order = tonumber(next_order),
+    called_at = tonumber(called_at), since = tonumber(since), served = 0 }
+end
+
+local function text_of(claim)
+  return string.format('%d %d %d %d %d %d %d', claim.priority, claim.ceiling, claim.count,
+    claim.order, claim.next_order, claim.called_at, claim.since)
+end
+
+-- A number as text that is ordered as the number is; none is further from 0 than 2^31, but for the
+-- order, which counts from 1.
+local function sortable(number)
+  return string.format('%013d', number + 1e12)
+end
+
+-- The claims of one priority and ceiling stand together in the queue, in their order.
+local function class_of(priority, ceiling)
+  return sortable(priority) .. ' ' .. sortable(ceiling)
+end
+
+local function entry_of(claim)
+  return class_of(claim.priority, claim.ceiling) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
+end
+
+local ENTRY = '^(%d+) (%d+) %d+ (.*)$'
+
+-- Priority, ceiling and key of an entry in the queue.
+local function parts_of(entry)
+  local priority, ceiling, key = string.match(entry, ENTRY)
+  return priority - 1e12, ceiling - 1e12, key
+end
+
+-- The claims of these keys, in their order; false for one that there is not.
+local function stored_claims(keys)
+  local found = {}
+  for from = 1, #keys, 1000 do
+    local to = math.min(from + 999, #keys)
+    for i, text in ipairs(redis.call('HMGET', claims, unpack(keys, from, to))) do
+      local key = keys[from + i - 1]
+      found[#found + 1] = text and claim_of(key, text)
+    end
+  end
+  return found
+end
+
+-- A worker that is gone, or has come anew, waits for nothing.
+local function forget_claims(worker)
+  local keys, entries, flat = {}, {}, redis.call('HGETALL', claims)
+  for i = 1, #flat, 2 do
+    if string.sub(flat[i], 1, #worker + 1) == worker .. '/' then
+      keys[#keys + 1] = flat[i]
+      entries[#entries + 1] = entry_of(claim_of(flat[i], flat[i + 1]))
+    end
+  end
+  in_chunks('ZREM', queue, entries)
+  in_chunks('ZREM', called, keys)
+  in_chunks('HDEL', claims, keys)
+end
