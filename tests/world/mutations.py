@@ -677,7 +677,7 @@ MUTATIONS = (
     Mutation(
         "nobody counts the parts of a shared ledger",
         LUA + "state.lua",
-        (("    if redis.call(unpack(size)) ~= state[name] then", "    if false then"),),
+        (("  return redis.call(unpack(PARTS[name])) ~= state[name]", "  return false"),),
         "one that was evicted is missed by nobody",
         FAULTS,
         shared=True,

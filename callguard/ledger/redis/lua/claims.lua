@@ -55,6 +55,22 @@ local function stored_claims(keys)
   return found
 end
 
+-- Claims that end, or wait for nothing any more. With the last of them goes whatever is left of claims.
+local function end_claims(keys)
+  grow('claims', -in_chunks('HDEL', claims, keys))
+  if #keys > 0 and state.claims == 0 then
+    redis.call('DEL', queue, called)
+  end
+end
+
+-- Where claims were lost, all come anew; that costs a little patience.
+local function mend_claims()
+  if is_torn('claims') then
+    redis.call('DEL', claims, queue, called)
+    set('claims', 0)
+  end
+end
+
 -- A worker that is gone, or has come anew, waits for nothing.
 local function forget_claims(worker)
   local keys, entries, flat = {}, {}, redis.call('HGETALL', claims)
@@ -66,5 +82,5 @@ local function forget_claims(worker)
   end
   in_chunks('ZREM', queue, entries)
   in_chunks('ZREM', called, keys)
-  in_chunks('HDEL', claims, keys)
+  end_claims(keys)
 end

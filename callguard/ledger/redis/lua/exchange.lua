@@ -30,10 +30,10 @@ local function answer(status)
   return cjson.encode({ status = status, protocol = state.protocol })
 end
 
--- Whether the ledger has lost a part of itself, or is an older one than this worker has heard of.
+-- Whether the ledger has lost a part without which its count is wrong, or is an older one than this worker has heard of.
 -- One that says again that it leaves is forgotten because it has left.
 local function is_lost()
-  if is_torn() then
+  if is_torn('permits') or is_torn('uncounted') or is_torn('workers') then
     return true
   elseif state.epoch ~= said.epoch then
     return false

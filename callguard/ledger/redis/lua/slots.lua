@@ -82,8 +82,8 @@ local function step_in(own)
     end
   end
   written[queue] = in_chunks('ZADD', queue, entries) > 0 or written[queue]
-  written[claims] = in_chunks('HSET', claims, texts) > 0 or written[claims]
-  in_chunks('HDEL', claims, ended)
+  grow('claims', in_chunks('HSET', claims, texts))
+  end_claims(ended)
 end
 
 -- Claims of others that were called, and may come still.
@@ -234,7 +234,8 @@ end
 -- Give slots to this worker, and call others. Returns whether others wait, the grants, and in how
 -- many ms to ask again.
 local function give_slots(in_use)
-  local others = redis.call('HLEN', claims)
+  mend_claims()
+  local others = state.claims
   local own = own_claims(others > 0)
   for _, claim in ipairs(own) do
     others = others - (claim.before and 1 or 0)

@@ -43,10 +43,9 @@ local function keep_for_a_while()
   end
 end
 
--- The parts of the ledger that can be evicted one by one, and without which its count is wrong: how
--- many each has stands in the ledger.
+-- The parts of the ledger that can be evicted one by one: how many each has stands in the ledger.
 local PARTS = { permits = { 'HLEN', permits }, uncounted = { 'ZCARD', uncounted },
-  workers = { 'ZCARD', workers } }
+  workers = { 'ZCARD', workers }, claims = { 'HLEN', claims } }
 
 -- A write to a part says by how many it has grown or, below 0, shrunk. A key that was empty expires
 -- from now on; any other does so already.
@@ -61,13 +60,8 @@ end
 
 -- Whether a part is not as the last exchange left it: it was evicted, or that exchange failed half
 -- way.
-local function is_torn()
-  for name, size in pairs(PARTS) do
-    if redis.call(unpack(size)) ~= state[name] then
-      return true
-    end
-  end
-  return false
+local function is_torn(name)
+  return redis.call(unpack(PARTS[name])) ~= state[name]
 end
 
 -- The last of the writes, in one command, and of it depends whether the others count: without it the
@@ -116,7 +110,7 @@ local function id_of(lease)
   return me .. '-' .. string.format('%d', lease)
 end
 
-state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'uncounted', 'workers', 'began',
+state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'uncounted', 'workers', 'claims', 'began',
   'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'order', 'swept',
   'tried', 'distrusted', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
