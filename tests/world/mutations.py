@@ -714,7 +714,14 @@ MUTATIONS = (
     Mutation(
         "what is left of a lost ledger stays",
         LUA + "workers.lua",
-        (("    redis.call('DEL', workers, sessions, permits, uncounted)\n", ""),),
+        (
+            ("    redis.call('DEL', workers, sessions, permits, uncounted)\n", ""),
+            (
+                "    set('opened', now)\n",
+                "    set('opened', now)\n"
+                "    for name, size in pairs(PARTS) do set(name, redis.call(unpack(size))) end\n",
+            ),
+        ),
         "permits of before would be held for ever",
         FAULTS,
         shared=True,
