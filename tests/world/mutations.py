@@ -717,9 +717,8 @@ MUTATIONS = (
         (
             ("    redis.call('DEL', workers, sessions, permits, uncounted)\n", ""),
             (
-                "    set('opened', now)\n",
-                "    set('opened', now)\n"
-                "    for name, size in pairs(PARTS) do set(name, redis.call(unpack(size))) end\n",
+                "set('opened', now)",
+                "set('opened', now) for n, s in pairs(PARTS) do set(n, redis.call(unpack(s))) end",
             ),
         ),
         "permits of before would be held for ever",
