@@ -7,12 +7,9 @@ from redis.asyncio import Redis
 from callguard import RedisLedger
 from callguard.testing import RedisServer
 from tests.shared.provider import provider
-from tests.shared.support import Callers, contents, eventually, sharing
+from tests.shared.support import SLACK, Callers, contents, eventually, sharing
 
 TTL = 1.0
-
-SLACK = 2.0
-"""Seconds that a busy machine may take for what takes some milliseconds."""
 
 
 async def test_listening_resumes_after_the_connection_is_lost(
