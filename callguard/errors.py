@@ -45,7 +45,7 @@ __all__ = [
 
 
 _KEY_REFUSED: Final = 401
-"""Of the statuses of docs.retellai.com/api-references/get-concurrency (read 2026-11-22)."""
+"""The status for a wrong key, by docs.retellai.com/api-references/get-concurrency (2026-11-22)."""
 
 
 class CallGuardError(Exception):
@@ -102,7 +102,7 @@ class LimitsRejected(LimitsError):
 
     @property
     def of_the_key(self) -> bool:
-        """Whether the provider says that it is for the key; any other may be a firewall's."""
+        """Whether the provider refused the key; any other refusal may be a firewall's."""
         return self.status == _KEY_REFUSED
 
     def __str__(self) -> str:

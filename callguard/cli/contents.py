@@ -37,7 +37,7 @@ class Found:
     """What there is on a ledger's server.
 
     Attributes:
-        id: what stands for the ledger there.
+        id: what the ledger is called there, in hexadecimal digits.
         contents: what is in it.
         others: the other ledgers there.
     """
@@ -53,7 +53,7 @@ class Found:
 
     @property
     def absence(self) -> str:
-        """That there is no such ledger, and which others there are."""
+        """The sentence for a ledger that isn't there; it names the others."""
         others = ", ".join(other.id for other in self.others)
         besides = f"others here: {others}" if others else "there is no other here"
         return f"no gate has used this ledger, {self.id}, for an hour, if ever; {besides}"
@@ -71,14 +71,15 @@ class Found:
 
 
 async def look(url: str, name: str | None, workspace: str) -> Found:
-    """What is in the ledger called `name`, or else in those of `workspace`.
+    """Read the ledger called `name`, or else that of `workspace`, and find those beside it.
 
     Raises:
         LedgerUnavailable: the server can't be reached.
-        UsageError: an address or a name that can't be used, or redis-py is not installed.
+        MissingExtra: redis-py is not installed.
+        UsageError: an address or a name that can't be used.
     """
     if name is not None and not is_sendable(name):
-        raise UsageError("--name is text that can be sent, and not empty")
+        raise UsageError("--name must be text that can be sent, and not empty")
     async with RedisLedger.from_url(url, name=name) as ledger:
         contents = await ledger.look(workspace)
         others = await ledger.neighbours(workspace)

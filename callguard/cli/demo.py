@@ -52,7 +52,7 @@ def demo(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The server of the workers' contents, such as redis://localhost:6379; else one is "
+            help="The server of the workers' ledger, such as redis://localhost:6379; else one is "
             "started for the while.",
         ),
     ] = None,
@@ -96,9 +96,9 @@ async def _require(ledger: str | None) -> None:
 
     Before anything is shown: what can't be dialled isn't announced.
     """
-    async with RedisLedger.from_url(ledger or "redis://localhost") as contents:
+    async with RedisLedger.from_url(ledger or "redis://localhost") as shared:
         if ledger:
-            await contents.look("")
+            await shared.look("")
 
 
 @contextmanager

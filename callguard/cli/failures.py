@@ -31,7 +31,7 @@ _REMEDIES: Final = {
     "timeout": "leave it out",
     "other options": "leave it out",
 }
-"""What stands on a command line for an argument that is missing; nothing does for any other."""
+"""What to do on a command line where the library asks for an argument; nothing for any other."""
 
 KEY_STATUSES: Final = frozenset({401, 402, 403})
 """What a provider answers to a key that is wrong, unpaid or not allowed to do this."""
@@ -68,7 +68,7 @@ def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> E
 
 
 def in_options(error: Exception) -> str:
-    """What an error of the library says, for those who see the command and not the library."""
+    """The message of a library's error, in the words of the command line."""
     if not isinstance(error, UsageError):
         return str(error)
     subject = _SUBJECTS.get(error.subject, error.subject)

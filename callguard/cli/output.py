@@ -26,23 +26,22 @@ _ERRNOS: Final = frozenset(
         errno.EPIPE,
     }
 )
-"""What writing to a file, a pipe or a terminal fails by. What fails otherwise, commands deal with
-themselves."""
+"""How writing to a file, a pipe or a terminal fails. Other failures are each command's own."""
 
 
 def never_unencodable() -> None:
-    """Let a character that the output's encoding doesn't have become a question mark."""
+    """Write a question mark for each character that the output's encoding lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 def is_of_output(error: OSError) -> bool:
-    """Whether that is what writing fails by."""
+    """Whether this is how writing to a file, a pipe or a terminal fails."""
     return error.errno in _ERRNOS
 
 
 def failed(error: OSError) -> ExitCode:
-    """Say that the output can't be written, unless that is because nobody wants any more of it.
+    """Say that the output can't be written, unless that is because its reader has gone.
 
     Returns:
         The code to exit with.

@@ -1,4 +1,4 @@
-"""``callguard probe``: learns from one call what the provider's papers leave open."""
+"""``callguard probe``: learns from one call what the provider's documentation leaves open."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Options:
 
     @property
     def progress(self) -> Callable[[str], None]:
-        """Shows a line of progress: not on stdout if that is for a program."""
+        """A function that shows a line of progress: on stderr if stdout is for a program."""
         stream = sys.stderr if self.as_json else sys.stdout
         return lambda line: say(line, stream)
 
@@ -157,7 +157,7 @@ def _client(base_url: str | None, allow_plain_http: bool) -> ProviderClient:
 
 
 def _asked(options: _Options) -> bool:
-    """What the person at the terminal says to the call.
+    """Ask the person at the terminal whether to place the call.
 
     Raises:
         UsageError: there is nobody to ask.

@@ -136,7 +136,7 @@ def _limit(limits: Limits) -> str:
 
 
 def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]:
-    """The rows by worker, those of the gone ones first; of each the oldest of each state first."""
+    """The rows by worker, those that are gone first; of each worker the oldest permits first."""
     labels = {held.worker for held in contents.held} | {queue.worker for queue in contents.waiting}
     for label in sorted(labels | {worker.label for worker in contents.workers}, key=_by_number):
         for state, shown in (("dialling", "dialling"), ("placed", "placed")):
@@ -151,6 +151,6 @@ def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]
 
 
 def _by_number(label: str | None) -> tuple[str, int, str]:
-    """An order in which web:9 comes before web:10, and who is gone before all."""
+    """An order in which web:9 comes before web:10, and workers that are gone before all."""
     host, _, number = (label or "").rpartition(":")
     return host, int(number) if number.isdecimal() else 0, number

@@ -12,7 +12,7 @@ __all__ = ["Screen"]
 
 
 class Screen(Console):
-    """Standard output, whose reader that has gone is the command's to deal with, as elsewhere."""
+    """Standard output. Where its reader has gone it raises, for the command to deal with."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Raise what `print` would; rich itself exits with 1, which has another meaning here."""

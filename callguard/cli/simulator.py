@@ -197,7 +197,7 @@ class World:
 
 
 def scheduled_fault(text: str) -> tuple[float, float, Fault]:
-    """The fault, and the seconds between which it hits, that `BEGIN:END:KIND` stands for.
+    """Parse ``BEGIN:END:KIND``: a fault, and the seconds between which it hits.
 
     Raises:
         ValueError: not of that form; an unknown fault is left to `Faults`.
@@ -210,7 +210,7 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
 
 
 def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:
-    """The number, and the fates of the calls to it, that `NUMBER:FATE,FATE` stands for.
+    """Parse ``NUMBER:FATE,FATE``: a number, and what becomes of the calls to it, one after another.
 
     Raises:
         ValueError: not of that form, or an unknown fate.
@@ -227,7 +227,7 @@ def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:
 
 
 def truth_table(truth: Truth) -> Table:
-    """What really went on, a line for each field of `Truth`."""
+    """What really went on, a row for each field of `Truth`."""
     return figures({name.replace("_", " "): _shown(value) for name, value in asdict(truth).items()})
 
 

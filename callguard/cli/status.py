@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Standing", "status"]
 
-_WORDS = {"dialling": "dialling", "uncounted": "uncounted", "waiting": "waiting"}
-"""What people call what the ledger adds."""
-
 _LONGEST_ATTEMPT = 5.0
 """Seconds for one attempt, so that a longer timeout has room for another; the fetcher's own."""
 
@@ -155,7 +152,7 @@ class Standing:
         return figures(
             {
                 "in use": limits.current_concurrency,
-                **{_WORDS[name]: calls for name, calls in self._shared().items()},
+                **self._shared(),
                 "limit": limits.concurrency_limit,
                 "reserved for inbound": limits.reserved_inbound_concurrency,
                 "burst limit": _burst_limit(limits),

@@ -10,7 +10,7 @@ __all__ = ["figures"]
 
 
 def figures(rows: Mapping[str, object]) -> Table:
-    """A table of the names and what `str` makes of their values."""
+    """A table with a row for each name and its value."""
     table = Table("", Column(justify="right"), show_header=False)
     for name, value in rows.items():
         table.add_row(name, str(value))

@@ -38,7 +38,8 @@ _LONGEST: Final = 28.0
 """Seconds after which a campaign is given up."""
 
 _LONGEST_START: Final = 10.0
-"""Seconds more where processes have to be started first, and a new ledger admits nobody for one."""
+"""Seconds that many processes get on top: they have to start, and a new ledger admits nobody for a
+second."""
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at the campaign."""
@@ -69,9 +70,9 @@ class Plan:
         seed: what the workspace's draws follow from.
         gated: whether the dialer goes through a gate, or does as most people do.
         workers: how many processes dial, each through a gate of its own.
-        ledger: the address of the server that keeps the gates' contents; None for one process with
+        ledger: the address of the server that keeps the gates' ledger; None for one process with
             a ledger of its own.
-        api_key: the workspace's, which its ledger is called after, so of this campaign alone.
+        api_key: the workspace's. A ledger is called after it, so each campaign has its own.
     """
 
     leads: int
@@ -89,7 +90,7 @@ class _Dialer(Protocol):
 
 
 class _CountedFaults(Faults):
-    """Faults that know how many they were."""
+    """Faults that count how many there were."""
 
     __slots__ = ("number",)
 
@@ -115,7 +116,8 @@ async def run(
 
     Raises:
         LedgerUnavailable: the ledger's server can't be reached.
-        UsageError: its address can't be used, or redis-py is not installed.
+        UsageError: its address can't be used.
+        MissingExtra: redis-py is not installed.
     """
     faults = _CountedFaults(plan.seed)
     async with (

@@ -50,7 +50,7 @@ class Lead:
 
 
 def leads(number: int) -> list[Lead]:
-    """As many leads, every fifth urgent.
+    """So many leads, of which every fifth is urgent.
 
     The bulk is known from the beginning. The urgent ones turn up in three waves, when the bulk
     has taken all the slots that it may, or they would never need to burst.
@@ -59,13 +59,13 @@ def leads(number: int) -> list[Lead]:
 
 
 def share(all_leads: Sequence[Lead], part: int, parts: int) -> list[Lead]:
-    """One of several parts of the leads, from 0 on; each has its share of each lane and wave."""
+    """One of so many parts, counted from 0; each has its share of each lane and each wave."""
     in_kinds = sorted(all_leads, key=lambda lead: (lead.lane, lead.known_after))
     return in_kinds[part::parts]
 
 
 def dialled_once(call_ids: list[str], workspace: Workspace) -> int:
-    """How many leads the workspace has exactly one of these calls for, by its own record."""
+    """How many leads have exactly one of these calls, by the workspace's own record."""
     records = [workspace.call(call_id) for call_id in call_ids]
     calls = Counter(call.to_number for call in records if call is not None)
     return sum(1 for number_of_calls in calls.values() if number_of_calls == 1)

@@ -1,7 +1,7 @@
 """Dialling as most people do today: read the counter, start that many, sleep, again.
 
-It is the loop of the dialers in public, at its best: they take a reading that fails for room for
-ten calls, and this one starts none.
+It is the loop of the dialers in public, at its best: where a reading fails they take it that ten
+calls fit, and this one starts none.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Outcome:
 
     @property
     def average(self) -> float:
-        """The calls that went on on average."""
+        """The average number of calls going on."""
         return self.truth.call_seconds / self.truth.elapsed if self.truth.elapsed else 0.0
 
     @property

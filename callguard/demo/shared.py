@@ -54,7 +54,8 @@ async def shared_dialer(
 
     Raises:
         LedgerUnavailable: the ledger's server can't be reached.
-        UsageError: its address can't be used, or redis-py is not installed.
+        UsageError: its address can't be used.
+        MissingExtra: redis-py is not installed.
     """
     async with RedisLedger.from_url(url) as ledger:
         contents = await ledger.look(server.api_key)

@@ -34,7 +34,7 @@ def summary(outcome: Outcome) -> Table:
 
 
 def verdict(outcome: Outcome) -> Text:
-    """The promise, kept, or in which points not."""
+    """Whether the promise was kept, and if not, what broke it."""
     if outcome.kept:
         return Text("Nothing refused, nothing over the ceiling, every lead dialled once.", "green")
     return Text(f"Not kept: {', '.join(_broken(outcome))}.", "bold red")

@@ -151,8 +151,8 @@ class LimitFetcher:
     async def aclose(self) -> None:
         """End the request under way, if there is one, and the session, if it is the fetcher's own.
 
-        Who waits for a snapshot gets a UsageError. Closing twice is allowed. Cancelling this may
-        leave connections open.
+        Callers that wait for a snapshot get a UsageError. Closing twice is allowed. Cancelling this
+        may leave connections open.
         """
         self._closed = True
         try:
@@ -188,14 +188,14 @@ class LimitFetcher:
         raise copy.copy(outcome)
 
     async def _fly(self) -> Snapshot | CallGuardError:
-        """Take a reading. A failure is returned, so that it may go unheard when nobody is left."""
+        """Take a snapshot. A failure is returned, so that it may go unheard when nobody is left."""
         try:
             return self._keep(await Reading(self._client, self._deadline, self._attempts).take())
         except CallGuardError as error:
             return error
 
     def _keep(self, snapshot: Snapshot) -> Snapshot:
-        """The newest snapshot, now that there is this one too."""
+        """Keep the snapshot unless a newer one is known, and return the newest."""
         if self._latest is None or snapshot.began >= self._latest.began:
             self._latest = snapshot
             self._cache[_WORKSPACE] = snapshot

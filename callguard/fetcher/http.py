@@ -34,8 +34,8 @@ LONGEST_BODY = 64 * 1024
 _LONGEST_QUOTATION = 200
 
 _TRANSIENT = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.CancelledError)
-"""Faults that another attempt may not meet; `TimeoutError` is an OSError. The CancelledError is one
-of something that a middleware awaited, not of who asks."""
+"""Faults that another attempt may not meet; `TimeoutError` is an OSError. The CancelledError is
+that of something that a middleware awaited, and not the caller's."""
 
 _LASTING = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.RedirectClientError)
 """The aiohttp.ClientErrors that say the request itself is wrong."""

@@ -17,7 +17,7 @@ PATH = "/get-concurrency"
 
 PAUSE_AFTER_FAULT = 0.1
 """Seconds from a fault to the next request at least, whoever wants it: a server that fails at once
-is not asked without a pause. Our own choice, a fifth of the longest first pause."""
+is asked again only after a pause. Our own choice, a fifth of the longest first pause."""
 
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=PAUSE_AFTER_FAULT)
 """Seconds between two attempts: between 0.1 and 0.5, then 1, 2, 4 and at most 8.
@@ -28,7 +28,9 @@ span so that many workers, thrown back at once, don't come again at once.
 
 
 class Reading:
-    """One reading, dated by the attempt that brought it. Made inside the event loop, used once.
+    """One reading of the limits, made inside the event loop and used once.
+
+    Its snapshot is dated by the attempt that succeeded.
 
     Args:
         client: whom to ask.
@@ -107,7 +109,7 @@ class Reading:
 
 
 def _wait(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the provider asked for, and never under our own."""
+    """Seconds before the next attempt: what the provider asked for, and at least our own pause."""
     fault = state.outcome.exception() if state.outcome is not None else None
     asked = fault.retry_after if isinstance(fault, LimitsUnavailable) else None
     return max(_BACKOFF(state), asked or 0.0)

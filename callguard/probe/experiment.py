@@ -187,7 +187,7 @@ class _Experiment:
         return conclude(record, self._plan.longest_lag)
 
     async def _unready(self) -> str:
-        """Read the baseline; the reason not to place a call, if there is one."""
+        """Read the baseline, and return the reason not to place a call; "" for none."""
         self._say(f"reading the counter for {self._plan.quiet:g} s before the call")
         ends = self._began + self._plan.quiet
         while True:

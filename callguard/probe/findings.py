@@ -73,7 +73,7 @@ class Lag:
 
     Attributes:
         at_least, at_most: seconds.
-        snapshots: how many of them showed the counter after its change.
+        snapshots: how many snapshots showed the counter after its change.
     """
 
     at_least: float
@@ -87,7 +87,7 @@ class Findings:
 
     Attributes:
         counts_ringing: whether a call counts while it rings; None if that isn't clear.
-        snapshots: how many of them, taken while the call rang, say so.
+        snapshots: how many snapshots of a ringing call say so.
         rise_lag: how late the counter shows that a call counts: since its placing where ringing
             calls are counted, else since its answer. None if that wasn't seen.
         fall_lag: how late it shows that a call is over; None if that wasn't seen.
@@ -121,7 +121,7 @@ class Findings:
 
     @property
     def settings(self) -> str | None:
-        """The line to paste; None if nothing is clear."""
+        """The call of `open_gate` to paste; None if nothing is clear."""
         if self.counts_ringing is None:
             return None
         lag = "" if self.counter_lag is None else f", counter_lag={self.counter_lag!r}"
@@ -308,7 +308,7 @@ def _answer(states: Sequence[State], placed: Span) -> Span | None:
 
 
 def _first(states: Sequence[State], placed: Span, holds: Callable[[State], bool]) -> Span:
-    """When the first state that holds came about: after the one before it was seen."""
+    """The span in which the first state for which `holds` is true began."""
     before = placed.earliest
     for state in states:
         if holds(state):

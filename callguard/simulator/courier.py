@@ -53,7 +53,7 @@ class Courier:
         self._stop_timer()
 
     def _stir(self, call: Call) -> None:  # noqa: ARG002 - whichever call it is
-        """Look soon, and not now: the workspace must not be asked back."""
+        """Look soon, and not now: a workspace's watcher must not call it."""
         if not self._stirred:
             self._stirred = True
             self._loop.call_soon(self._look)

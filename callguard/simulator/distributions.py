@@ -13,7 +13,7 @@ _FORMS = "12, constant:12, uniform:5:30, exponential:60 or exponential:60:300"
 
 
 class Distribution(Protocol):
-    """Anything that draws a number of seconds, 0 or more, from a source of randomness."""
+    """Anything that draws a number of seconds, at least 0, from a source of randomness."""
 
     def __call__(self, source: Random, /) -> float:
         """The next draw, in seconds."""
@@ -24,7 +24,7 @@ class Constant:
     """Always `seconds`.
 
     Raises:
-        ValueError: not a finite number of seconds, 0 or more.
+        ValueError: not a finite number of seconds, at least 0.
     """
 
     seconds: float
@@ -45,7 +45,7 @@ class Uniform:
     """Anything from `least` to `most` seconds, all equally likely.
 
     Raises:
-        ValueError: not finite numbers of seconds, 0 or more, or in the wrong order.
+        ValueError: not finite numbers of seconds, at least 0, or in the wrong order.
     """
 
     least: float
@@ -67,7 +67,7 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """Without memory, `mean` seconds long on average; whatever exceeds `at_most` is cut to it.
+    """Exponentially distributed, `mean` seconds on average, and cut to `at_most`.
 
     The cut lowers the average below `mean`.
 

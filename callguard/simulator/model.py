@@ -194,7 +194,7 @@ class Workspace:
         """Call `watcher` with every outbound call when it was placed, is answered, and is over.
 
         The call's own times say when that was, which may be some time ago: it is called when the
-        workspace catches up with its clock. The watcher must not ask the workspace back.
+        workspace catches up with its clock. The watcher must not call the workspace.
         """
         self._watchers.append(watcher)
 

@@ -153,7 +153,8 @@ class Deliveries:
         clock.now = 60.0
         for delivery in deliveries.due(): ...
 
-    It hears of the workspace's calls from its making on, and keeps what nobody has asked for.
+    It follows the workspace's calls from the moment it is made, and keeps what nobody has asked for
+    yet.
 
     Args:
         workspace: whose calls they are about.

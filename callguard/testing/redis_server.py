@@ -86,19 +86,19 @@ class RedisServer:
 
     @property
     def port(self) -> int:
-        """Where it listens, or did and will again; from the first start on."""
+        """The port that it listens on, from its first start on: each start has the same."""
         if self._port is None:
             raise RuntimeError("the server was never started")
         return self._port
 
     @property
     def url(self) -> str:
-        """Its address, as clients want it; from the first start on."""
+        """Its address for clients, from its first start on."""
         return f"redis://{_HOST}:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The process's number, while it runs."""
+        """The process id, while it runs."""
         return self._running.pid
 
     def start(self) -> None:

@@ -28,13 +28,13 @@ class WebhookError(CallGuardError):
 
 
 class WebhookForged(WebhookError):
-    """Not signed, or not with this key, or not for this body."""
+    """The delivery is not signed, or not with this key, or not for this body."""
 
     status = 401
 
 
 class WebhookReplayed(WebhookError):
-    """Signed with this key, at a time too far from now; or this machine's clock is wrong."""
+    """The delivery was signed too long ago, or by a clock too far ahead; or our clock is wrong."""
 
     status = 401
 

@@ -23,9 +23,9 @@ that makes 1.3 MB for each of up to five transcripts.
 
 
 class EvidenceGate(Protocol):
-    """What a gate does with evidence about a call; a `callguard.Gate` is one.
+    """What a gate does with evidence about a call; a `callguard.Gate` does it.
 
-    Both may be called for any call, any number of times, in any order and from any thread.
+    Both methods may be called for any call, any number of times, in any order and from any thread.
     """
 
     def note_answered(self, call_id: str) -> None:
@@ -46,8 +46,8 @@ def receive(
 ) -> CallEvent:
     """Take one delivery: check its size, its signature and its form, and report it to the gate.
 
-    Neither waits nor remembers anything, and may be called in any thread. An event that proves
-    nothing about a call is accepted, and so is one that came before.
+    It neither waits nor remembers anything, and may be called in any thread. An event that proves
+    nothing about a call is accepted, and so is a repeated one.
 
     Args:
         gate: what it is reported to.

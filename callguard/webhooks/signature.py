@@ -60,7 +60,7 @@ def verify(
         UsageError: no key, or one that can't be right.
         TypeError: a body that isn't bytes, a signature that isn't text, or a tolerance that is no
             number.
-        ValueError: a tolerance that is not a finite number of seconds, 0 or more.
+        ValueError: a tolerance that is not a finite number of seconds, at least 0.
     """
     check_delivery(body, signature)
     key = checked_api_key(api_key)
