@@ -38,7 +38,7 @@ class _Early:
 
 
 class MemoryLedger:
-    """The accounting of DESIGN.md's law, for gates that share nothing with other processes.
+    """The law of docs/design.md, for gates that share nothing with other processes.
 
     Every method is one step that nothing can come between, and takes the time as an argument:
     seconds on the event loop's clock.

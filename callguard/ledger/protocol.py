@@ -60,7 +60,7 @@ class Claimant(Protocol):
 
 
 class Ledger(Protocol):
-    """The accounting of DESIGN.md's law.
+    """The law of accounting; see docs/design.md.
 
     A permit is a *number* here, a number that is never used twice. Every method is one step that
     nothing can come between. Times are seconds on the event loop's clock; a shared ledger knows
