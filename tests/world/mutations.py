@@ -780,7 +780,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an exchange that took long makes a worker's word bolder",
-        CONVERSATION,
+        "ledger/redis/ledger_clock.py",
         (("stood_still = now - self._clock() > most", "stood_still = lead > most"),),
         "it would vouch for a step",
         "tests/ledger/test_conversation.py",

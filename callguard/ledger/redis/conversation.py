@@ -19,6 +19,7 @@ from callguard.ledger.protocol import Claim, Claimant
 from callguard.ledger.redis.failure import Failure, Reason
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import (
@@ -39,13 +40,6 @@ __all__ = ["Conversation", "ReadingRight", "constants"]
 
 MOST_SLOTS: Final = 1000
 """Slots that one exchange asks for at most."""
-
-JITTER: Final = 0.25
-"""Seconds by which an exchange may be late before a clock is doubted; as in lua/state.lua."""
-
-DRIFT: Final = 1e-3
-"""Seconds in a second by which two clocks that nobody sets drift apart at most: ten times what is
-usual for a computer's quartz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +136,7 @@ class Conversation:
         self._renews = True
         self._renew_at = -math.inf
         self._began = 0
-        self._offset = 0.0
-        self._lead_at = 0.0
-        # Seconds by which the ledger's clock was ahead of this worker's, at most, at `_lead_at`.
-        self._lead: float | None = None
+        self._ledger_clock = LedgerClock(clock)
 
     # Speaking ------------------------------------------------------------------------------------
 
@@ -203,9 +194,8 @@ class Conversation:
             "happenings": happenings,
             "claims": [_asked(claim) for claim in self._claims],
         }
-        if self._lead is not None:
-            request["sent"] = int((self._sent_at + self._lead) * 1000)
-            request["silent"] = int((self._sent_at - self._lead_at) * 1000)
+        if (word := self._ledger_clock.word(self._sent_at)) is not None:
+            request["sent"], request["silent"] = word
         self._add_what_is_rare(request)
         self._sent = request
         return encoded(request), self._constants
@@ -254,10 +244,7 @@ class Conversation:
         self._renew_at -= slept
         self.due_at -= slept
         self.late_at -= slept
-        self._offset -= slept
-        if self._lead is not None:
-            self._lead += slept
-            self._lead_at -= slept
+        self._ledger_clock.note_sleep(slept)
 
     def accept(self, answer: str | bytes) -> bool:
         """Take in what the server answered; whether the exchange took place.
@@ -273,7 +260,7 @@ class Conversation:
             return False
         heard = Answer.parse(reply, len(self._claims))
         self._acknowledge(heard)
-        self._set_clock(heard.now / 1000)
+        self._ledger_clock.showed(heard.now / 1000, self._sent_at)
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
         self._take_news(heard.news)
         self._view.others_wait = heard.others
@@ -297,8 +284,8 @@ class Conversation:
         if push.epoch is not None and push.epoch != self._epoch:
             return True
         if push.news is not None:
-            reading = push.news.reading
-            if reading is not None and self._local(reading.received) > self._clock() + JITTER:
+            reading, local = push.news.reading, self._ledger_clock.local
+            if reading is not None and local(reading.received) > self._clock() + JITTER:
                 return True  # this worker's clock stood still, and only an answer sets it
             self._take_news(push.news)
         if push.pause is not None:
@@ -318,7 +305,7 @@ class Conversation:
             self._epoch = heard.epoch
             self._began = 0
             self.failure = None
-            self._lead = None
+            self._ledger_clock.begin_anew()
         self._joined = True
         self._acknowledged = self._number
         if self._sent is not None and self._taken is self._sent.get("taken"):
@@ -331,26 +318,13 @@ class Conversation:
             self._renew_at = self._sent_at + self._settings.heartbeat
             self._view.valid_until = self._sent_at + self._settings.lease
 
-    def _set_clock(self, now: float) -> None:
-        """The ledger's clock showed `now` at some moment since the exchange was sent.
-
-        If that is further ahead, even of this moment, than the ledger's clock can have got since
-        the exchange before, then this worker's clock stood still.
-        """
-        self._offset = self._sent_at - now
-        lead = -self._offset
-        if self._lead is not None:
-            most = self._lead + DRIFT * max(0.0, self._sent_at - self._lead_at)
-            stood_still = now - self._clock() > most + JITTER
-            lead = lead if stood_still else min(lead, most)
-        self._lead, self._lead_at = lead, self._sent_at
-
     def _take_news(self, news: News) -> None:
         self._view.see(news.counts, spent=news.spent, lost=news.lost)
         reading = news.reading
         if reading is None or reading.began <= self._began:
             return
-        began, received = self._local(reading.began), self._local(reading.received)
+        local = self._ledger_clock.local
+        began, received = local(reading.began), local(reading.received)
         self._began = reading.began
         self.failure = None
         self.reads = reading.reader == self._worker
@@ -377,10 +351,6 @@ class Conversation:
                 self._claimant.granted(lane, number, usage)
             else:
                 self._view.withdraw(number)
-
-    def _local(self, milliseconds: int) -> float:
-        """A moment of the ledger's clock on this worker's: never later than it was."""
-        return milliseconds / 1000 + self._offset
 
 
 def constants(worker: str, names: Names, settings: Settings) -> bytes:

@@ -1,8 +1,8 @@
-"""One worker's connection to a shared ledger: what is said when, and what if nobody answers.
+"""One worker's connection to a shared ledger: when it says something, and what if nobody answers.
 
-One task makes the exchanges, one at a time, so that everything that has come up while one was
-under way goes into the next; another listens to what the server tells unasked. Callers never wait
-for the server themselves: cancelling one cancels no command.
+One task makes the exchanges, one at a time, so that everything that comes up while one is under
+way goes into the next; another hears what the server pushes. A caller never waits for the server
+itself, so that cancelling the caller cancels no command.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import ConnectionError as Disconnected
@@ -24,13 +23,14 @@ from tenacity import (
 
 from callguard.clock import Watch
 from callguard.errors import LedgerUnavailable
+from callguard.ledger.redis.complaints import Complaints
 from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.deadline import Deadline
-from callguard.ledger.redis.eviction import eviction_policy
 from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.listening import hear_out
 from callguard.ledger.redis.readings import Fetcher, SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
@@ -52,16 +52,14 @@ logger = logging.getLogger("callguard")
 _CANCELLED_AGAIN: Final = 0.1
 """Seconds after which a task that has not ended is cancelled again: any will do."""
 
-_STEP: Final = 1.0
-"""Seconds of a step of the server's clock that is worth a warning; smaller ones may be a late
-exchange."""
-
 _BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
 """Seconds between two tries: short, because calls wait; drawn, because all workers come at once."""
 
 
 class Session:
-    """Keeps a view in touch with the server, from `start` to `aclose`. Made in the event loop.
+    """Keeps a worker's view in touch with the server, from `start` to `aclose`.
+
+    It is made in the event loop.
 
     Args:
         client: redis-py's asyncio client; it stays open.
@@ -70,12 +68,13 @@ class Session:
         names: what things are called on the server.
         settings: how long things last.
         claimant: who gets slots and news.
-        share: calls that may be given slots while the server can't be reached; None for none.
+        share: calls that the worker may admit while the server can't be reached; None for a worker
+            that admits nobody then.
 
     Attributes:
         view: the ledger, as the gate sees and changes it.
         watch: sees that the machine has slept.
-        conversation: what is said in the exchanges.
+        conversation: the worker's side of the exchanges.
     """
 
     def __init__(
@@ -113,25 +112,25 @@ class Session:
         self._away_since = 0.0
         self._fault: BaseException | None = None
         self._broke_off = False
-        self._warned: set[str] = set()
+        self._complaints = Complaints()
         self._knows_the_server = False
 
     def readings(self, fetcher: Fetcher, api_key: str) -> SharedReadings:
-        """The readings that all workers share.
+        """Where the gate gets its snapshots, which all workers share.
 
         Args:
-            fetcher: asked in this worker's turn.
-            api_key: with which it asks.
+            fetcher: where a snapshot comes from while this worker has the right to read.
+            api_key: the key by which the fetcher reads.
         """
         return SharedReadings(fetcher, self, self._settings.times.ttl, key_mark(api_key))
 
     async def start(self) -> None:
-        """Begin, and wait until the server has answered once, or has failed to.
+        """Begin the tasks, and wait until the server has answered once, or has failed to.
 
         Cancelling this leaves the tasks to `aclose`.
 
         Raises:
-            LedgerUnavailable: the server refuses this client, and would again.
+            LedgerUnavailable: the server rejects this client, and would again.
         """
         self._tasks = [
             begin(self._speak_when_wanted(), "callguard ledger"),
@@ -145,10 +144,10 @@ class Session:
                 raise
 
     async def aclose(self) -> None:
-        """Tell the rest, leave, and end every task.
+        """Report the rest, leave, and end every task.
 
-        What can't be told before the timeout, or because this was cancelled, is told by the end of
-        the lease: what was being dialled counts as placed then.
+        If there is no time to report it, or this is cancelled, the end of the worker's lease says
+        enough: whatever was dialling counts as placed then.
         """
         self.conversation.leaves = True
         self.speak()
@@ -167,14 +166,14 @@ class Session:
         return self._away is not None and is_final(self._fault)
 
     def speak(self) -> None:
-        """There is something to tell or to ask: make an exchange as soon as none is under way."""
+        """Make an exchange as soon as none is under way: there is something to report or to ask."""
         self._wanted.set()
 
     async def consult(self) -> None:
         """Wait for an exchange that begins now or later. Cancelling leaves nothing behind.
 
         Raises:
-            LedgerUnavailable: the server did not answer in time, or does not for a while already.
+            LedgerUnavailable: the server did not answer in time, or has been away for a while.
         """
         if self._away is not None:
             raise copy.copy(self._away)
@@ -187,7 +186,11 @@ class Session:
             raise copy.copy(error)
 
     async def news(self, until: float) -> None:
-        """Wait for a reading, a failed one, a change of the count, or a moment of the loop's."""
+        """Wait until another worker has read or failed to, the count changed, or a moment came.
+
+        Args:
+            until: that moment, in seconds on the event loop's clock.
+        """
         if self._news is None:
             self._known = self._knowledge
             self._news = self._loop.create_future()
@@ -209,10 +212,18 @@ class Session:
                 left = await _retrying(self._note_retry)(self._exchange)
             if not self._knows_the_server:
                 self._knows_the_server = True
-                await self._warn_of_eviction()
+                await self._ask_what_it_evicts()
+
+    async def _ask_what_it_evicts(self) -> None:
+        try:
+            with self._deadline:
+                await self._complaints.may_evict(self._connection)
+        except BaseException as fault:  # whatever the client raises: it is nothing but advice
+            if ends_us(fault):
+                raise
 
     async def _exchange(self) -> bool:
-        """Make one exchange; whether it was the last."""
+        """Make one exchange. Returns whether it was the last."""
         asked, self._asked = self._asked, []
         self.watch.look()
         request = self.conversation.request()
@@ -238,9 +249,9 @@ class Session:
         return self.conversation.left
 
     def _may_be_stale(self, fault: BaseException) -> bool:
-        """Whether a connection of the pool's broke while it was idle, and another one may do.
+        """Whether the connection may have broken while it was idle, so that a new one will do.
 
-        So it is after the server was restarted; where it is away, the next exchange finds out.
+        So it is after the server was restarted; if the server is away, the next exchange finds out.
         """
         return isinstance(fault, Disconnected) and self._away is None and not self._broke_off
 
@@ -250,7 +261,8 @@ class Session:
             self.view.alone = False
             self._claimant.reachable(self._loop.time() - self._away_since)
         self._note_heard()
-        self._warn_of_the_server()
+        self._complaints.clock_stepped(self.conversation.stepped)
+        self._complaints.publishes_nothing(self.conversation.untold)
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -259,47 +271,17 @@ class Session:
         elif self.conversation.ask_again_at is not None:
             self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)
 
-    async def _warn_of_eviction(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.timeout):
-                policy = await eviction_policy(self._connection)
-                if policy is not None:
-                    logger.warning(
-                        "the ledger's server evicts keys when its memory is full "
-                        "(maxmemory-policy %s): whenever it evicts one of the ledger's, nobody is "
-                        "admitted for a while; set it to noeviction, or use another server",
-                        policy,
-                    )
-
-    def _warn_of_the_server(self) -> None:
-        stepped, untold = self.conversation.stepped, self.conversation.untold
-        if abs(stepped) >= _STEP:
-            logger.warning(
-                "the clock of the ledger's server went by %+.0f s that no worker saw pass: it was "
-                "set, or every worker had died; the ledger's clock goes on without them",
-                stepped,
-            )
-        if untold is not None:
-            self._warn_once("the ledger's server lets this user publish nothing", untold)
-
-    def _warn_once(self, what: str, said: object) -> None:
-        if what not in self._warned:
-            self._warned.add(what)
-            logger.warning("%s, so gates wait for each other longer than need be: %s", what, said)
-
     def _note_deaf(self, state: RetryCallState) -> None:
-        fault = None if state.outcome is None else state.outcome.exception()
-        if is_final(fault):
-            self._warn_once("the ledger's server lets this user subscribe to nothing", fault)
+        self._complaints.subscribes_to_nothing(_fault_of(state))
 
     def _note_retry(self, state: RetryCallState) -> None:
-        fault = None if state.outcome is None else state.outcome.exception()
+        fault = _fault_of(state)
         if fault is not None:
             self._note_fault(fault)
 
     def _note_fault(self, fault: BaseException) -> None:
         if self._rejected and not is_final(fault):
-            return  # A server that refuses this client hangs up as well, which takes nothing back.
+            return  # A server that rejects this client hangs up as well, which takes nothing back.
         error = unavailable(fault)
         self._fault = fault
         began, self._away = self._away is None, error
@@ -321,7 +303,7 @@ class Session:
 
     @property
     def _knowledge(self) -> tuple[Snapshot | None, Failure | None]:
-        """What is known of the readings."""
+        """What the worker knows of the latest snapshot and of the latest failure to take one."""
         return self.view.snapshot, self.conversation.failure
 
     def _announce(self) -> None:
@@ -330,7 +312,10 @@ class Session:
             self._news = None
 
     async def _tick(self) -> None:
-        """Renew the lease and a turn in time, and don't rely on being called while one waits."""
+        """Renew the worker's lease and its right to read in time.
+
+        While callers wait, ask again after each silence: a push may get lost.
+        """
         most = min(self._settings.times.ttl, self._settings.heartbeat) / 2
         while True:
             await asyncio.sleep(most)
@@ -343,33 +328,29 @@ class Session:
     # Listening -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        await _retrying(self._note_deaf)(self._hear_out)
-
-    async def _hear_out(self) -> None:
-        """Hear what the server tells, until the connection breaks or is found dead."""
-        async with self._client.pubsub() as bell:
-            await bell.subscribe(*self._names.channels_of(self._worker))
-            self.speak()
-            silences = 0
-            while silences < 2:
-                message = await bell.get_message(timeout=self._settings.heartbeat)
-                silences = 0 if message is not None else silences + 1
-                if message is None:
-                    await bell.ping()
-                elif message["type"] == "message":
-                    self._hear(message["data"])
-        raise Disconnected("the server answers no ping")
+        await _retrying(self._note_deaf)(
+            hear_out,
+            self._client,
+            self._names.channels_of(self._worker),
+            self._settings.heartbeat,
+            self.speak,
+            self._hear,
+        )
 
     def _hear(self, message: bytes | str) -> None:
         self.watch.look()
         try:
             calls = self.conversation.hear(message)
         except Exception as error:  # noqa: BLE001, anybody may publish anything
-            logger.warning("the ledger's server told what can't be right: %r", error)
+            logger.warning("the ledger's server pushed what can't be right: %r", error)
             return
         self._note_heard()
         if calls:
             self.speak()
+
+
+def _fault_of(state: RetryCallState) -> BaseException | None:
+    return None if state.outcome is None else state.outcome.exception()
 
 
 def _retrying(before_sleep: Callable[[RetryCallState], None]) -> AsyncRetrying:
