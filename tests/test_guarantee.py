@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from callguard import Gate, Lane, Limits, Snapshot
-from tests.gate.support import ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import opened
 from tests.virtual_time import run
 
 LIMIT = 5
@@ -32,7 +33,7 @@ class Call:
 
 
 @dataclass
-class Workspace(ScriptedFetcher):
+class Workspace(ScriptedSource):
     """Calls, and a counter that shows them `late` seconds after they were placed or answered."""
 
     late: float = 1.0

@@ -33,8 +33,9 @@ from callguard import (
     UsageError,
 )
 from callguard.events import Event
+from callguard.testing import ScriptedSource
 from callguard.webhooks import handler, receive
-from tests.gate.support import Refusal, ScriptedFetcher, opened
+from tests.gate.support import Refusal, opened
 from tests.virtual_time import run
 from tests.webhooks.support import KEY as KEY_OF_WEBHOOKS
 from tests.webhooks.support import Witness, body_of, now, signed
@@ -230,7 +231,7 @@ def test_a_lane_that_is_none_is_refused_at_the_call(way: str, lane: Any) -> None
     """A timeout in the lane's place would be told in words that don't help."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(TypeError, match=r"lane must be .*timeout=\.\.\."):
                 WITH_LANE[way](gate, lane)
 
@@ -275,7 +276,7 @@ def test_what_is_not_entered_says_how(what: str, slip: Callable[[Any], Any]) -> 
     make, how = IN_PLACE_OF_ENTERING[what]
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(UsageError, match=how):
                 await slip(make(gate))
             assert gate.statistics().admitted == 0
@@ -287,7 +288,7 @@ def test_the_short_form_needs_async_too() -> None:
     """`with gate:` would fail in words about protocols."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(UsageError, match="async with gate:"):
                 await _with(gate)
 
@@ -306,7 +307,7 @@ def test_an_admission_is_no_permit_yet(name: str) -> None:
     """Who forgets to enter would be told of an attribute of a class that nobody knows."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(
                 (AttributeError, UsageError), match=r"async with gate\.admit\(\) as permit:"
             ):
@@ -342,7 +343,7 @@ def test_an_id_that_is_none_is_refused_at_the_call(call_id: Any) -> None:
     """An answer in the place of its id would never be found again, or break the ledger."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 for say in (permit.placed, gate.note_answered, gate.note_ended):
                     with pytest.raises(
@@ -361,7 +362,7 @@ def test_a_flag_of_another_type_is_refused_at_the_call(flag: Any) -> None:
     """ "no" would be taken for yes: a call would be dialled twice, or a refusal noted."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(TypeError, match="idempotent must be True or False"):
                 await gate.place(_dial, idempotent=flag)
             with pytest.raises(TypeError, match="refused must be True or False"):
@@ -409,7 +410,7 @@ def test_a_phone_number_is_in_no_error(number: str) -> None:
     """A number passed in the wrong place would end in somebody's error tracker."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5), Lane("urgent")) as gate:
+        async with opened(ScriptedSource(limit=5), Lane("urgent")) as gate:
             attempts: list[Callable[[], object]] = [
                 lambda: gate.admit(number),
                 lambda: gate.admit(timeout=number),  # type: ignore[arg-type]
@@ -460,7 +461,7 @@ def test_a_phone_number_is_in_no_log_line(number: str, caplog: pytest.LogCapture
     async def main() -> None:
         judge = functools.partial(campaign.refused)
         async with opened(
-            ScriptedFetcher(limit=5), listener=functools.partial(campaign.listen), refused=judge
+            ScriptedSource(limit=5), listener=functools.partial(campaign.listen), refused=judge
         ) as gate:
             with pytest.raises(RuntimeError):
                 async with gate.admit():
@@ -481,7 +482,7 @@ def test_statistics_are_plain_data() -> None:
     """Somebody's dashboard could not send, keep or copy a gate's numbers."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher()
+        fetcher = ScriptedSource()
         fetcher.answer(limit=20, current=3, burst_limit=60)
         async with opened(fetcher, Lane("urgent", burst=5)) as gate:
             with pytest.raises(Refusal):
@@ -508,7 +509,7 @@ def test_what_is_shown_is_plain_data() -> None:
     heard: list[Event] = []
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), listener=heard.append) as gate:
+        async with opened(ScriptedSource(limit=1), listener=heard.append) as gate:
             decision = gate.explain()
             async with gate:
                 with pytest.raises(callguard.AdmissionTimeout) as caught:

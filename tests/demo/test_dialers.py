@@ -18,7 +18,8 @@ from callguard.demo.gated import GateDialer
 from callguard.demo.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
 from callguard.demo.looped import LoopDialer
 from callguard.simulator import Workspace
-from tests.gate.support import PROVIDER, ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import PROVIDER, opened
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def test_dialled_once() -> None:
 
 async def gated(caller: Caller, *to_dial: Lead) -> Gate:
     lanes = Lane(URGENT, priority=0), Lane(BULK, priority=1)
-    async with opened(ScriptedFetcher(limit=20), *lanes) as gate:
+    async with opened(ScriptedSource(limit=20), *lanes) as gate:
         await GateDialer(gate, caller).dial(to_dial)
     return gate
 

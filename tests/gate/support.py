@@ -1,4 +1,4 @@
-"""A gate on scripted readings, under a clock that jumps."""
+"""A gate on scripted limits, under a clock that jumps."""
 
 from __future__ import annotations
 
@@ -20,12 +20,9 @@ from callguard.testing import ScriptedSource
 PROVIDER: Final = "http://provider.test"
 
 
-ScriptedFetcher = ScriptedSource
-
-
 @asynccontextmanager
 async def opened(
-    fetcher: ScriptedFetcher,
+    fetcher: ScriptedSource,
     *lanes: Lane,
     ttl: float = 1.0,
     max_age: float = 15.0,

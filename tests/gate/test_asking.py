@@ -13,8 +13,9 @@ from callguard import LimitsMalformed, LimitsUnavailable
 from callguard.events import Ended, Event, Refused
 from callguard.fetcher import CallState
 from callguard.fetcher.calls import call_path, parse_call
+from callguard.testing import ScriptedSource
 from tests.fake_network import FakeSession, Reply, limits_reply
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 
@@ -44,7 +45,7 @@ def test_only_unseen_calls_are_asked_about_and_only_after_readings() -> None:
 
     async def main() -> None:
         provider = Provider()
-        fetcher = ScriptedFetcher(limit=2)
+        fetcher = ScriptedSource(limit=2)
         async with opened(fetcher, counted_after=5.0, counter_lag=2.0, ask=provider) as gate:
             for number in range(2):
                 async with gate.admit() as permit:
@@ -66,7 +67,7 @@ def test_an_answer_that_a_call_is_over_gives_its_place_to_the_next() -> None:
 
     async def main() -> None:
         provider = Provider()
-        async with opened(ScriptedFetcher(limit=1), counted_after=1000.0, ask=provider) as gate:
+        async with opened(ScriptedSource(limit=1), counted_after=1000.0, ask=provider) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             crowd = Crowd(gate)
@@ -88,7 +89,7 @@ def test_a_refusal_that_asking_finds_out_is_told_and_counted_once() -> None:
         heard: list[Event] = []
         provider = Provider()
         async with opened(
-            ScriptedFetcher(limit=1), counted_after=1000.0, ask=provider, listener=heard.append
+            ScriptedSource(limit=1), counted_after=1000.0, ask=provider, listener=heard.append
         ) as gate:
             async with gate.admit("default") as permit:
                 permit.placed("call_1")
@@ -115,7 +116,7 @@ def test_an_answer_that_a_call_is_answered_moves_it_into_the_counter() -> None:
     async def main() -> None:
         provider = Provider()
         provider.states["call_1"] = CallState(answered=True)
-        async with opened(ScriptedFetcher(limit=1), counted_after=1000.0, ask=provider) as gate:
+        async with opened(ScriptedSource(limit=1), counted_after=1000.0, ask=provider) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             crowd = Crowd(gate)
@@ -133,7 +134,7 @@ def test_faults_cost_nothing_but_the_evidence() -> None:
     async def main() -> None:
         provider = Provider()
         provider.error = LimitsUnavailable("HTTP 500")
-        async with opened(ScriptedFetcher(limit=1), counted_after=1000.0, ask=provider) as gate:
+        async with opened(ScriptedSource(limit=1), counted_after=1000.0, ask=provider) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             crowd = Crowd(gate)
@@ -154,7 +155,7 @@ def test_a_bounded_number_is_asked_at_once_and_closing_ends_the_round() -> None:
 
     async def main() -> None:
         provider = Provider()
-        async with opened(ScriptedFetcher(limit=50), counted_after=1000.0, ask=provider) as gate:
+        async with opened(ScriptedSource(limit=50), counted_after=1000.0, ask=provider) as gate:
             for number in range(50):
                 async with gate.admit() as permit:
                     permit.placed(f"call_{number}")

@@ -11,7 +11,8 @@ import pytest
 
 from callguard import Permit, UsageError
 from callguard.fetcher import CallState
-from tests.gate.support import Crowd, ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened
 from tests.virtual_time import run
 
 
@@ -20,7 +21,7 @@ def test_a_second_id_is_an_error_that_names_both_and_the_first_stands(between: s
     """Of two calls under one permit one would not be counted, and nobody would know."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
                 if between != "nothing":
@@ -47,7 +48,7 @@ def test_nobody_is_asked_for_a_call_that_the_count_shows() -> None:
         return CallState()
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher, counted_after=5.0, ask=ask) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
@@ -70,7 +71,7 @@ def test_a_call_that_was_over_is_not_asked_for() -> None:
     """The provider would be asked about a call of which all is known."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.ended()
                 permit.placed("call_1")
@@ -85,7 +86,7 @@ def test_after_a_refusal_the_same_permit_may_have_a_call(call_id: str) -> None:
     """Evidence about the second dial would find no permit, so that its slot were held longer."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
                 permit.refused()
@@ -115,7 +116,7 @@ def test_an_id_that_cant_be_is_an_error_and_the_call_is_placed(
     """The response passed for its id would fail far from where it was said, or be asked about."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 with pytest.raises(error, match=r"^call_id must be") as caught:
                     permit.placed(call_id)
@@ -147,7 +148,7 @@ def test_what_the_dial_says_goes_before_what_it_returns(
     """A dialer that answers with an id of its own would fail after its call was placed."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
 
             async def dial(permit: Permit) -> dict[str, object]:
                 if said is not None:

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from callguard import Gate
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 
@@ -23,7 +24,7 @@ def test_a_wait_cancelled_after_any_number_of_turns_leaves_nothing_behind(
     """A cancelled caller would take its slot with it, or leave a hole in the line."""
 
     async def sweep(turns_before_cancel: int) -> bool:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("holder")
             await settle()
@@ -56,7 +57,7 @@ def test_a_place_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next(
     """A granted waiter that is cancelled before it runs would keep the slot for good."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("holder", "victim", "next")
             await settle()
@@ -73,7 +74,7 @@ def test_a_caller_cancelled_before_the_grant_is_passed_over_in_the_same_turn() -
     """A place would be handed to a caller that is already gone."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("holder", "victim", "next")
             await settle()
@@ -91,7 +92,7 @@ def test_a_storm_of_cancellations_leaves_an_empty_line_and_all_places() -> None:
     """Cancelled waiters would be remembered, or recurse, or take slots with them."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("holder")
             await settle()
@@ -112,7 +113,7 @@ def test_a_timeout_around_the_wait_is_a_cancellation_like_any_other() -> None:
     """`asyncio.timeout` around admit would leak, or not raise its own error."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=0)) as gate:
+        async with opened(ScriptedSource(limit=0)) as gate:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(3.0), gate.admit():
                     pass
@@ -126,7 +127,7 @@ def test_a_try_cancelled_while_it_waits_for_a_reading_leaves_the_reading_to_othe
     """One caller that gives up would fail all that share its reading."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher) as gate:
             await asyncio.sleep(5.0)
             fetcher.answer(limit=5)
@@ -147,7 +148,7 @@ def test_a_cancelled_dial_may_have_reached_the_provider() -> None:
     """A place would be given back although the call may be going on."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("dialler", "next")
             await settle()

@@ -12,11 +12,12 @@ import pytest
 import callguard
 from callguard import Gate, Lane, Permit, UsageError
 from callguard.lanes import checked_lanes
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 
-def _gate(fetcher: ScriptedFetcher, lanes: list[Lane]) -> AbstractAsyncContextManager[Gate]:
+def _gate(fetcher: ScriptedSource, lanes: list[Lane]) -> AbstractAsyncContextManager[Gate]:
     return opened(fetcher, *checked_lanes(lanes), with_default=False)
 
 
@@ -68,7 +69,7 @@ def test_a_call_names_its_lane_where_none_is_the_default(way: str, lanes: list[L
     """A call without a lane would go before all others, and keep no reserve."""
 
     async def main() -> None:
-        async with _gate(ScriptedFetcher(limit=20), lanes) as gate:
+        async with _gate(ScriptedSource(limit=20), lanes) as gate:
             known = ", ".join(repr(lane.name) for lane in lanes)
             with pytest.raises(UsageError, match=f"name one of {known}.*default=True"):
                 await UNNAMED[way](gate)
@@ -86,7 +87,7 @@ def test_a_call_without_a_lane_goes_by_the_default(way: str) -> None:
 
     async def main() -> None:
         lanes = [Lane("urgent"), Lane("rest", reserve=2, default=True), Lane("bulk")]
-        async with _gate(ScriptedFetcher(limit=20), lanes) as gate:
+        async with _gate(ScriptedSource(limit=20), lanes) as gate:
             lane = await UNNAMED[way](gate)
             assert lane == ("default" if way == "the short form" else "rest")
             assert list(gate.statistics().ceilings) == ["urgent", "rest", "bulk"]
@@ -99,7 +100,7 @@ def test_the_default_lane_keeps_its_own_rules() -> None:
 
     async def main() -> None:
         lanes = [Lane("urgent"), Lane("rest", priority=1, reserve=2, default=True)]
-        async with _gate(ScriptedFetcher(limit=3), lanes) as gate:
+        async with _gate(ScriptedSource(limit=3), lanes) as gate:
             crowd = Crowd(gate)
             crowd.send("first", "second")
             await settle()
@@ -116,7 +117,7 @@ def test_without_lanes_nothing_has_to_be_named(way: str) -> None:
     """The simplest use would ask for what it doesn't need."""
 
     async def main() -> None:
-        async with _gate(ScriptedFetcher(limit=20), []) as gate:
+        async with _gate(ScriptedSource(limit=20), []) as gate:
             assert await UNNAMED[way](gate) == "default"
             assert await _enter(gate.admit("default")) == "default"
 
@@ -129,7 +130,7 @@ def test_no_lane_is_added_to_those_that_are_given() -> None:
     assert checked_lanes(lanes) == lanes
 
     async def main() -> None:
-        async with _gate(ScriptedFetcher(limit=20), lanes) as gate:
+        async with _gate(ScriptedSource(limit=20), lanes) as gate:
             with pytest.raises(UsageError, match="no lane 'default', only 'urgent', 'bulk'"):
                 gate.admit("default")
 

@@ -11,8 +11,9 @@ import requests
 from callguard import Permit
 from callguard.events import Event, Refused
 from callguard.gate.refusal import Judge
+from callguard.testing import ScriptedSource
 from tests.client_errors import CLIENTS, error_of
-from tests.gate.support import PROVIDER, ScriptedFetcher, opened
+from tests.gate.support import PROVIDER, opened
 from tests.retell_sdk import exceptions as sdk
 from tests.virtual_time import run
 
@@ -28,7 +29,7 @@ def test_a_definite_answer_gives_the_place_back_at_once(status: int, client: str
     """A bad number would hold a slot for as long as a call might ring."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             error = error_of(client, status, DIAL)
             with pytest.raises(type(error)) as caught:
                 async with gate.admit():
@@ -47,7 +48,7 @@ def test_an_unknown_outcome_counts_as_placed(status: int, client: str) -> None:
     """A call that the provider had accepted before it failed would not be counted."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             error = error_of(client, status, DIAL)
             with pytest.raises(type(error)):
                 async with gate.admit():
@@ -64,7 +65,7 @@ def test_a_definite_answer_is_not_dialled_again(status: int, client: str, idempo
     """A number that can't be called would be dialled ten times."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             error, keys = error_of(client, status, DIAL), []
 
             async def dial(permit: Permit) -> None:
@@ -84,7 +85,7 @@ def test_bad_numbers_take_no_longer_than_their_dials() -> None:
     """A list with some bad numbers would close the gate for most of the time."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), counted_after=32.0, counter_lag=2.0) as gate:
+        async with opened(ScriptedSource(limit=1), counted_after=32.0, counter_lag=2.0) as gate:
 
             async def dial(permit: Permit) -> None:
                 await asyncio.sleep(0.1)
@@ -102,7 +103,7 @@ def test_a_definite_answer_after_an_unknown_one_leaves_the_call_placed() -> None
     """The first attempt's call would be going on, and its slot somebody else's."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             answers = iter([500, 422])
 
             async def dial(permit: Permit) -> None:
@@ -122,7 +123,7 @@ def test_no_answer_takes_back_that_a_call_was_placed(status: int) -> None:
     """What failed after the dial would give the place of a live call away."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(httpx.HTTPStatusError):
                 async with gate.admit() as permit:
                     permit.placed("call_1")
@@ -171,7 +172,7 @@ def test_a_call_that_was_given_up_at_once_for_want_of_room_is_dialled_again(atte
     refused = {"call_id": "call_1", "disconnection_reason": "concurrency_limit_reached"}
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             keys = []
 
             async def dial(permit: Permit) -> dict[str, str]:
@@ -215,7 +216,7 @@ def test_a_caller_can_say_that_the_call_was_refused(
 
     async def main() -> None:
         told: list[Event] = []
-        async with opened(ScriptedFetcher(limit=5), listener=told.append) as gate:
+        async with opened(ScriptedSource(limit=5), listener=told.append) as gate:
             async with gate.admit() as permit:
                 for word in before:
                     getattr(permit, word)()
@@ -241,7 +242,7 @@ def test_a_refusal_after_the_call_was_over_says_nothing() -> None:
     """A call that was had would pass for one that was refused."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.ended()
                 permit.refused()
@@ -256,7 +257,7 @@ def test_a_dial_that_says_it_was_refused_is_dialled_again(raises: bool) -> None:
     """A lead that was dialled by other means than HTTP would be lost at a refusal."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             keys = []
 
             async def dial(permit: Permit) -> str:
@@ -278,7 +279,7 @@ def test_a_dial_that_says_it_did_not_dial_is_believed() -> None:
     """A lead that must not be called would take a slot for as long as a call might ring."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
 
             async def dial(permit: Permit) -> None:
                 permit.cancel()
@@ -294,7 +295,7 @@ def test_a_refusals_event_has_its_status() -> None:
 
     async def main() -> None:
         told: list[Event] = []
-        async with opened(ScriptedFetcher(limit=5), listener=told.append) as gate:
+        async with opened(ScriptedSource(limit=5), listener=told.append) as gate:
             with pytest.raises(httpx.HTTPStatusError):
                 async with gate.admit() as permit:
                     raise error_of("httpx", 429, DIAL)

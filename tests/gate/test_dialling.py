@@ -14,8 +14,9 @@ import tenacity
 
 from callguard import AdmissionTimeout, Gate, Lane, Permit, QueueFull
 from callguard.gate.refusal import Judge, is_transient
+from callguard.testing import ScriptedSource
 from tests.client_errors import error_of
-from tests.gate.support import PROVIDER, Refusal, ScriptedFetcher, opened
+from tests.gate.support import PROVIDER, Refusal, opened
 from tests.retell_sdk import exceptions as sdk
 from tests.virtual_time import run
 
@@ -49,7 +50,7 @@ def test_the_result_comes_back_and_its_call_id_is_bound(result: object) -> None:
         return result
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             assert await gate.place(dial) is result
             bound = list(gate._parts.ledger.uncounted_calls())
             assert bound == (["call_1"] if "call_1" in str(result) else [])
@@ -62,7 +63,7 @@ def test_a_refused_call_is_dialled_again_on_a_later_reading() -> None:
     """A refused lead would be lost, or dialled again on the reading that was wrong."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             dial = Dial(Refusal(), Refusal())
             assert await gate.place(dial) == {"call_id": "call_1"}
@@ -93,7 +94,7 @@ def test_a_refused_call_goes_back_to_its_old_place_in_line() -> None:
         await gate.place(dial)
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=2), counted_after=0.5) as gate:
+        async with opened(ScriptedSource(limit=2), counted_after=0.5) as gate:
             names = [("a", 2), ("b", 1), ("c", 0), ("d", 0), ("e", 0), ("f", 0)]
             await asyncio.gather(*(lead(gate, name, refusals) for name, refusals in names))
 
@@ -108,7 +109,7 @@ def test_a_call_is_dialled_as_often_as_attempts_says(
     """A lead that is always refused would be dialled for ever, or given up too early."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             dial = Dial(*(Refusal() for _ in range(9)))
             with pytest.raises(Refusal):
                 await gate.place(dial, attempts=attempts)
@@ -121,7 +122,7 @@ def test_the_timeout_is_for_all_the_waiting_together() -> None:
     """A lead that is refused again and again would wait for ever."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5), ttl=2.0, min_interval=2.0) as gate:
+        async with opened(ScriptedSource(limit=5), ttl=2.0, min_interval=2.0) as gate:
             dial = Dial(*(Refusal() for _ in range(9)))
             with pytest.raises(AdmissionTimeout):
                 await gate.place(dial, timeout=5.0)
@@ -135,7 +136,7 @@ def test_a_dial_that_takes_long_is_no_waiting() -> None:
     """A refusal that came slowly would cost a lead the time that it wanted to wait in the queue."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             refusals = iter([Refusal()])
 
             async def dial(permit: Permit) -> str:
@@ -154,7 +155,7 @@ def test_a_lanes_max_wait_is_for_all_the_waiting_together() -> None:
 
     async def main() -> None:
         lane = Lane("bulk", max_wait=5.0)
-        async with opened(ScriptedFetcher(limit=5), lane, ttl=2.0, min_interval=2.0) as gate:
+        async with opened(ScriptedSource(limit=5), lane, ttl=2.0, min_interval=2.0) as gate:
             dial = Dial(*(Refusal() for _ in range(9)))
             with pytest.raises(AdmissionTimeout):
                 await gate.place(dial, lane="bulk")
@@ -168,7 +169,7 @@ def test_a_refused_call_goes_back_into_a_line_that_is_full() -> None:
     """A refused lead would be lost to one that came later."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), Lane("bulk", max_waiting=1)) as gate:
+        async with opened(ScriptedSource(limit=1), Lane("bulk", max_waiting=1)) as gate:
             dial, later = Dial(Refusal()), Dial()
             first = asyncio.create_task(gate.place(dial, lane="bulk"))
             await asyncio.sleep(0.05)
@@ -188,7 +189,7 @@ def test_any_other_error_passes_through_and_is_not_dialled_again(error: Exceptio
     """A call that may have been placed would be placed twice."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             dial = Dial(error)
             with pytest.raises(type(error)) as caught:
                 await gate.place(dial)
@@ -203,7 +204,7 @@ def test_an_idempotent_dial_is_repeated_under_the_same_permit() -> None:
     """A second permit would be a second key, and a second call."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             dial = Dial(TimeoutError(), ConnectionResetError())
             await gate.place(dial, idempotent=True)
             assert len(dial.permits) == 3
@@ -219,7 +220,7 @@ def test_a_503_is_what_refused_says() -> None:
 
     async def main() -> None:
         async with opened(
-            ScriptedFetcher(limit=5), refused=lambda refusal: refusal is error
+            ScriptedSource(limit=5), refused=lambda refusal: refusal is error
         ) as gate:
             dial = Dial(error)
             await gate.place(dial, idempotent=True)
@@ -232,7 +233,7 @@ def test_cancelling_counts_the_call_as_placed_and_leaves_nothing_waiting() -> No
     """A place would be given back though its call may be going on."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             dialling = asyncio.create_task(gate.place(Dial()))
             waiting = asyncio.create_task(gate.place(Dial()))
             await asyncio.sleep(0.05)

@@ -20,7 +20,8 @@ from callguard import LimitsUnavailable, Snapshot, open_gate
 from callguard.events import Event
 from callguard.limits import Limits
 from callguard.simulator import serve
-from tests.gate.support import Refusal, ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import Refusal, opened
 from tests.virtual_time import run
 
 KINDS = get_args(Event)
@@ -74,7 +75,7 @@ def test_an_outage_is_told_in_words() -> None:
     heard: list[Event] = []
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         fetcher.error = LimitsUnavailable("HTTP 503")
         async with opened(fetcher, listener=heard.append):
             pass

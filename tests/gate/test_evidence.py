@@ -9,7 +9,8 @@ import pytest
 
 from callguard import Gate
 from callguard.ledger import MemoryLedger
-from tests.gate.support import Crowd, Refusal, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, Refusal, opened, settle
 from tests.virtual_time import run
 
 FACTS = ("placed", "answered", "ended", "cancel")
@@ -25,7 +26,7 @@ def test_facts_decide_and_not_in_which_order_they_come(
     """Evidence out of order would lower the usage below the truth, or hold a slot for ever."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             admission = gate.admit()
             permit = await admission.__aenter__()
             for word in said[:leave_after]:
@@ -52,7 +53,7 @@ def test_deliveries_in_any_order_and_number_end_in_the_same_books(order: tuple[s
     """A delivery that is doubled, late, early or out of order would leave another usage."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher, counted_after=1000.0, counter_lag=2.0) as gate:
             async with gate.admit() as permit:
                 permit.placed()
@@ -80,7 +81,7 @@ def test_an_answered_call_is_seen_by_the_next_reading_after_the_counters_lag() -
     """A call that was answered would be counted twice for as long as it might still ring."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1, current=0)
+        fetcher = ScriptedSource(limit=1, current=0)
         async with opened(fetcher, counted_after=32.0, counter_lag=2.0) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as permit:
@@ -98,7 +99,7 @@ def test_an_answer_never_makes_a_call_unseen_for_longer() -> None:
     """Where ringing calls are counted, evidence that comes late would waste the place."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher, counted_after=2.0, counter_lag=2.0) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as permit:
@@ -116,7 +117,7 @@ def test_a_call_that_is_over_gives_its_place_to_the_next_at_once() -> None:
     """A place would stay empty although it is known to be free."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), counted_after=1000.0) as gate:
+        async with opened(ScriptedSource(limit=1), counted_after=1000.0) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             crowd = Crowd(gate)
@@ -134,7 +135,7 @@ def test_an_end_that_is_told_before_the_dial_returned_is_remembered() -> None:
     """`call_ended` overtakes the answer to the POST, and the slot would be held for nothing."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5), counted_after=1000.0) as gate:
+        async with opened(ScriptedSource(limit=5), counted_after=1000.0) as gate:
             async with gate.admit() as permit:
                 gate.note_ended("call_1")
                 gate.note_answered("call_1")
@@ -148,7 +149,7 @@ def test_an_end_elsewhere_brings_the_next_reading_forward() -> None:
     """Room that others left would be found a whole `ttl` late."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5, current=5)
+        fetcher = ScriptedSource(limit=5, current=5)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
@@ -167,7 +168,7 @@ def test_a_beginning_elsewhere_costs_no_reading() -> None:
     """Every call that others begin would be asked about, though it can only take room."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5, current=5)
+        fetcher = ScriptedSource(limit=5, current=5)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
@@ -184,7 +185,7 @@ def test_an_end_while_a_reading_is_under_way_asks_for_one_more() -> None:
     """A reading that began before the end would be the last word for a whole `ttl`."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5, current=5, latency=0.3)
+        fetcher = ScriptedSource(limit=5, current=5, latency=0.3)
         async with opened(fetcher, ttl=10.0) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
@@ -202,7 +203,7 @@ def test_a_storm_of_ends_costs_one_reading_each_min_interval_and_bounded_memory(
     """Deliveries would become requests, or be remembered without bound."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5, current=5)
+        fetcher = ScriptedSource(limit=5, current=5)
         async with opened(fetcher, min_interval=0.25) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
@@ -223,7 +224,7 @@ def test_a_call_that_was_accepted_and_then_refused_for_want_of_room_spends_the_r
     """A provider that refuses after its 201 would not be believed."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
             gate.note_ended("call_1", refused=True)
@@ -237,7 +238,7 @@ def test_an_end_in_the_block_is_no_refusal_whatever_leaves_it() -> None:
     """A 429 after a call that is over would spend the reading."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(Refusal):
                 async with gate.admit() as permit:
                     permit.ended()
@@ -252,7 +253,7 @@ def test_evidence_after_the_gate_was_closed_does_no_harm() -> None:
     """A late webhook would fail in the handler of a program that is shutting down."""
 
     async def main() -> Gate:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
         gate.note_answered("call_1")

@@ -16,7 +16,8 @@ import pytest
 
 from callguard import AdmissionTimeout, Gate, Lane, Permit
 from callguard.events import Admitted, Event, Queued
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import VirtualTimeLoop, run
 
 
@@ -86,7 +87,7 @@ def test_a_number_of_any_kind_is_a_timeout(enter: Enter, timeout: Any) -> None:
     """A timeout of another library's number would fail on the way, or be taken for another."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=0)) as gate:
+        async with opened(ScriptedSource(limit=0)) as gate:
             with pytest.raises(AdmissionTimeout):
                 await enter(gate, timeout)
             assert asyncio.get_running_loop().time() == pytest.approx(5.0)
@@ -101,7 +102,7 @@ def test_a_timeout_of_0_is_now_or_never(enter: Enter, timeout: Any) -> None:
     """A caller without time would wait, or be turned away though there is room."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher) as gate:
             await enter(gate, timeout)
             async with gate.admit() as held:
@@ -127,7 +128,7 @@ def test_what_is_no_time_is_refused_before_anybody_queues(
     """A caller with a wrong timeout would wait for ever, or leave a ghost that takes a slot."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=room)) as gate:
+        async with opened(ScriptedSource(limit=room)) as gate:
             with pytest.raises(error, match=r"^timeout .*must be "):
                 await enter(gate, timeout)
             assert gate.statistics().admitted == 0
@@ -142,7 +143,7 @@ def test_infinity_waits_as_long_as_it_takes(enter: Enter, timeout: Any) -> None:
     """A caller that wants to wait would be refused, or set a timer that no loop can hold."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher, Lane("default", max_wait=math.inf, default=True)) as gate:
             waits = asyncio.create_task(enter(gate, timeout))
             await asyncio.sleep(1_000.0)
@@ -159,7 +160,7 @@ def test_a_number_of_any_kind_is_a_lanes_max_wait(max_wait: Any) -> None:
 
     async def main() -> None:
         async with opened(
-            ScriptedFetcher(limit=0), Lane("default", max_wait=max_wait, default=True)
+            ScriptedSource(limit=0), Lane("default", max_wait=max_wait, default=True)
         ) as gate:
             with pytest.raises(AdmissionTimeout):
                 await admit(gate, None)
@@ -220,7 +221,7 @@ def test_what_is_raised_between_joining_and_waiting_leaves_nobody_behind(
     """A caller that failed on the way in would stay in the queue and take a slot for ever."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher, listener=_listen) as gate:
             async with gate.admit() as held:
                 await asyncio.sleep(2.0)  # so that a reading is due
@@ -244,7 +245,7 @@ def test_what_is_raised_while_there_is_room_keeps_no_slot(
     """A slot taken for a caller that never got its permit would be lost for good."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), listener=_listen) as gate:
+        async with opened(ScriptedSource(limit=1), listener=_listen) as gate:
             await asyncio.sleep(2.0)
             with pytest.MonkeyPatch.context() as patch:
                 WAYS_TO_FAIL[way](gate, error, patch)
@@ -269,7 +270,7 @@ def test_a_listener_that_ends_the_program_leaves_nobody_behind(
 
     async def main() -> None:
         nonlocal armed
-        async with opened(ScriptedFetcher(limit=1), listener=listen) as gate:
+        async with opened(ScriptedSource(limit=1), listener=listen) as gate:
             async with gate.admit() as held:
                 if kind is Admitted:
                     held.cancel()
@@ -289,7 +290,7 @@ def test_a_caller_whose_coroutine_is_closed_leaves_the_queue(enter: Enter, grant
     """A caller that another framework drops, instead of cancelling it, would become a ghost."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             async with gate.admit() as held:
                 waiting: Any = enter(gate, None)
                 waiting.send(None)
@@ -312,7 +313,7 @@ def test_asking_shared_books_may_fail_and_leaves_nobody_behind(
     """Who doesn't want to wait would be left waiting where the ledger's server fails."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             async with gate.admit() as held:
 
                 async def consult() -> None:
@@ -335,7 +336,7 @@ def test_books_that_fail_while_a_slot_is_given_lose_nobody(error: type[BaseExcep
     """Whoever was next would be taken out of the queue without a slot, and wait for ever."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("holder")
             await settle()
@@ -375,7 +376,7 @@ async def _nobody_is_left(gate: Gate) -> None:
     """Whether the gate admits as many as fit, and nobody else is in the queue."""
     assert isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
     fetcher = gate._parts.reader._fetcher
-    assert isinstance(fetcher, ScriptedFetcher)
+    assert isinstance(fetcher, ScriptedSource)
     fetcher.answer(limit=2)
     await asyncio.sleep(60.0)
     statistics = gate.statistics()

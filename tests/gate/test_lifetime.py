@@ -9,7 +9,8 @@ import pytest
 
 import callguard
 from callguard import Gate, GateClosed, Lane, UsageError
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 
@@ -17,7 +18,7 @@ def test_closing_fails_the_waiters_and_ends_every_task() -> None:
     """Callers would hang on a closed gate, or a task would outlive it."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("a", "b")
@@ -38,7 +39,7 @@ def test_a_closed_gate_says_so() -> None:
     """A caller that kept the gate too long would hang, or be admitted uncounted."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             pass
         for attempt in (gate, gate.admit(), gate.try_admit()):
             with pytest.raises(GateClosed, match="closed"):
@@ -56,7 +57,7 @@ def test_who_tries_or_dials_as_the_gate_closes_is_told_so_too() -> None:
     """A caller that doesn't wait would get the error of a misuse, or of the counter."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
 
         async def attempt() -> None:
             async with gate.try_admit():
@@ -83,7 +84,7 @@ def test_a_gate_belongs_to_its_event_loop() -> None:
     """Two loops would change one ledger at once."""
 
     async def main() -> Gate:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
 
             async def elsewhere() -> None:
                 for attempt in (gate, gate.admit(), gate.try_admit()):
@@ -103,7 +104,7 @@ def test_a_lane_is_given_by_name_or_as_it_was_opened() -> None:
 
     async def main() -> None:
         urgent = Lane("urgent", burst=5)
-        async with opened(ScriptedFetcher(limit=5), urgent) as gate:
+        async with opened(ScriptedSource(limit=5), urgent) as gate:
             for lane in ("urgent", urgent, Lane("urgent", burst=5)):
                 async with gate.admit(lane) as permit:
                     assert permit.lane is urgent

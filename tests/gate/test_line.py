@@ -8,7 +8,8 @@ import pytest
 
 from callguard import AdmissionTimeout, Lane, NoHeadroom, QueueFull
 from callguard.events import Event, TimedOut
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 
@@ -16,7 +17,7 @@ def test_as_many_go_in_as_fit_and_no_more() -> None:
     """Callers at once would overshoot, or waste places."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=20, current=17)) as gate:
+        async with opened(ScriptedSource(limit=20, current=17)) as gate:
             crowd = Crowd(gate)
             crowd.send(*"abcde")
             await settle()
@@ -31,7 +32,7 @@ def test_first_come_first_served_within_a_lane() -> None:
     """Callers would be admitted out of their order of arrival."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send(*"abcdef")
             await settle()
@@ -48,7 +49,7 @@ def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back() -> N
     """Someone who just arrives would take the slot that belongs to the first in the queue."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1)) as gate:
+        async with opened(ScriptedSource(limit=1)) as gate:
             crowd = Crowd(gate)
             crowd.send("holder", "waiter")
             await settle()
@@ -69,7 +70,7 @@ def test_a_higher_lane_goes_before_a_lower_one_that_came_earlier() -> None:
 
     async def main() -> None:
         lanes = (Lane("bulk", priority=5), Lane("urgent", priority=1))
-        async with opened(ScriptedFetcher(limit=1), *lanes) as gate:
+        async with opened(ScriptedSource(limit=1), *lanes) as gate:
             crowd = Crowd(gate)
             crowd.send("holder")
             await settle()
@@ -90,7 +91,7 @@ def test_lanes_of_equal_priority_share_one_order_of_arrival() -> None:
     """The lane that was named first would starve its equals."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), Lane("x"), Lane("y")) as gate:
+        async with opened(ScriptedSource(limit=1), Lane("x"), Lane("y")) as gate:
             crowd = Crowd(gate)
             crowd.send("holder")
             await settle()
@@ -110,7 +111,7 @@ def test_who_is_cancelled_leaves_its_turn_to_the_next_of_all_lanes() -> None:
     """A caller would go by the earlier arrival of one that was cancelled on its lane."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), Lane("x"), Lane("y")) as gate:
+        async with opened(ScriptedSource(limit=1), Lane("x"), Lane("y")) as gate:
             crowd = Crowd(gate)
             crowd.send("holder")
             await settle()
@@ -131,7 +132,7 @@ def test_a_lane_that_cannot_go_does_not_hold_up_one_that_can() -> None:
 
     async def main() -> None:
         lanes = (Lane("cautious", priority=0, reserve=5), Lane("bold", priority=9))
-        async with opened(ScriptedFetcher(limit=20, current=15), *lanes) as gate:
+        async with opened(ScriptedSource(limit=20, current=15), *lanes) as gate:
             crowd = Crowd(gate)
             crowd.send("cautious", lane="cautious")
             await settle()
@@ -147,7 +148,7 @@ def test_a_limit_lowered_and_raised_again_admits_on_the_invariant() -> None:
     """Waking by the difference of limits would admit above the limit (6 held of 4)."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=6)
+        fetcher = ScriptedSource(limit=6)
         async with opened(fetcher, counted_after=1000.0) as gate:
             crowd = Crowd(gate)
             crowd.send(*"abcdefgh")
@@ -174,7 +175,7 @@ def test_a_raised_limit_wakes_as_many_as_it_made_room_for() -> None:
     """Callers would stay in the queue beside free slots."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send(*"abcdef")
@@ -191,7 +192,7 @@ def test_a_caller_waits_no_longer_than_it_said() -> None:
     """A caller with a timeout would hang in the queue, or be told too early."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=20, current=20)) as gate:
+        async with opened(ScriptedSource(limit=20, current=20)) as gate:
             start = asyncio.get_running_loop().time()
             with pytest.raises(AdmissionTimeout) as caught:
                 async with gate.admit(timeout=20.0):
@@ -211,7 +212,7 @@ def test_a_place_that_comes_in_time_is_no_timeout() -> None:
 
     async def main() -> None:
         events: list[Event] = []
-        async with opened(ScriptedFetcher(limit=1), listener=events.append) as gate:
+        async with opened(ScriptedSource(limit=1), listener=events.append) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as first:
                 loop.call_later(5.0, first.cancel)
@@ -229,7 +230,7 @@ def test_the_shorter_of_timeout_and_the_lanes_max_wait_counts(
     """A lane's own bound on waiting would be ignored, or override the caller's shorter one."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=0), Lane("bulk", max_wait=max_wait)) as gate:
+        async with opened(ScriptedSource(limit=0), Lane("bulk", max_wait=max_wait)) as gate:
             start = asyncio.get_running_loop().time()
             with pytest.raises(AdmissionTimeout):
                 async with gate.admit("bulk", timeout=timeout):
@@ -243,7 +244,7 @@ def test_a_line_is_no_longer_than_its_lane_allows() -> None:
     """A bounded line would grow without bound, or turn callers away while there is room."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), Lane("bulk", max_waiting=2)) as gate:
+        async with opened(ScriptedSource(limit=1), Lane("bulk", max_waiting=2)) as gate:
             crowd = Crowd(gate)
             crowd.send("a", "b", "c", lane="bulk")
             await settle()
@@ -261,7 +262,7 @@ def test_waiting_asks_once_per_ttl_however_many_wait_and_nothing_is_asked_when_n
     """The provider would be asked per caller, or for ever."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send(*(str(number) for number in range(500)))
@@ -278,7 +279,7 @@ def test_a_thousand_at_once_on_a_cold_gate_cost_one_reading() -> None:
     """Every caller would ask the provider for itself."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5000, latency=0.1)
+        fetcher = ScriptedSource(limit=5000, latency=0.1)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send(*(str(number) for number in range(1000)))
@@ -294,7 +295,7 @@ def test_waiters_have_no_task_or_timer_of_their_own() -> None:
     """Waiting would cost more than memory."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=0)) as gate:
+        async with opened(ScriptedSource(limit=0)) as gate:
             crowd = Crowd(gate)
             crowd.send(*(str(number) for number in range(100)))
             await settle()

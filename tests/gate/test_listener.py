@@ -24,7 +24,8 @@ from callguard.events import (
     Refused,
     TimedOut,
 )
-from tests.gate.support import Refusal, ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import Refusal, opened
 from tests.virtual_time import run
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def test_a_listener_hears_every_kind_of_event_with_its_numbers() -> None:
     heard: list[Event] = []
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1, latency=0.1)
+        fetcher = ScriptedSource(limit=1, latency=0.1)
         async with opened(fetcher, listener=heard.append) as gate:
             async with gate:
                 with pytest.raises(AdmissionTimeout):
@@ -82,7 +83,7 @@ def test_a_listener_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) 
         raise ZeroDivisionError
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), listener=faulty) as gate:
+        async with opened(ScriptedSource(limit=1), listener=faulty) as gate:
             async with gate.admit() as permit:
                 permit.cancel()
             assert gate.statistics().admitted == 1
@@ -97,7 +98,7 @@ def test_statistics_are_a_frozen_picture_with_every_part() -> None:
     """A picture would change under its reader's eyes, or leave something out."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher()
+        fetcher = ScriptedSource()
         fetcher.answer(limit=20, current=10, burst_limit=60, reserved_inbound=2)
         async with opened(fetcher, Lane("urgent", burst=5, reserve=1)) as gate:
             async with gate:
@@ -127,7 +128,7 @@ def test_explain_says_what_an_operator_wants_to_know() -> None:
     """`explain` would not be the sentence that is promised."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=20, current=17), Lane("bulk")) as gate:
+        async with opened(ScriptedSource(limit=20, current=17), Lane("bulk")) as gate:
             for _ in range(2):
                 async with gate:
                     pass

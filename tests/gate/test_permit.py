@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from callguard import Lane, Permit
-from tests.gate.support import Refusal, ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import Refusal, opened
 from tests.virtual_time import run
 
 
@@ -25,7 +26,7 @@ def test_leaving_the_block_by_any_error_counts_the_call_as_placed(error: BaseExc
     """A call that was placed before its dial failed would not be counted."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             admission = gate.admit()
             await admission.__aenter__()
             await admission.__aexit__(type(error), error, None)
@@ -38,7 +39,7 @@ def test_a_placed_call_is_counted_until_a_reading_that_began_late_enough() -> No
     """A call that the counter may not show yet would not be counted, or would be for ever."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1, latency=0.3)
+        fetcher = ScriptedSource(limit=1, latency=0.3)
         async with opened(fetcher, counted_after=2.0) as gate:
             loop = asyncio.get_running_loop()
             async with gate.admit() as permit:
@@ -58,7 +59,7 @@ def test_a_reading_in_flight_while_a_call_is_placed_does_not_absorb_it() -> None
     """A reading that began before the call was placed would be taken to count it."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=2)
+        fetcher = ScriptedSource(limit=2)
         async with opened(fetcher, counted_after=0.0) as gate:
             fetcher.latency = 5.0
             async with gate:
@@ -82,7 +83,7 @@ def test_a_call_withdrawn_after_it_was_absorbed_is_not_given_back_twice() -> Non
     """A late cancel would lower the usage below the truth."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher, counted_after=0.0) as gate:
             async with gate.admit() as permit:
                 pass
@@ -101,7 +102,7 @@ def test_ids_are_unique_and_stay_the_same() -> None:
     async def main() -> None:
         ids = set()
         for _ in range(2):
-            async with opened(ScriptedFetcher(limit=100)) as gate:
+            async with opened(ScriptedSource(limit=100)) as gate:
                 for _ in range(50):
                     async with gate.admit() as permit:
                         assert permit.id == permit.id
@@ -116,7 +117,7 @@ def test_the_tier_says_what_a_call_costs() -> None:
     """A call that costs a surcharge would look like one that doesn't."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher()
+        fetcher = ScriptedSource()
         fetcher.answer(limit=2, current=1, burst_limit=6)
         async with opened(fetcher, Lane("urgent", burst=2)) as gate:
             tiers = []
@@ -134,7 +135,7 @@ def test_a_permit_shows_itself() -> None:
     """A permit in a log would not tell which call it stands for."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             async with gate.admit() as permit:
                 assert repr(permit) == (f"<Permit {permit.id} on lane 'default', normal, dialling>")
 
@@ -145,7 +146,7 @@ def test_words_after_the_gate_was_closed_do_no_harm() -> None:
     """A block that outlives its gate would fail on leaving."""
 
     async def main() -> Permit:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             admission = gate.admit()
             permit = await admission.__aenter__()
         permit.placed()

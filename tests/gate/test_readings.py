@@ -18,7 +18,8 @@ from callguard import (
 )
 from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.reading import LONGEST_PAUSE, pause
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 DOWN = LimitsUnavailable("HTTP 503")
@@ -28,7 +29,7 @@ def test_a_reading_past_its_ttl_still_admits_and_is_renewed_in_the_background() 
     """Callers would wait for a request although there is room, or the reading would rot."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             await asyncio.sleep(10.0)
             fetcher.latency = 3.0
@@ -47,7 +48,7 @@ def test_a_reading_past_max_age_admits_nobody(age: float, admitted: bool) -> Non
     """The gate would go on for ever on a count that nobody knows any more."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             await asyncio.sleep(age)
             decision = gate.explain()
             assert decision.admitted is admitted
@@ -60,7 +61,7 @@ def test_past_max_age_waiters_wait_for_the_outage_to_end_and_then_get_in() -> No
     """An outage would admit callers blindly, fail them, or keep them after it is over."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             fetcher.error = DOWN
             await asyncio.sleep(20.0)
@@ -81,7 +82,7 @@ def test_past_max_age_a_try_fails_with_what_is_wrong() -> None:
     """`try_admit` would say that there is no room when nobody knows."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             fetcher.error = DOWN
             await asyncio.sleep(20.0)
@@ -96,7 +97,7 @@ def test_a_try_takes_a_reading_that_is_due_before_it_gives_up() -> None:
     """A caller would be turned away on old news: the first one after a quiet hour."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5, current=5)
+        fetcher = ScriptedSource(limit=5, current=5)
         async with opened(fetcher) as gate:
             with pytest.raises(NoHeadroom):
                 async with gate.try_admit():
@@ -114,7 +115,7 @@ def test_a_provider_that_asks_for_patience_gets_it() -> None:
     """A Retry-After would be ignored by the gate's own retries."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         fetcher.error = LimitsUnavailable("HTTP 429", retry_after=30.0)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
@@ -143,7 +144,7 @@ def test_in_an_outage_attempts_grow_apart_and_are_never_closer_than_a_ttl(hangs:
     """Every caller, webhook and try would bring down what is down already a little more."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5, latency=hangs)
+        fetcher = ScriptedSource(limit=5, latency=hangs)
         fetcher.error = DOWN
         async with opened(fetcher) as gate:
             for number in range(600):
@@ -167,7 +168,7 @@ def test_evidence_never_brings_a_reading_into_the_pause_after_a_fault(
     """A provider in trouble would be asked again at every webhook."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         fetcher.error = LimitsUnavailable("HTTP 503", retry_after=retry_after)
         async with opened(fetcher, min_interval=0.0) as gate:
             crowd = Crowd(gate)
@@ -188,7 +189,7 @@ def test_one_fault_at_opening_is_nobodys_concern() -> None:
     """A script that opens a gate and tries would give up because of one lost packet."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         fetcher.error = DOWN
         asyncio.get_running_loop().call_later(0.5, fetcher.answer, 5)
         async with opened(fetcher) as gate, gate.try_admit():
@@ -203,7 +204,7 @@ def test_a_gate_that_has_opened_in_an_outage_asks_for_nobody() -> None:
     """Workers that idle would keep asking a provider that is down."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         fetcher.error = DOWN
         async with opened(fetcher):
             assert asyncio.get_running_loop().time() <= OPENS_WITHIN
@@ -218,7 +219,7 @@ def test_an_outage_does_not_keep_a_gate_from_being_opened(error: LimitsUnavailab
     """A worker would not start while the counter is down."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         fetcher.error = error
         async with opened(fetcher) as gate:
             assert gate.explain().constraint == "no snapshot"
@@ -239,7 +240,7 @@ def test_a_refused_key_is_told_on_opening() -> None:
     """A wrong key would look like a workspace that is always full."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher()
+        fetcher = ScriptedSource()
         fetcher.error = LimitsRejected("HTTP 401: Invalid API Key.", status=401)
         with pytest.raises(LimitsRejected, match="Invalid API Key"):
             async with opened(fetcher):
@@ -252,7 +253,7 @@ def test_a_key_refused_later_twice_in_a_row_fails_everyone_who_waits() -> None:
     """Callers would wait for ever on a key that was withdrawn."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("a", "b", "c")
@@ -279,7 +280,7 @@ def test_an_outage_is_two_log_lines_however_long_it_lasts(
     """The log would say nothing of an outage, or a line for every attempt."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
@@ -305,7 +306,7 @@ def test_an_older_reading_never_replaces_a_newer_one() -> None:
     """A slow answer would undo what a later one has said."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             newest = gate._parts.ledger.snapshot
             assert newest is not None

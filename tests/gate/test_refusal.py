@@ -8,7 +8,8 @@ import logging
 import pytest
 
 from callguard import NoHeadroom
-from tests.gate.support import Crowd, Refusal, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, Refusal, opened, settle
 from tests.virtual_time import run
 
 
@@ -16,7 +17,7 @@ def test_a_refusal_gives_the_place_back_and_passes_through_unchanged() -> None:
     """The caller would not see its own error, or the refused call would be counted."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             refusal = Refusal("busy")
             with pytest.raises(Refusal) as caught:
                 async with gate:
@@ -32,7 +33,7 @@ def test_after_a_refusal_nothing_is_admitted_until_a_reading_that_began_later() 
     """The gate would go on dialling on a count that was just proved wrong."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             loop = asyncio.get_running_loop()
             refused_at = loop.time()
@@ -54,7 +55,7 @@ def test_a_reading_in_flight_at_the_refusal_does_not_count_as_later() -> None:
     """A count from before the refusal would open the gate again."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=2)
+        fetcher = ScriptedSource(limit=2)
         async with opened(fetcher) as gate:
             await asyncio.sleep(2.0)
             fetcher.latency = 1.0
@@ -78,7 +79,7 @@ def test_a_refusal_brings_the_next_reading_forward_for_those_who_wait() -> None:
     """Waiters would sit out the whole `ttl` after a refusal."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher) as gate:
             admission = gate.admit()
             await admission.__aenter__()
@@ -98,7 +99,7 @@ def test_an_error_after_the_call_was_placed_is_no_refusal_of_it() -> None:
     """A 429 of some other request in the block would uncount a call that goes on."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(Refusal):
                 async with gate.admit() as permit:
                     permit.placed("call_1")
@@ -114,7 +115,7 @@ def test_a_refused_permit_that_was_cancelled_first_still_spends_the_reading() ->
     """`except RateLimitError: permit.cancel(); raise` would hide what the refusal says."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             with pytest.raises(Refusal):
                 async with gate.admit() as permit:
                     permit.cancel()
@@ -130,7 +131,7 @@ def test_another_predicate_tells_refusals_of_other_providers() -> None:
 
     async def main() -> None:
         async with opened(
-            ScriptedFetcher(limit=5), refused=lambda error: isinstance(error, LookupError)
+            ScriptedSource(limit=5), refused=lambda error: isinstance(error, LookupError)
         ) as gate:
             with pytest.raises(Refusal):
                 async with gate:
@@ -152,7 +153,7 @@ def test_a_predicate_that_fails_hides_nothing(caplog: pytest.LogCaptureFixture) 
         raise AttributeError("no such thing")
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5), refused=faulty) as gate:
+        async with opened(ScriptedSource(limit=5), refused=faulty) as gate:
             with pytest.raises(ZeroDivisionError):
                 async with gate:
                     raise ZeroDivisionError

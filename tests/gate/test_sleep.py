@@ -11,7 +11,8 @@ import pytest
 from callguard import Gate, NoHeadroom
 from callguard.clock import Watch
 from callguard.errors import LimitsUnavailable
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Crowd, opened, settle
 from tests.virtual_time import run
 
 HOUR = 3600.0
@@ -37,7 +38,7 @@ def test_a_reading_from_before_a_sleep_is_as_old_as_it_is(slept: float, admitted
     """A laptop that wakes would let calls in by a count of an hour ago."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             fetcher.error = LimitsUnavailable("HTTP 503")
             sleep_for(gate, slept)
@@ -50,7 +51,7 @@ def test_what_is_said_after_a_sleep_has_the_age_of_the_reading() -> None:
     """`explain` would say admitted, and `statistics` that the count is fresh."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             sleep_for(gate, HOUR)
             assert gate.explain().constraint == "snapshot too old"
             assert gate.statistics().snapshot_age == pytest.approx(HOUR)
@@ -62,7 +63,7 @@ def test_a_slot_that_is_given_back_after_a_sleep_waits_for_a_reading() -> None:
     """Whoever waited would be admitted by the old count, at the first call that ends."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("holding", "waiting")
@@ -85,7 +86,7 @@ def test_a_reading_that_was_under_way_through_a_sleep_admits_nobody() -> None:
     """Its answer was true when it was given, an hour ago."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("waiting")
@@ -108,7 +109,7 @@ def test_a_gate_that_wakes_reads_and_goes_on() -> None:
     """The gate would stay closed after a sleep, or doubt what it reads after it."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher) as gate:
             for _ in range(3):
                 sleep_for(gate, HOUR)
@@ -142,7 +143,7 @@ def test_a_gate_goes_by_the_clock_that_goes_on_while_the_machine_sleeps() -> Non
     """Nothing of this would be seen by a gate that is in use."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher()) as gate:
+        async with opened(ScriptedSource()) as gate:
             before = time.clock_gettime(time.CLOCK_BOOTTIME)
             shown = gate._parts.watch.clock()
             assert before <= shown <= time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -11,8 +11,9 @@ import pytest
 from callguard import LimitsUnavailable, Snapshot, open_gate
 from callguard.events import Event
 from callguard.fetcher import CallState
+from callguard.testing import ScriptedSource
 from tests.fake_network import FakeSession, Handler, Reply, limits_reply
-from tests.gate.support import Crowd, Refusal, ScriptedFetcher, opened, settle
+from tests.gate.support import Crowd, Refusal, opened, settle
 from tests.virtual_time import run
 
 
@@ -40,7 +41,7 @@ def test_a_listener_that_raises_on_every_event_breaks_nothing(
         raise kind
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher, listener=faulty) as gate:
             crowd = Crowd(gate)
             crowd.send("first", "second")
@@ -78,7 +79,7 @@ def test_a_listener_can_end_the_process(kind: type[BaseException]) -> None:
         raise kind
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=1), listener=ending):
+        async with opened(ScriptedSource(limit=1), listener=ending):
             pass
 
     with pytest.raises(kind):
@@ -95,7 +96,7 @@ def test_a_judge_that_raises_leaves_the_callers_error_and_the_place(
         raise kind
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5), refused=faulty) as gate:
+        async with opened(ScriptedSource(limit=5), refused=faulty) as gate:
             with pytest.raises(LookupError):
                 async with gate.admit():
                     raise LookupError
@@ -114,7 +115,7 @@ def test_a_fetcher_that_raises_is_an_outage(
 ) -> None:
     """A fault in somebody's fetcher would end the readings for good, or fail all who wait."""
 
-    class Faulty(ScriptedFetcher):
+    class Faulty(ScriptedSource):
         fails = False
 
         async def get(self, *, newer_than: float | None = None) -> Snapshot:
@@ -161,7 +162,7 @@ def test_a_call_that_can_not_be_asked_about_costs_only_its_evidence(
         return CallState(answered=True, over=True, refused=False)
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=12), ask=ask, counted_after=100.0) as gate:
+        async with opened(ScriptedSource(limit=12), ask=ask, counted_after=100.0) as gate:
             for call_id in ("bad", *(f"call_{number}" for number in range(11))):
                 async with gate.admit() as permit:
                     permit.placed(call_id)

@@ -14,8 +14,9 @@ import pytest
 from callguard import Gate, RedisLedger, open_gate
 from callguard.events import Admitted, Event
 from callguard.fetcher import CallState
+from callguard.testing import ScriptedSource
 from tests.fake_network import FakeSession, limits_reply
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from tests.gate.support import Crowd, opened, settle
 from tests.shared.support import eventually
 from tests.virtual_time import run
 
@@ -35,7 +36,7 @@ def test_readings_go_on_though_they_come_at_once(factory: Callable[..., Any] | N
 
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(factory)
-        fetcher = ScriptedFetcher(limit=5, current=5)
+        fetcher = ScriptedSource(limit=5, current=5)
         async with opened(fetcher) as gate:
             crowd = Crowd(gate)
             crowd.send("a")
@@ -56,7 +57,7 @@ def test_a_reading_never_comes_inside_of_the_step_that_wants_it(
 
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(factory)
-        fetcher = ScriptedFetcher(limit=5)
+        fetcher = ScriptedSource(limit=5)
         async with opened(fetcher) as gate:
             await asyncio.sleep(2.0)
             before = len(fetcher.asked)
@@ -83,7 +84,7 @@ def test_a_call_is_asked_about_once_in_a_round(factory: Callable[..., Any] | Non
             asked.append(call_id)
             return CallState(over=True)
 
-        fetcher = ScriptedFetcher(limit=2)
+        fetcher = ScriptedSource(limit=2)
         async with opened(fetcher, counted_after=30.0, ask=ask) as gate:
             for number in range(2):
                 async with gate.admit() as permit:
@@ -111,7 +112,7 @@ def test_whom_the_listener_sends_overtakes_nobody(factory: Callable[..., Any] | 
                 sent.append(Crowd(gates[0]))
                 sent[0].send("late")
 
-        fetcher = ScriptedFetcher(limit=0)
+        fetcher = ScriptedSource(limit=0)
         async with opened(fetcher, listener=send_one_more) as gate:
             gates.append(gate)
             crowd = Crowd(gate)

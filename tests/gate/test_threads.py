@@ -12,8 +12,9 @@ import pytest
 
 import callguard
 from callguard import Gate, Permit, UsageError
+from callguard.testing import ScriptedSource
 from callguard.webhooks import receive
-from tests.gate.support import Crowd, ScriptedFetcher, opened, settle
+from tests.gate.support import Crowd, opened, settle
 from tests.webhooks.support import KEY, body_of, now, signed
 
 Word = Callable[[Gate, Permit], object]
@@ -45,7 +46,7 @@ async def _in_a_loop(step: Callable[[], object]) -> None:
 async def _watched(limit: int) -> AsyncIterator[Gate]:
     """A gate whose loop raises where another thread touches it, instead of sleeping on."""
     asyncio.get_running_loop().set_debug(True)
-    async with opened(ScriptedFetcher(limit=limit), counted_after=1000.0) as gate:
+    async with opened(ScriptedSource(limit=limit), counted_after=1000.0) as gate:
         yield gate
 
 
@@ -97,7 +98,7 @@ def test_an_answer_told_in_a_thread_counts() -> None:
     """A call that a thread knows to be answered would be held for as long as it may ring."""
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=1)
+        fetcher = ScriptedSource(limit=1)
         async with opened(fetcher, counted_after=1000.0, counter_lag=0.0, ttl=0.01) as gate:
             async with gate.admit() as permit:
                 permit.placed("call_1")
@@ -224,7 +225,7 @@ def test_a_loop_that_is_run_bit_by_bit_is_at_home_in_between() -> None:
     """A program that runs its loop in steps could neither tell nor ask between two of them."""
     loop = asyncio.new_event_loop()
     try:
-        opening = opened(ScriptedFetcher(limit=1), counted_after=1000.0)
+        opening = opened(ScriptedSource(limit=1), counted_after=1000.0)
         gate = loop.run_until_complete(opening.__aenter__())
         permit = loop.run_until_complete(gate.admit().__aenter__())
         permit.placed("call_1")

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from callguard import AdmissionTimeout, Gate, UsageError
-from tests.gate.support import Refusal, ScriptedFetcher, opened, settle
+from callguard.testing import ScriptedSource
+from tests.gate.support import Refusal, opened, settle
 from tests.virtual_time import run
 
 
@@ -45,7 +46,7 @@ def test_what_there_is_one_of_is_not_copied(which: str, way: str) -> None:
     """A copied permit would give its slot back twice, and the limit would be passed."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             async with gate.admit() as permit:
                 things = {
                     "permit": permit,
@@ -78,7 +79,7 @@ def test_one_admission_entered_by_two_tasks_takes_one_slot(make: str, room: int)
             permit.cancel()
 
     async def main() -> None:
-        fetcher = ScriptedFetcher(limit=room, latency=0.5)
+        fetcher = ScriptedSource(limit=room, latency=0.5)
         async with opened(fetcher) as gate:
             leave = asyncio.Event()
             async with gate.admit() as held:
@@ -103,7 +104,7 @@ def test_an_admission_is_for_one_call(make: str) -> None:
     """Entering one admission again, inside or after its block, would lose a permit."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             admission = MAKE[make](gate)
             async with admission:
                 with pytest.raises(UsageError, match="one each"):
@@ -120,7 +121,7 @@ def test_an_admission_that_failed_is_asked_for_anew() -> None:
     """Whether an admission can be used again would depend on how it ended."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=0)) as gate:
+        async with opened(ScriptedSource(limit=0)) as gate:
             admission = gate.admit(timeout=1.0)
             with pytest.raises(AdmissionTimeout):
                 await admission.__aenter__()
@@ -135,7 +136,7 @@ def test_the_short_form_gives_no_permit() -> None:
     """A permit of the short form could be told what then happens to another's call."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             async with gate as permit:
                 assert permit is None
 
@@ -155,7 +156,7 @@ def test_blocks_of_one_task_that_are_not_nested_are_left_one_by_one(first: int) 
     """Leaving one would give back another's slot while its call is still being dialled."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9), counted_after=1000.0) as gate:
+        async with opened(ScriptedSource(limit=9), counted_after=1000.0) as gate:
             calls = [_calls(gate), _calls(gate, Refusal())]
             for each in calls:
                 await anext(each)
@@ -176,7 +177,7 @@ def test_a_block_may_be_left_by_another_task_than_entered_it() -> None:
     """A generator that the loop closes, or a stack that another task unwinds, would leak a slot."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             call = _calls(gate)
             assert await asyncio.create_task(anext(call)) == "dialling"  # type: ignore[arg-type]
             async with aclosing(call):  # type: ignore[type-var]
@@ -195,7 +196,7 @@ def test_nested_blocks_and_many_tasks_each_count_one_call() -> None:
             await asyncio.sleep(1.0)
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             async with gate, gate:
                 await asyncio.gather(*(brief(gate) for _ in range(3)))
                 usage = gate.statistics().usage
@@ -210,7 +211,7 @@ def test_leaving_a_gate_that_was_not_entered_is_refused() -> None:
     """A block left twice by hand would give back the slot of somebody else."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=9)) as gate:
+        async with opened(ScriptedSource(limit=9)) as gate:
             async with gate:
                 pass
             with pytest.raises(UsageError, match="left more often than entered"):

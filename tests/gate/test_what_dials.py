@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from callguard import Permit
-from tests.gate.support import ScriptedFetcher, opened
+from callguard.testing import ScriptedSource
+from tests.gate.support import opened
 from tests.virtual_time import run
 
 
@@ -104,7 +105,7 @@ def test_whatever_gives_an_awaitable_dials(kind: str, idempotent: bool) -> None:
     """A lead would be reported as called, and nobody had dialled."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             client = Client()
             dial = KINDS[kind](client)
             assert await gate.place(dial, idempotent=idempotent) == {"call_id": "call_1"}
@@ -119,7 +120,7 @@ def test_whatever_gives_an_awaitable_is_dialled_again_where_that_is_safe(kind: s
     """An idempotent dial would be given up at the first broken connection."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             client = Client(ConnectionResetError(), TimeoutError())
             assert await gate.place(KINDS[kind](client), idempotent=True) == {"call_id": "call_1"}
             assert len(client.placed) == 1
@@ -132,7 +133,7 @@ def test_a_plain_result_is_an_error_and_counts_as_placed(idempotent: bool) -> No
     """A blocking client would stop the event loop unnoticed, or its call would not be counted."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             client = Client()
             blocking: Any = client.create_now
             with pytest.raises(TypeError, match=r"type dict; .*asyncio\.to_thread"):
@@ -153,7 +154,7 @@ def test_a_dial_that_returns_nothing_to_await_is_no_success(
     """A forgotten `return` would lose each lead, and report each as called."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             forgetful: Any = lambda permit: returns  # noqa: E731
             with pytest.raises(TypeError, match="dial must return an awaitable") as caught:
                 await gate.place(forgetful, idempotent=idempotent)
@@ -169,7 +170,7 @@ def test_a_dial_that_cant_be_called_is_an_error_that_names_the_fix(given: str | 
     help; or a slot would be taken for it."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             call = asyncio.sleep(0)
             dial: Any = {"a coroutine": call, "a task": asyncio.ensure_future(call)}.get(
                 str(given), given
@@ -190,7 +191,7 @@ def test_attempts_that_cant_be_are_refused_by_name(attempts: Any, error: type[Ex
     """A call would be dialled more often than was said, or fail after it was placed."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             client = Client()
             with pytest.raises(error, match=r"^attempts must be"):
                 await gate.place(client.create, attempts=attempts)

@@ -15,8 +15,9 @@ from urllib3 import HTTPResponse, Retry
 
 from callguard import Permit
 from callguard.gate.refusal import Judge
+from callguard.testing import ScriptedSource
 from tests.client_errors import CLIENTS, error_of
-from tests.gate.support import PROVIDER, ScriptedFetcher, opened
+from tests.gate.support import PROVIDER, opened
 from tests.retell_sdk import exceptions as sdk
 from tests.virtual_time import run
 
@@ -32,7 +33,7 @@ def test_another_services_429_after_the_dial_leaves_the_call_placed(client: str)
     """A busy CRM would give the place of a live call to the next."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             busy = error_of(client, 429, "https://crm.test/leads")
             with pytest.raises(type(busy)):
                 async with gate.admit():
@@ -50,7 +51,7 @@ def test_another_services_429_in_a_dial_is_not_dialled_again(client: str, idempo
     """A lead would be called twice, under two keys, because a CRM was busy."""
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             busy = error_of(client, 429, "https://crm.test/leads")
             keys = []
 
@@ -132,7 +133,7 @@ def test_a_429_from_nobody_knows_where_is_no_refusal_and_is_said_once(
         status = 429
 
     async def main() -> None:
-        async with opened(ScriptedFetcher(limit=5)) as gate:
+        async with opened(ScriptedSource(limit=5)) as gate:
             for _ in range(2):
                 with pytest.raises(Busy):
                     async with gate.admit():

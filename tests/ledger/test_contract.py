@@ -55,8 +55,9 @@ from callguard.gate.sharing import assembled_among_many
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.tasks import begin
+from callguard.testing import ScriptedSource
 from tests.client_errors import error_of
-from tests.gate.support import PROVIDER, Crowd, Refusal, ScriptedFetcher, gate_of, settle
+from tests.gate.support import PROVIDER, Crowd, Refusal, gate_of, settle
 
 E = TypeVar("E")
 
@@ -74,7 +75,7 @@ TIMES = Times(
 )
 
 
-class Counter(ScriptedFetcher):
+class Counter(ScriptedSource):
     """A counter that answers as the test says, of a workspace that is the test's own."""
 
     def __init__(self, workspace: str) -> None:
