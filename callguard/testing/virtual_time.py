@@ -32,7 +32,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     stands still while they are at work. For another process hours would go by in a moment, so a
     test with a real server needs a real clock.
 
-    It is a loop as pytest-asyncio takes it, in a ``conftest.py``::
+    pytest-asyncio, from 1.4 on, takes it for async tests, by a hook in ``conftest.py``::
 
         def pytest_asyncio_loop_factories(config, item):
             return {"virtual time": callguard.testing.VirtualTimeLoop}

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +113,17 @@ def test_a_test_that_waits_for_what_never_comes_is_given_up() -> None:
         pytest.raises(RuntimeError, match="nothing has ended the run in 100 s"),
     ):
         runner.run(poll())
+
+
+def test_async_tests_may_run_on_it(tmp_path: Path) -> None:
+    """What its docstring says of pytest-asyncio would not work."""
+    said = inspect.getdoc(VirtualTimeLoop) or ""
+    (hook,) = re.findall(r"^    (def pytest_asyncio.*\n {8}return .*)$", said, re.MULTILINE)
+    (tmp_path / "conftest.py").write_text(f"import callguard.testing\n\n{textwrap.dedent(hook)}\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    (tmp_path / "test_hour.py").write_text(
+        "import asyncio\n\nasync def test_hour():\n    await asyncio.sleep(3600.0)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
