@@ -15,6 +15,7 @@ from callguard.gate.assembly import Parts
 from callguard.gate.dialling import Dialling
 from callguard.gate.entered import EnteredAsync
 from callguard.gate.permit import Permit
+from callguard.gate.queue import AT_ONCE, Terms
 from callguard.gate.statistics import GateStatistics
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
@@ -48,7 +49,10 @@ class Gate(Unique, EnteredAsync):
         self._queues = parts.queues
         self._issuer = parts.issuer
         self._time = parts.watch.time
-        self._listens = parts.reporter.listens
+        self._leave = parts.issuer.leave
+        self._take = parts.queues.take
+        self._default = next((queue for queue in parts.queues if queue.lane.default), None)
+        self._default_name = "" if self._default is None else self._default.lane.name
         # The numbers of the short form, the oldest first. Nobody has seen their permits, so they
         # are alike, and a block that is left may give up any: blocks of one task need not be
         # nested, and the task that leaves one need not be the one that entered it.
@@ -78,10 +82,12 @@ class Gate(Unique, EnteredAsync):
             TypeError: `timeout` is no number.
             ValueError: `timeout` is negative or NaN.
         """
-        queue = self._queues.of(lane)
-        if timeout is not None:
-            timeout = checked_patience("timeout", timeout)
-        return Permit(self._issuer, self._queues, queue, timeout)
+        queue = self._default if lane is None else self._queues.of(lane)
+        if queue is None:
+            queue = self._queues.default()
+        if timeout is None:
+            return Permit(self._queues, queue)
+        return Permit(self._queues, queue, Terms(checked_patience("timeout", timeout)))
 
     def try_admit(self, lane: Lane | str | None = None) -> Permit:
         """Enter the gate without waiting in the queue.
@@ -99,7 +105,7 @@ class Gate(Unique, EnteredAsync):
             GateClosed: the gate is closed, or is closed while this waits.
             UsageError: the gate has no such lane, or belongs to another event loop.
         """
-        return Permit(self._issuer, self._queues, self._queues.of(lane), waits=False)
+        return Permit(self._queues, self._queues.of(lane), AT_ONCE)
 
     def explain(self, lane: Lane | str | None = None) -> Decision:
         """Whether a call would be admitted on `lane` now, and why or why not.
@@ -127,7 +133,7 @@ class Gate(Unique, EnteredAsync):
             usage=ledger.usage(),
             ceilings={name: made.ceilings for name, made in decisions.items()},
             headroom={name: made.headroom for name, made in decisions.items()},
-            waiting={queue.lane.name: len(queue) for queue in self._queues},
+            waiting={queue.lane.name: queue.length for queue in self._queues},
             snapshot_age=None if snapshot is None else self._time() - snapshot.began,
             admitted=ledger.granted,
             refused=self._issuer.refusals,
@@ -218,15 +224,19 @@ class Gate(Unique, EnteredAsync):
         patience = checked_patience("timeout", timeout)
         checked_flag("idempotent", idempotent)
         queue = self._queues.of(lane)
-        dialling = Dialling(self._issuer, self._queues, queue, patience, attempts, idempotent)
+        dialling = Dialling(self._queues, queue, patience, attempts, idempotent)
         return await dialling.place(dial)
 
     async def __aenter__(self) -> None:
-        queue = self._queues.default()
-        grant = self._queues.take(queue)
-        if grant is None:
-            grant = await self._queues.wait(queue)
-        self._unheld.append(grant[0])
+        queue = self._default
+        if queue is None:
+            queue = self._queues.default()
+        number = self._take(queue)
+        if not number:
+            permit = Permit(self._queues, queue)
+            await permit.__aenter__()
+            number = permit.number
+        self._unheld.append(number)
 
     async def __aexit__(
         self,
@@ -238,7 +248,7 @@ class Gate(Unique, EnteredAsync):
             raise UsageError("the gate was left more often than entered; use `async with gate:`")
         # The oldest: if a shared ledger took some for placed calls, it was the oldest that it took,
         # and the ones that stay must stand for the calls that are still being dialled.
-        self._issuer.leave(self._unheld.popleft(), self._queues.default().lane.name, error)
+        self._leave(self._unheld.popleft(), self._default_name, error)
 
     async def aclose(self) -> None:
         """Close the gate: who waits gets a `GateClosed`, and every background task is ended.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, get_running_loop
+import sys
+from asyncio import AbstractEventLoop, _get_running_loop, get_running_loop
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,12 +26,13 @@ class Home:
     Attributes:
         loop: the event loop.
         open_in: the same while the gate is open; None once it is closed.
+        running: gives the event loop that runs in the thread that asks, if any.
 
     Raises:
         UsageError: no event loop of asyncio's runs here.
     """
 
-    __slots__ = ("_thread", "loop", "open_in")
+    __slots__ = ("_thread", "loop", "open_in", "running")
 
     def __init__(self) -> None:
         self._thread = get_ident()
@@ -42,22 +44,23 @@ class Home:
                 "`async with callguard.open_gate()` in a coroutine, and start that by asyncio.run"
             ) from None
         self.open_in: AbstractEventLoop | None = self.loop
+        self.running = _running_loop_for(self.loop)
 
     @property
     def here(self) -> bool:
         """Whether this is asked in the event loop, or in its thread while it stands still."""
-        try:
-            return get_running_loop() is self.loop
-        except RuntimeError:
+        running = self.running()
+        if running is None:
             stands_still = not (self.loop.is_running() or self.loop.is_closed())
             return stands_still and get_ident() == self._thread
+        return running is self.loop
 
     def hands_over(self, step: Callable[P, object], *args: P.args, **options: P.kwargs) -> bool:
         """Whether this is elsewhere; then the event loop takes `step` as soon as it can.
 
         A loop that is closed has no gate left to tell, and takes none.
         """
-        if self.here:
+        if self.running() is self.loop or self.here:
             return False
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(partial(step, *args, **options))
@@ -86,3 +89,20 @@ class Home:
         if self.open_in is None:
             raise GateClosed("the gate is closed; use it inside of `async with open_gate()`")
         self.check()
+
+
+def _running_loop_for(loop: AbstractEventLoop) -> Callable[[], AbstractEventLoop | None]:
+    """What `asyncio._get_running_loop` is, made cheap for those who ask in `loop`.
+
+    Before Python 3.12 that is a system call, and a third of an admission: it asks for the process's
+    number, in case that it was forked. A thread runs one loop at a time, so a loop that is running
+    is the one of its own thread.
+    """
+    if sys.version_info >= (3, 12):
+        return _get_running_loop
+    thread, is_running = get_ident(), loop.is_running
+
+    def running() -> AbstractEventLoop | None:
+        return loop if get_ident() == thread and is_running() else _get_running_loop()
+
+    return running

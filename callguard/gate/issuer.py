@@ -53,7 +53,9 @@ class Issuer:
         self._watch = watch
         self.time: Final = watch.time
         self._ledger = ledger
+        self._place = ledger.place
         self._reporter = reporter
+        self._listens = reporter.listens
         self._names = reporter.names
         self._calls = Calls()
 
@@ -68,19 +70,19 @@ class Issuer:
 
     def place(self, number: int, lane: str, call_id: str | None = None) -> None:
         """Record that a dial has returned, or was given up: its call counts as placed."""
-        self._ledger.place(number, self.time())
-        if self._reporter.listens:
+        self._place(number, self.time())
+        if self._listens:
             self._tell_placed(number, lane, call_id)
 
     def restore(self, number: int, lane: str, call_id: str | None) -> None:
         """Count a call again that had given its slot back: it was placed after all."""
         self._ledger.restore(number, self.time())
-        if self._reporter.listens:
+        if self._listens:
             self._tell_placed(number, lane, call_id)
 
     def bind(self, number: int, permit: Issued, call_id: str) -> None:
         """Record the provider's id of a placed call."""
-        if self._reporter.listens:
+        if self._listens:
             self._calls.bind(call_id, permit)
         self._ledger.bind(number, call_id, self.time())
         self.room_made()  # evidence about the call may have come first
@@ -92,7 +94,7 @@ class Issuer:
     def cancel(self, number: int, lane: str, step: Step | None) -> None:
         """Give a slot back of which no call was dialled."""
         self._give_back(number, step)
-        if self._reporter.listens:
+        if self._listens:
             self._reporter.tell(Cancelled(self.id_of(number), lane, **self._names))
         self.room_made()
 
@@ -100,7 +102,7 @@ class Issuer:
         """Record that a call is over, which perhaps nobody had said to be placed."""
         if step is not None:
             self._give_back(number, step)
-            if self._reporter.listens:
+            if self._listens:
                 if step == "release":
                     self._tell_placed(number, lane, call_id)
                 self._tell_ended(self.id_of(number), lane, call_id)
@@ -132,6 +134,8 @@ class Issuer:
 
     def leave(self, number: int, lane: str, error: BaseException | None) -> None:
         """Leave a block of which nobody has the permit."""
+        if error is None and not self._listens:
+            return self._place(number, self.time())
         if error is not None:
             outcome, status = self.judge.judge(error)
             if outcome == "refused":
@@ -152,7 +156,7 @@ class Issuer:
         if refused and self._calls.note_refusal(call_id):
             self._ledger.refuse(now)
             self._tell_refused(permit_id, lane, None, call_id)
-        elif self._reporter.listens:
+        elif self._listens:
             self._tell_ended(permit_id, lane, call_id)
         self._note_change()
         self.room_made()

@@ -3,42 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections import OrderedDict
+import math
+from bisect import bisect_left
+from collections import deque
+from operator import attrgetter
+from typing import Final, NamedTuple
 
-from callguard.decision import Ceilings
+from callguard.decision import Ceilings, Tier
 from callguard.lanes import Lane
 from callguard.limits import Limits
 
-__all__ = ["Grant", "Queue", "Waiter"]
+__all__ = ["AT_ONCE", "PATIENT", "Grant", "Queue", "Terms", "Waiter", "shorter"]
 
-Grant = tuple[int, int, Ceilings]
-"""A permit's number, the usage in calls to which it has brought the ledger, and the ceilings that
-admitted it."""
+Grant = tuple[int, Tier]
+"""A permit's number, and what its call costs."""
+
+
+class Terms(NamedTuple):
+    """On which terms a caller comes to the gate.
+
+    Attributes:
+        timeout: seconds to wait at most; None for as long as it takes.
+        waits: whether it waits in the queue at all.
+        rank: its old place in the order of arrival, where it comes back.
+    """
+
+    timeout: float | None = None
+    waits: bool = True
+    rank: int | None = None
+
+
+PATIENT: Final = Terms()
+AT_ONCE: Final = Terms(waits=False)
 
 
 class Waiter:
     """One caller in a queue.
 
     Attributes:
+        queue: where it waits.
         rank: its place in the order of arrival, over all lanes.
         since: when it joined, in seconds on the event loop's clock.
         future: done when it has its slot, or has to leave.
+        timer: ends its wait; None where it waits for as long as it takes.
+        queued: whether it is in the queue still.
         announced: whether the listener has heard of it.
     """
 
-    __slots__ = ("announced", "future", "rank", "since")
+    __slots__ = ("announced", "future", "queue", "queued", "rank", "since", "timer")
 
-    def __init__(self, rank: int, since: float, future: asyncio.Future[Grant]) -> None:
+    def __init__(
+        self, queue: Queue, rank: int, since: float, future: asyncio.Future[Grant]
+    ) -> None:
+        self.queue = queue
         self.rank = rank
         self.since = since
         self.future = future
+        self.timer: asyncio.TimerHandle | None = None
+        self.queued = False
         self.announced = False
-
-    @property
-    def waits(self) -> bool:
-        """Whether it has neither a slot nor an error, though perhaps it was cancelled."""
-        return not self.future.done() or self.future.cancelled()
 
     @property
     def grant(self) -> Grant | None:
@@ -52,30 +75,53 @@ class Waiter:
 class Queue:
     """A lane's ceilings under the snapshot in hand, and its callers in the order of arrival.
 
+    A caller that leaves from the middle stays in the deque, marked, until it comes to the front or
+    half of the deque is such: so leaving costs the same, however long the queue is.
+
     Args:
         lane: whose queue it is.
 
     Attributes:
         ceilings: by the snapshot in hand; without one the ledger admits nobody, whatever they are.
         ceiling: the highest of them, which a call is measured against.
+        bursts: whether a call may cost burst's surcharge.
+        length: how many wait.
     """
 
-    __slots__ = ("_waiters", "ceiling", "ceilings", "lane")
+    __slots__ = ("_endless", "_waiters", "bursts", "ceiling", "ceilings", "lane", "length")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.ceilings = Ceilings(0, None, 0)
         self.ceiling = self.ceilings.highest
-        self._waiters: OrderedDict[int, Waiter] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._waiters)
+        self.bursts = False
+        self.length = 0
+        self._endless = lane.max_wait is None and lane.max_waiting is None
+        self._waiters: deque[Waiter] = deque()
 
     @property
     def full(self) -> bool:
         """Whether nobody more may wait."""
         most = self.lane.max_waiting
-        return most is not None and len(self) >= most
+        return most is not None and self.length >= most
+
+    def may_wait(self, terms: Terms) -> bool:
+        """Whether a caller that comes on these terms may wait now."""
+        if self._endless and terms is PATIENT:
+            return True
+        comes_back = terms.rank is not None
+        return self.is_patient(terms) and (comes_back or not self.full)
+
+    def is_patient(self, terms: Terms) -> bool:
+        """Whether a caller that comes on these terms waits for any time at all."""
+        most = self.most_wait(terms)
+        return terms.waits and (most is None or most > 0)
+
+    def most_wait(self, terms: Terms) -> float | None:
+        """Seconds that such a caller may wait; None for as long as it takes."""
+        if self._endless and terms is PATIENT:
+            return None
+        return shorter(terms.timeout, self.lane.max_wait)
 
     @property
     def first(self) -> Waiter:
@@ -83,27 +129,51 @@ class Queue:
 
         A caller that was cancelled is queued, with its future done, until its task runs.
         """
-        return next(iter(self._waiters.values()))
+        waiters = self._waiters
+        while not waiters[0].queued:
+            waiters.popleft()
+        return waiters[0]
 
-    @property
-    def order(self) -> tuple[int, int]:
-        """Orders the queues by whose first caller goes first; only where someone waits."""
-        return self.lane.priority, self.first.rank
+    def before(self, other: Queue) -> bool:
+        """Whether its first caller goes before another's; only where someone waits in both."""
+        ours, theirs = self.lane.priority, other.lane.priority
+        return ours < theirs or (ours == theirs and self.first.rank < other.first.rank)
 
     def apply(self, limits: Limits) -> None:
         """Take the ceilings from a new snapshot."""
         self.ceilings = Ceilings.of(limits, self.lane)
         self.ceiling = self.ceilings.highest
+        self.bursts = self.ceilings.burst is not None
 
     def join(self, waiter: Waiter) -> None:
         """Enter where the rank belongs: at the end, or further on with an old one."""
-        newcomer = not self._waiters or waiter.rank > next(reversed(self._waiters))
-        self._waiters[waiter.rank] = waiter
-        if not newcomer:
-            ahead = list(itertools.takewhile(lambda rank: rank < waiter.rank, self._waiters))
-            for rank in (waiter.rank, *reversed(ahead)):
-                self._waiters.move_to_end(rank, last=False)
+        waiters = self._waiters
+        if not waiters or waiter.rank > waiters[-1].rank:
+            waiters.append(waiter)
+        else:
+            waiters.insert(bisect_left(waiters, waiter.rank, key=attrgetter("rank")), waiter)
+        waiter.queued = True
+        self.length += 1
 
     def leave(self, waiter: Waiter) -> bool:
         """Leave the queue; whether the caller was in it until now."""
-        return self._waiters.pop(waiter.rank, None) is not None
+        if not waiter.queued:
+            return False
+        waiter.queued = False
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        self.length -= 1
+        waiters = self._waiters
+        if waiters[0] is waiter:
+            waiters.popleft()
+        elif len(waiters) > 2 * self.length + 16:
+            self._waiters = deque(each for each in waiters if each.queued)
+        return True
+
+
+def shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two times to wait at most; None is for ever, and so is infinity."""
+    if one is None and other is None:
+        return None
+    shortest = min(math.inf if each is None else each for each in (one, other))
+    return None if shortest == math.inf else shortest

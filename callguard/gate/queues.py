@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import math
-from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from callguard.clock import Watch
+from callguard.decision import Tier
 from callguard.errors import CallGuardError, UsageError
 from callguard.events import Admitted, LeftQueue, Queued, TimedOut
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
 from callguard.gate.issuer import Issuer
-from callguard.gate.queue import Grant, Queue, Waiter
+from callguard.gate.queue import Grant, Queue, Terms, Waiter
 from callguard.gate.reading import Reader
 from callguard.gate.reporting import Reporter
 from callguard.lanes import Lane
@@ -32,7 +31,7 @@ from callguard.ledger import Claim, Ledger
 from callguard.limits import Limits
 from callguard.showing import shown
 
-__all__ = ["Queues", "shorter"]
+__all__ = ["Queues"]
 
 
 class Queues:
@@ -50,6 +49,7 @@ class Queues:
         consult: asks a shared ledger's server, which alone gives slots; None where there is none.
 
     Attributes:
+        issuer: takes back what a caller can't use.
         timeouts: callers that left because their time was up.
     """
 
@@ -75,7 +75,7 @@ class Queues:
         self._ledger = ledger
         self._acquire = ledger.acquire
         self._reader = reader
-        self._issuer = issuer
+        self.issuer: Final = issuer
         self._explainer = explainer
         self._reporter = reporter
         self._names = reporter.names
@@ -86,7 +86,7 @@ class Queues:
         return iter(self._queues)
 
     def __bool__(self) -> bool:
-        return any(self._queues)
+        return any(queue.length for queue in self._queues)
 
     def of(self, lane: Lane | str | None) -> Queue:
         """The queue of a lane, named as a caller names it.
@@ -135,34 +135,36 @@ class Queues:
 
     # A caller's way in -------------------------------------------------------------------------
 
-    def take(self, queue: Queue) -> Grant | None:
-        """A slot if one more call fits now; else None, and nothing has changed.
+    def take(self, queue: Queue) -> int:
+        """A number if one more call fits now; else 0, and nothing has changed.
 
         The clock is read at every call: after a callback that held the loop up for long, a snapshot
         that was young when it began is none to go by.
         """
-        if self._home.open_in is not _get_running_loop():
-            self._home.check_open()
+        home = self._home
+        if home.running() is not home.open_in:
+            home.check_open()
         now = self._watch.clock() - self._watch.lead
         number = self._acquire(queue.ceiling, now)
-        if not number:
-            return None
-        grant = number, self._ledger.in_use, queue.ceilings
-        if now > self._reader.due_at or self._listens:
-            self._follow_up(queue, grant, now)
-        return grant
+        if number and (now > self._reader.due_at or self._listens):
+            self._follow_up(queue, number, now)
+        return number
 
-    def _follow_up(self, queue: Queue, grant: Grant, now: float) -> None:
+    def tier(self, queue: Queue) -> Tier:
+        """The tier of the call that was admitted last, just now."""
+        return queue.ceilings.tier(self._ledger.in_use)
+
+    def _follow_up(self, queue: Queue, number: int, now: float) -> None:
         try:
             if now > self._reader.due_at:
                 self._reader.want()
             if self._listens:
-                self._tell_admitted(queue, grant, waited=0.0)
+                self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
-            self._issuer.cancel(grant[0], queue.lane.name, "release")  # the caller never gets it
+            self.issuer.cancel(number, queue.lane.name, "release")  # the caller never gets it
             raise
 
-    async def take_or_deny(self, queue: Queue) -> Grant:
+    async def _take_or_deny(self, queue: Queue) -> Grant:
         """A slot for a caller that doesn't wait, but for a snapshot that is due.
 
         Raises:
@@ -178,78 +180,83 @@ class Queues:
 
     async def _take_now(self, queue: Queue) -> Grant | None:
         """A slot if one more call fits by what the ledger says now, wherever it is kept."""
-        grant = self.take(queue)
-        if grant is not None or self._consult is None:
-            return grant
-        waiter = self._waiter(self.next_rank())
+        number = self.take(queue)
+        if number:
+            return number, self.tier(queue)
+        if self._consult is None:
+            return None
+        now, future = self._watch.time(), self._home.loop.create_future()
+        waiter = Waiter(queue, self.next_rank(), now, future)
         try:
-            self._join(queue, waiter)
+            queue.join(waiter)
+            self._ledger.note_queue()
             await self._consult()
             if waiter.future.done():
                 return waiter.future.result()
         except BaseException:
-            self._leave(queue, waiter)
+            self.leave(waiter)
             raise
-        self._leave(queue, waiter)
+        self.leave(waiter)
         return None
 
-    async def wait(
-        self, queue: Queue, timeout: float | None = None, rank: int | None = None
-    ) -> Grant:
-        """Wait for a slot. Cancelling leaves nothing behind.
-
-        Args:
-            queue: where to wait.
-            timeout: seconds to wait at most, unless the lane's `max_wait` is shorter.
-            rank: that of a caller who comes back: it finds the queue never too long.
+    async def now_or_never(self, queue: Queue, terms: Terms) -> Grant | None:
+        """A slot for a caller that can't wait; None where it can after all.
 
         Raises:
-            AdmissionError: the time was up, or the queue is full.
-            LimitsRejected: the provider refused the key meanwhile.
-            GateClosed: the gate was closed meanwhile.
+            CallGuardError: there is none.
         """
-        most = shorter(timeout, queue.lane.max_wait)
-        may_wait = most is None or most > 0
-        if not may_wait or (queue.full and rank is None):
-            grant = await self._now_or_never(queue, may_wait, comes_back=rank is not None)
-            if grant is not None:
-                return grant
-        waiter = self._waiter(self.next_rank() if rank is None else rank)
-        timer: asyncio.TimerHandle | None = None
-        # Whatever is raised from here on, a listener's error or a cancellation, nobody may be left
-        # in the queue who doesn't wait: a slot that came to such a one would never be given back.
-        try:
-            self._join(queue, waiter)
-            if most is not None:
-                timer = self._home.loop.call_later(most, self._expire, queue, waiter)
-            if self._listens:
-                waiter.announced = True
-                self._reporter.tell(Queued(queue.lane.name, len(queue), **self._names))
-            self._reader.want()
-            return await waiter.future
-        except BaseException:
-            self._leave(queue, waiter)
-            if waiter.waits:
-                self._tell_left(queue, waiter, "cancelled")
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    async def _now_or_never(
-        self, queue: Queue, may_wait: bool, *, comes_back: bool
-    ) -> Grant | None:
-        """A slot for a caller that can't wait; None where it can after all."""
-        if queue.full and not comes_back:
+        if not terms.waits:
+            return await self._take_or_deny(queue)
+        if queue.full and terms.rank is None:
             await asyncio.sleep(0)  # a caller that was cancelled is queued until its task runs
-            if may_wait and not queue.full:
+            if queue.may_wait(terms):
                 return None
         grant = await self._take_now(queue)
-        if grant is None and may_wait:
+        if grant is None and queue.is_patient(terms):
             raise self._explainer.queue_full(queue.lane)
         if grant is None:
             raise self._timed_out(queue, 0.0)
         return grant
+
+    def join(self, queue: Queue, terms: Terms) -> Waiter:
+        """Begin to wait: for `future`, which has the grant or an error in the end.
+
+        Whoever stops waiting for it has to `leave`.
+        """
+        rank = terms.rank
+        if rank is None:
+            rank = self._last_rank = self._last_rank + 1
+        waiter = Waiter(queue, rank, self._watch.time(), self._home.loop.create_future())
+        # Whatever is raised from here on, a listener's error say, nobody may be left in the queue
+        # who doesn't wait: a slot that came to such a one would never be given back.
+        try:
+            queue.join(waiter)
+            self._ledger.note_queue()
+            most = queue.most_wait(terms)
+            if most is not None:
+                waiter.timer = self._home.loop.call_later(most, self._expire, waiter)
+            if self._listens:
+                waiter.announced = True
+                self._reporter.tell(Queued(queue.lane.name, queue.length, **self._names))
+            self._reader.want()
+        except BaseException:
+            self.leave(waiter)
+            raise
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Leave the queue, and give back what was granted at this very moment.
+
+        A caller may be cancelled after its slot was granted, and before its task has run. Nobody
+        else knows of that slot, so it goes to the next in the queue from here.
+        """
+        if waiter.queue.leave(waiter):
+            self._ledger.note_queue()
+        grant = waiter.grant
+        if grant is not None:
+            self.issuer.cancel(grant[0], waiter.queue.lane.name, "release")
+        elif not waiter.future.done() or waiter.future.cancelled():
+            self._tell_left(waiter, "cancelled")
 
     # The queues --------------------------------------------------------------------------------
 
@@ -273,10 +280,11 @@ class Queues:
             number = self._acquire(queue.ceiling, now)
             if not number:
                 break
-            granted.append((queue, waiter, self._grant(queue, waiter, number)))
-        if self._listens:
-            for queue, waiter, grant in granted:
-                self._tell_granted(queue, waiter, grant)
+            self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal")
+            if self._listens:
+                granted.append(waiter)
+        for waiter in granted:
+            self._tell_granted(waiter)
 
     def _next_to_go(self, in_use: int) -> Queue | None:
         """The queue whose first caller goes next when `in_use` calls are counted, if any may.
@@ -286,25 +294,23 @@ class Queues:
         """
         best: Queue | None = None
         for queue in self._queues:
-            if in_use < queue.ceiling and queue and (best is None or queue.order < best.order):
+            if queue.length and in_use < queue.ceiling and (best is None or queue.before(best)):
                 best = queue
         return best
 
-    def _grant(self, queue: Queue, waiter: Waiter, number: int, usage: int | None = None) -> Grant:
-        grant = number, self._ledger.in_use if usage is None else usage, queue.ceilings
-        queue.leave(waiter)
-        waiter.future.set_result(grant)
-        return grant
+    def _grant(self, waiter: Waiter, number: int, tier: Tier) -> None:
+        waiter.queue.leave(waiter)
+        waiter.future.set_result((number, tier))
 
     def grant(self, lane: str, number: int, usage: int) -> None:
         """Pass a slot on that a shared ledger has given to a lane, whoever is first by now."""
         queue = self._by_name[lane]
-        while queue:
+        while queue.length:
             waiter = queue.first
             if not waiter.future.done():
-                grant = self._grant(queue, waiter, number, usage)
+                self._grant(waiter, number, queue.ceilings.tier(usage))
                 if self._listens:
-                    self._tell_granted(queue, waiter, grant)
+                    self._tell_granted(waiter)
                 return
             queue.leave(waiter)
         self._ledger.release(number)
@@ -317,53 +323,35 @@ class Queues:
                 queue.lane.name,
                 queue.lane.priority,
                 queue.ceiling,
-                len(queue),
+                queue.length,
                 now - queue.first.since,
             )
             for queue in self._queues
-            if queue
+            if queue.length
         ]
 
     def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
         """Raise `error` in everyone who waits."""
         failed = []
         for queue in self._queues:
-            while queue:
+            while queue.length:
                 waiter = queue.first
                 queue.leave(waiter)
                 if not waiter.future.done():
                     # An exception of its own for each: raising adds to an exception's traceback.
                     waiter.future.set_exception(copy.copy(error))
-                    failed.append((queue, waiter))
+                    failed.append(waiter)
         self._ledger.note_queue()
-        for queue, waiter in failed:
-            self._tell_left(queue, waiter, why)
+        for waiter in failed:
+            self._tell_left(waiter, why)
 
-    def _waiter(self, rank: int) -> Waiter:
-        return Waiter(rank, self._watch.time(), self._home.loop.create_future())
-
-    def _join(self, queue: Queue, waiter: Waiter) -> None:
-        queue.join(waiter)
-        self._ledger.note_queue()
-
-    def _leave(self, queue: Queue, waiter: Waiter) -> None:
-        """Leave the queue, and give back what was granted at this very moment.
-
-        A caller may be cancelled after its slot was granted, and before its task has run. Nobody
-        else knows of that slot, so it goes to the next in the queue from here.
-        """
-        if queue.leave(waiter):
-            self._ledger.note_queue()
-        grant = waiter.grant
-        if grant is not None:
-            self._issuer.cancel(grant[0], queue.lane.name, "release")
-
-    def _expire(self, queue: Queue, waiter: Waiter) -> None:
+    def _expire(self, waiter: Waiter) -> None:
         if waiter.future.done():
             return
-        queue.leave(waiter)
+        waiter.queue.leave(waiter)
         self._ledger.note_queue()
-        waiter.future.set_exception(self._timed_out(queue, self._watch.time() - waiter.since))
+        waited = self._watch.time() - waiter.since
+        waiter.future.set_exception(self._timed_out(waiter.queue, waited))
 
     # What is told of it ------------------------------------------------------------------------
 
@@ -372,25 +360,18 @@ class Queues:
         self._reporter.tell(TimedOut(queue.lane.name, waited, **self._names))
         return self._explainer.timed_out(queue.lane)
 
-    def _tell_granted(self, queue: Queue, waiter: Waiter, grant: Grant) -> None:
-        self._tell_admitted(queue, grant, waited=self._watch.time() - waiter.since)
+    def _tell_granted(self, waiter: Waiter) -> None:
+        if waiter.grant is not None:
+            number, tier = waiter.grant
+            waited = self._watch.time() - waiter.since
+            self._tell_admitted(waiter.queue, number, tier, waited)
 
-    def _tell_admitted(self, queue: Queue, grant: Grant, waited: float) -> None:
-        number, usage, ceilings = grant
-        tier = ceilings.tier(usage)
-        permit_id = self._issuer.id_of(number)
+    def _tell_admitted(self, queue: Queue, number: int, tier: Tier, waited: float) -> None:
+        permit_id = self.issuer.id_of(number)
         self._reporter.tell(Admitted(permit_id, queue.lane.name, tier, waited, **self._names))
 
-    def _tell_left(
-        self, queue: Queue, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]
-    ) -> None:
+    def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
         """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""
         if waiter.announced:
             waited = self._watch.time() - waiter.since
-            self._reporter.tell(LeftQueue(queue.lane.name, waited, why, **self._names))
-
-
-def shorter(one: float | None, other: float | None) -> float | None:
-    """The shorter of two times to wait at most; None is for ever, and so is infinity."""
-    shortest = min(math.inf if each is None else each for each in (one, other))
-    return None if shortest == math.inf else shortest
+            self._reporter.tell(LeftQueue(waiter.queue.lane.name, waited, why, **self._names))

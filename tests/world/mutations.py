@@ -178,8 +178,8 @@ MUTATIONS = (
         "gate/permit.py",
         (
             (
-                "self._issuer.place(self._number, self._queue.lane.name)",
-                'self._issuer.cancel(self._number, self._queue.lane.name, "release")',
+                "self._queues.issuer.place(self._number, self._queue.lane.name)",
+                'self._queues.issuer.cancel(self._number, self.lane.name, "release")',
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
@@ -258,8 +258,11 @@ MUTATIONS = (
         QUEUE,
         (
             (
-                "return next(iter(self._waiters.values()))",
-                "return next(reversed(self._waiters.values()))",
+                "            waiters.popleft()\n        return waiters[0]\n",
+                (
+                    "            waiters.popleft()\n"
+                    "        return waiters[-1] if waiters[-1].queued else waiters[0]\n"
+                ),
             ),
         ),
         "first come, first served",
@@ -274,13 +277,13 @@ MUTATIONS = (
     Mutation(
         "a lower lane goes first",
         QUEUE,
-        (("return self.lane.priority, self", "return -self.lane.priority, self"),),
+        (("return ours < theirs or (ours", "return ours > theirs or (ours"),),
         "a higher lane before a lower one",
     ),
     Mutation(
         "lanes of equal priority don't go by the order of arrival",
         QUEUE,
-        (("return self.lane.priority, self.first.rank", "return self.lane.priority, len(self)"),),
+        (("self.first.rank < other.first.rank", "self.length < other.length"),),
         "they share one line",
     ),
     Mutation(
@@ -430,8 +433,8 @@ MUTATIONS = (
         QUEUES,
         (
             (
-                "        if grant is not None:\n            self._issuer.cancel(grant[0]",
-                "        if False:\n            self._issuer.cancel(grant[0]",
+                "        if grant is not None:\n            self.issuer.cancel(grant[0]",
+                "        if False:\n            self.issuer.cancel(grant[0]",
             ),
         ),
         "nobody will ever give it back",
@@ -442,23 +445,24 @@ MUTATIONS = (
         (
             (
                 (
-                    "        queue.leave(waiter)\n"
+                    "        waiter.queue.leave(waiter)\n"
                     "        self._ledger.note_queue()\n"
-                    "        waiter.future"
+                    "        waited"
                 ),
-                "        self._ledger.note_queue()\n        waiter.future",
+                "        self._ledger.note_queue()\n        waited",
             ),
             (
                 (
-                    "        except BaseException:\n"
-                    "            self._leave(queue, waiter)\n"
-                    "            if"
+                    "        if waiter.queue.leave(waiter):\n"
+                    "            self._ledger.note_queue()\n"
+                    "        grant"
                 ),
                 (
-                    "        except BaseException as error:\n"
-                    '            if "timed out" not in str(error):\n'
-                    "                self._leave(queue, waiter)\n"
-                    "            if"
+                    "        if waiter.grant is None and waiter.future.done() and not waiter.future.cancelled():\n"
+                    "            return\n"
+                    "        if waiter.queue.leave(waiter):\n"
+                    "            self._ledger.note_queue()\n"
+                    "        grant"
                 ),
             ),
         ),
@@ -466,14 +470,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a lane's max_wait is forgotten",
-        QUEUES,
-        (("shorter(timeout, queue.lane.max_wait)", "timeout"),),
+        QUEUE,
+        (("shorter(terms.timeout, self.lane.max_wait)", "terms.timeout"),),
         "callers wait longer than they may",
     ),
     Mutation(
         "a lane's max_waiting is forgotten",
         QUEUE,
-        (("most is not None and len(self) >= most", "most is not None and len(self) > most"),),
+        (("most is not None and self.length >= most", "most is not None and self.length > most"),),
         "the line is longer than it may be",
         "tests/gate/test_line.py",
     ),
