@@ -128,7 +128,7 @@ MUTATIONS = (
                     "        for queue in self._queues:\n"
                     "            if queue and not queue.first.future.done():\n"
                     "                if number := self._acquire(self._ledger.in_use + 1, now):\n"
-                    "                    self._grant(queue, queue.first, number)\n"
+                    "                    self._grant(queue.first, number, 'normal')\n"
                     "                    return\n"
                     "        while (queue"
                 ),
@@ -458,7 +458,8 @@ MUTATIONS = (
                     "        grant"
                 ),
                 (
-                    "        if waiter.grant is None and waiter.future.done() and not waiter.future.cancelled():\n"
+                    "        if waiter.grant is None and waiter.future.done() and "
+                    "not waiter.future.cancelled():\n"
                     "            return\n"
                     "        if waiter.queue.leave(waiter):\n"
                     "            self._ledger.note_queue()\n"
