@@ -26,7 +26,8 @@ def heard(error: CallGuardError, **changes: Any) -> Failure:
 @pytest.mark.parametrize(
     "error",
     [
-        LimitsUnavailable("HTTP 503"),
+        LimitsUnavailable("HTTP 503", status=503),
+        LimitsUnavailable("no answer"),
         LimitsMalformed("no JSON"),
         LimitsRejected("HTTP 404", 404),
         LimitsRejected("HTTP 403", 403),
@@ -38,6 +39,7 @@ def test_what_is_the_providers_fault_concerns_all(error: CallGuardError) -> None
         found = heard(error).error_for(mark)
         assert type(found) is type(error)
         assert str(found) == str(error)
+        assert getattr(found, "status", None) == getattr(error, "status", None)
 
 
 def test_a_refused_key_concerns_those_who_have_it() -> None:

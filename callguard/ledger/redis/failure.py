@@ -26,7 +26,7 @@ class Reason(TypedDict):
     Attributes:
         text: the error's; empty where it concerns that worker alone, such as its own session.
         kind: "rejected", "malformed" or "unavailable".
-        status: the HTTP status of a rejection; else 0.
+        status: the HTTP status of the provider's answer; 0 where it gave none that counts.
         mark: what tells the worker's key from others; see `key_mark`.
     """
 
@@ -76,18 +76,22 @@ class Failure:
         if self.kind == "rejected":
             rejected = LimitsRejected(self.text, self.status)
             return None if rejected.of_the_key and mark != self.mark else rejected
-        return (LimitsMalformed if self.kind == "malformed" else LimitsUnavailable)(self.text)
+        if self.kind == "malformed":
+            return LimitsMalformed(self.text)
+        return LimitsUnavailable(self.text, status=self.status or None)
 
 
 def reason(error: CallGuardError, mark: str) -> Reason:
     """How a worker whose key has this mark reports the error that it got for a snapshot."""
-    kind, status = "unavailable", 0
+    kind, status = "unavailable", None
     if isinstance(error, LimitsRejected):
         kind, status = "rejected", error.status
     elif isinstance(error, LimitsMalformed):
         kind = "malformed"
+    elif isinstance(error, LimitsUnavailable):
+        status = error.status
     text = str(error)[:_LONGEST_TEXT] if isinstance(error, LimitsError) else ""
-    return {"text": text, "kind": kind, "status": status, "mark": mark}
+    return {"text": text, "kind": kind, "status": status or 0, "mark": mark}
 
 
 def key_mark(api_key: str) -> str:
