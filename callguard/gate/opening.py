@@ -86,7 +86,7 @@ def open_gate(
         listener: gets every event; see `callguard.events`.
         track: ``"ask"`` to ask the provider, after each reading, what became of the placed calls
             that it may have missed. For where no webhook can be received.
-        ledger: books that gates in other processes share: a `RedisLedger`, or its server's
+        ledger: one that gates in other processes share: a `RedisLedger`, or its server's
             address, such as ``redis://localhost:6379``. None for a ledger of the gate's own.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 

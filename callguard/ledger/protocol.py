@@ -31,19 +31,19 @@ class Claim(NamedTuple):
 
 
 class Claimant(Protocol):
-    """What a shared ledger tells the gate that uses it, and ask of it."""
+    """A gate, as the shared ledger sees it that reports to it and asks what its callers need."""
 
     def claims(self) -> list[Claim]:
         """What the queued callers need now: one claim for each lane on which anybody waits."""
 
     def granted(self, lane: str, number: int, usage: int) -> None:
-        """The claim of a lane has got a place, which brought the usage to `usage` calls."""
+        """A lane's claim was granted a slot, which brought the usage to `usage` calls."""
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         """Some gate has taken a snapshot, `duration` seconds after it got the right to."""
 
     def asked_to_read(self) -> None:
-        """Callers of other gates wait, and the reading that they want has failed."""
+        """Callers of other gates wait, and their gate has failed to read for them."""
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls: their slots may be others' now.
@@ -63,8 +63,8 @@ class Ledger(Protocol):
     """The law of accounting; see docs/design.md.
 
     A permit is a *number* here, a number that is never used twice. Every method is one step that
-    nothing can come between. Times are seconds on the event loop's clock; a shared ledger knows
-    better, and go by their server's.
+    nothing can come between. Times are seconds on the event loop's clock; a shared ledger goes by
+    its server's clock in their place.
 
     Attributes:
         in_use: the usage in calls, without the reported part where there is no snapshot yet.

@@ -8,7 +8,7 @@ from tests.shared.provider import provider
 from tests.shared.support import LEASE, TIMEOUT, Callers, eventually, sharing
 
 
-async def test_no_reading_counts_as_rejected_because_the_books_are_away(
+async def test_no_reading_counts_as_rejected_because_the_ledger_is_away(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
     """An outage of the ledger would look like a key that the provider refuses."""

@@ -1,7 +1,7 @@
-"""A ledger's address: what may stand in it, and what to do about what may not.
+"""A ledger's address: which parts and options it may have, and what a user is told of any other.
 
-redis-py takes any option of an address, and fails at the first connection, or ignores it. Here each
-is known, and nothing is quoted that may be part of a password.
+redis-py takes any option in an address, and then fails at the first connection or ignores it. This
+module knows every option, and quotes nothing that may be part of a password.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OWN_CLIENT: Final = "make the client yourself and pass RedisLedger(client)"
 _SCHEMES: Final = {"redis", "rediss", "unix"}
 
 _FLAGS: Final = {"true", "false", "yes", "no", "1", "0", "t", "f", "y", "n"}
-"""As redis-py reads them, in whatever case."""
+"""The words that redis-py takes for yes or no, in any case."""
 
 
 def _is_whole(text: str) -> bool:
@@ -51,7 +51,7 @@ _OPTIONS: Final[dict[str, _Check]] = {
     "protocol": ({"2", "3"}.__contains__, "2 or 3"),
     "socket_keepalive": _FLAG,
 }
-"""What may follow the question mark, and how it has to be."""
+"""The options that may follow the question mark: how to check each, and what it must be."""
 
 _TLS_OPTIONS: Final[dict[str, _Check]] = {
     "ssl_cert_reqs": ({"none", "optional", "required"}.__contains__, "none, optional or required"),
@@ -61,7 +61,7 @@ _TLS_OPTIONS: Final[dict[str, _Check]] = {
     "ssl_certfile": _TEXT,
     "ssl_keyfile": _TEXT,
 }
-"""The same, for rediss:// alone: what every redis-py takes that the ledger runs on."""
+"""The same for rediss:// alone: the options that every supported redis-py has."""
 
 _SECRET: Final = {"username", "password", "ssl_ca_data"}
 
@@ -73,7 +73,7 @@ _ELSEWHERE: Final = {
     "name": "name",
     "local_share": "local_share",
 }
-"""Options that are arguments of `RedisLedger`, by what they are called there."""
+"""Options that belong to `RedisLedger`, with the names of its arguments."""
 
 
 def checked_address(address: str) -> str:

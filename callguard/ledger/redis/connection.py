@@ -15,11 +15,11 @@ __all__ = ["Connection"]
 class Connection:
     """One connection of a client's pool, taken at the first command and given back by `aclose`.
 
-    To take one for each command, and to give it back, takes a fifth of an exchange. A connection
-    that broke, or on which a command was cancelled, is made anew by the next command; nothing is
-    sent twice.
+    Taking a connection for each command and giving it back would take a fifth of an exchange. If
+    the connection breaks, or a command on it is cancelled, the next command connects again; no
+    command is sent twice.
 
-    A client that runs its commands in a way of its own, such as a cluster's, runs each of these.
+    A client that runs commands in a way of its own, as a cluster's does, runs these as well.
 
     Args:
         client: redis-py's asyncio client; it stays open.
@@ -45,7 +45,7 @@ class Connection:
         return await self._client.parse_response(self._taken, words[0])
 
     async def info(self, section: str) -> Any:
-        """What the server says of itself, as redis-py gives it."""
+        """A section of what the server says about itself, parsed by redis-py."""
         if self._pool is None:
             return await self._client.info(section)
         return await self.execute_command("INFO", section)
@@ -60,5 +60,5 @@ class Connection:
 async def _taken_from(pool: Any) -> Any:
     try:
         return await pool.get_connection()
-    except TypeError:  # before redis-py 5.3, it has to be told for which command
+    except TypeError:  # before redis-py 5.3, a pool wants to know for which command
         return await pool.get_connection("EVALSHA")

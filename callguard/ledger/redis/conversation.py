@@ -235,7 +235,7 @@ class Conversation:
         self._joined = False
 
     def note_sleep(self, slept: float) -> None:
-        """The machine slept for `slept` seconds: what was before is so much longer ago.
+        """The machine slept for `slept` seconds, so everything before is that much longer ago.
 
         The server's clock went on, and so did this worker's lease.
         """
@@ -247,7 +247,10 @@ class Conversation:
         self._ledger_clock.note_sleep(slept)
 
     def accept(self, answer: str | bytes) -> bool:
-        """Take in what the server answered; whether the exchange took place.
+        """Take in the server's answer to the latest request.
+
+        Returns:
+            Whether the exchange took place.
 
         Raises:
             LedgerUnavailable: the ledger is of another protocol.
@@ -275,7 +278,10 @@ class Conversation:
         return True
 
     def hear(self, message: str | bytes) -> bool:
-        """Take in what the server pushed; whether that calls for an exchange.
+        """Take in what the server pushed.
+
+        Returns:
+            Whether that calls for an exchange.
 
         Raises:
             Exception: it is no push. Anybody may publish anything.

@@ -11,8 +11,8 @@ __all__ = ["Deadline"]
 class Deadline:
     """As `asyncio.timeout`, for one wait after the other: ``with deadline:``.
 
-    `asyncio.timeout` makes a timer for each wait, which costs more than the rest of it. Here the
-    timer stays: if it goes off while a later wait is under way, it is set to the end of that one.
+    `asyncio.timeout` makes a timer for each wait, and cancels it. This one keeps its timer: if it
+    goes off while a later wait is under way, it is set to the end of that wait.
 
     Args:
         seconds: after which a wait ends with a TimeoutError.

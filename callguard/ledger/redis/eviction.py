@@ -13,7 +13,7 @@ __all__ = ["eviction_policy"]
 async def eviction_policy(connection: Connection) -> str | None:
     """The policy by which the server evicts keys once its memory is full; None where it doesn't.
 
-    Every key of a ledger expires at some time, so the ``volatile-`` policies evict them too.
+    Every key of a ledger expires at some time, so the ``volatile-`` policies evict it too.
     Cancelling leaves nothing behind.
 
     Raises:

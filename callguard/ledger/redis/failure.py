@@ -67,9 +67,9 @@ class Failure:
         )
 
     def error_for(self, mark: str) -> CallGuardError | None:
-        """The error as it concerns the worker of another key, or of the same; None if it doesn't.
+        """The error for a worker whose key has this mark; None if it doesn't concern that worker.
 
-        That one key is refused says nothing of another.
+        A provider that rejects one key may take another.
         """
         if not self.text:
             return None
@@ -95,6 +95,6 @@ def reason(error: CallGuardError, mark: str) -> Reason:
 
 
 def key_mark(api_key: str) -> str:
-    """What tells two keys apart, and neither can be found again from."""
+    """A short text that differs for two keys, and from which neither can be found again."""
     key = api_key.encode("utf-8", "surrogatepass")
     return hashlib.sha256(b"callguard mark\0" + key).hexdigest()[:12]

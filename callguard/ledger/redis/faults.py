@@ -1,4 +1,4 @@
-"""From what redis-py raises to what callguard does."""
+"""From the errors that redis-py raises to those that callguard raises."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from callguard.errors import LedgerUnavailable
 __all__ = ["FAULTS", "foreign", "is_final", "unavailable"]
 
 FAULTS: Final = (RedisError, OSError)
-"""What says that the server was not reached or could not do it; TimeoutError is among them."""
+"""The errors of a server that was not reached or could not do it; TimeoutError is among them."""
 
 _REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 _DENIED_IN_SCRIPT: Final = ("can't run this command", "can't access at least one of the keys")
-"""What is in the answer where a script may not use a command or a key: there is no class for it."""
+"""Words in the answer where a script may not use a command or a key: no class of errors says so."""
 
 _UNAUTHENTICATED: Final = "Protocol error: unauthenticated"
-"""What a server answers to a command of more than 10 parts from a client that gave no password."""
+"""A server's answer to a command of more than 10 parts, by a client that gave no password."""
 
 _REPEATS_THE_COMMAND: Final = ", with args beginning with"
-"""What follows in the answer of a server that is too old: perhaps the password."""
+"""In the answer of a server that is too old, the command follows, perhaps with the password."""
 
 
 class _Foreign(LedgerUnavailable):

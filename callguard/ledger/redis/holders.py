@@ -1,4 +1,4 @@
-"""What is in a shared ledger, for people to look at: who holds slots, and who waits.
+"""The contents of a shared ledger, for people to look at: who holds slots, and who waits.
 
 Looking changes nothing, and needs no gate.
 """
@@ -31,9 +31,8 @@ class Worker:
     Attributes:
         id: the gate's id.
         label: the host's name and the process's number.
-        lease: seconds until its lease ends; negative where that is over and nobody has taken
-            notice yet.
-        silent: whether it has let half of its lease go by without a word.
+        lease: seconds until its lease runs out; negative if it has, and nobody has noticed yet.
+        silent: whether half of its lease has gone by without a word from it.
     """
 
     id: str
@@ -48,10 +47,10 @@ class Held:
 
     Attributes:
         id: the permit's id.
-        worker: the label of the gate that gave it; None for one that is gone.
+        worker: the label of the gate that granted it; None for a gate that is gone.
         lane: the lane's name.
-        age: seconds since it was given.
-        state: whether its dial has not returned, or its call is placed and may be uncounted.
+        age: seconds since it was granted.
+        state: whether its dial has not returned yet, or its call is placed and may be uncounted.
         counted_in: seconds until the counter surely shows the call, negative after that; None
             while it is dialling.
     """
@@ -69,10 +68,10 @@ class Waiting:
     """The callers in the queue on one lane of one gate.
 
     Attributes:
-        worker: the gate's label; None for one that is gone.
+        worker: the gate's label; None for a gate that is gone.
         lane: the lane's name.
         priority: lower goes first.
-        callers: how many they are; of more than 1000, the first 1000 are told.
+        callers: how many they are, up to 1000.
         waited: seconds that the first of them has waited.
     """
 
@@ -89,15 +88,15 @@ class Contents:
 
     Attributes:
         now: that moment, in seconds on the server's clock.
-        known: whether there is such a ledger; it is forgotten after an hour of silence.
-        workers: the gates that share them, by label.
+        known: whether there is such a ledger; the server forgets it after an hour of silence.
+        workers: the gates that share it, by label.
         held: the permits that count, the oldest first.
-        waiting: who is in the queue, higher lanes first, and of those who have waited longest.
+        waiting: who is in the queue: higher lanes first, and in each those that waited longest.
         snapshot: the latest snapshot, dated on the server's clock; None before the first.
         spent_until: until when, on that clock, a snapshot has to begin to authorise nothing: the
             provider refused a call then, or the ledger may know too little until then.
-        lost_until: the same, where the ledger may know too little because it is new, or another
-            were lost.
+        lost_until: the same, where the ledger may know too little because it is new, or because
+            another one was lost.
     """
 
     now: float
@@ -139,7 +138,7 @@ class Contents:
         return {
             "workers": [asdict(worker) for worker in self.workers],
             "held": [asdict(permit) for permit in self.held],
-            "waiting": [asdict(line) for line in self.waiting],
+            "waiting": [asdict(each) for each in self.waiting],
             "usage": {**asdict(self.usage), "total": self.usage.total},
             "spent": self.spent,
             "snapshot": None
@@ -186,7 +185,7 @@ def _read(answer: str | bytes) -> Contents:
         waiting=tuple(
             sorted(
                 _waiting(found, sessions, now),
-                key=lambda line: (line.priority, -line.waited, line.lane, line.worker or ""),
+                key=lambda each: (each.priority, -each.waited, each.lane, each.worker or ""),
             )
         ),
         snapshot=_snapshot(facts) if began else None,

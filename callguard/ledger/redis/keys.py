@@ -1,4 +1,4 @@
-"""What things are called on the server: no key, no name and no call id in clear."""
+"""The names of keys, channels and calls on the server, none of which shows a secret."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _KEYS = (
 )
 
 EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
-"""What the main key of any ledger matches."""
+"""A pattern that the main key of any ledger matches."""
 
 
 class Names:
-    """The names that belong to one workspace; all under one hash tag, so in one cluster slot.
+    """The names that belong to one workspace: all have one hash tag, and so one slot in a cluster.
 
     Args:
-        workspace: what the workspace is told by: its API key, or a name of the user's. It can't be
-            found again from what is made of it, if it is as long as a key.
+        workspace: the workspace's API key, or a name that the user gave it. Nobody can find it
+            again from these names, if it is as long as a key.
     """
 
     def __init__(self, workspace: str) -> None:
@@ -39,20 +39,20 @@ class Names:
 
     @property
     def channels(self) -> str:
-        """What every channel's name begins with."""
+        """The beginning of every channel's name."""
         return self._prefix
 
     def channels_of(self, worker: str) -> tuple[str, str]:
-        """Where a worker listens: what concerns all, and what concerns it alone."""
+        """The channels of a worker: one for what concerns all workers, and one of its own."""
         return f"{self._prefix}all", f"{self._prefix}{worker}"
 
     def call(self, call_id: str) -> str:
-        """What stands for the provider's id of a call, in 24 hexadecimal digits."""
+        """A hash in the place of the provider's id of a call, in 24 hexadecimal digits."""
         return hashlib.blake2b(_bytes(call_id), digest_size=12, key=self._secret).hexdigest()
 
 
 def workspace_hash(workspace: str) -> str:
-    """What stands for a workspace where others may read it, in 24 hexadecimal digits.
+    """A hash in the place of a workspace where others may read it, in 24 hexadecimal digits.
 
     Args:
         workspace: as in `Names`.
@@ -65,5 +65,5 @@ def _digest(workspace: str) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    """What a text is hashed as; half a surrogate pair is no reason to stop."""
+    """The bytes of a text; half a surrogate pair is no reason to stop."""
     return text.encode("utf-8", "surrogatepass")

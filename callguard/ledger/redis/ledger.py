@@ -1,4 +1,4 @@
-"""`RedisLedger`: which server keeps the ledger of a workspace, and how patient it is."""
+"""`RedisLedger`: which server keeps the ledger of a workspace, and how long things last there."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["RedisLedger"]
 
 GRACE = 1.0
-"""Seconds for which a new ledger admit nobody: twice what a worker takes that has lost its
-connection, and the ledger with it, to come back and say so (`session._BACKOFF`)."""
+"""Seconds for which a new ledger admits nobody. A worker that lost its connection, and the ledger
+with it, takes half as long to come back and say so (`session._BACKOFF`)."""
 
 
 MOST_CONNECTIONS = 100_000
-"""As good as no bound: a gate has two, and no more than the process has gates are made. redis-py's
-own bound, 100 in 8.1, is that of 50 gates."""
+"""As good as no bound: each gate of the process has two. redis-py's own bound, 100 in version 8.1,
+would be that of 50 gates."""
 
 
 Client = TypeVar("Client")
@@ -44,16 +44,17 @@ Client = TypeVar("Client")
 class RedisLedger:
     """A ledger on a Redis (6.2 or newer) or Valkey server, shared by all gates that name it.
 
-    One of these may serve any number of gates. Each uses two connections of the client: one to
-    speak, and one to listen.
+    One `RedisLedger` may serve any number of gates. Each gate takes two connections from the
+    client's pool, one to speak and one to listen, and gives them back when it is closed.
 
     Args:
         client: redis-py's asyncio client of a single server, of a Sentinel's master
             (``sentinel.master_for(...)``), or, from redis-py 8.0 on, of a cluster. It stays open.
-        name: what the workspace's ledger is called, for workers that use different API keys; else
-            after the key. Only a hash of either is on the server.
-        lease: seconds of a worker's silence after which what it was dialling counts as placed. A
-            worker whose event loop is blocked or whose machine sleeps for longer loses its slots.
+        name: the name of the workspace's ledger, for workers that use different API keys. Without
+            it the key names the ledger. Only a hash of either is on the server.
+        lease: seconds of a worker's silence after which the calls that it was dialling count as
+            placed. A worker whose event loop is blocked or whose machine sleeps for longer loses
+            its slots.
         timeout: seconds to wait for an answer.
         local_share: calls that each gate may admit while the server can't be reached: so many at
             once that the count may not show yet, and no more than the count leaves free. The count
@@ -153,7 +154,7 @@ class RedisLedger:
 
         Args:
             worker: unique in the world, and without a slash.
-            workspace: what the workspace is told by, unless this ledger has a name.
+            workspace: the workspace's API key, which names the ledger if nothing else does.
             times: how long things last.
             claimant: who gets slots and news.
         """
@@ -168,20 +169,20 @@ class RedisLedger:
         )
 
     def workspace_hash(self, workspace: str) -> str:
-        """What stands for the workspace on the server and in events, in 24 hexadecimal digits.
+        """The workspace's hash, on the server and in events: 24 hexadecimal digits.
 
         Args:
-            workspace: what the workspace is told by, unless this ledger has a name.
+            workspace: the workspace's API key, which names the ledger if nothing else does.
         """
         return workspace_hash(self._name or workspace)
 
     async def look(self, workspace: str) -> Contents:
-        """What is in the ledger: who holds slots, and who waits. Changes nothing.
+        """The contents of the ledger: who holds slots, and who waits. Looking changes nothing.
 
         Cancelling this leaves nothing behind.
 
         Args:
-            workspace: what the workspace is told by, its API key, unless this ledger has a name.
+            workspace: the workspace's API key, which names the ledger if nothing else does.
 
         Raises:
             LedgerUnavailable: the server did not answer in time, or refused.
@@ -191,12 +192,12 @@ class RedisLedger:
         return await look(self._client, Names(self._name or workspace), self._timeout)
 
     async def neighbours(self, workspace: str) -> tuple[Neighbour, ...]:
-        """The other ledgers on the server, as far as they are soon found. Changes nothing.
+        """The other ledgers on the server that can be found soon. Looking changes nothing.
 
         Cancelling this leaves nothing behind.
 
         Args:
-            workspace: what the workspace is told by, its API key, unless this ledger has a name.
+            workspace: the workspace's API key, which names the ledger if nothing else does.
         """
         from callguard.ledger.redis.neighbours import neighbours
 
@@ -235,7 +236,7 @@ def _redis_version() -> str:
 
 
 def _checked_client(client: Client) -> Client:
-    # Whether it is one of redis-py's is told by what it can do, so that redis-py need not be there.
+    # A client is known by what it can do, so that redis-py need not be installed.
     if isinstance(client, type) or not iscoroutinefunction(
         getattr(client, "execute_command", None)
     ):

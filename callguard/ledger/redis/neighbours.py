@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["Neighbour", "neighbours"]
 
 _PATIENCE: Final = 0.5
-"""Seconds to look for them: a server may keep millions of other keys, and all are gone through."""
+"""Seconds to look for them: a server may keep millions of other keys, and all have to be seen."""
 
 _AT_ONCE: Final = 1000
 """Keys that the server goes through before it does something else."""
 
 _TOGETHER: Final = 5.0
-"""Seconds between two snapshots that are taken for snapshots of the same moment."""
+"""Seconds between two snapshots that count as of the same moment."""
 
 _ID: Final = re.compile(rb"callguard:\{([^}]*)\}:")
 
@@ -37,7 +37,7 @@ class Neighbour:
     """Another ledger on the server.
 
     Attributes:
-        id: what stands for its workspace or its name, as in the names of its keys.
+        id: the hash of its workspace or its name, as in the names of its keys.
         snapshot: its latest snapshot, dated on the server's clock; None without one.
     """
 
@@ -53,25 +53,25 @@ class Neighbour:
 
 
 async def neighbours(client: Redis | RedisCluster, names: Names) -> tuple[Neighbour, ...]:
-    """The other ledgers, as far as they are found in half a second and this client may see them.
+    """The other ledgers that this client may see and that can be found in half a second.
 
     Cancelling this leaves nothing behind.
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        names: what the things of this ledger is called on the server.
+        names: what the things of this ledger are called on the server.
     """
     found: dict[str, Neighbour] = {}
     with suppress(*FAULTS):  # A timeout is among them.
         async with asyncio.timeout(_PATIENCE):
             async for key in client.scan_iter(match=EVERY_LEDGER, count=_AT_ONCE):
                 name = key if isinstance(key, bytes) else key.encode()
-                told = _ID.match(name)
-                if told is not None and name != names.keys[0]:
+                match = _ID.match(name)
+                if match is not None and name != names.keys[0]:
                     facts = await client.execute_command(
                         "HMGET", key, "limits", "began", "received"
                     )
-                    found[told[1].decode()] = Neighbour(told[1].decode(), _snapshot(*facts))
+                    found[match[1].decode()] = Neighbour(match[1].decode(), _snapshot(*facts))
     return tuple(found[each] for each in sorted(found))
 
 

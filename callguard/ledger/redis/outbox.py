@@ -1,4 +1,4 @@
-"""What one worker has to report to a shared ledger, until the server has heard it."""
+"""Happenings and evidence that one worker has to report, until the ledger's server heard them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from callguard.ledger.redis.wire import Happening
 __all__ = ["Outbox"]
 
 _Key = tuple[str, str | int | None]
-"""The kind of a happening, and the permit that it happened to."""
+"""The kind of a happening, and the number of the permit to which it happened."""
 
 MOST_AT_ONCE: Final = 1000
-"""Happenings in one exchange, so that the server isn't kept from others: some 3 ms of its time."""
+"""Happenings in one exchange: more would keep the server from others for over 3 ms."""
 
 MOST_EVIDENCE: Final = 10_000
 """Calls whose evidence is kept until it is reported; what is forgotten costs no more than that."""
@@ -25,8 +25,8 @@ NOTE_ENDED: Final = "note_ended"
 class Outbox:
     """Happenings in their order, and evidence; of each kind only the latest about a permit or call.
 
-    Nothing leaves it before an answer has come, so a lost exchange loses nothing, and each item
-    may be reported twice: nothing in it counts, everything names a permit or a call.
+    Nothing leaves it before an answer has come, so a lost exchange loses nothing. Each item may be
+    reported twice, because it adds nothing up: it names a permit or a call.
     """
 
     __slots__ = ("_batch", "_evidence", "_happenings", "_held_alone")
@@ -55,7 +55,11 @@ class Outbox:
             del self._evidence[next(iter(self._evidence))]
 
     def forget(self, number: int) -> bool:
-        """Say nothing of a permit that is over, if the server can't know of it; whether so."""
+        """Drop what there is about a permit that is over, if the server can't know of the permit.
+
+        Returns:
+            Whether it was dropped.
+        """
         if ("adopt", number) not in self._happenings or number in self._held_alone:
             return False
         for key in [key for key in self._happenings if key[1] == number]:
@@ -63,7 +67,7 @@ class Outbox:
         return True
 
     def batch(self) -> list[Happening]:
-        """What the next exchange reports: the same again until `reported`, and what came since."""
+        """What the next exchange reports: the same items until `reported`, and new ones."""
         happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))
         room = MOST_AT_ONCE - len(happenings)
         evidence = dict(itertools.islice(self._evidence.items(), room))

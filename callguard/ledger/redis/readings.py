@@ -90,7 +90,7 @@ class SharedReadings:
         return -math.inf if alone else self._session.conversation.due_at
 
     def _raise_failure(self) -> None:
-        """Raise what another worker's reading failed with, once."""
+        """Raise the error of another worker that failed to read, once."""
         failure = self._session.conversation.failure
         if failure is not None and failure.token != self._raised:
             self._raised = failure.token

@@ -1,4 +1,4 @@
-"""The scripts: loaded once, called by their digest."""
+"""The scripts that run on the ledger's server, which keeps them and is given their digests."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ class Settings:
 
     Attributes:
         times: those of any ledger.
-        lease: a worker's silence after which what it was dialling counts as placed.
-        grace: for which a new ledger admit nobody, so that a worker that knew others can object.
-        timeout: for one exchange.
+        lease: a worker's silence after which the calls that it was dialling count as placed.
+        grace: how long a new ledger admits nobody, so that a worker that knew another can object.
+        timeout: how long one exchange may take.
     """
 
     times: Times

@@ -19,13 +19,13 @@ _ENDS_DIALLING: Final = {"place", "release", "withdraw"}
 
 
 class View:
-    """A `Ledger` whose changes are reported to a server, and whose usage is what that answered.
+    """A `Ledger` that reports its changes to a server, and has the usage that the server answered.
 
     Beside, the view keeps a ledger of this worker's own calls in memory. While the server can't be
-    reached, the worker is alone, and with a share it goes by that ledger: it gives slots as one
-    process would that knows of no other, and no more than `share` at once of which the counter
-    knows nothing. So the count may exceed the ceiling by the shares of the other workers, and not
-    by more.
+    reached, the worker is alone, and if it has a share it goes by that ledger: it gives slots as a
+    process would that knows of no other, but has no more than `share` calls at once of which the
+    counter knows nothing. So the count may exceed the ceiling by the shares of the other workers,
+    and by no more.
 
     Args:
         names: what calls are called on the server.
@@ -41,7 +41,7 @@ class View:
         outbox: what there is to report.
         others_wait: whether callers of other workers are in the queue.
         valid_until: when the worker's lease runs out, unless it is renewed.
-        dated: the latest snapshot that the server brought, in which no sleep is to be allowed for.
+        dated: the latest snapshot that the server brought, whose dates allow for any sleep.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class View:
         self._note(NOTE_ENDED, call_id)
 
     def note_change(self, now: float) -> None:
-        """The count is not what it was."""
+        """The provider's count has changed."""
         self._own.note_change(now)
         self._say("note_change")
 
@@ -237,10 +237,10 @@ class View:
                 self._given_alone.discard(int(happening[1]))
 
     def lose(self) -> dict[int, str]:
-        """The server has taken what is held for placed calls.
+        """The server has taken the permits that this worker holds for placed calls.
 
         Returns:
-            What is dialling still, with the lanes, and was not lost before.
+            Those that are dialling still and were not lost before, with their lanes.
         """
         safe = {said[1] for said in self.outbox.pending() if said[0] in _ENDS_DIALLING}
         safe |= self._given_alone | self._lost
@@ -249,7 +249,13 @@ class View:
         return lost
 
     def see(self, counts: Sequence[int], *, spent: bool, lost: bool) -> None:
-        """What the server counts, other than what is reported."""
+        """Take in what the server counts beside the provider's count.
+
+        Args:
+            counts: calls that are dialling, and uncounted ones.
+            spent: whether the snapshot in hand authorises nothing.
+            lost: whether that is because the ledger is new or was lost.
+        """
         dialling, uncounted = counts
         self._counts = (dialling, uncounted)
         self._spent = spent

@@ -64,7 +64,7 @@ class Asked(TypedDict):
 
 
 class Introduction(TypedDict):
-    """What a worker says that joins, or joins anew because an exchange was in doubt.
+    """What a worker says as it joins, for the first time or because an exchange was in doubt.
 
     Attributes:
         epoch: the name of the ledger that begins with this worker, if there is none.
@@ -108,7 +108,7 @@ class Failed(TypedDict):
 
 
 class Request(TypedDict):
-    """An exchange, as the worker asks for it.
+    """The worker's part of an exchange.
 
     Attributes:
         number: how many exchanges the worker has begun, this one among them.
@@ -119,12 +119,12 @@ class Request(TypedDict):
         next: the number of the first permit that it would be granted.
         happenings: what has happened since, in its order.
         claims: what its callers need.
-        sent: the latest that the ledger's clock can have shown when this was sent, by this worker's
-            own; not there where it has no word in that.
-        silent: ms since the exchange from which that is known.
+        sent: the latest that the ledger's clock can show as this is sent, by the worker's own
+            clock; left out if the worker knows nothing of the ledger's.
+        silent: ms since the exchange from which the worker knows that.
         renew: whether the lease begins anew.
         leaves: whether the worker leaves.
-        join: there where it joins.
+        join: there if it joins.
         wants_reading: whether it asks for the right to read.
         reads: the token of the right by which it is reading.
         taken: there after it has read.

@@ -20,7 +20,7 @@ LEASE = 2.0
 SHORT_LEASE, COUNTED_AFTER = 1.0, 0.4
 
 
-async def test_a_worker_that_is_cut_off_as_the_books_are_lost_may_dial_until_its_lease_ends(
+async def test_a_worker_that_is_cut_off_as_the_ledger_is_lost_may_dial_until_its_lease_ends(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
     """A call dialled on a permit that is not lost would be one too many."""
@@ -92,7 +92,7 @@ async def test_a_server_that_comes_back_empty_lets_nobody_in_until_the_counter_s
             await callers.go()
 
 
-async def test_a_flush_is_noticed_by_all_and_the_books_are_written_anew(
+async def test_a_flush_is_noticed_by_all_and_the_ledger_is_written_anew(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
     """Whatever others hold would be given again."""
