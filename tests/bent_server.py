@@ -64,7 +64,7 @@ return {{ exchange(), commands, unpack(published) }}
 """What is made of the script: it returns how many commands it used and what it published, too,
 behind its answer, and a command of it can be made to fail."""
 
-WRITES = "DEL HDEL HSET HSETNX PEXPIRE ZADD ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE"
+WRITES = "DEL HDEL HSET HSETNX PEXPIRE UNLINK ZADD ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE"
 """Its commands that change something."""
 
 Published = list[tuple[str, bytes]]

@@ -19,7 +19,19 @@ from redis.exceptions import RedisError
 from callguard.ledger.redis.scripts import EXCHANGE
 from tests.ledger.bent_clock import LIMITS, START, BentLedger, Worker, claim
 
-BOOKS, WORKERS, SESSIONS, PERMITS, UNSEEN, CLAIMS, QUEUE, CALLED, CALLS, EARLY = range(10)
+(
+    BOOKS,
+    WORKERS,
+    SESSIONS,
+    PERMITS,
+    DIALLING,
+    UNSEEN,
+    CLAIMS,
+    QUEUE,
+    CALLED,
+    CALLS,
+    EARLY,
+) = range(11)
 """Which key is which."""
 
 HOUR = 3_600_000
@@ -62,7 +74,7 @@ def opens_at(ledger: BentLedger, *workers: Worker) -> int:
 # Parts that go missing ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", [BOOKS, WORKERS, PERMITS, UNSEEN])
+@pytest.mark.parametrize("part", [BOOKS, WORKERS, DIALLING, UNSEEN])
 @pytest.mark.parametrize("newcomer", [False, True])
 def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
     ledger: BentLedger, part: int, newcomer: bool
@@ -81,7 +93,7 @@ def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
     assert first.say()["counts"] == [dialling + 1, 0]
 
 
-@pytest.mark.parametrize("part", [SESSIONS, CLAIMS, QUEUE, CALLED, CALLS, EARLY])
+@pytest.mark.parametrize("part", [SESSIONS, PERMITS, CLAIMS, QUEUE, CALLED, CALLS, EARLY])
 def test_a_part_that_nothing_is_counted_by_may_go(ledger: BentLedger, part: int) -> None:
     """An eviction that costs a label or a little patience would close every gate."""
     first, other = working(ledger, "one", "two")
@@ -95,7 +107,7 @@ def test_a_part_that_nothing_is_counted_by_may_go(ledger: BentLedger, part: int)
     assert other.ask(9, 9) == 6
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(11))
 def test_nothing_is_held_for_ever_whatever_part_goes(ledger: BentLedger, part: int) -> None:
     """Without the set of those that are to be absorbed, a call would hold its slot for good."""
     worker, dead = working(ledger, "one", "two")
@@ -219,11 +231,11 @@ def test_one_that_slept_through_two_losses_closes_nothing(
 ) -> None:
     """Each that wakes would close the ledger for all, however often it was told of the loss."""
     sleeper, first, other = working(ledger, "one", "two", "three")
-    ledger.client.delete(ledger.names.keys[PERMITS])
+    ledger.client.delete(ledger.names.keys[DIALLING])
     first.ask(9)
     lose(ledger, *((sleeper, first) if sleeper_first else (first, other)))
     ledger.now = 1000
-    ledger.client.hset(ledger.names.keys[BOOKS], "permits", 7)
+    ledger.client.hset(ledger.names.keys[BOOKS], "dialling", 7)
     come_back(first)
     opens_at(ledger, first)
     epoch = first.epoch
@@ -238,7 +250,7 @@ def test_a_ledger_that_is_new_has_nothing_of_the_one_before(ledger: BentLedger) 
     (worker,) = working(ledger, "one")
     worker.ask(9)
     worker.say(["place", worker.held.pop(0), "default"], ["bind", 1, "0123456789abcdef01234567"])
-    counted = (BOOKS, WORKERS, PERMITS, UNSEEN)
+    counted = (BOOKS, WORKERS, DIALLING, UNSEEN)
     ledger.client.delete(*(ledger.names.keys[key] for key in counted))
     come_back(worker)
     assert not ledger.client.exists(ledger.names.keys[CALLS])
@@ -490,7 +502,7 @@ def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
 
 
 @pytest.mark.parametrize("write", range(1, 12))
-@pytest.mark.parametrize("part", [BOOKS, PERMITS])
+@pytest.mark.parametrize("part", [BOOKS, DIALLING])
 def test_a_lost_ledger_that_failed_to_begin_anew_is_a_lost_one_still(
     ledger: BentLedger, part: int, write: int
 ) -> None:

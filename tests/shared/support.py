@@ -68,12 +68,13 @@ class Contents:
 
 async def contents(client: Redis | RedisCluster, workspace: str) -> Contents:
     """The ledger of `workspace` as they are now."""
-    facts, workers, labels, permits, uncounted, claims, *_ = Names(workspace).keys
-    ids = frozenset(_texts(await client.hkeys(permits)))
+    facts, workers, labels, permits, dialling, uncounted, claims, *_ = Names(workspace).keys
+    described = frozenset(_texts(await client.hkeys(permits)))
+    dialled = frozenset(_texts(await client.zrange(dialling, 0, -1)))
     placed = frozenset(_texts(await client.zrange(uncounted, 0, -1)))
-    assert placed <= ids, "a placed call is not among the permits"
+    assert described == dialled | placed, "a permit is in no set, or in one that it left"
     return Contents(
-        dialling=ids - placed,
+        dialling=dialled,
         uncounted=placed,
         workers=frozenset(_texts(await client.zrangebyscore(workers, 0, "+inf"))),
         labelled=frozenset(_texts(await client.hkeys(labels))),

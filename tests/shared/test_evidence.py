@@ -25,7 +25,7 @@ async def test_a_call_that_is_over_gives_its_place_back_wherever_that_is_known_f
         sharing(workspace, ledger, ring_limit=600.0) as waiting,
     ):
         callers = Callers(waiting)
-        early_evidence = Names(workspace_key).keys[9]
+        early_evidence = Names(workspace_key).keys[10]
         async with dialling.admit() as permit:
             callers.send(1)
             if early:

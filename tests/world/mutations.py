@@ -569,8 +569,8 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "grow('uncounted', redis.call('ZADD', uncounted, 'NX', counted_from, id))",
-                "grow('permits', -redis.call('HDEL', permits, id))",
+                "grow('uncounted', in_chunks('ZADD', uncounted, scored(counted_from, ids)))",
+                "in_chunks('HDEL', permits, ids)",
             ),
         ),
         "it may have been dialled",
@@ -595,7 +595,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lease[2]))",
+                "grow('dialling', in_chunks('ZADD', dialling, scored(0, missing)))",
                 "",
             ),
         ),
@@ -606,7 +606,7 @@ MUTATIONS = (
     Mutation(
         "a slot that a worker was given and never heard of is kept for it",
         LUA + "workers.lua",
-        (("    if not holds[id] and not redis", "    if false and not redis"),),
+        (("    for id in pairs(unheard) do", "    for id in pairs({}) do"),),
         "nobody will ever give it back",
         SCRIPTS,
         shared=True,
@@ -616,7 +616,7 @@ MUTATIONS = (
         LUA + "exchange.lua",
         (
             (
-                "give_slots(state.current + state.permits)",
+                "give_slots(state.current + state.dialling + state.uncounted)",
                 "give_slots(state.current + state.uncounted)",
             ),
         ),
@@ -720,7 +720,7 @@ MUTATIONS = (
         "what is left of a lost ledger stays",
         LUA + "workers.lua",
         (
-            ("    redis.call('DEL', workers, sessions, permits, uncounted)\n", ""),
+            ("    redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)\n", ""),
             (
                 "set('opened', now)",
                 "set('opened', now) for n, s in pairs(PARTS) do set(n, redis.call(unpack(s))) end",
@@ -796,7 +796,7 @@ MUTATIONS = (
         LUA + "workers.lua",
         (
             (
-                "set(field, -(tonumber(redis.call('HGET', ledger, field)) or 0))",
+                "set(field, -math.abs(tonumber(redis.call('HGET', ledger, field)) or 0))",
                 "set(field, 0)",
             ),
         ),

@@ -64,8 +64,8 @@ def live_shared(seed: int, url: str, *, mishaps: bool = True, keep_trace: bool =
     return world.outcome(keep_trace=keep_trace)
 
 
-COUNTED = (0, 1, 3, 4)
-"""The keys without which a ledger is lost: its state, workers, permits, and uncounted calls."""
+COUNTED = (0, 1, 4, 5)
+"""The keys without which a ledger is lost: its state, workers, and both sets of permits."""
 
 
 class SharedServer(BentServer):
@@ -92,10 +92,11 @@ class SharedServer(BentServer):
         fields = ["limits", "began", "lost_until"]
         found = self.client.hmget(self.names.keys[0].decode(), fields)
         limits, began, lost_until = cast("list[bytes | None]", found)
-        permits = self.client.hkeys(self.names.keys[3].decode())
+        dialling, uncounted = self.names.keys[4:6]
+        permits = [*self.client.zrange(dialling, 0, -1), *self.client.zrange(uncounted, 0, -1)]
         good = limits is not None and int(began or 0) > int(lost_until or 0)
         reading = json.loads(limits) if limits and good else None
-        return reading, {permit.decode() for permit in cast("list[bytes]", permits)}
+        return reading, {permit.decode() for permit in permits}
 
     def evict(self, keys: tuple[int, ...]) -> str:
         """Lose some keys; whether nothing "counted" is gone, or a "part" of that, or "all"."""
@@ -117,6 +118,7 @@ class SharedServer(BentServer):
             "workers",
             "sessions",
             "permits",
+            "dialling",
             "uncounted",
             "claims",
             "queue",

@@ -202,9 +202,9 @@ def _workers(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) ->
 
 
 def _held(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Held]:
-    uncounted = _pairs(found["uncounted"])
-    for permit, text in _pairs(found["permits"]).items():
-        since, lane = text.split(" ", 1)
+    uncounted, texts = _pairs(found["uncounted"]), _pairs(found["permits"])
+    for permit in (*found["dialling"], *uncounted):
+        since, lane = texts.get(permit, f"{now} unknown").split(" ", 1)
         visible = uncounted.get(permit)
         yield Held(
             id=permit,

@@ -11,6 +11,7 @@ _KEYS = (
     "workers",
     "sessions",
     "permits",
+    "dialling",
     "uncounted",
     "claims",
     "queue",

@@ -7,15 +7,16 @@
 --                   the exchange in which it was first told so
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
---       4 permits   hash: permit -> "since lane"; all that are dialling or uncounted
---       5 uncounted    sorted set: permit -> from when on the counter surely shows its call
---       6 claims    hash: "worker/lane" -> "priority ceiling count order next_order called_at since",
+--       4 permits   hash: permit -> "since lane"; what people see of those in the next two
+--       5 dialling  sorted set, by text: the permits whose dial has not returned
+--       6 uncounted sorted set: permit -> from when on the counter surely shows its call
+--       7 claims    hash: "worker/lane" -> "priority ceiling count order next_order called_at since",
 --                   where next_order is the order after this one, once the claim was called
---       7 queue     sorted set, by text: "priority ceiling order worker/lane", in digits that are
+--       8 queue     sorted set, by text: "priority ceiling order worker/lane", in digits that are
 --                   ordered as the numbers are; the claims that were not called
---       8 called    sorted set: worker/lane -> when its worker was called to come
---       9 calls     hash: "c" .. call -> permit and "p" .. permit -> call
---      10 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
+--       9 called    sorted set: worker/lane -> when its worker was called to come
+--      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call
+--      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 -- ARGV  1 JSON, made by conversation.py: see its `request`
 --       2 "worker channel counted_after counter_lag ttl min_interval max_age lease grace", where
 --         channel is what every channel's name begins with
@@ -30,10 +31,10 @@ local function answer(status)
   return cjson.encode({ status = status, protocol = state.protocol })
 end
 
--- Whether the ledger has lost a part without which its count is wrong, or is an older one than this worker has heard of.
--- One that says again that it leaves is forgotten because it has left.
+-- Whether the ledger has lost a part without which its count is wrong, or is an older one than this
+-- worker has heard of. One that says again that it leaves is forgotten because it has left.
 local function is_lost()
-  if is_torn('permits') or is_torn('uncounted') or is_torn('workers') then
+  if is_torn('dialling') or is_torn('uncounted') or is_torn('workers') then
     return true
   elseif state.epoch ~= said.epoch then
     return false
@@ -70,20 +71,26 @@ take_in(said.happenings)
 
 local behind = said.knows ~= state.began
 local uninformed = said.heard ~= state.failed and state.failed > 0
-local readings = (said.taken or said.failed or said.reads or said.wants_reading or behind or uninformed)
-  and Readings()
+local readings = (said.taken or said.failed or said.reads or said.wants_reading or behind
+  or uninformed or state.absorbing > 0) and Readings()
 if said.reads then
   readings.go_on(said.reads)
 end
 if said.taken then
   readings.record(said.taken)
 end
+if state.absorbing > 0 then
+  readings.absorb()
+end
 if said.failed then
   readings.fail(said.failed)
 end
 local turn = said.wants_reading and readings.turn() or nil
 
-local others, grants, again = give_slots(state.current + state.permits)
+local others, grants, again = give_slots(state.current + state.dialling + state.uncounted)
+if state.absorbing > 0 then
+  again = 0 -- there is more to be absorbed
+end
 if said.leaves then
   crew.leave()
 else
@@ -97,7 +104,7 @@ keep_for_a_while()
 
 return cjson.encode({
   status = 'ok', now = now, epoch = state.epoch, void = (state[void_field] or 0) > 0 or nil, again = again,
-  others = others, counts = { state.permits - state.uncounted, state.uncounted },
+  others = others, counts = { state.dialling, state.uncounted },
   spent = state.began <= state.spent_until, lost = state.began <= state.lost_until,
   grants = grants, right_to_read = turn,
   due_in = math.max(state.due, state.poll_until) - now,

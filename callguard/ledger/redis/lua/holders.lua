@@ -18,6 +18,7 @@ return cjson.encode({
   workers = redis.call('ZRANGEBYSCORE', KEYS[2], 0, '+inf', 'WITHSCORES'),
   sessions = redis.call('HGETALL', KEYS[3]),
   permits = redis.call('HGETALL', KEYS[4]),
-  uncounted = redis.call('ZRANGE', KEYS[5], 0, -1, 'WITHSCORES'),
-  claims = redis.call('HGETALL', KEYS[6]),
+  dialling = redis.call('ZRANGE', KEYS[5], 0, -1),
+  uncounted = redis.call('ZRANGE', KEYS[6], 0, -1, 'WITHSCORES'),
+  claims = redis.call('HGETALL', KEYS[7]),
 })

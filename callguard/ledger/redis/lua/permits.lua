@@ -1,4 +1,10 @@
 -- What happens to permits: from dialling to uncounted, and out of the ledger.
+--
+-- Reads  dialling, uncounted, calls, early; what is said to have happened
+-- Sets   permits, dialling, uncounted, calls, early; state.changed, due and spent_until; room_made
+--
+-- A permit is in one of the sets `dialling` and `uncounted`, and by these the ledger counts. What
+-- `permits` has of it is for people to look at.
 
 -- Whether anything has made room for one more call in this exchange.
 local room_made = false
@@ -7,22 +13,51 @@ local room_made = false
 local released = {}
 
 local function settle_released()
-  grow('permits', -in_chunks('HDEL', permits, released))
+  grow('dialling', -in_chunks('ZREM', dialling, released))
+  in_chunks('HDEL', permits, released)
   room_made = room_made or #released > 0
   released = {}
+end
+
+local function forget_call(id, call)
+  if call then
+    redis.call('HDEL', calls, 'p' .. id, 'c' .. call)
+  end
 end
 
 -- A permit leaves the ledger, whatever it is.
 local function drop(id)
   if redis.call('ZREM', uncounted, id) == 1 then
     grow('uncounted', -1)
-    local call = redis.call('HGET', calls, 'p' .. id)
-    if call then
-      redis.call('HDEL', calls, 'p' .. id, 'c' .. call)
-    end
+    forget_call(id, redis.call('HGET', calls, 'p' .. id))
+  else
+    grow('dialling', -redis.call('ZREM', dialling, id))
   end
-  grow('permits', -redis.call('HDEL', permits, id))
+  redis.call('HDEL', permits, id)
   room_made = true
+end
+
+-- Uncounted permits leave the ledger, as many as there are in one command.
+local function absorb(ids)
+  if #ids == 0 then
+    return
+  end
+  local names = {}
+  for i, id in ipairs(ids) do
+    names[i] = 'p' .. id
+  end
+  for i, call in ipairs(redis.call('HMGET', calls, unpack(names))) do
+    forget_call(ids[i], call)
+  end
+  grow('uncounted', -redis.call('ZREM', uncounted, unpack(ids)))
+  redis.call('HDEL', permits, unpack(ids))
+  room_made = true
+end
+
+local function describe(id, lane)
+  if redis.call('HSETNX', permits, id, now .. ' ' .. lane) == 1 then
+    written[permits] = true
+  end
 end
 
 local function answered(id, at)
@@ -32,13 +67,17 @@ end
 -- A permit that a worker gave by itself while it could not reach this server.
 local function hold(id, lane)
   settle_released()
-  grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lane))
+  describe(id, lane)
+  if not redis.call('ZSCORE', uncounted, id) then
+    grow('dialling', redis.call('ZADD', dialling, 0, id))
+  end
 end
 
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
-  grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lane))
+  describe(id, lane)
   grow('uncounted', redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id))
+  grow('dialling', -redis.call('ZREM', dialling, id))
 end
 
 local function count_changed()

@@ -24,7 +24,7 @@ local function Readings()
 
   local function tell_all()
     publish('all', { now = now, epoch = state.epoch, reading = readings.latest(),
-      counts = { state.permits - state.uncounted, state.uncounted },
+      counts = { state.dialling, state.uncounted },
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
 
@@ -43,11 +43,17 @@ local function Readings()
     set('current', taken.current)
     set('limits', taken.limits)
     set('reader', me)
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', uncounted, '-inf', '(' .. began)) do
-      drop(id)
-    end
     set('due', next_due())
+    set('absorbing', 1)
     room_made = true
+  end
+
+  -- The latest snapshot surely counts the permits that it was due to before it began. Those that are
+  -- left over count twice until the next exchanges absorb them.
+  function readings.absorb()
+    local ids = redis.call('ZRANGEBYSCORE', uncounted, '-inf', '(' .. state.began, 'LIMIT', 0, AT_ONCE)
+    absorb(ids)
+    set('absorbing', #ids == AT_ONCE and 1 or 0)
     tell_all()
   end
 

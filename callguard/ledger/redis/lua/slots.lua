@@ -2,7 +2,7 @@
 -- here they are only compared with the count.
 --
 -- Reads  claims, queue, called; the claims that are said; the snapshot's age, and whether it is spent
--- Sets   claims, queue, called, permits; state.order; tells workers to come
+-- Sets   claims, queue, called, dialling, permits; state.order; tells workers to come
 --
 -- Lower priorities go first, and among equals each claim gets one slot in its order, and then another.
 -- Slots of others are set aside, and their workers called to come for them; the next order of a claim
@@ -176,7 +176,7 @@ end
 -- others will come for. Where its ceilings are of another snapshot than the latest, what is its own
 -- is set aside too.
 local function share(own, others_wait, in_use, current)
-  local grants, set_aside, taken = {}, {}, {}
+  local grants, set_aside, taken, texts = {}, {}, {}, {}
   local function give(claim, usage)
     if not claim.mine then
       set_aside[claim.key] = claim
@@ -184,8 +184,10 @@ local function share(own, others_wait, in_use, current)
       claim.order = claim.next_order > 0 and claim.next_order or next_order()
       claim.next_order, claim.granted = 0, (claim.granted or 0) + 1
       grants[#grants + 1] = { claim.index, usage }
-      taken[#taken + 1] = id_of(said.next + #grants - 1)
-      taken[#taken + 1] = now .. ' ' .. claim.lane
+      local id = id_of(said.next + #grants - 1)
+      taken[#taken + 1] = id
+      texts[#texts + 1] = id
+      texts[#texts + 1] = now .. ' ' .. claim.lane
     end
     if not claim.mine and claim.next_order == 0 then
       claim.next_order = next_order()
@@ -204,7 +206,9 @@ local function share(own, others_wait, in_use, current)
     end
     return usage
   end)
-  grow('permits', in_chunks('HSET', permits, taken))
+  written[permits] = state.dialling == 0 and #taken > 0 or written[permits]
+  grow('dialling', in_chunks('ZADD', dialling, scored(0, taken)))
+  in_chunks('HSET', permits, texts)
   return grants, set_aside
 end
 

@@ -1,7 +1,7 @@
 -- What every part of the exchange works on: the keys, what was said, the state of the ledger, of
 -- which no more is read than is asked for, and which is saved once, and the time.
 
-local ledger, workers, sessions, permits, uncounted, claims, queue, called, calls, early =
+local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early =
   unpack(KEYS)
 local said = cjson.decode(ARGV[1])
 local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
@@ -9,6 +9,7 @@ local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE
 
 local PROTOCOL = 1 -- what this script, and what is said to it, are written for
 local JITTER = 250 -- by which an exchange may be late without the server's clock being doubted
+local AT_ONCE = 1000 -- permits that one exchange absorbs or buries, so that the server is not kept from others
 local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
 
 local number_field, void_field = 'number/' .. me, 'void/' .. me
@@ -44,7 +45,7 @@ local function keep_for_a_while()
 end
 
 -- The parts of the ledger that can be evicted one by one: how many each has stands in the ledger.
-local PARTS = { permits = { 'HLEN', permits }, uncounted = { 'ZCARD', uncounted },
+local PARTS = { dialling = { 'ZCARD', dialling }, uncounted = { 'ZCARD', uncounted },
   workers = { 'ZCARD', workers }, claims = { 'HLEN', claims } }
 
 -- A write to a part says by how many it has grown or, below 0, shrunk. A key that was empty expires
@@ -106,13 +107,22 @@ local function in_chunks(command, key, flat)
   return found
 end
 
-local function id_of(lease)
-  return me .. '-' .. string.format('%d', lease)
+-- Members of a sorted set, each behind the same score.
+local function scored(score, members)
+  local flat = {}
+  for i, member in ipairs(members) do
+    flat[2 * i - 1], flat[2 * i] = score, member
+  end
+  return flat
 end
 
-state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'permits', 'uncounted', 'workers', 'claims', 'began',
+local function id_of(number)
+  return me .. '-' .. string.format('%d', number)
+end
+
+state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted', 'workers', 'claims', 'began',
   'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'order', 'swept',
-  'tried', 'distrusted', number_field, void_field)[1]
+  'tried', 'distrusted', 'absorbing', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
 
 -- The ledger's clock goes as far as the server's has gone, and the server's is a wall clock: it may

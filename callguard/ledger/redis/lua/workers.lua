@@ -1,55 +1,79 @@
 -- Who shares the ledger: workers come, renew their leases, and go, with a word or without.
+--
+-- Reads  workers, dialling; who joins, renews or leaves, and what it holds
+-- Sets   workers, sessions, permits, dialling, uncounted, claims, queue, called, calls; of the ledger
+--        the number and the void of each worker, epoch, before, opened, protocol, counted_after, lease,
+--        lost_until, spent_until and swept
 
 local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
 local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a worker any more
+local BURIALS = 16 -- of workers that one exchange goes into
 
 local function Workers()
   local crew = {}
   state.before = read('counted_after', 'lease', 'before', 'opened')[3]
 
-  local function of_worker(worker, ids)
-    local own, prefix = {}, #worker
-    for _, id in ipairs(ids) do
-      if string.sub(id, 1, prefix) == worker then
-        own[#own + 1] = id
-      end
-    end
-    return own
+  -- The permits that a worker is dialling; at most so many, where that is said.
+  local function dialled_by(worker, most)
+    return redis.call('ZRANGEBYLEX', dialling, '[' .. worker .. '-', '(' .. worker .. '.',
+      'LIMIT', 0, most or -1)
   end
 
-  -- What a worker that is gone was dialling may have been dialled.
-  local function bury(worker)
+  -- What a worker that is gone was dialling may have been dialled. Returns how many permits were
+  -- buried; if it is as many as are buried at once, there may be more, which are dialling until then.
+  local function bury(worker, most)
+    local ids = dialled_by(worker, most)
     local counted_from = now + state.counted_after + 1
-    for _, id in ipairs(of_worker(worker, redis.call('HKEYS', permits))) do
-      grow('uncounted', redis.call('ZADD', uncounted, 'NX', counted_from, id))
-    end
+    grow('uncounted', in_chunks('ZADD', uncounted, scored(counted_from, ids)))
+    grow('dialling', -in_chunks('ZREM', dialling, ids))
     forget_claims(worker)
     redis.call('HDEL', sessions, worker)
     room_made = true -- for those that its claims had set a slot aside from
+    return #ids
   end
 
+  -- One that leaves more than can be buried at once is left to the next sweeps, as if its lease had
+  -- run out.
   function crew.leave()
-    bury(me)
-    grow('workers', -redis.call('ZREM', workers, me))
-    redis.call('HDEL', ledger, number_field, void_field)
-    changed[number_field], changed[void_field] = nil, nil
+    if bury(me, AT_ONCE) < AT_ONCE then
+      grow('workers', -redis.call('ZREM', workers, me))
+      redis.call('HDEL', ledger, number_field, void_field)
+      changed[number_field], changed[void_field] = nil, nil
+    else
+      redis.call('ZADD', workers, now, me)
+      set(number_field, -said.number)
+      set('swept', 0)
+    end
   end
 
-  -- Workers whose leases have run out. What they have heard is remembered for long: one that comes
-  -- back and has heard more shows that the ledger is an older one. Below 0 stand the buried.
+  -- What a worker whose lease has run out has heard is remembered for long: one that comes back and
+  -- has heard more shows that the ledger is an older one. From then on its number is below 0.
+  local function note_dead(worker)
+    local field = 'number/' .. worker
+    set(field, -math.abs(tonumber(redis.call('HGET', ledger, field)) or 0))
+    if worker == me then
+      state.number = state[field]
+    end
+  end
+
+  -- Workers whose leases have run out. Below 0 stand those that are buried; who is left over is buried
+  -- in the next exchanges.
   function crew.sweep()
-    set('swept', now)
-    for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, '0', now)) do
-      bury(worker)
-      redis.call('ZADD', workers, -now, worker)
-      local field = 'number/' .. worker
-      set(field, -(tonumber(redis.call('HGET', ledger, field)) or 0))
-      if worker == me then
-        state.number = state[field]
+    local most = AT_ONCE
+    local dead = redis.call('ZRANGEBYSCORE', workers, '0', now, 'LIMIT', 0, BURIALS)
+    for _, worker in ipairs(dead) do
+      note_dead(worker)
+      most = most - bury(worker, most)
+      if most > 0 then
+        redis.call('ZADD', workers, -now, worker)
+      else
+        break
       end
     end
-    for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, REMEMBERED - now, '(0')) do
+    set('swept', most > 0 and #dead < BURIALS and now or 0)
+    local forgotten = redis.call('ZRANGEBYSCORE', workers, REMEMBERED - now, '(0', 'LIMIT', 0, BURIALS)
+    for _, worker in ipairs(forgotten) do
       grow('workers', -redis.call('ZREM', workers, worker))
       redis.call('HDEL', ledger, 'number/' .. worker, 'void/' .. worker)
     end
@@ -96,10 +120,10 @@ local function Workers()
   local function begin_anew(epoch, was_lost)
     local before = epochs_before()
     if was_lost then
-      redis.call('HSET', ledger, 'permits', -1)
+      redis.call('HSET', ledger, 'dialling', -1)
     end
-    redis.call('DEL', workers, sessions, permits, uncounted)
-    redis.call('DEL', claims, queue, called, calls)
+    redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)
+    redis.call('UNLINK', claims, queue, called, calls)
     begun_anew = true
     local counted_after, lease = state.counted_after, state.lease
     for name in pairs(state) do
@@ -119,18 +143,25 @@ local function Workers()
   -- What this worker holds is what it says that it holds; what it was given and never heard of
   -- goes back.
   local function hold(held)
-    local holds = {}
-    for _, lease in ipairs(held) do
-      local id = id_of(lease[1])
-      holds[id] = true
-      grow('permits', redis.call('HSETNX', permits, id, now .. ' ' .. lease[2]))
-      grow('uncounted', -redis.call('ZREM', uncounted, id))
+    local unheard = {} -- those that it doesn't say that it holds, in the end
+    for _, id in ipairs(dialled_by(me)) do
+      unheard[id] = true
     end
-    for _, id in ipairs(of_worker(me, redis.call('HKEYS', permits))) do
-      if not holds[id] and not redis.call('ZSCORE', uncounted, id) then
-        drop(id)
+    local missing = {}
+    for _, permit in ipairs(held) do
+      local id = id_of(permit[1])
+      if not unheard[id] then -- it is uncounted, or nowhere
+        missing[#missing + 1] = id
+        describe(id, permit[2])
       end
+      unheard[id] = nil
     end
+    grow('dialling', in_chunks('ZADD', dialling, scored(0, missing)))
+    grow('uncounted', -in_chunks('ZREM', uncounted, missing))
+    for id in pairs(unheard) do
+      released[#released + 1] = id
+    end
+    settle_released()
   end
 
   -- A worker that is not known, or no more, or is in doubt.
