@@ -16,7 +16,7 @@ START = 1_700_000_000_000
 """The server's time, in ms, that tests call 0; it has as many digits as a real one."""
 
 BENT = """
-local server, published, commands = redis, {{}}, 0
+local server, published, commands, items = redis, {{}}, 0, 0
 local FAILS, writes = ARGV[#ARGV], 0
 
 local WRITES = {{}}
@@ -36,7 +36,9 @@ function redis.call(command, ...)
   if fails(command) then
     error("can't run this command")
   end
-  return server.call(command, ...)
+  local answer = server.call(command, ...)
+  items = items + (type(answer) == 'table' and #answer or 0)
+  return answer
 end
 
 function redis.pcall(command, ...)
@@ -59,10 +61,10 @@ local function exchange()
 {script}
 end
 
-return {{ exchange(), commands, unpack(published) }}
+return {{ exchange(), commands, items, unpack(published) }}
 """
-"""What is made of the script: it returns how many commands it used and what it published, too,
-behind its answer, and a command of it can be made to fail."""
+"""What is made of the script: behind its answer it returns how many commands it used, how many
+items it read and what it published, and a command of it can be made to fail."""
 
 WRITES = "DEL HDEL HSET HSETNX PEXPIRE UNLINK ZADD ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE"
 """Its commands that change something."""
@@ -81,12 +83,14 @@ class BentServer:
 
     Attributes:
         commands: how many the last exchange used.
+        items: how many the server read to it, of all keys.
     """
 
     def __init__(self, client: Redis, names: Names) -> None:
         self.client = client
         self.names = names
         self.commands = 0
+        self.items = 0
         self._digest = client.script_load(_bent(EXCHANGE.text))
 
     def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
@@ -106,7 +110,7 @@ class BentServer:
         """
         keys = self.names.keys
         found = self.client.evalsha(self._digest, len(keys), *keys, *request, START + now, fails)
-        answer, self.commands, *told = cast("list[Any]", found)
+        answer, self.commands, self.items, *told = cast("list[Any]", found)
         channels = (channel.decode() for channel in told[::2])
         return answer, list(zip(channels, told[1::2], strict=True))
 

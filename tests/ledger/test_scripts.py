@@ -903,6 +903,91 @@ def test_an_exchange_uses_no_more_commands_than_its_changes_need(ledger: BentLed
     assert (idle, ledger.commands) == (6, 12)
 
 
+def crowded(ledger: BentLedger, permits: int) -> tuple[Worker, Worker]:
+    """Two workers, of which the first is dialling so many calls."""
+    one, two = joined(ledger, "one", "two")
+    while len(one.held) < permits:
+        one.ask(permits, min(500, permits - len(one.held)))
+    return one, two
+
+
+def placed(worker: Worker, calls: int) -> list[Happening]:
+    """What says that so many of its dials have returned."""
+    return [["place", worker.held.pop(), "default"] for _ in range(calls)]
+
+
+def test_an_exchange_looks_at_no_more_claims_than_there_are_slots(ledger: BentLedger) -> None:
+    """Each slot that is given back would cost the server a look at all who wait."""
+    worker, *others = joined(ledger, "one", *(f"w{number}" for number in range(40)), current=1)
+    worker.ask(3, 2)
+    for other in others:
+        other.ask(3, 5)
+    worker.say(*worker.returned()[:1])
+    few = ledger.items
+    for other in others:
+        other.say(claims=[claim(ceiling=3, callers=0)])
+    worker.ask(3, 2)
+    others[0].ask(3, 5)
+    others[1].ask(3, 5)
+    worker.say(*worker.returned()[:1])
+    assert few == ledger.items
+
+
+def test_a_snapshot_absorbs_so_many_permits_at_once_and_the_rest_soon(ledger: BentLedger) -> None:
+    """One worker's snapshot would keep the server from all others for as long as it has permits."""
+    one, two = crowded(ledger, 1200)
+    for _ in range(3):
+        one.say(*placed(one, 400))
+    reply = read_at(ledger, two, 5000)
+    left = [(reply["counts"], reply.get("again"))]
+    assert ledger.items < 2500
+    for worker in (one, two, one):
+        reply = worker.say()
+        left.append((reply["counts"], reply.get("again")))
+    assert left == [([0, 700], 0), ([0, 200], 0), ([0, 0], None), ([0, 0], None)]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_worker_that_is_gone_is_buried_by_and_by(ledger: BentLedger, leaves: bool) -> None:
+    """The death of one worker would keep the server from all others."""
+    one, two = crowded(ledger, 1200)
+    if leaves:
+        one.say(leaves=True)
+    else:
+        ledger.now = 9000
+        two.say(renew=True)
+        ledger.now = 10000
+    buried = [two.say()["counts"] for _ in range(4 - leaves)]
+    assert buried[-3:] == [[200, 1000], [0, 1200], [0, 1200]]
+    assert ledger.client.zrangebyscore(ledger.names.keys[1], 0, "+inf") == [b"two"]
+
+
+def test_a_worker_that_comes_back_half_buried_is_told(ledger: BentLedger) -> None:
+    """It would go on dialling on slots that a snapshot may free."""
+    one, two = crowded(ledger, 1200)
+    ledger.now = 9000
+    two.say(renew=True)
+    ledger.now = 10000
+    assert two.say()["counts"] == [700, 500]
+    assert one.say()["status"] == "unknown"
+    del one.held[:100]
+    reply = one.join()
+    assert (reply["void"], reply["counts"][0]) == (True, 1100)
+    assert sum(counts(two)) == sum(reply["counts"])
+
+
+def test_a_worker_that_joins_reads_nothing_of_the_permits_of_others(ledger: BentLedger) -> None:
+    """Each worker that comes would keep the server from those that dial."""
+    one, two = joined(ledger, "one", "two")
+    two.join()
+    beside_none = ledger.items
+    for _ in range(2):
+        one.ask(1000, 500)
+    one.say(*placed(one, 500))
+    two.join()
+    assert ledger.items == beside_none
+
+
 # What is on the server, and for how long ---------------------------------------------------------
 
 

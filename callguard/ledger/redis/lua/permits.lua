@@ -19,17 +19,26 @@ local function settle_released()
   released = {}
 end
 
-local function forget_call(id, call)
-  if call then
-    redis.call('HDEL', calls, 'p' .. id, 'c' .. call)
+-- What calls these permits are of, and the other way round.
+local function forget_calls(ids)
+  local names, fields = {}, {}
+  for i, id in ipairs(ids) do
+    names[i] = 'p' .. id
   end
+  for i, call in ipairs(redis.call('HMGET', calls, unpack(names))) do
+    if call then
+      fields[#fields + 1] = names[i]
+      fields[#fields + 1] = 'c' .. call
+    end
+  end
+  in_chunks('HDEL', calls, fields)
 end
 
 -- A permit leaves the ledger, whatever it is.
 local function drop(id)
   if redis.call('ZREM', uncounted, id) == 1 then
     grow('uncounted', -1)
-    forget_call(id, redis.call('HGET', calls, 'p' .. id))
+    forget_calls({ id })
   else
     grow('dialling', -redis.call('ZREM', dialling, id))
   end
@@ -42,13 +51,7 @@ local function absorb(ids)
   if #ids == 0 then
     return
   end
-  local names = {}
-  for i, id in ipairs(ids) do
-    names[i] = 'p' .. id
-  end
-  for i, call in ipairs(redis.call('HMGET', calls, unpack(names))) do
-    forget_call(ids[i], call)
-  end
+  forget_calls(ids)
   grow('uncounted', -redis.call('ZREM', uncounted, unpack(ids)))
   redis.call('HDEL', permits, unpack(ids))
   room_made = true
@@ -75,9 +78,12 @@ end
 
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
-  describe(id, lane)
   grow('uncounted', redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id))
-  grow('dialling', -redis.call('ZREM', dialling, id))
+  local was_dialling = redis.call('ZREM', dialling, id)
+  grow('dialling', -was_dialling)
+  if was_dialling == 0 then
+    describe(id, lane)
+  end
 end
 
 local function count_changed()
@@ -107,19 +113,24 @@ local function Evidence()
     end
     redis.call('HSET', calls, 'p' .. id, call, 'c' .. call, id)
     written[calls] = true
-    local started = redis.call('ZSCORE', early, 'a' .. call)
-    if redis.call('ZSCORE', early, 'e' .. call) then
+    local answered_at, ended_at = unpack(redis.call('ZMSCORE', early, 'a' .. call, 'e' .. call))
+    if ended_at then
       drop(id)
-    elseif started then
-      answered(id, tonumber(started))
+    elseif answered_at then
+      answered(id, tonumber(answered_at))
     end
   end
 
   local function remember(what)
     redis.call('ZADD', early, 'NX', now, what)
-    redis.call('ZREMRANGEBYSCORE', early, '-inf', now - EARLY_FOR)
-    redis.call('ZREMRANGEBYRANK', early, 0, -EARLY - 1)
     written[early] = true
+  end
+
+  function evidence.forget_old()
+    if written[early] then
+      redis.call('ZREMRANGEBYSCORE', early, '-inf', now - EARLY_FOR)
+      redis.call('ZREMRANGEBYRANK', early, 0, -EARLY - 1)
+    end
   end
 
   function evidence.note_answered(call)
@@ -165,6 +176,9 @@ local function take_in(happenings)
       evidence = evidence or Evidence()
       evidence[kind](what, more)
     end
+  end
+  if evidence then
+    evidence.forget_old()
   end
   settle_released()
 end

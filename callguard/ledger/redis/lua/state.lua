@@ -9,7 +9,7 @@ local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE
 
 local PROTOCOL = 1 -- what this script, and what is said to it, are written for
 local JITTER = 250 -- by which an exchange may be late without the server's clock being doubted
-local AT_ONCE = 1000 -- permits that one exchange absorbs or buries, so that the server is not kept from others
+local AT_ONCE = 500 -- permits that one exchange absorbs or buries, so that others need not wait
 local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
 
 local number_field, void_field = 'number/' .. me, 'void/' .. me
