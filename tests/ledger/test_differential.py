@@ -320,6 +320,10 @@ class Both:
             assert side.view.in_use == self.memory.in_use
             assert side.view.spent is self.memory.spent
             assert side.view.withheld == self.memory.withheld
+        _, _, _, permits, dialling, uncounted, *_ = self.ledger.names.keys
+        client = self.ledger.client
+        counted = [*client.zrange(dialling, 0, -1), *client.zrange(uncounted, 0, -1)]
+        assert sorted(client.hkeys(permits)) == sorted(counted)
 
 
 number = st.integers(0, 3)
