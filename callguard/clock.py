@@ -49,7 +49,7 @@ class Watch:
         self._told.append(told)
 
     def look(self) -> None:
-        """Tell of the sleep since the last look, if there was one."""
+        """Report the sleep since the last look, if there was one."""
         now = self.time()
         slept = self.clock() - now - self.lead
         if slept > _SLEEP:

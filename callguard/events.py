@@ -1,6 +1,6 @@
-"""What a gate tells its listener: frozen records, one class a fact.
+"""What a gate reports to its listener: frozen records, one class for each fact.
 
-Each says which gate tells it, and of which workspace. They are made of numbers, texts and records
+Each names the gate that reports it, and its workspace. They are made of numbers, texts and records
 of these, so ``json.dumps({"event": type(event).__name__} | dataclasses.asdict(event))`` works.
 """
 
@@ -35,12 +35,12 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What every event says.
+class _Report:
+    """What every event has.
 
     Attributes:
-        gate: the id of the gate that tells it, with which the ids of its permits begin.
-        workspace: what stands for the workspace, in every process the same: a hash of the API key,
+        gate: the id of the gate that reports it, with which the ids of its permits begin.
+        workspace: a hash that is the same for the workspace in every process: of the API key,
             or of the ledger's name where it has one. The key can't be found again from it.
     """
 
@@ -49,7 +49,7 @@ class _Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted(_Told):
+class Admitted(_Report):
     """A call was admitted after `waited` seconds in the queue, as `tier` "normal" or "burst"."""
 
     permit_id: str
@@ -59,23 +59,23 @@ class Admitted(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Queued(_Told):
-    """A caller joined its lane's line, which is `waiting` callers long now."""
+class Queued(_Report):
+    """A caller joined its lane's queue, which is `waiting` callers long now."""
 
     lane: str
     waiting: int
 
 
 @dataclass(frozen=True, slots=True)
-class TimedOut(_Told):
-    """A caller left the line after `waited` seconds, as long as it was allowed."""
+class TimedOut(_Report):
+    """A caller left the queue after `waited` seconds, as many as it was allowed."""
 
     lane: str
     waited: float
 
 
 @dataclass(frozen=True, slots=True)
-class LeftQueue(_Told):
+class LeftQueue(_Report):
     """A caller left the queue after `waited` seconds, neither admitted nor timed out.
 
     `why` is "cancelled" where its wait was, "closed" where the gate was closed, and "rejected"
@@ -89,10 +89,10 @@ class LeftQueue(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(_Told):
+class Placed(_Report):
     """The dial has returned, or was given up: the call counts as placed.
 
-    Every permit is told of as one of `Placed`, `Cancelled` and `Refused`. `call_id` is the
+    Every permit is reported as one of `Placed`, `Cancelled` and `Refused`. `call_id` is the
     provider's, None where it was not known by then.
     """
 
@@ -102,7 +102,7 @@ class Placed(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended(_Told):
+class Ended(_Report):
     """A call is known to be over, from whichever source says so first.
 
     `permit_id` and `lane` are None where this gate didn't place the call, or doesn't know yet that
@@ -115,7 +115,7 @@ class Ended(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled(_Told):
+class Cancelled(_Report):
     """A call that had been admitted was not dialled, and has given its slot back."""
 
     permit_id: str
@@ -123,7 +123,7 @@ class Cancelled(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(_Told):
+class Refused(_Report):
     """The provider refused a call that had been admitted, with the HTTP `status` if one is known.
 
     It may do so after it had accepted the call; then there is no status, and `permit_id` and `lane`
@@ -137,10 +137,10 @@ class Refused(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class PermitLost(_Told):
+class PermitLost(_Report):
     """The shared ledger took a call that was being dialled for a placed one.
 
-    That is because this process was silent for longer than its lease. The permit's place may be
+    That is because this process was silent for longer than its lease. The permit's slot may be
     another's now; the ledger counts both.
     """
 
@@ -149,8 +149,8 @@ class PermitLost(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingTaken(_Told):
-    """The limits were read: `duration` seconds from asking to answer, `age` seconds old by then."""
+class ReadingTaken(_Report):
+    """The limits were read: `duration` seconds from request to answer, `age` seconds old then."""
 
     snapshot: Snapshot
     duration: float
@@ -158,7 +158,7 @@ class ReadingTaken(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingFailed(_Told):
+class ReadingFailed(_Report):
     """The limits could not be read, after `duration` seconds of trying.
 
     `error` is the name of an error's class, such as "LimitsUnavailable", and `reason` what it says.
@@ -172,7 +172,7 @@ class ReadingFailed(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class OutageBegan(_Told):
+class OutageBegan(_Report):
     """The limits can't be read since now; `error` and `reason` are as in `ReadingFailed`."""
 
     error: str
@@ -180,14 +180,14 @@ class OutageBegan(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class OutageEnded(_Told):
+class OutageEnded(_Report):
     """The limits can be read again, after `duration` seconds."""
 
     duration: float
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsChanged(_Told):
+class LimitsChanged(_Report):
     """The workspace's limits, other than its count of calls, are not what they were."""
 
     before: Limits
@@ -195,7 +195,7 @@ class LimitsChanged(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerAway(_Told):
+class LedgerAway(_Report):
     """The ledger's server can't be reached since now: nobody is admitted, but for an own share.
 
     `error` and `reason` are as in `ReadingFailed`.
@@ -206,7 +206,7 @@ class LedgerAway(_Told):
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerBack(_Told):
+class LedgerBack(_Report):
     """The ledger's server can be reached again, after `duration` seconds."""
 
     duration: float

@@ -18,15 +18,15 @@ class Lane:
 
     Args:
         name: what the lane is called in decisions, statistics and ``gate.admit("name")``.
-        priority: lower goes first; lanes of equal priority share one line.
+        priority: lower goes first; lanes of equal priority share one queue.
         reserve: calls that this lane leaves free for others below every limit.
         burst: calls above the normal limit that this lane may go to where the workspace has
             burst enabled, or ``"all"`` for as many as the burst limit allows. Burst is billed
             for the whole length of the call, so the default is none.
         max_wait: seconds that a caller may wait in the queue, or None for as long as it wants.
         max_waiting: callers that may wait in the queue at once, or None for any number.
-        default: whether calls go by this lane that name none. Without one that says so, each names
-            its lane.
+        default: whether calls that name no lane go by this one. Where no lane is the default, each
+            call names its lane.
 
     Raises:
         TypeError: an argument of the wrong type.

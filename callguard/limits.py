@@ -31,7 +31,7 @@ class Limits:
         current_concurrency: calls going on in the workspace, late and perhaps without those
             that still ring.
         concurrency_limit: the normal limit.
-        reserved_inbound_concurrency: normal places kept for inbound calls; 0 is none.
+        reserved_inbound_concurrency: normal slots kept for inbound calls; 0 is none.
         concurrency_burst_enabled: whether calls may go above the normal limit, at a surcharge.
         concurrency_burst_limit: the limit with burst; 0 where burst is off.
     """

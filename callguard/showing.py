@@ -19,7 +19,7 @@ _PHONE_NUMBER: Final = re.compile(r"\+?\d(?:[\s()-]*\d){6,}|\d{3}\.\d{3}\.\d{4}"
 
 
 def without_numbers(text: str) -> str:
-    """The text with a mark in the place of whatever may be a phone number."""
+    """The text with a mark instead of whatever may be a phone number."""
     return _PHONE_NUMBER.sub("…", text)
 
 

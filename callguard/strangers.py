@@ -25,5 +25,5 @@ def ends_us(error: BaseException) -> bool:
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log what came of somebody else's code, with where `error` came from."""
+    """Log a failure of somebody else's code, with where `error` came from."""
     logger.error("%s\n%s", what, traced(error))

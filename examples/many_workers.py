@@ -1,4 +1,4 @@
-"""Dial from four processes that share one limit, as their gates share books on a Redis server.
+"""Dial from four processes that share one limit, as their gates share a ledger on a Redis server.
 
 Run ``python many_workers.py redis://localhost:6379``; without an argument a server is started.
 """
