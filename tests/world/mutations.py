@@ -126,7 +126,7 @@ MUTATIONS = (
                 (
                     "        granted = []\n"
                     "        for queue in self._queues:\n"
-                    "            if queue and not queue.first.future.done():\n"
+                    "            if queue.length and not queue.first.future.done():\n"
                     "                if number := self._acquire(self._ledger.in_use + 1, now):\n"
                     "                    self._grant(queue.first, number, 'normal')\n"
                     "                    return\n"
