@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from callguard.clock import Watch
 from callguard.events import Listener
 from callguard.fetcher import CallState
+from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
@@ -37,7 +38,7 @@ class Parts:
     reader: Reader
     issuer: Issuer
     explainer: Explainer
-    queues: Queues
+    admissions: Admissions
     intake: Intake
     asker: Asker | None
 
@@ -102,11 +103,16 @@ def assemble(
     )
     issuer = Issuer(home, watch, ledger, judge, reporter)
     explainer = Explainer(watch, ledger, reader, times.max_age)
-    queues = Queues(lanes, home, watch, ledger, reader, issuer, explainer, reporter, consult)
+    queues = Queues(lanes)
+    admissions = Admissions(
+        queues, home, watch, ledger, reader, issuer, explainer, reporter, consult
+    )
     asker = None if ask is None else Asker(ask, issuer.note_answered, issuer.note_ended)
-    intake = Intake(watch, ledger, reader, queues, asker, reporter)
+    intake = Intake(watch, ledger, reader, admissions, asker, reporter)
     # Upwards there are callbacks only, each bound once.
-    issuer.room_made = queues.serve
+    issuer.room_made = admissions.serve
     issuer.count_changed = reader.hasten
     reader.serve(intake.take, intake.fail, lambda: bool(queues) or ledger.others_wait)
-    return Parts(home, watch, ledger, reporter, reader, issuer, explainer, queues, intake, asker)
+    return Parts(
+        home, watch, ledger, reporter, reader, issuer, explainer, admissions, intake, asker
+    )

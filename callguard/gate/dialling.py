@@ -11,9 +11,9 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_none, wait_random_e
 
 from callguard.arguments import checked_whole, is_sendable
 from callguard.fetcher.calls import REFUSED_REASON
+from callguard.gate.admissions import Admissions
 from callguard.gate.permit import Permit
 from callguard.gate.queue import Queue, Terms, shorter
-from callguard.gate.queues import Queues
 from callguard.gate.refusal import is_transient
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ class Dialling:
 
     def __init__(
         self,
-        queues: Queues,
+        admissions: Admissions,
         queue: Queue,
         timeout: float | None,
         attempts: int | StopBaseT,
         idempotent: bool,
     ) -> None:
-        self._issuer = queues.issuer
-        self._queues = queues
+        self._issuer = admissions.issuer
+        self._admissions = admissions
         self._queue = queue
-        self._rank = queues.next_rank()
+        self._rank = admissions.queues.next_rank()
         self._comes_back = False
         self._patience = shorter(timeout, queue.lane.max_wait)
         self._stop = _stop_of(attempts)
@@ -75,7 +75,7 @@ class Dialling:
         rank = self._rank if self._comes_back else None
         began = self._issuer.time()
         self._permit = None
-        admission = Permit(self._queues, self._queue, Terms(self._patience, rank=rank))
+        admission = Permit(self._admissions, self._queue, Terms(self._patience, rank=rank))
         async with admission as permit:
             self._comes_back = True
             self._permit = permit

@@ -46,12 +46,13 @@ class Gate(Unique, EnteredAsync):
         self._parts = parts
         self._closing = closing
         self._home = parts.home
-        self._queues = parts.queues
+        self._admissions = parts.admissions
+        self._queues = parts.admissions.queues
         self._issuer = parts.issuer
         self._time = parts.watch.time
         self._leave = parts.issuer.leave
-        self._take = parts.queues.take
-        self._default = next((queue for queue in parts.queues if queue.lane.default), None)
+        self._take = parts.admissions.take
+        self._default = next((queue for queue in self._queues if queue.lane.default), None)
         self._default_name = "" if self._default is None else self._default.lane.name
         # The numbers of the short form, the oldest first. Nobody has seen their permits, so they
         # are alike, and a block that is left may give up any: blocks of one task need not be
@@ -86,8 +87,8 @@ class Gate(Unique, EnteredAsync):
         if queue is None:
             queue = self._queues.default()
         if timeout is None:
-            return Permit(self._queues, queue)
-        return Permit(self._queues, queue, Terms(checked_patience("timeout", timeout)))
+            return Permit(self._admissions, queue)
+        return Permit(self._admissions, queue, Terms(checked_patience("timeout", timeout)))
 
     def try_admit(self, lane: Lane | str | None = None) -> Permit:
         """Enter the gate without waiting in the queue.
@@ -105,7 +106,7 @@ class Gate(Unique, EnteredAsync):
             GateClosed: the gate is closed, or is closed while this waits.
             UsageError: the gate has no such lane, or belongs to another event loop.
         """
-        return Permit(self._queues, self._queues.of(lane), AT_ONCE)
+        return Permit(self._admissions, self._queues.of(lane), AT_ONCE)
 
     def explain(self, lane: Lane | str | None = None) -> Decision:
         """Whether a call would be admitted on `lane` now, and why or why not.
@@ -137,7 +138,7 @@ class Gate(Unique, EnteredAsync):
             snapshot_age=None if snapshot is None else self._time() - snapshot.began,
             admitted=ledger.granted,
             refused=self._issuer.refusals,
-            timed_out=self._queues.timeouts,
+            timed_out=self._admissions.timeouts,
             readings=self._parts.reporter.readings,
             outage=explainer.outage(),
         )
@@ -224,7 +225,7 @@ class Gate(Unique, EnteredAsync):
         patience = checked_patience("timeout", timeout)
         checked_flag("idempotent", idempotent)
         queue = self._queues.of(lane)
-        dialling = Dialling(self._queues, queue, patience, attempts, idempotent)
+        dialling = Dialling(self._admissions, queue, patience, attempts, idempotent)
         return await dialling.place(dial)
 
     async def __aenter__(self) -> None:
@@ -233,7 +234,7 @@ class Gate(Unique, EnteredAsync):
             queue = self._queues.default()
         number = self._take(queue)
         if not number:
-            permit = Permit(self._queues, queue)
+            permit = Permit(self._admissions, queue)
             await permit.__aenter__()
             number = permit.number
         self._unheld.append(number)
@@ -258,5 +259,5 @@ class Gate(Unique, EnteredAsync):
         """
         self._home.open_in = None
         error = GateClosed("the gate was closed while this caller waited in the queue")
-        self._queues.fail(error, "closed")
+        self._admissions.fail(error, "closed")
         await self._closing.aclose()

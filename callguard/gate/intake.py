@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from callguard.clock import Watch
 from callguard.errors import CallGuardError
+from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
-from callguard.gate.queues import Queues
 from callguard.gate.reading import Reader
 from callguard.gate.reporting import Reporter
 from callguard.ledger import Ledger
@@ -21,7 +21,7 @@ class Intake:
         watch: the gate's clock.
         ledger: who holds what.
         reader: takes the snapshots.
-        queues: who waits for one.
+        admissions: admits who waits for one.
         asker: asks about the calls that a snapshot may have missed; None for nobody.
         reporter: the gate's listener.
     """
@@ -31,14 +31,15 @@ class Intake:
         watch: Watch,
         ledger: Ledger,
         reader: Reader,
-        queues: Queues,
+        admissions: Admissions,
         asker: Asker | None,
         reporter: Reporter,
     ) -> None:
         self._watch = watch
         self._ledger = ledger
         self._reader = reader
-        self._queues = queues
+        self._admissions = admissions
+        self._queues = admissions.queues
         self._asker = asker
         self._reporter = reporter
 
@@ -56,7 +57,7 @@ class Intake:
         if is_new:
             self._reader.recovered(snapshot)
             self._queues.apply(snapshot.limits)
-            self._queues.serve()
+            self._admissions.serve()
         if self._ledger.outdated:
             self._reader.hasten()
         if not is_new:
@@ -72,4 +73,4 @@ class Intake:
         age = None if snapshot is None else now - snapshot.began
         self._reporter.reading_failed(error, now, duration, age)
         if self._reader.final is not None:
-            self._queues.fail(error, "rejected")
+            self._admissions.fail(error, "rejected")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 from callguard.arguments import checked_call_id
 from callguard.decision import Tier
 from callguard.errors import UsageError
+from callguard.gate.admissions import Admissions
 from callguard.gate.entered import EnteredAsync
 from callguard.gate.queue import PATIENT, Queue, Terms
-from callguard.gate.queues import Queues
 from callguard.gate.states import (
     AFTER,
     CANCELLED,
@@ -46,12 +46,12 @@ class Permit(Unique, EnteredAsync):
         call_id: the provider's id, as told to `placed`; None before.
     """
 
-    __slots__ = ("_number", "_queue", "_queues", "_state", "_terms", "_tier", "call_id")
+    __slots__ = ("_admissions", "_number", "_queue", "_state", "_terms", "_tier", "call_id")
 
     _advice = "it stands for one call; pass the permit itself, or its id as text"
 
-    def __init__(self, queues: Queues, queue: Queue, terms: Terms = PATIENT) -> None:
-        self._queues = queues
+    def __init__(self, admissions: Admissions, queue: Queue, terms: Terms = PATIENT) -> None:
+        self._admissions = admissions
         self._queue = queue
         self._terms = terms
         self._state: State = NEW
@@ -72,22 +72,22 @@ class Permit(Unique, EnteredAsync):
                 "`async with gate.admit()`"
             )
         self._state = WAITING  # before anything is taken for it: a second one's would be nobody's
-        queues, queue = self._queues, self._queue
-        number = queues.take(queue)
+        admissions, queue = self._admissions, self._queue
+        number = admissions.take(queue)
         if number:
             self._number = number
-            self._tier = queues.tier(queue) if queue.bursts else NORMAL
+            self._tier = admissions.tier(queue) if queue.bursts else NORMAL
         else:
             # All in this one frame, of which every queued caller keeps one.
             terms, grant = self._terms, None
             if not queue.may_wait(terms):
-                grant = await queues.now_or_never(queue, terms)
+                grant = await admissions.now_or_never(queue, terms)
             if grant is None:
-                waiter = queues.join(queue, terms)
+                waiter = admissions.join(queue, terms)
                 try:
                     grant = await waiter.future
                 except BaseException:
-                    queues.leave(waiter)
+                    admissions.leave(waiter)
                     raise
             self._number, self._tier = grant
         self._state = DIALLING
@@ -104,19 +104,19 @@ class Permit(Unique, EnteredAsync):
         Once `placed` was said, no exception takes that back.
         """
         if error is not None and (self._state is DIALLING or self._state is CANCELLED):
-            outcome, status = self._queues.issuer.judge.judge(error)
+            outcome, status = self._admissions.issuer.judge.judge(error)
             if outcome == "refused":
                 self.refused(status)
             elif outcome == "not placed":
                 self.cancel()
         if self._state is DIALLING:
             self._state = LEFT
-            self._queues.issuer.place(self._number, self._queue.lane.name)
+            self._admissions.issuer.place(self._number, self._queue.lane.name)
 
     @property
     def id(self) -> str:
         """Unique in the world, the same at every look: fit for the provider's `idempotency_key`."""
-        return self._queues.issuer.id_of(self._number)
+        return self._admissions.issuer.id_of(self._number)
 
     @property
     def number(self) -> int:
@@ -151,7 +151,7 @@ class Permit(Unique, EnteredAsync):
         that is not should be cancelled. A permit of the worker's own share (`local_share` of
         `RedisLedger`) is never lost: nobody else was given its slot.
         """
-        return self._queues.issuer.lost(self._number)
+        return self._admissions.issuer.lost(self._number)
 
     def placed(self, call_id: str | None = None) -> None:
         """Say that the dial has returned and the call is placed.
@@ -169,15 +169,15 @@ class Permit(Unique, EnteredAsync):
         """
         if call_id is not None:
             checked_call_id(call_id)
-        if self._queues.issuer.home.hands_over(self.placed, call_id):
+        if self._admissions.issuer.home.hands_over(self.placed, call_id):
             return
         before = self._state
         step = self._follow("placed")
         is_new = call_id is not None and self._learn(call_id, anew=before is REFUSED)
         if step == "place":
-            self._queues.issuer.place(self._number, self.lane.name, self.call_id)
+            self._admissions.issuer.place(self._number, self.lane.name, self.call_id)
         elif step == "restore":
-            self._queues.issuer.restore(self._number, self.lane.name, self.call_id)
+            self._admissions.issuer.restore(self._number, self.lane.name, self.call_id)
         if is_new and call_id is not None:
             self._bind(call_id)
 
@@ -194,28 +194,28 @@ class Permit(Unique, EnteredAsync):
 
     def _bind(self, call_id: str) -> None:
         if self._state is ENDED:
-            self._queues.issuer.note_end(call_id)
+            self._admissions.issuer.note_end(call_id)
         else:
-            self._queues.issuer.bind(self._number, self, call_id)
+            self._admissions.issuer.bind(self._number, self, call_id)
 
     def answered(self) -> None:
         """Say that the call is placed and was answered: the counter shows it soon."""
-        if self._queues.issuer.home.hands_over(self.answered):
+        if self._admissions.issuer.home.hands_over(self.answered):
             return
         self.placed()
-        self._queues.issuer.answered(self._number)
+        self._admissions.issuer.answered(self._number)
 
     def ended(self) -> None:
         """Say that the call is over: its slot goes to the next in the queue, if it was still held.
 
         Where a snapshot counts the call already, the next reading is brought forward.
         """
-        if self._queues.issuer.home.hands_over(self.ended):
+        if self._admissions.issuer.home.hands_over(self.ended):
             return
         before = self._state
         step = self._follow("ended")
         if before is not ENDED:
-            self._queues.issuer.end(self._number, self.lane.name, self.call_id, step)
+            self._admissions.issuer.end(self._number, self.lane.name, self.call_id, step)
 
     def refused(self, status: int | None = None) -> None:
         """Say that the provider refused the call: its slot is free, and the snapshot is spent.
@@ -226,12 +226,12 @@ class Permit(Unique, EnteredAsync):
         Args:
             status: the provider's status, for the event `Refused`; None where there is none.
         """
-        if self._queues.issuer.home.hands_over(self.refused, status):
+        if self._admissions.issuer.home.hands_over(self.refused, status):
             return
         before = self._state
         step = self._follow("refused")
         if self._state is not before:
-            self._queues.issuer.refuse(self._number, self.lane.name, step, status, self)
+            self._admissions.issuer.refuse(self._number, self.lane.name, step, status, self)
 
     def cancel(self) -> None:
         """Say that the call was not dialled: its slot goes to the next in the queue at once.
@@ -239,11 +239,11 @@ class Permit(Unique, EnteredAsync):
         Without effect once `placed`, `answered` or `ended` was said. Not to be said of a dial that
         timed out or was cancelled: it may have reached the provider.
         """
-        if self._queues.issuer.home.hands_over(self.cancel):
+        if self._admissions.issuer.home.hands_over(self.cancel):
             return
         step = self._follow("cancelled")
         if step is not None:
-            self._queues.issuer.cancel(self._number, self.lane.name, step)
+            self._admissions.issuer.cancel(self._number, self.lane.name, step)
 
     def _follow(self, word: Word) -> Step | None:
         """Go on to the state that follows, and return what the ledger is to write down."""

@@ -1,33 +1,13 @@
-"""The queues: who waits on which lane, who goes next, and the one step that grants a caller.
-
-Three facts hold after every method here, and the rest follows from them:
-
-- Nobody waits who could go: whatever makes room (a snapshot, a slot given back) ends in `serve`. So
-  a newcomer that finds room has overtaken nobody, and needs no look at the queues.
-- A slot is taken in the same step that finds it free (`Ledger.acquire`, or a server's script), and
-  from then on it belongs to one number, which somebody has to give back or to place.
-- While somebody waits, a reading is under way or its timer is set.
-"""
+"""The queues of a gate: one for each lane, and whose first caller goes next."""
 
 from __future__ import annotations
 
-import asyncio
-import copy
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator
 
-from callguard.clock import Watch
-from callguard.decision import Tier
-from callguard.errors import CallGuardError, UsageError
-from callguard.events import Admitted, LeftQueue, Queued, TimedOut
-from callguard.gate.explaining import Explainer
-from callguard.gate.home import Home
-from callguard.gate.issuer import Issuer
-from callguard.gate.queue import Grant, Queue, Terms, Waiter
-from callguard.gate.reading import Reader
-from callguard.gate.reporting import Reporter
+from callguard.errors import UsageError
+from callguard.gate.queue import Queue
 from callguard.lanes import Lane
-from callguard.ledger import Claim, Ledger
+from callguard.ledger import Claim
 from callguard.limits import Limits
 from callguard.showing import shown
 
@@ -35,58 +15,26 @@ __all__ = ["Queues"]
 
 
 class Queues:
-    """The queues of one gate.
+    """The queues, by lane. Nobody is admitted here.
 
     Args:
         lanes: the gate's, each of which has a queue.
-        home: where the gate lives.
-        watch: the gate's clock.
-        ledger: who holds what.
-        reader: takes snapshots while somebody waits.
-        issuer: takes back what a caller can't use.
-        explainer: says why not.
-        reporter: the gate's listener.
-        consult: asks a shared ledger's server, which alone gives slots; None where there is none.
-
-    Attributes:
-        issuer: takes back what a caller can't use.
-        timeouts: callers that left because their time was up.
     """
 
-    def __init__(
-        self,
-        lanes: Iterable[Lane],
-        home: Home,
-        watch: Watch,
-        ledger: Ledger,
-        reader: Reader,
-        issuer: Issuer,
-        explainer: Explainer,
-        reporter: Reporter,
-        consult: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        self.timeouts = 0
+    def __init__(self, lanes: Iterable[Lane]) -> None:
         self._queues = [Queue(lane) for lane in lanes]
         self._by_name = {queue.lane.name: queue for queue in self._queues}
         self._default = next((queue for queue in self._queues if queue.lane.default), None)
         self._last_rank = 0
-        self._home = home
-        self._watch = watch
-        self._ledger = ledger
-        self._acquire = ledger.acquire
-        self._reader = reader
-        self.issuer: Final = issuer
-        self._explainer = explainer
-        self._reporter = reporter
-        self._names = reporter.names
-        self._listens = reporter.listens
-        self._consult = consult
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(self._queues)
 
     def __bool__(self) -> bool:
         return any(queue.length for queue in self._queues)
+
+    def __getitem__(self, name: str) -> Queue:
+        return self._by_name[name]
 
     def of(self, lane: Lane | str | None) -> Queue:
         """The queue of a lane, named as a caller names it.
@@ -133,160 +81,12 @@ class Queues:
         self._last_rank += 1
         return self._last_rank
 
-    # A caller's way in -------------------------------------------------------------------------
-
-    def take(self, queue: Queue) -> int:
-        """A number if one more call fits now; else 0, and nothing has changed.
-
-        The clock is read at every call: after a callback that held the loop up for long, a snapshot
-        that was young when it began is none to go by.
-        """
-        home = self._home
-        if home.running() is not home.open_in:
-            home.check_open()
-        now = self._watch.clock() - self._watch.lead
-        number = self._acquire(queue.ceiling, now)
-        if number and (now > self._reader.due_at or self._listens):
-            self._follow_up(queue, number, now)
-        return number
-
-    def tier(self, queue: Queue) -> Tier:
-        """The tier of the call that was admitted last, just now."""
-        return queue.ceilings.tier(self._ledger.in_use)
-
-    def _follow_up(self, queue: Queue, number: int, now: float) -> None:
-        try:
-            if now > self._reader.due_at:
-                self._reader.want()
-            if self._listens:
-                self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
-        except BaseException:
-            self.issuer.cancel(number, queue.lane.name, "release")  # the caller never gets it
-            raise
-
-    async def _take_or_deny(self, queue: Queue) -> Grant:
-        """A slot for a caller that doesn't wait, but for a snapshot that is due.
-
-        Raises:
-            CallGuardError: there is none.
-        """
-        grant = await self._take_now(queue)
-        if grant is None:
-            await self._reader.renew()
-            grant = await self._take_now(queue)
-        if grant is None:
-            raise self._explainer.denied(queue.lane)
-        return grant
-
-    async def _take_now(self, queue: Queue) -> Grant | None:
-        """A slot if one more call fits by what the ledger says now, wherever it is kept."""
-        number = self.take(queue)
-        if number:
-            return number, self.tier(queue)
-        if self._consult is None:
-            return None
-        now, future = self._watch.time(), self._home.loop.create_future()
-        waiter = Waiter(queue, self.next_rank(), now, future)
-        try:
-            queue.join(waiter)
-            self._ledger.note_queue()
-            await self._consult()
-            if waiter.future.done():
-                return waiter.future.result()
-        except BaseException:
-            self.leave(waiter)
-            raise
-        self.leave(waiter)
-        return None
-
-    async def now_or_never(self, queue: Queue, terms: Terms) -> Grant | None:
-        """A slot for a caller that can't wait; None where it can after all.
-
-        Raises:
-            CallGuardError: there is none.
-        """
-        if not terms.waits:
-            return await self._take_or_deny(queue)
-        if queue.full and terms.rank is None:
-            await asyncio.sleep(0)  # a caller that was cancelled is queued until its task runs
-            if queue.may_wait(terms):
-                return None
-        grant = await self._take_now(queue)
-        if grant is None and queue.is_patient(terms):
-            raise self._explainer.queue_full(queue.lane)
-        if grant is None:
-            raise self._timed_out(queue, 0.0)
-        return grant
-
-    def join(self, queue: Queue, terms: Terms) -> Waiter:
-        """Begin to wait: for `future`, which has the grant or an error in the end.
-
-        Whoever stops waiting for it has to `leave`.
-        """
-        rank = terms.rank
-        if rank is None:
-            rank = self._last_rank = self._last_rank + 1
-        waiter = Waiter(queue, rank, self._watch.time(), self._home.loop.create_future())
-        # Whatever is raised from here on, a listener's error say, nobody may be left in the queue
-        # who doesn't wait: a slot that came to such a one would never be given back.
-        try:
-            queue.join(waiter)
-            self._ledger.note_queue()
-            most = queue.most_wait(terms)
-            if most is not None:
-                waiter.timer = self._home.loop.call_later(most, self._expire, waiter)
-            if self._listens:
-                waiter.announced = True
-                self._reporter.tell(Queued(queue.lane.name, queue.length, **self._names))
-            self._reader.want()
-        except BaseException:
-            self.leave(waiter)
-            raise
-        return waiter
-
-    def leave(self, waiter: Waiter) -> None:
-        """Leave the queue, and give back what was granted at this very moment.
-
-        A caller may be cancelled after its slot was granted, and before its task has run. Nobody
-        else knows of that slot, so it goes to the next in the queue from here.
-        """
-        if waiter.queue.leave(waiter):
-            self._ledger.note_queue()
-        grant = waiter.grant
-        if grant is not None:
-            self.issuer.cancel(grant[0], waiter.queue.lane.name, "release")
-        elif not waiter.future.done() or waiter.future.cancelled():
-            self._tell_left(waiter, "cancelled")
-
-    # The queues --------------------------------------------------------------------------------
-
     def apply(self, limits: Limits) -> None:
         """Take the ceilings from a new snapshot."""
         for queue in self._queues:
             queue.apply(limits)
 
-    def serve(self) -> None:
-        """Admit everyone in the queues who fits.
-
-        The listener hears of it when all are granted: whomever it sends to the gate overtakes none.
-        """
-        now = self._watch.clock() - self._watch.lead
-        granted = []
-        while (queue := self._next_to_go(self._ledger.in_use)) is not None:
-            waiter = queue.first
-            if waiter.future.done():  # it was cancelled, and its task has not run yet
-                queue.leave(waiter)
-                continue
-            number = self._acquire(queue.ceiling, now)
-            if not number:
-                break
-            self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal")
-            if self._listens:
-                granted.append(waiter)
-        for waiter in granted:
-            self._tell_granted(waiter)
-
-    def _next_to_go(self, in_use: int) -> Queue | None:
+    def next_to_go(self, in_use: int) -> Queue | None:
         """The queue whose first caller goes next when `in_use` calls are counted, if any may.
 
         A higher lane goes before a lower one, and the earlier caller between equal lanes. A lane
@@ -298,26 +98,8 @@ class Queues:
                 best = queue
         return best
 
-    def _grant(self, waiter: Waiter, number: int, tier: Tier) -> None:
-        waiter.queue.leave(waiter)
-        waiter.future.set_result((number, tier))
-
-    def grant(self, lane: str, number: int, usage: int) -> None:
-        """Pass a slot on that a shared ledger has given to a lane, whoever is first by now."""
-        queue = self._by_name[lane]
-        while queue.length:
-            waiter = queue.first
-            if not waiter.future.done():
-                self._grant(waiter, number, queue.ceilings.tier(usage))
-                if self._listens:
-                    self._tell_granted(waiter)
-                return
-            queue.leave(waiter)
-        self._ledger.release(number)
-
-    def claims(self) -> list[Claim]:
+    def claims(self, now: float) -> list[Claim]:
         """What the queued callers need of a shared ledger: a claim for each lane that has any."""
-        now = self._watch.time()
         return [
             Claim(
                 queue.lane.name,
@@ -329,49 +111,3 @@ class Queues:
             for queue in self._queues
             if queue.length
         ]
-
-    def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
-        """Raise `error` in everyone who waits."""
-        failed = []
-        for queue in self._queues:
-            while queue.length:
-                waiter = queue.first
-                queue.leave(waiter)
-                if not waiter.future.done():
-                    # An exception of its own for each: raising adds to an exception's traceback.
-                    waiter.future.set_exception(copy.copy(error))
-                    failed.append(waiter)
-        self._ledger.note_queue()
-        for waiter in failed:
-            self._tell_left(waiter, why)
-
-    def _expire(self, waiter: Waiter) -> None:
-        if waiter.future.done():
-            return
-        waiter.queue.leave(waiter)
-        self._ledger.note_queue()
-        waited = self._watch.time() - waiter.since
-        waiter.future.set_exception(self._timed_out(waiter.queue, waited))
-
-    # What is told of it ------------------------------------------------------------------------
-
-    def _timed_out(self, queue: Queue, waited: float) -> CallGuardError:
-        self.timeouts += 1
-        self._reporter.tell(TimedOut(queue.lane.name, waited, **self._names))
-        return self._explainer.timed_out(queue.lane)
-
-    def _tell_granted(self, waiter: Waiter) -> None:
-        if waiter.grant is not None:
-            number, tier = waiter.grant
-            waited = self._watch.time() - waiter.since
-            self._tell_admitted(waiter.queue, number, tier, waited)
-
-    def _tell_admitted(self, queue: Queue, number: int, tier: Tier, waited: float) -> None:
-        permit_id = self.issuer.id_of(number)
-        self._reporter.tell(Admitted(permit_id, queue.lane.name, tier, waited, **self._names))
-
-    def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
-        """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""
-        if waiter.announced:
-            waited = self._watch.time() - waiter.since
-            self._reporter.tell(LeftQueue(waiter.queue.lane.name, waited, why, **self._names))

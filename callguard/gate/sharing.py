@@ -72,11 +72,11 @@ class _Claimant:
 
     def claims(self) -> list[Claim]:
         """What the queued callers need: one claim for each lane on which anybody waits."""
-        return self.parts.queues.claims()
+        return self.parts.admissions.queues.claims(self.parts.watch.time())
 
     def granted(self, lane: str, number: int, usage: int) -> None:
         """A lane has got a slot."""
-        self.parts.queues.grant(lane, number, usage)
+        self.parts.admissions.grant(lane, number, usage)
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         """Some gate has taken a snapshot."""
@@ -100,7 +100,7 @@ class _Claimant:
         logger.warning("%s", error)
         reporter = self.parts.reporter
         reporter.tell(LedgerAway(*told(error), **reporter.names))
-        self.parts.queues.serve()
+        self.parts.admissions.serve()
 
     def reachable(self, duration: float) -> None:
         """The ledger can be reached again."""

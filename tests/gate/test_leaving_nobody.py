@@ -321,10 +321,10 @@ def test_asking_shared_books_may_fail_and_leaves_nobody_behind(
                         held.cancel()
                     raise error
 
-                gate._parts.queues._consult = consult
+                gate._parts.admissions._consult = consult
                 with pytest.raises(error):
                     await gate.try_admit().__aenter__()
-                gate._parts.queues._consult = None
+                gate._parts.admissions._consult = None
                 held.cancel()
             await _nobody_is_left(gate)
 
@@ -343,7 +343,7 @@ def test_books_that_fail_while_a_slot_is_given_lose_nobody(error: type[BaseExcep
             crowd.send("next")
             await settle()
             with pytest.MonkeyPatch.context() as patch:
-                _from("_queues._acquire")(gate, error, patch)
+                _from("_parts.admissions._acquire")(gate, error, patch)
                 with suppress(error):
                     crowd.permits["holder"].cancel()
             await asyncio.sleep(1.5)

@@ -158,8 +158,8 @@ async def heard(gate: Gate) -> None:
     """Wait until the ledger has heard of all that has happened, and have answered."""
     for _ in range(2):
         await settle()
-        if gate._parts.queues._consult is not None:
-            await gate._parts.queues._consult()
+        if gate._parts.admissions._consult is not None:
+            await gate._parts.admissions._consult()
     await settle()
 
 

@@ -37,8 +37,8 @@ async def test_a_permit_that_is_lost_is_told_of_once(
         gate.admit() as placed,
     ):
         placed.placed("call_1")
-        assert gate._parts.queues._consult is not None
-        await gate._parts.queues._consult()
+        assert gate._parts.admissions._consult is not None
+        await gate._parts.admissions._consult()
 
         async def has_lost(times: int) -> bool:
             """Let the lease have run out long ago, until that was noticed so many times."""
@@ -53,7 +53,7 @@ async def test_a_permit_that_is_lost_is_told_of_once(
         assert (told[0].gate, told[0].workspace) == (gate.id, ledger.workspace_hash("key"))
         assert lost.lost
         lost.cancel()
-        await gate._parts.queues._consult()
+        await gate._parts.admissions._consult()
     fates = [event for event in heard if isinstance(event, Placed | Cancelled)]
     assert [(type(event), event.permit_id) for event in fates] == [
         (Placed, placed.id),

@@ -72,7 +72,7 @@ MEMORY = "ledger/memory.py"
 GATE = "gate/gate.py"
 ISSUER = "gate/issuer.py"
 STATES = "gate/states.py"
-QUEUES = "gate/queues.py"
+ADMISSIONS = "gate/admissions.py"
 QUEUE = "gate/queue.py"
 INTAKE = "gate/intake.py"
 READER = "gate/reading.py"
@@ -119,13 +119,13 @@ MUTATIONS = (
     ),
     Mutation(
         "a slot given back wakes the next, whatever the ceiling is by now",
-        QUEUES,
+        ADMISSIONS,
         (
             (
                 "        granted = []\n        while (queue",
                 (
                     "        granted = []\n"
-                    "        for queue in self._queues:\n"
+                    "        for queue in self.queues:\n"
                     "            if queue.length and not queue.first.future.done():\n"
                     "                if number := self._acquire(self._ledger.in_use + 1, now):\n"
                     "                    self._grant(queue.first, number, 'normal')\n"
@@ -178,8 +178,8 @@ MUTATIONS = (
         "gate/permit.py",
         (
             (
-                "self._queues.issuer.place(self._number, self._queue.lane.name)",
-                'self._queues.issuer.cancel(self._number, self.lane.name, "release")',
+                "self._admissions.issuer.place(self._number, self._queue.lane.name)",
+                'self._admissions.issuer.cancel(self._number, self.lane.name, "release")',
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
@@ -430,7 +430,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a cancelled waiter keeps the slot that it was granted",
-        QUEUES,
+        ADMISSIONS,
         (
             (
                 "        if grant is not None:\n            self.issuer.cancel(grant[0]",
@@ -441,7 +441,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a caller whose time is up stays in the queue",
-        QUEUES,
+        ADMISSIONS,
         (
             (
                 (
@@ -514,7 +514,7 @@ MUTATIONS = (
     Mutation(
         "a closed gate leaves its waiters waiting",
         GATE,
-        (('        self._queues.fail(error, "closed")\n', "        str(error)\n"),),
+        (('        self._admissions.fail(error, "closed")\n', "        str(error)\n"),),
         "they would wait for ever",
     ),
     Mutation(
@@ -543,7 +543,12 @@ MUTATIONS = (
     Mutation(
         "a key that the provider rejects is tried for ever",
         INTAKE,
-        (('.final is not None:\n            self._queues.fail(error, "rejected")\n', " : pass\n"),),
+        (
+            (
+                '.final is not None:\n            self._admissions.fail(error, "rejected")\n',
+                " : pass\n",
+            ),
+        ),
         "it never gets right",
         "tests/gate/test_readings.py",
     ),
