@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from callguard_pytest import simulated_workspace
-from tests import loops, skips
-from tests.redis_support import (
+from tests.support import loops, skips
+from tests.support.redis_support import (
     no_grace,
     own_redis,
     redis_cluster,

@@ -29,8 +29,8 @@ from callguard.testing import RedisServer
 from tests.benchmarks.dialers import DIALERS, ORACLE, SHARED_DIALERS, World
 from tests.benchmarks.tables import markdown, write_json
 from tests.benchmarks.workspaces import WORKSPACES, plan_in
-from tests.seeded import seeded
-from tests.virtual_time import run
+from tests.support.seeded import seeded
+from tests.support.virtual_time import run
 
 SURCHARGE = 0.10
 """USD a minute, for the whole length of each call that began above the limit

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import callguard
 from callguard import webhooks
 from callguard.simulator.webhooks import sign
-from tests.fake_network import FakeSession, limits_reply
+from tests.support.fake_network import FakeSession, limits_reply
 
 LIVE = 1_000
 DELIVERIES = 10_000

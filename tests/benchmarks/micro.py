@@ -37,8 +37,8 @@ from tests.benchmarks.tables import (
     versions,
     write_json,
 )
-from tests.shared_worker import surroundings
-from tests.virtual_time import run
+from tests.support.processes import surroundings
+from tests.support.virtual_time import run
 
 PLACES = 20
 

@@ -22,8 +22,8 @@ import aiohttp
 import callguard
 from callguard.ledger import RedisLedger
 from tests.benchmarks.tables import markdown
-from tests.fake_network import limits_reply
-from tests.shared_worker import command, server, surroundings
+from tests.support.fake_network import limits_reply
+from tests.support.processes import command, server, surroundings
 
 GATES = (1, 4, 12, 24)
 

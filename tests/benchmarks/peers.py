@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import callguard
 from tests.benchmarks.tables import versions
-from tests.fake_network import FakeSession, limits_reply
+from tests.support.fake_network import FakeSession, limits_reply
 
 __all__ = ["OURS", "PEERS", "SEMAPHORE", "Limiter", "Peer", "present"]
 

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 import callguard
 from callguard.ledger import RedisLedger
 from callguard.ledger.redis.keys import Names
-from tests.shared_worker import command, let_one_in, open_shared, server, surroundings
+from tests.support.processes import command, let_one_in, open_shared, server, surroundings
 
 GATES = (1, 8, 64)
 

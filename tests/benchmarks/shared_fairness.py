@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from callguard.ledger import RedisLedger
-from tests.shared_worker import (
+from tests.support.processes import (
     Parent,
     Worker,
     command,

@@ -11,8 +11,8 @@ from redis import Redis
 
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
-from tests.bent_line import Line
-from tests.bent_server import BentServer
+from tests.support.bent_line import Line
+from tests.support.bent_server import BentServer
 
 __all__ = ["SharedLedger"]
 

@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from callguard.ledger import RedisLedger
-from tests.shared_worker import (
+from tests.support.processes import (
     Parent,
     Worker,
     command,

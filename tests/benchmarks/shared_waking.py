@@ -22,7 +22,7 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from callguard.ledger import RedisLedger
-from tests.shared_worker import (
+from tests.support.processes import (
     Parent,
     Said,
     Worker,

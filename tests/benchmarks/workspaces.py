@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from callguard.simulator import Exponential
-from tests.campaign import Plan, workspace_of_the_issue
+from tests.campaigns.one_gate import Plan, workspace_of_the_issue
 
 __all__ = ["WORKSPACES", "Kind", "plan_in"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from callguard import CallGuardError, Gate, Lane, LimitFetcher, LimitsRejected, Permit, open_gate
 from callguard.ledger import RedisLedger
-from tests.fake_network import FakeSession, Handler, Reply, hang, in_turn, limits_reply
-from tests.virtual_time import run
+from tests.support.fake_network import FakeSession, Handler, Reply, hang, in_turn, limits_reply
+from tests.support.virtual_time import run
 
 __all__ = ["answers_to_a_gate", "arguments_of_a_gate"]
 

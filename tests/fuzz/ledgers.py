@@ -15,7 +15,7 @@ from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.view import View
 from callguard.limits import Snapshot
-from tests.ledger.bent_clock import settings
+from tests.unit.ledger.bent_clock import settings
 
 __all__ = ["answers_of_a_ledger"]
 

@@ -19,10 +19,10 @@ from callguard.cli.app import app
 from callguard.fetcher.calls import call_path, parse_call
 from callguard.fetcher.retry_after import retry_after
 from callguard.webhooks import WebhookError, parse, verify
-from tests.fake_network import FakeSession, Handler, Reply
 from tests.fuzz.gates import answers_to_a_gate, arguments_of_a_gate
 from tests.fuzz.ledgers import answers_of_a_ledger
-from tests.virtual_time import run
+from tests.support.fake_network import FakeSession, Handler, Reply
+from tests.support.virtual_time import run
 
 COMMANDS = ("demo", "status", "simulator", "probe", "ps", "--version", "--help", "")
 STATUSES = (200, 201, 204, 301, 400, 401, 403, 404, 408, 429, 500, 502, 503, 504, 599)

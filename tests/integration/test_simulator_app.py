@@ -23,7 +23,7 @@ from callguard.simulator import (
     serve,
 )
 from tests.integration.support import LONGEST
-from tests.simulator.support import HandClock
+from tests.unit.simulator.support import HandClock
 
 NUMBERS = {"from_number": "+14157774444", "to_number": "+12137774445"}
 BAD_REQUEST = "Invalid request format, please check API reference."

@@ -20,8 +20,8 @@ from callguard import UsageError
 from callguard.simulator import Constant, Server, WebhookPlan, serve
 from callguard.webhooks import LONGEST_BODY, EvidenceGate
 from tests.integration.support import LONGEST
-from tests.simulator.support import HandClock
-from tests.webhooks.support import KEY, NOW, Witness, body_of, now, signed
+from tests.unit.simulator.support import HandClock
+from tests.unit.webhooks.support import KEY, NOW, Witness, body_of, now, signed
 
 MEGABYTE = 1024 * 1024
 

@@ -13,7 +13,7 @@ from callguard import AdmissionTimeout, LedgerUnavailable, RedisLedger
 from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import PATIENCE, TIMEOUT, Callers, contents, eventually, sharing
-from tests.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy
 
 LEASE = 2.0
 

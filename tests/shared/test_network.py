@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from callguard import Gate, LedgerUnavailable, NoHeadroom, RedisLedger
 from tests.shared.provider import Provider, provider
 from tests.shared.support import SLACK, TIMEOUT, Callers, contents, eventually, sharing
-from tests.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy
 
 LIMIT = 5
 

@@ -13,9 +13,9 @@ from aiohttp.test_utils import unused_port
 from callguard import Gate, LimitsRejected, RedisLedger, open_gate
 from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.reading import pause
-from tests.fake_network import FakeSession, Reply, hang, limits_reply
 from tests.shared.provider import Provider, provider
 from tests.shared.support import TTL, Callers, eventually, sharing
+from tests.support.fake_network import FakeSession, Reply, hang, limits_reply
 
 SLACK = 4.0
 """Seconds that a busy machine may take for what takes milliseconds: less than the longest pause."""

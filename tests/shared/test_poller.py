@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from callguard import RedisLedger
 from callguard.events import Event, ReadingTaken
-from tests.shared.process import far_gate
+from tests.shared.far_gate import far_gate
 from tests.shared.provider import Provider, provider
 from tests.shared.support import SLACK, TTL, Callers, contents, eventually, sharing
 

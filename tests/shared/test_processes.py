@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
-from tests import loops
-from tests.shared.process import far_gate
+from tests.shared.far_gate import far_gate
 from tests.shared.provider import provider
 from tests.shared.support import LEASE, Callers, contents, eventually, sharing
+from tests.support import loops
 
 pytestmark = pytest.mark.slow
 

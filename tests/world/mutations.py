@@ -79,8 +79,8 @@ READER = "gate/reading.py"
 DECISION = "decision.py"
 LUA = "ledger/redis/lua/"
 CONVERSATION = "ledger/redis/conversation.py"
-SCRIPTS = "tests/ledger/test_scripts.py"
-FAULTS = "tests/ledger/test_faults.py"
+SCRIPTS = "tests/unit/ledger/test_scripts.py"
+FAULTS = "tests/unit/ledger/test_faults.py"
 
 MUTATIONS = (
     Mutation(
@@ -224,14 +224,14 @@ MUTATIONS = (
         "gate/permit.py",
         (('            elif outcome == "not placed":\n                self.cancel()\n', ""),),
         "the gate would be shut by bad numbers",
-        "tests/gate/test_definite.py",
+        "tests/unit/gate/test_definite.py",
     ),
     Mutation(
         "a definite answer after an unknown one gives the slot back",
         "gate/dialling.py",
         (("            if self._in_doubt:\n                permit.placed()\n", ""),),
         "the first dial may have placed the call",
-        "tests/gate/test_definite.py",
+        "tests/unit/gate/test_definite.py",
     ),
     Mutation(
         "an unknown count is 0",
@@ -272,7 +272,7 @@ MUTATIONS = (
         "gate/dialling.py",
         (("self._patience, rank=rank)", "self._patience)"),),
         "it was there first",
-        "tests/gate/test_dialling.py",
+        "tests/unit/gate/test_dialling.py",
     ),
     Mutation(
         "a lower lane goes first",
@@ -357,7 +357,7 @@ MUTATIONS = (
         MEMORY,
         (("if counted_at >= began:", "if counted_at > began:"),),
         "it is surely shown only after that instant",
-        "tests/ledger/test_memory.py",
+        "tests/unit/ledger/test_memory.py",
     ),
     Mutation(
         "a call is visible as soon as it was answered",
@@ -398,7 +398,7 @@ MUTATIONS = (
         MEMORY,
         (("early = self._early.pop(call_id, None)", "early = None"),),
         "places stay taken by calls that are over",
-        "tests/gate/test_evidence.py",
+        "tests/unit/gate/test_evidence.py",
     ),
     Mutation(
         "a call that a reading has absorbed gives its slot back once more",
@@ -480,7 +480,7 @@ MUTATIONS = (
         QUEUE,
         (("most is not None and self.length >= most", "most is not None and self.length > most"),),
         "the line is longer than it may be",
-        "tests/gate/test_line.py",
+        "tests/unit/gate/test_line.py",
     ),
     Mutation(
         "the readings' rate is ignored",
@@ -550,7 +550,7 @@ MUTATIONS = (
             ),
         ),
         "it never gets right",
-        "tests/gate/test_readings.py",
+        "tests/unit/gate/test_readings.py",
     ),
     Mutation(
         "one odd answer is taken for a key that is refused",
@@ -793,7 +793,7 @@ MUTATIONS = (
         "ledger/redis/ledger_clock.py",
         (("stood_still = now - self._clock() > most", "stood_still = lead > most"),),
         "it would vouch for a step",
-        "tests/ledger/test_conversation.py",
+        "tests/unit/ledger/test_conversation.py",
         shared=True,
     ),
     Mutation(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from tests.fake_network import Reply, hang
+from tests.support.fake_network import Reply, hang
 from tests.world.plan import LASTING, CallPlan, DialPlan, Plan, Rules
 
 __all__ = ["Call", "DialError", "Provider", "Reading", "Refusal", "Watch"]

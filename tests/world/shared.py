@@ -23,10 +23,10 @@ from redis.exceptions import ResponseError
 import callguard
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
-from tests.bent_line import Line
-from tests.bent_server import BentServer, Published
-from tests.fake_network import FakeSession, Reply
-from tests.seeded import seeded
+from tests.support.bent_line import Line
+from tests.support.bent_server import BentServer, Published
+from tests.support.fake_network import FakeSession, Reply
+from tests.support.seeded import seeded
 from tests.world.checkers import Scene, ceiling
 from tests.world.losses import Image, Losses
 from tests.world.plan import (

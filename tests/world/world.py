@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import callguard
-from tests.fake_network import FakeSession
-from tests.seeded import seeded
-from tests.virtual_time import VirtualTimeLoop
+from tests.support.fake_network import FakeSession
+from tests.support.seeded import seeded
+from tests.support.virtual_time import VirtualTimeLoop
 from tests.world.callers import Caller
 from tests.world.checkers import (
     Count,

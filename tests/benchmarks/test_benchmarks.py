@@ -1,0 +1,184 @@
+"""The benchmarks, at sizes that show only that they work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from callguard.testing import RedisServer
+from tests.benchmarks import campaign, faults, micro, outage, peers, picture
+from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, SHARED_DIALERS
+from tests.benchmarks.workspaces import WORKSPACES
+from tests.support.virtual_time import run
+
+COUNTED, NOT_COUNTED, INBOUND = WORKSPACES
+
+GATED = [name for name in DIALERS if name.startswith(OURS)]
+
+ONE_A_SECOND = [name for name in [*DIALERS, *SHARED_DIALERS] if "one reading a second" in name]
+
+
+def _job(
+    dialer: str, workspace: str = COUNTED, *, leads: int = 60, burst: bool = False, ledger: str = ""
+) -> campaign.Job:
+    return campaign.Job(dialer, leads, 7, workspace, burst, ledger)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialer", DIALERS)
+def test_every_dialer_places_every_lead_and_the_same_seed_replays_it(dialer: str) -> None:
+    """A row of the table would be missing, or would change from run to run."""
+    came_of_it = campaign.carry_out(_job(dialer, NOT_COUNTED, burst=True))
+    assert came_of_it == campaign.carry_out(_job(dialer, NOT_COUNTED, burst=True))
+    assert came_of_it.calls_per_hour > 0
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("dialer", GATED)
+def test_the_gate_keeps_its_promise(dialer: str, workspace: str) -> None:
+    """The picture would show a gate that overshoots."""
+    _assert_kept(campaign.carry_out(_job(dialer, workspace)))
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("dialer", SHARED_DIALERS)
+def test_several_workers_keep_the_promise_together(
+    dialer: str, workspace: str, redis_url: str
+) -> None:
+    """Four gates would each admit what fits once."""
+    _assert_kept(campaign.carry_out(_job(dialer, workspace, leads=30, ledger=redis_url)))
+
+
+def _assert_kept(came_of_it: campaign.Figures) -> None:
+    assert came_of_it.refused == 0
+    assert came_of_it.over_ceiling <= 0
+    assert came_of_it.seconds_over == 0.0
+
+
+def test_several_workers_replay_a_seed_and_leave_no_books(own_redis: RedisServer) -> None:
+    """Their rows would change from run to run, or with what else is on the server."""
+    (dialer,) = (name for name in SHARED_DIALERS if "probed and webhooks" in name)
+    job = _job(dialer, NOT_COUNTED, leads=40, ledger=own_redis.url)
+    assert campaign.carry_out(job) == campaign.carry_out(job)
+    with Redis.from_url(own_redis.url) as client:
+        assert client.dbsize() == 0
+
+
+@pytest.mark.parametrize("dialer", ONE_A_SECOND)
+def test_one_reading_a_second_is_one_of_all_workers_together(dialer: str, redis_url: str) -> None:
+    """The provider would be asked more often than the row's name says."""
+    job = _job(dialer, NOT_COUNTED, leads=40, ledger=redis_url)
+    assert campaign.carry_out(job).most_readings == 1
+
+
+def test_callers_from_outside_are_refused_to_a_semaphore_and_not_to_the_gate() -> None:
+    """The third workspace would show nothing, since nobody else calls there."""
+    semaphore = campaign.carry_out(
+        _job("semaphore, told by webhooks when calls end", INBOUND, leads=200)
+    )
+    gate = campaign.carry_out(_job("callguard, probed and webhooks", INBOUND, leads=200))
+    assert semaphore.refused > 100
+    assert gate.refused == 0
+
+
+def test_the_oracle_uses_every_place_and_no_more() -> None:
+    """All shares would be shares of something else."""
+    came_of_it = campaign.carry_out(_job(ORACLE))
+    assert came_of_it.over_ceiling == 0
+    assert came_of_it.refused == 0
+
+
+def test_readings_are_counted_in_the_fullest_second() -> None:
+    """The table would hide how often the provider is asked."""
+    assert campaign._most_within_a_second([]) == 0
+    assert campaign._most_within_a_second([0.0, 1.0, 2.0]) == 1
+    assert campaign._most_within_a_second([0.0, 0.9, 1.1, 1.8, 3.0]) == 3
+
+
+def _content() -> dict[str, object]:
+    figures = {"calls_per_hour": 1200.0, "refused": 3, "over_ceiling": 0, "surcharge": 1.5}
+    with_burst = dict.fromkeys(DIALERS, figures)
+    without_burst = dict.fromkeys([*DIALERS, *SHARED_DIALERS], figures)
+    workspaces = [
+        {"workspace": workspace, "burst": burst, "dialers": dialers}
+        for workspace in WORKSPACES
+        for burst, dialers in ((True, with_burst), (False, without_burst))
+    ]
+    return {"leads": 60, "seed": 7, "workspaces": workspaces}
+
+
+def test_the_picture_is_small_and_the_same_each_time(tmp_path: Path) -> None:
+    """Each run would change the picture in the repository."""
+    drawn = [tmp_path / "one.svg", tmp_path / "two.svg"]
+    for path in drawn:
+        picture.draw(_content(), path)
+    one, two = (path.read_bytes() for path in drawn)
+    assert one == two
+    assert len(one) <= 60_000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("redis_program")
+def test_the_figures_are_written(tmp_path: Path) -> None:
+    """The tables would be all that is left of a run."""
+    written = tmp_path / "figures.json"
+    campaign.main(["--leads", "21", "--only", "probed, 4", "--json", str(written)])
+    content = json.loads(written.read_text())
+    assert len(content["workspaces"]) == 2 * len(WORKSPACES)
+    assert list(content["workspaces"][0]["dialers"]) == [ORACLE, "callguard, probed, 4 workers"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["room", "drained", "storm", "bytes", "faults"])
+def test_each_part_of_the_micro_benchmark_has_the_gate_in_it(part: str, tmp_path: Path) -> None:
+    """A figure of the gate's would be missing."""
+    written = tmp_path / "figures.json"
+    micro.main(["--small", "--only", part, "--json", str(written)])
+    tables = json.loads(written.read_text())["tables"]
+    assert all(peers.OURS in [row[""] for row in table["rows"]] for table in tables.values())
+
+
+@pytest.mark.parametrize("name", faults.TRIALS)
+def test_nothing_goes_wrong_with_the_gate(name: str) -> None:
+    """The gate would leak a place, or let too many in."""
+    assert faults.right(run(faults.trial(peers.PEERS[peers.OURS], name)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", outage.OUTAGES)
+async def test_an_outage_of_the_provider_is_measured(kind: str, redis_url: str) -> None:
+    """The table of what an outage costs would have no figures, or none of an outage."""
+    figures = await outage.outage(redis_url, 2, kind, seconds=0.2)
+    assert figures.to_open > 0.0
+    assert figures.most >= 1
+
+
+class _Leaking:
+    """A semaphore of which each cancelled caller takes a place away."""
+
+    def __init__(self) -> None:
+        self._semaphore = asyncio.Semaphore(faults.LIMIT)
+
+    async def pass_through(self, times: int) -> None:
+        raise NotImplementedError
+
+    async def visit(self, body: peers.Body) -> None:
+        await self._semaphore.acquire()
+        await body()
+        self._semaphore.release()
+
+    async def set_limit(self, limit: int) -> None:
+        raise NotImplementedError
+
+
+def test_a_leak_is_seen() -> None:
+    """A trial would find nothing because it looks at nothing."""
+
+    async def outcome() -> str:
+        return await faults.cancelled_inside(_Leaking())
+
+    assert run(outcome()) == f"0 of {faults.LIMIT} in"

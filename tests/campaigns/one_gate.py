@@ -1,0 +1,316 @@
+"""A campaign of calls through the gate, against the simulator's model, under virtual time.
+
+The production fetcher and gate run as they are; only the network and the clock are replaced.
+
+    python -m tests.campaigns.one_gate --seeds 100
+
+prints, for each thing that may be known of the provider, the largest count above the ceiling, the
+refusals, the share of the limit that was used, and the readings per placed call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import cycle
+
+import callguard
+from callguard import webhooks
+from callguard.simulator import (
+    Call,
+    CallRefused,
+    Courier,
+    Deliveries,
+    Delivery,
+    Exponential,
+    Faults,
+    Truth,
+    Uniform,
+    WebhookPlan,
+    Workspace,
+)
+from callguard.simulator import WorkspaceSettings as Settings
+from tests.support.fake_network import FakeSession, Reply, hang
+from tests.support.virtual_time import run
+
+API_KEY = "key_test"
+
+RAMP = 120.0
+"""Seconds until the share is measured: two mean lengths of a call."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How the gate learns what became of a call: by asking, or by webhooks that may go wrong."""
+
+    asking: bool = False
+    webhooks: WebhookPlan | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is dialled, and what the gate is told of the workspace."""
+
+    settings: Settings
+    leads: int = 2000
+    counts_ringing: bool | None = None
+    counter_lag: float = 2.0
+    reserve: int = 0
+    faults_rate: float = 0.0
+    evidence: Evidence | None = None
+    reading_seconds: float = 0.1
+    dial_seconds: float = 0.2
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of it; the share is of the limit, by calls that are live, ringing ones too."""
+
+    excess: int
+    refusals: int
+    share: float
+    readings_per_call: float
+    dialled_once: bool
+    left_over: int
+
+
+def workspace_of_the_issue(seed: int, *, counts_ringing: bool) -> Settings:
+    """Calls of 60 s mean, ring of 10 s mean and 30 s at most, 30 % unanswered, limit 20."""
+    return Settings(
+        limit=20,
+        talk_time=Exponential(60.0),
+        ring_time=Exponential(10.0, at_most=30.0),
+        answer_rate=0.7,
+        ring_limit=30.0,
+        counts_ringing=counts_ringing,
+        rise_lag=1.0,
+        fall_lag=1.0,
+        seed=seed,
+    )
+
+
+async def carry_out(plan: Plan) -> Report:
+    """Dial every lead of the plan; all of them wait from the start."""
+    loop = asyncio.get_running_loop()
+    workspace = Workspace(plan.settings, loop.time)
+    dials: dict[int, int] = dict.fromkeys(range(plan.leads), 0)
+    picture: dict[str, Truth] = {}
+
+    async def dial(gate: callguard.Gate, lead: int) -> None:
+        while True:
+            try:
+                async with gate.admit() as permit:
+                    picture["last"] = workspace.truth()
+                    await asyncio.sleep(plan.dial_seconds)
+                    call = workspace.dial()
+                    dials[lead] += 1
+                    permit.placed(call.call_id)
+                    return
+            except CallRefused:
+                continue
+
+    async def look_after_ramp() -> None:
+        await asyncio.sleep(RAMP)
+        picture["ramp"] = workspace.truth()
+
+    async with callguard.open_gate(
+        API_KEY,
+        session=FakeSession(provider(workspace, plan)),
+        counts_ringing=plan.counts_ringing,
+        counter_lag=plan.counter_lag,
+        refused=lambda error: isinstance(error, CallRefused),
+        lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
+        track="ask" if plan.evidence and plan.evidence.asking else None,
+    ) as gate:
+        courier = open_courier(workspace, plan, gate)
+        watch = asyncio.create_task(look_after_ramp())
+        await asyncio.gather(*(dial(gate, lead) for lead in range(plan.leads)))
+        readings = workspace.truth().readings
+        watch.cancel()
+        await asyncio.sleep(2 * RAMP)
+        async with gate.admit() as permit:  # a last reading, which finds every call absorbed
+            permit.cancel()
+        await asyncio.sleep(2 * RAMP)
+        async with gate.admit() as permit:
+            permit.cancel()
+        usage = gate.statistics().usage
+        if courier is not None:
+            courier.close()
+    truth = workspace.truth()
+    return Report(
+        excess=-plan.settings.limit if truth.worst_excess is None else truth.worst_excess,
+        refusals=truth.refusals,
+        share=_share(picture, plan.settings.limit),
+        readings_per_call=readings / plan.leads,
+        dialled_once=set(dials.values()) == {1},
+        left_over=usage.dialling + usage.uncounted,
+    )
+
+
+def _share(picture: Mapping[str, Truth], limit: int) -> float:
+    if "ramp" not in picture or picture["last"].elapsed <= picture["ramp"].elapsed:
+        return float("nan")
+    begin, end = picture["ramp"], picture["last"]
+    seconds = end.elapsed - begin.elapsed
+    return (end.live_seconds - begin.live_seconds) / seconds / limit
+
+
+def open_courier(workspace: Workspace, plan: Plan, *gates: callguard.Gate) -> Courier | None:
+    """Delivers the webhooks that the plan has, each to the next of `gates`, until it is closed."""
+    if plan.evidence is None or plan.evidence.webhooks is None:
+        return None
+    now = asyncio.get_running_loop().time
+    receivers = cycle(gates)
+
+    def deliver(delivery: Delivery) -> None:
+        with suppress(webhooks.WebhookError):
+            webhooks.receive(
+                next(receivers), delivery.body, delivery.signature, api_key=API_KEY, now=now
+            )
+
+    deliveries = Deliveries(workspace, plan.evidence.webhooks, api_key=API_KEY, wall_clock=now)
+    return Courier(workspace, deliveries, deliver)
+
+
+def provider(workspace: Workspace, plan: Plan) -> Callable[..., Awaitable[Reply]]:
+    """A handler for `FakeSession`: the workspace, as slow and as faulty as the plan has it."""
+    return partial(_answer, workspace, plan, Faults(rate=plan.faults_rate, seed=plan.settings.seed))
+
+
+async def _answer(
+    workspace: Workspace,
+    plan: Plan,
+    faults: Faults,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+) -> Reply:
+    await asyncio.sleep(plan.reading_seconds / 2)
+    if "/v2/get-call/" in url:
+        return _described(workspace.call(url.rpartition("/")[2]))
+    reading = workspace.concurrency()
+    await asyncio.sleep(plan.reading_seconds / 2)
+    match faults.next(workspace.elapsed):
+        case None:
+            return Reply.json(reading)
+        case "hang":
+            return await hang(method, url, headers)
+        case "cut":
+            raise ConnectionResetError("cut")
+        case "broken-json":
+            return Reply(body=b'{"current_concurrency": ')
+        case "wrong-types":
+            return Reply.json({name: str(value) for name, value in reading.items()})
+        case "429-retry-after":
+            return Reply.json({"status": "error"}, 429, Retry_After="1")
+        case status:
+            return Reply.json({"status": "error"}, int(status))
+
+
+def _described(call: Call | None) -> Reply:
+    if call is None:
+        return Reply.json({"status": "error"}, 422)
+    return Reply.json({"call_id": call.call_id, "call_status": call.status})
+
+
+def report(plan: Plan) -> Report:
+    """Carry out the plan in a loop of its own."""
+    random.seed(plan.settings.seed)  # tenacity draws its jitter from the module's own source
+    return run(carry_out(plan))
+
+
+WEBHOOKS = WebhookPlan(late=Uniform(0.1, 0.5))
+BAD_WEBHOOKS = replace(
+    WEBHOOKS, lost=0.2, duplicated=0.2, shuffled=0.2, held_back=Uniform(0.0, 5.0), forged=0.2
+)
+
+EVIDENCE: Mapping[str, Evidence | None] = {
+    "no evidence": None,
+    "asking": Evidence(asking=True),
+    "webhooks": Evidence(webhooks=WEBHOOKS),
+    "webhooks, 20 % lost, doubled, shuffled, forged": Evidence(webhooks=BAD_WEBHOOKS),
+}
+"""By name: what the gate is told of its calls."""
+
+KNOWLEDGE: Mapping[str, tuple[bool, bool | None]] = {
+    "ringing counted, and known": (True, True),
+    "ringing counted, not known": (True, None),
+    "ringing not counted": (False, None),
+}
+"""By name: whether the workspace counts ringing calls, and what the gate is told of that."""
+
+
+def plans(
+    name: str, seeds: Iterable[int], leads: int, unanswered: str, evidence: str = "no evidence"
+) -> list[Plan]:
+    """The issue's campaign under one state of knowledge, for each seed."""
+    counted, known = KNOWLEDGE[name]
+    made = []
+    for seed in seeds:
+        settings = workspace_of_the_issue(seed, counts_ringing=counted)
+        if unanswered == "drawn":
+            settings = replace(settings, unanswered_ring=Exponential(10.0, at_most=30.0))
+        told = EVIDENCE[evidence]
+        if told is not None and told.webhooks is not None:
+            told = replace(told, webhooks=replace(told.webhooks, seed=seed))
+        made.append(Plan(settings, leads=leads, counts_ringing=known, evidence=told))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--leads", type=int, default=2000)
+    parser.add_argument("--evidence", choices=[*EVIDENCE, "all"], default="no evidence")
+    parser.add_argument("--workspace", choices=[*KNOWLEDGE, "all"], default="all")
+    parser.add_argument(
+        "--unanswered",
+        choices=["ring out", "drawn"],
+        default="ring out",
+        help="whether an unanswered call rings for 30 s, or for a time drawn as for answered ones",
+    )
+    options = parser.parse_args()
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    told = list(EVIDENCE) if options.evidence == "all" else [options.evidence]
+    print(
+        "| the workspace | evidence | seeds | largest count - ceiling | refusals | share, mean "
+        "| share, least | readings per call | every lead once | left on the ledger |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for name in KNOWLEDGE if options.workspace == "all" else [options.workspace]:
+            for evidence in told:
+                made = plans(name, seeds, options.leads, options.unanswered, evidence)
+                print(f"| {name} | {evidence} | {_row(list(pool.map(report, made)))} |", flush=True)
+
+
+def _row(reports: list[Report]) -> str:
+    shares = [each.share for each in reports]
+    return " | ".join(
+        str(figure)
+        for figure in (
+            len(reports),
+            max(each.excess for each in reports),
+            sum(each.refusals for each in reports),
+            f"{statistics.mean(shares):.4f}",
+            f"{min(shares):.4f}",
+            f"{statistics.mean(each.readings_per_call for each in reports):.2f}",
+            all(each.dialled_once for each in reports),
+            sum(each.left_over for each in reports),
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Each premise of the promise in docs/guarantee.md, kept and broken.
+
+The workspace here is its own, a list of calls and what is true of them; it shares no code with the
+library. Each world is run twice: as the premise has it, and with the premise broken, which has to
+show calls above the ceiling. A premise that could be broken without harm would be no premise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from callguard import Gate, Lane, Limits, Snapshot
+from callguard.testing import ScriptedSource
+from tests.support.virtual_time import run
+from tests.unit.gate.support import opened
+
+LIMIT = 5
+RING_LIMIT = 30.0
+LAG = 2.0
+
+
+@dataclass
+class Call:
+    placed_at: float
+    rings: float = 0.0
+    ended_at: float = float("inf")
+
+
+@dataclass
+class Workspace(ScriptedSource):
+    """Calls, and a counter that shows them `late` seconds after they were placed or answered."""
+
+    late: float = 1.0
+    counts_ringing: bool = True
+    calls: list[Call] = field(default_factory=list)
+    peak: int = 0
+    asked: list[float] = field(default_factory=list)
+
+    def place(self, rings: float = 0.0) -> Call:
+        call = Call(_now(), rings)
+        self.calls.append(call)
+        self.peak = max(self.peak, self.going)
+        return call
+
+    @property
+    def going(self) -> int:
+        return sum(call.placed_at <= _now() < call.ended_at for call in self.calls)
+
+    async def get(self, *, newer_than: float | None = None) -> Snapshot:
+        at = _now()
+        self.asked.append(at)
+        return Snapshot(Limits(self._counted(at - self.late), LIMIT), at, at)
+
+    def _counted(self, at: float) -> int:
+        return sum(
+            call.placed_at + (0.0 if self.counts_ringing else call.rings) <= at < call.ended_at
+            for call in self.calls
+        )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _dial(gate: Gate, workspace: Workspace, rings: float = 0.0) -> None:
+    async with gate.admit(timeout=120.0) as permit:
+        call = workspace.place(rings)
+        permit.placed()
+    await asyncio.sleep(rings + 200.0)
+    call.ended_at = _now()
+
+
+async def _crowd(gate: Gate, workspace: Workspace, number: int, rings: float = 0.0) -> None:
+    dials = [asyncio.ensure_future(_dial(gate, workspace, rings)) for _ in range(number)]
+    await asyncio.gather(*dials, return_exceptions=True)
+
+
+async def _one_gate(broken: bool) -> int:
+    """Two gates with a ledger of their own, in the place of one."""
+    workspace = Workspace()
+    async with AsyncExitStack() as stack:
+        gates = [
+            await stack.enter_async_context(opened(workspace, ttl=1.0))
+            for _ in range(2 if broken else 1)
+        ]
+        await asyncio.gather(*(_crowd(gate, workspace, 8) for gate in gates))
+    return workspace.peak
+
+
+async def _counter_no_later_than_said(broken: bool) -> int:
+    """A counter that is 10 s late, said to be 2 s late."""
+    workspace = Workspace(late=10.0 if broken else 1.0)
+    async with opened(workspace, counted_after=LAG, counter_lag=LAG) as gate:
+        await _crowd(gate, workspace, 12)
+    return workspace.peak
+
+
+async def _rings_no_longer_than_said(broken: bool) -> int:
+    """Calls that ring for 90 s where 30 s were said, in a workspace that doesn't count them."""
+    workspace = Workspace(counts_ringing=False)
+    async with opened(workspace, counted_after=RING_LIMIT + LAG, counter_lag=LAG) as gate:
+        await _crowd(gate, workspace, 12, rings=90.0 if broken else 25.0)
+    return workspace.peak
+
+
+async def _counts_ringing_is_true(broken: bool) -> int:
+    """`counts_ringing=True` for a workspace that doesn't count them."""
+    workspace = Workspace(counts_ringing=not broken)
+    async with opened(workspace, counted_after=LAG, counter_lag=LAG) as gate:
+        await _crowd(gate, workspace, 12, rings=25.0)
+    return workspace.peak
+
+
+async def _others_stay_within_the_reserve(broken: bool) -> int:
+    """Two calls by others between two readings, and a reserve for one or for two."""
+    workspace = Workspace(late=0.0)
+    lane = Lane("default", reserve=1 if broken else 2, default=True)
+    async with opened(workspace, lane, ttl=1.0, counted_after=0.0, counter_lag=0.0) as gate:
+        workspace.place()
+        workspace.place()
+        await _crowd(gate, workspace, 12)
+    return workspace.peak
+
+
+async def _what_is_said_is_true(broken: bool) -> int:
+    """`permit.cancel()`, "I did not dial", of calls that were dialled."""
+    workspace = Workspace(late=LAG)
+    async with opened(workspace) as gate:
+        for _ in range(LIMIT + 3):
+            try:
+                async with gate.admit(timeout=0.5) as permit:
+                    workspace.place()
+                    if broken:
+                        permit.cancel()
+            except TimeoutError:
+                break
+    return workspace.peak
+
+
+WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
+    _one_gate,
+    _counter_no_later_than_said,
+    _rings_no_longer_than_said,
+    _counts_ringing_is_true,
+    _others_stay_within_the_reserve,
+    _what_is_said_is_true,
+]
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.__name__.strip("_"))
+def test_the_premise_kept_keeps_the_promise(
+    world: Callable[[bool], Coroutine[None, None, int]],
+) -> None:
+    """The count would pass the ceiling though everything that was asked for holds."""
+    assert run(world(False)) <= LIMIT
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.__name__.strip("_"))
+def test_the_premise_broken_breaks_it(world: Callable[[bool], Coroutine[None, None, int]]) -> None:
+    """The page would ask its readers for what isn't needed."""
+    assert run(world(True)) > LIMIT
+
+
+def test_the_page_names_every_world() -> None:
+    """The page would claim a proof that isn't there, or keep one to itself."""
+    page = Path(__file__).parents[2].joinpath("docs", "guarantee.md").read_text("utf-8")
+    assert all(f"`{world.__name__.strip('_')}`" in page for world in WORLDS)

@@ -1,0 +1,26 @@
+"""The examples are run as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.slow
+def test_the_examples_run() -> None:
+    """What a newcomer copies from an example would not work."""
+    names = sorted(path.name for path in EXAMPLES.glob("*.py"))
+    command = [sys.executable, "-m", "pytest", "-v", "-o", "addopts=", "-p", "no:cacheprovider"]
+    command += ["-p", "callguard_pytest"]  # also where the installation is older than the plugin
+    done = subprocess.run(
+        [*command, *names], capture_output=True, text=True, check=False, cwd=EXAMPLES
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.findall(r"(\w+\.py)::\w+ PASSED", done.stdout)
+    assert sorted(set(passed)) == names, done.stdout

@@ -1,0 +1,209 @@
+"""What the campaign and the benchmarks of a shared ledger stand on: a server, gates, and processes.
+
+A worker is a process that runs one coroutine function and talks with its parent in lines of JSON.
+What it has said is heard though it was killed right after. It ends when its parent does.
+
+    python -m tests.support.processes MODULE FUNCTION ARGUMENTS
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import platform
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import callguard
+from callguard.ledger import RedisLedger
+from callguard.testing import RedisServer
+from tests.support import loops
+from tests.support.fake_network import FakeSession, limits_reply
+
+P = ParamSpec("P")
+
+Said = dict[str, Any]
+
+_LONGEST_LINE = 64 * 1024 * 1024
+_LONGEST_END = 10.0
+
+
+class Parent:
+    """The process that has started this one, as a worker sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    def tell(self, **said: Any) -> None:
+        """Say something; it is in the pipe when this returns, whatever becomes of this process."""
+        sys.stdout.buffer.write(_line(said))
+        sys.stdout.buffer.flush()
+
+    async def hear(self) -> Said | None:
+        """What the parent says next; None when it has no more to say, or is gone."""
+        return _said(await self._reader.readline())
+
+
+class Worker:
+    """A process that runs a coroutine function, as its parent sees it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._to, self._from = process.stdin, process.stdout
+
+    @classmethod
+    async def start(
+        cls,
+        function: Callable[Concatenate[Parent, P], Awaitable[None]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Worker:
+        """Start a process in which ``function(parent, ...)`` runs; what it gets is made JSON."""
+        specification = sys.modules[function.__module__].__spec__
+        assert specification is not None  # there is one for a module that was run by its name too
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.support.processes",
+            specification.name,
+            function.__name__,
+            json.dumps([args, kwargs]),
+            stdin=PIPE,
+            stdout=PIPE,
+            cwd=Path(__file__).parents[2],
+            limit=_LONGEST_LINE,
+        )
+        return cls(process)
+
+    def tell(self, **said: Any) -> None:
+        """Say something; a worker that is gone doesn't hear it."""
+        with suppress(ConnectionError):
+            self._to.write(_line(said))
+
+    async def hear(self) -> Said | None:
+        """What the worker says next; None when it has ended and all that it said was heard."""
+        return _said(await self._from.readline())
+
+    async def expect(self) -> Said:
+        """What the worker says next; it is an error if it has ended."""
+        said = await self.hear()
+        if said is None:
+            raise RuntimeError(f"a worker has ended, with code {await self._process.wait()}")
+        return said
+
+    def finish(self) -> None:
+        """There is no more to say, so it should end."""
+        self._to.close()
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def aclose(self) -> None:
+        """Let it end by itself, and wait for that; after 10 s it is killed."""
+        self.finish()
+        try:
+            async with asyncio.timeout(_LONGEST_END):
+                while await self.hear() is not None:
+                    pass
+                await self._process.wait()
+        finally:
+            self.kill()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def workers(
+    count: int,
+    function: Callable[Concatenate[Parent, P], Awaitable[None]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> AsyncIterator[list[Worker]]:
+    """So many alike; each has said something, such as that it is ready, when this is entered."""
+    started = [await Worker.start(function, *args, **kwargs) for _ in range(count)]
+    try:
+        await asyncio.gather(*(worker.expect() for worker in started))
+        yield started
+    finally:
+        await asyncio.gather(*(worker.aclose() for worker in started))
+
+
+@contextmanager
+def server(url: str | None) -> Iterator[str]:
+    """The address of the server to use: the one that was named, or a private one."""
+    if url is not None:
+        yield url
+        return
+    with RedisServer() as private:
+        yield private.url
+
+
+@asynccontextmanager
+async def open_shared(
+    ledger: RedisLedger, workspace: str, limit: int, *, ring_limit: float = 30.0
+) -> AsyncIterator[callguard.Gate]:
+    """A gate as users open it on a shared ledger, but for the network: it always reads 0 calls."""
+    session = FakeSession(lambda *_: limits_reply(0, limit))
+    async with callguard.open_gate(
+        workspace, session=session, ledger=ledger, ring_limit=ring_limit
+    ) as gate:
+        yield gate
+
+
+async def let_one_in(gate: callguard.Gate) -> None:
+    """Wait until the ledger is open: they admit nobody at first."""
+    async with gate.admit() as permit:
+        permit.cancel()
+
+
+def command(description: str | None) -> argparse.ArgumentParser:
+    """A command line that has what all of them have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ledger", metavar="URL", help="a server to use; else a private one")
+    return parser
+
+
+def surroundings() -> str:
+    """What the figures depend on, in one line."""
+    busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return (
+        f"Python {platform.python_version()} on {sys.platform}, {platform.machine()}, "
+        f"{os.cpu_count()} cores{busy}"
+    )
+
+
+def _line(said: Said) -> bytes:
+    return json.dumps(said).encode() + b"\n"
+
+
+def _said(line: bytes) -> Said | None:
+    """None at the end, and for a line that its speaker did not live to finish."""
+    if not line.endswith(b"\n"):
+        return None
+    said: Said = json.loads(line)
+    return said
+
+
+async def _run(module: str, function: str, arguments: str) -> None:
+    reader = asyncio.StreamReader(_LONGEST_LINE)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    args, kwargs = json.loads(arguments)
+    await getattr(importlib.import_module(module), function)(Parent(reader), *args, **kwargs)
+
+
+if __name__ == "__main__":
+    loops.follow()
+    asyncio.run(_run(*sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""What `callguard simulator` makes of its options, and what it tells at its end."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from callguard.cli import main
+from callguard.cli.exits import ExitCode
+from callguard.cli.simulator import scheduled_fault, scripted_number, simulator, truth_table
+from callguard.simulator import (
+    BUSY,
+    VOICEMAIL,
+    Exponential,
+    Faults,
+    Truth,
+    Uniform,
+    WorkspaceSettings,
+    answered,
+    serve,
+)
+from tests.unit.demo.support import truth
+
+
+def test_every_knob_is_an_option() -> None:
+    """A knob of the workspace could not be turned from the command line."""
+    options = set(inspect.signature(simulator).parameters)
+    assert options >= {field.name for field in fields(WorkspaceSettings)}
+    # The clock and the plan for webhooks are for tests in Python; faults have options of their own.
+    needed = set(inspect.signature(serve).parameters) - {"settings", "clock", "webhooks", "knobs"}
+    assert options >= needed - {"faults", "dial_faults"}
+
+
+OPTIONS = """
+    simulator --port 1234 --api-key k --limit 7 --burst-limit 21 --reserved-inbound 2
+    --talk-time exponential:60 --ring-time uniform:1:2 --answer-rate 0.5 --ring-limit 20
+    --unanswered-ring 3 --no-counts-ringing --rise-lag 2 --fall-lag 3 --inbound-rate 0.1
+    --inbound-talk-time 30 --no-inbound-respects-limit --seed 5 --latency 0.1
+    --fault-rate 0.1 --fault 500 --fault cut --fault-at 1:2:hang --dial-fault-rate 0.2
+    --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
+    --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
+"""
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `serve` was called with, in the place of a server."""
+    given: dict[str, Any] = {}
+
+    def serve_nothing(settings: WorkspaceSettings, **options: Any) -> None:
+        given.update(options, settings=settings)
+        raise OSError("no server in this test")
+
+    monkeypatch.setattr("callguard.cli.simulator.serve", serve_nothing)
+    return given
+
+
+def test_defaults(served: dict[str, Any]) -> None:
+    """The simulator alone would be another workspace than the one in a test."""
+    assert main(["simulator"]) == ExitCode.UNREACHABLE
+    defaults = WorkspaceSettings()
+    assert served["settings"] == defaults
+    assert (served["port"], served["api_key"]) == (8787, "key_simulated")
+    assert (served["latency"], served["webhook_url"]) == (None, None)
+    assert (served["faults"].possible, served["dial_faults"].possible) == (set(), set())
+    assert served["dial_faults_place"] is True
+
+
+def test_options(served: dict[str, Any]) -> None:
+    """An option would be accepted, and change nothing or something else."""
+    main(OPTIONS.split())
+    settings = served["settings"]
+    assert (settings.limit, settings.burst_limit, settings.reserved_inbound) == (7, 21, 2)
+    assert (settings.talk_time, settings.ring_time) == (Exponential(60.0), Uniform(1.0, 2.0))
+    assert (settings.answer_rate, settings.ring_limit) == (0.5, 20.0)
+    assert str(settings.unanswered_ring) == "constant:3.0"
+    assert (settings.counts_ringing, settings.inbound_respects_limit) == (False, False)
+    assert (settings.rise_lag, settings.fall_lag, settings.inbound_rate) == (2.0, 3.0, 0.1)
+    assert (str(settings.inbound_talk_time), settings.seed) == ("constant:30.0", 5)
+    assert (served["port"], served["api_key"]) == (1234, "k")
+    assert str(served["latency"]) == "constant:0.1"
+    assert served["faults"].possible == {"500", "cut", "hang"}
+    assert served["dial_faults"].possible == {"500", "cut"}
+    assert served["dial_faults_place"] is False
+    assert served["webhook_url"] == "http://127.0.0.1/hook"
+    assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
+
+
+def test_seed_decides_on_the_faults(served: dict[str, Any]) -> None:
+    """A run with faults could not be repeated."""
+
+    def drawn(faults: Faults) -> list[str | None]:
+        return [faults.next(0.0) for _ in range(50)]
+
+    draws = []
+    for seed in ("1", "1", "2"):
+        main(["simulator", "--fault-rate", "0.5", "--seed", seed])
+        draws.append(drawn(served["faults"]))
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_scheduled_fault() -> None:
+    """An outage would come at another time than it was asked for."""
+    assert scheduled_fault("5:10.5:429-retry-after") == (5.0, 10.5, "429-retry-after")
+    for text in ("", "5:10", "5:10:500:1", "now:10:500"):
+        with pytest.raises(ValueError, match=r"BEGIN:END:KIND|float"):
+            scheduled_fault(text)
+
+
+@pytest.mark.parametrize("text", ["", "busy", ":busy", "+1555:", "+1555:asleep", "+1555:busy,"])
+def test_wrong_scripts(text: str) -> None:
+    """A number would have another fate than was asked for."""
+    with pytest.raises(ValueError, match="--number must"):
+        scripted_number(text)
+
+
+def test_truth_table_has_every_field() -> None:
+    """Something that the simulator knows would not be told at its end."""
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as capture:
+        console.print(truth_table(truth(peak=21, refusals=4, seconds_over_limit=1.25)))
+    shown = capture.get()
+    for field in fields(Truth):
+        assert field.name.replace("_", " ") in shown
+    for row in ("peak", "21"), ("refusals", "4"), ("seconds over limit", "1.2"):
+        assert any(all(part in line for part in row) for line in shown.splitlines())

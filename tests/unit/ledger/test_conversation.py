@@ -1,0 +1,89 @@
+"""What a worker says of the ledger's clock."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from callguard.ledger.redis.conversation import Conversation
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.view import View
+from tests.unit.ledger.bent_clock import settings
+
+AHEAD = 1_000.0
+"""Seconds by which the ledger's clock is ahead of the worker's, as far as nothing goes wrong."""
+
+
+class Quiet:
+    """A claimant of a gate at which nobody waits."""
+
+    def claims(self) -> list[Any]:
+        return []
+
+
+class Talk:
+    """A conversation whose two clocks the test sets.
+
+    Attributes:
+        now: seconds on the worker's clock.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        names, times = Names("workspace"), settings()
+        view = View(names, times.times, lambda: None)
+        claimant: Any = Quiet()
+        self._conversation = Conversation(
+            "one", "label", names, times, view, claimant, lambda: self.now
+        )
+
+    def word(self) -> float:
+        """Seconds by which the worker takes the ledger's clock to be ahead, at an exchange."""
+        said = json.loads(self._conversation.request()[0])
+        return float(said["sent"]) / 1000 - self.now
+
+    def exchange(self, *, there: float, back: float, ahead: float = AHEAD) -> None:
+        """Make an exchange that takes so many seconds there and back."""
+        self._conversation.request()
+        self.now += there
+        answer = {
+            "status": "ok",
+            "epoch": "epoch",
+            "now": int((self.now + ahead) * 1000),
+            "counts": [0, 0],
+            "spent": False,
+            "lost": False,
+            "others": False,
+            "due_in": 0,
+            "late_in": 0,
+        }
+        self.now += back
+        assert self._conversation.accept(json.dumps(answer))
+
+
+@pytest.fixture
+def talk() -> Talk:
+    talk = Talk()
+    talk.exchange(there=0.0, back=0.0)
+    return talk
+
+
+@pytest.mark.parametrize("there", [0.1, 0.5, 1.9])
+def test_an_exchange_that_took_long_makes_no_word_bolder(talk: Talk, there: float) -> None:
+    """The next step of the server's clock would be vouched for by so much."""
+    talk.exchange(there=there, back=0.1)
+    assert talk.word() == pytest.approx(AHEAD, abs=0.01)
+
+
+def test_a_clock_that_stood_still_is_corrected(talk: Talk) -> None:
+    """A machine that slept would hold up the ledger's clock for as long as it is awake."""
+    talk.exchange(there=0.1, back=0.1, ahead=AHEAD + 60)
+    assert talk.word() == pytest.approx(AHEAD + 60, abs=0.2)
+
+
+def test_a_ledger_that_fell_behind_is_followed(talk: Talk) -> None:
+    """A step back of the server's clock would be made up for by the next step forward."""
+    talk.exchange(there=0.1, back=0.1, ahead=AHEAD - 5)
+    assert talk.word() == pytest.approx(AHEAD - 5, abs=0.2)

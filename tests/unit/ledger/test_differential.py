@@ -1,0 +1,372 @@
+"""Ledger in memory and on a server, under the same calls: they have to give the same answers.
+
+Two workers share the server's ledger, and what goes wrong between them and the server (an exchange
+that is lost, whose answer is lost, or that runs twice) must make no difference. Time passes in
+steps of 2 ms and more, because the server rounds by one, to the safe side.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from redis import Redis
+
+from callguard import CallGuardError, Limits, Snapshot
+from callguard.ledger import Claim, MemoryLedger, Times, memory
+from callguard.ledger.redis.conversation import Conversation, ReadingRight
+from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.view import View
+from tests.unit.ledger.bent_clock import BentLedger
+
+COUNTED_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
+"""Milliseconds."""
+
+SETTINGS = Settings(
+    Times(
+        counted_after=COUNTED_AFTER / 1000,
+        counter_lag=COUNTER_LAG / 1000,
+        ttl=0.001,
+        min_interval=0.0,
+        max_age=MAX_AGE / 1000,
+    ),
+    lease=1e6,
+    grace=0.0,
+    timeout=1.0,
+)
+
+STEPS = (2, 50, 100, 400, MAX_AGE, MAX_AGE + 2)
+"""Milliseconds."""
+
+Happening = tuple[Any, ...]
+"""What a method of `Both` is called, and its arguments."""
+
+NEXT = {
+    "dialling": ("place", "place", "release", "note_answered", "note_ended"),
+    "placed": ("bind", "bind", "answered", "note_answered", "note_ended", "withdraw"),
+    "given back": ("restore",),
+}
+"""What can happen to a call, by what became of it."""
+
+
+class Side:
+    """A worker: its view, and what the claimant of a gate would do."""
+
+    def __init__(self, name: str, ledger: BentLedger) -> None:
+        self.wanted: list[Claim] = []
+        self.given: list[tuple[str, int, int]] = []
+        self._books = ledger
+        self.view = View(ledger.names, SETTINGS.times, lambda: None)
+        self.conversation = Conversation(
+            name, name, ledger.names, SETTINGS, self.view, self, lambda: ledger.now / 1000
+        )
+        self._faults: deque[str] = deque()
+
+    def fail(self, fault: str) -> None:
+        """The next exchange goes wrong."""
+        self._faults.append(fault)
+
+    def exchange(self) -> None:
+        """Make an exchange, and others until nothing is left to say or to ask at once."""
+        more = True
+        while more:
+            accepted = self._exchange_once()
+            asks_again = bool(self.wanted) and self.conversation.ask_again_at is not None
+            more = not accepted or bool(self.view.outbox) or asks_again
+
+    def _exchange_once(self) -> bool:
+        request = self.conversation.request()
+        fault = self._faults.popleft() if self._faults else None
+        answer = b"" if fault == "not sent" else self._books.run(*request)
+        if fault == "sent twice":
+            assert b"overtaken" in self._books.run(*request)
+        lost = fault in {"not sent", "not answered"}
+        if lost or not self.conversation.accept(answer):
+            self.conversation.doubt()
+            return False
+        return True
+
+    def claims(self) -> list[Claim]:
+        return list(self.wanted)
+
+    def granted(self, lane: str, lease: int, usage: int) -> None:
+        self.given.append((lane, lease, usage))
+        self.wanted = [
+            claim._replace(callers=claim.callers - (claim.lane == lane)) for claim in self.wanted
+        ]
+        self.wanted = [claim for claim in self.wanted if claim.callers]
+
+    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
+        self.view.record(snapshot)
+
+    def lost(self, lanes: Mapping[int, str]) -> None:
+        raise AssertionError("no lease runs out here")
+
+    def unreachable(self, error: CallGuardError) -> None:
+        raise AssertionError("nobody says so here")
+
+    def asked_to_read(self) -> None:
+        pass
+
+    def reachable(self, duration: float) -> None:
+        raise AssertionError("nobody says so here")
+
+
+@dataclass
+class Call:
+    """A call, under the lease that each ledger has given it."""
+
+    side: Side
+    lease: int
+    in_memory: int
+    name: str
+    state: str = "dialling"
+    bound: bool = False
+    counted_at: int = 0
+
+
+@dataclass
+class Flight:
+    """A reading under way."""
+
+    side: Side
+    right: ReadingRight
+    began: int
+
+
+@dataclass
+class Both:
+    """Both ledgers, and what a gate would know of the calls in them; times are in ms."""
+
+    ledger: BentLedger
+    calls: list[Call] = field(default_factory=list)
+    flights: list[Flight] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryLedger(
+            Times(
+                counted_after=COUNTED_AFTER,
+                counter_lag=COUNTER_LAG,
+                ttl=1,
+                min_interval=0,
+                max_age=MAX_AGE,
+            )
+        )
+        self.sides = [Side(name, self.ledger) for name in ("one", "two")]
+        # When it became known of calls, before they were bound, that they were answered.
+        self._answered_early: dict[str, int] = {}
+        self._answered_last = -1
+        for side in self.sides:
+            side.exchange()
+        self.ledger.now += 2
+        self.begin_reading(0)
+        self.finish_reading(0, 0)
+
+    @property
+    def now(self) -> int:
+        return self.ledger.now
+
+    def step(self, milliseconds: int) -> None:
+        """Time passes; all that has happened was told before."""
+        self.agree()
+        self.ledger.now += milliseconds
+
+    def tell_all(self) -> None:
+        for side in self.sides:
+            if side.view.outbox:
+                side.exchange()
+
+    def fail(self, which: int, fault: str) -> None:
+        self.sides[which % 2].fail(fault)
+
+    def acquire(self, which: int, urgent: int, bulk: int, ceiling: int) -> None:
+        """Callers come on two lanes, of which the higher may go further."""
+        self.tell_all()
+        side = self.sides[which % 2]
+        asked = [
+            Claim("bulk", 1, ceiling, bulk, 0.0),
+            Claim("urgent", 0, ceiling + 1, urgent, 0.0),
+        ]
+        side.wanted = [claim for claim in asked if claim.callers]
+        side.given = []
+        side.exchange()
+        side.wanted = []
+        side.exchange()
+        expected = []
+        for claim in reversed(asked):
+            for _ in range(claim.callers):
+                if lease := self.memory.acquire(claim.ceiling, self.now):
+                    expected.append((claim.lane, self.memory.in_use))
+                    self.calls.append(Call(side, 0, lease, f"call_{lease}"))
+        assert [(lane, usage) for lane, _, usage in side.given] == expected
+        for call, (_, lease, _) in zip(
+            self.calls[len(self.calls) - len(expected) :], side.given, strict=True
+        ):
+            call.lease = lease
+
+    def happens_next(self, choice: int, which: int, call: Call) -> None:
+        """One of the things that can happen to a call; evidence comes to any worker."""
+        can_happen = NEXT[call.state]
+        name = can_happen[choice % len(can_happen)]
+        told_by = self.sides[which % 2] if name.startswith("note") else call.side
+        getattr(self, name)(call, told_by.view)
+
+    def place(self, call: Call, view: View) -> None:
+        call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
+        view.place(call.lease, self.now)
+        self.memory.place(call.in_memory, self.now)
+
+    def release(self, call: Call, view: View) -> None:
+        call.state = "given back"
+        view.release(call.lease)
+        self.memory.release(call.in_memory)
+
+    def withdraw(self, call: Call, view: View) -> None:
+        call.state = "given back"
+        view.withdraw(call.lease)
+        self.memory.withdraw(call.in_memory)
+
+    def restore(self, call: Call, view: View) -> None:
+        call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
+        view.restore(call.lease, self.now)
+        self.memory.restore(call.in_memory, self.now)
+
+    def answered(self, call: Call, view: View) -> None:
+        self._note_answer(call)
+        view.answered(call.lease, self.now)
+        self.memory.answered(call.in_memory, self.now)
+
+    def bind(self, call: Call, view: View) -> None:
+        """A call gets its id, once.
+
+        Ledger in memory keep what was answered in the order in which they heard of it. So evidence
+        that is older than the latest would last longer there, which is safe; it is left out here.
+        """
+        known_at = self._answered_early.get(call.name, self.now)
+        if call.bound or known_at < self._answered_last:
+            return
+        call.bound = True
+        if call.name in self._answered_early:
+            self._answered_last = known_at
+            call.counted_at = min(call.counted_at, known_at + COUNTER_LAG)
+        view.bind(call.lease, call.name, self.now)
+        self.memory.bind(call.in_memory, call.name, self.now)
+
+    def note_answered(self, call: Call, view: View) -> None:
+        if call.bound:
+            self._note_answer(call)
+        else:
+            self._answered_early.setdefault(call.name, self.now)
+        view.note_answered(call.name, self.now)
+        self.memory.note_answered(call.name, self.now)
+
+    def note_ended(self, call: Call, view: View) -> None:
+        view.note_ended(call.name, self.now)
+        self.memory.note_ended(call.name, self.now)
+
+    def _note_answer(self, call: Call) -> None:
+        self._answered_last = self.now
+        call.counted_at = min(call.counted_at, self.now + COUNTER_LAG)
+
+    def note_change(self, which: int) -> None:
+        self.sides[which % 2].view.note_change(self.now)
+        self.memory.note_change(self.now)
+
+    def refuse(self, which: int) -> None:
+        self.sides[which % 2].view.refuse(self.now)
+        self.memory.refuse(self.now)
+
+    def begin_reading(self, which: int) -> None:
+        """Take the right to read, if it is to be had."""
+        side = self.sides[which % 2]
+        side.conversation.wants_reading = True
+        side.exchange()
+        side.conversation.wants_reading = False
+        right, side.conversation.right = side.conversation.right, None
+        if right is not None:
+            self.flights.append(Flight(side, right, self.now))
+
+    def finish_reading(self, which: int, current: int) -> None:
+        """The answer to any request that is under way."""
+        if not self.flights:
+            return
+        self.tell_all()
+        flight = self.flights.pop(which % len(self.flights))
+        limits = Limits(current_concurrency=current, concurrency_limit=9)
+        seconds = Snapshot(limits, flight.right.heard, self.now / 1000)
+        flight.side.conversation.report(flight.right, seconds)
+        flight.side.exchange()
+        self.memory.record(Snapshot(limits, flight.began, self.now))
+
+    def read_as_it_shows(self, which: int, late: int, call: Call) -> None:
+        """A reading at the moment from which on the counter shows a call, or shortly after it."""
+        self.step(max(2, call.counted_at + late - self.now))
+        self.begin_reading(which)
+        self.finish_reading(-1, 0)
+        self.agree()
+
+    def agree(self) -> None:
+        """What either worker sees, once it has heard of all, is what the ledger in memory say."""
+        self.tell_all()
+        for side in self.sides:
+            side.exchange()
+            assert side.view.usage() == self.memory.usage()
+            assert side.view.in_use == self.memory.in_use
+            assert side.view.spent is self.memory.spent
+            assert side.view.withheld == self.memory.withheld
+        _, _, _, permits, dialling, uncounted, *_ = self.ledger.names.keys
+        client = self.ledger.client
+        counted = [*client.zrange(dialling, 0, -1), *client.zrange(uncounted, 0, -1)]
+        assert sorted(client.hkeys(permits)) == sorted(counted)
+
+
+number = st.integers(0, 3)
+of_a_call = st.tuples(st.just("happens_next"), st.sampled_from(range(6)), number, number)
+of_all = st.one_of(
+    st.tuples(st.just("acquire"), number, number, number, st.integers(1, 6)),
+    st.tuples(st.just("read_as_it_shows"), number, st.just(0), number),
+    st.tuples(st.just("read_as_it_shows"), number, st.just(2), number),
+    st.tuples(st.just("begin_reading"), number),
+    st.tuples(st.just("finish_reading"), number, number),
+    st.tuples(st.just("step"), st.sampled_from(STEPS)),
+    st.tuples(st.just("fail"), number, st.sampled_from(["not sent", "not answered", "sent twice"])),
+    st.tuples(st.sampled_from(["refuse", "note_change"]), number),
+)
+histories = st.lists(st.tuples(st.lists(of_a_call, max_size=4), of_all), min_size=5, max_size=20)
+"""What happens to calls, and then something that concerns all, again and again."""
+
+
+def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None:
+    """Let everything happen to both, to four calls at first; a call is told by its age."""
+    both.acquire(0, 2, 0, 6)
+    both.acquire(1, 0, 2, 6)
+    for to_calls, to_all in history:
+        for name, *arguments in [*to_calls, to_all]:
+            if name in {"happens_next", "read_as_it_shows"}:
+                arguments[-1] = both.calls[-1 - arguments[-1]]
+            getattr(both, name)(*arguments)
+    both.agree()
+
+
+def test_both_ledgers_give_the_same_answers(
+    client: Redis, workspace_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The law would hold in one process and not among many, or the other way round."""
+    in_milliseconds = 1000 * memory.EARLY_EVIDENCE_SECONDS
+    monkeypatch.setattr(memory, "EARLY_EVIDENCE_SECONDS", in_milliseconds)
+    numbers = itertools.count()
+
+    @settings(max_examples=100)
+    @given(histories)
+    def agree(history: list[tuple[list[Happening], Happening]]) -> None:
+        workspace = f"{workspace_key} {next(numbers)}"
+        with BentLedger(client, workspace, SETTINGS) as ledger:
+            replay(Both(ledger), history)
+
+    agree()

@@ -1,0 +1,169 @@
+"""Who gets which slot: the server, which looks at the first in the queue only, and a plain model
+that looks at every claim, under the same exchanges."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+from redis import Redis
+
+from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim
+from tests.unit.ledger.bent_clock import settings as ledger_settings
+
+PATIENCE = 250
+"""Milliseconds for which a slot is set aside for a worker that was called."""
+
+LANES = {"urgent": 0, "bulk": 1, "slow": 1}
+"""With their priorities."""
+
+WORKERS = ("one", "two", "six", "ten")
+
+
+@dataclass
+class Row:
+    """A claim as the model knows it; as in lua/slots.lua."""
+
+    worker: str
+    index: int
+    priority: int
+    ceiling: int
+    callers: int
+    order: int
+    next_order: int = 0
+    called_at: int | None = None
+    served: int = 0
+
+
+class Model:
+    """All claims, each of which is looked at in each exchange.
+
+    Attributes:
+        in_use: the slots that are in use.
+    """
+
+    def __init__(self) -> None:
+        self.in_use = 0
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._orders = itertools.count(1)
+
+    def exchange(
+        self, worker: str, asked: dict[str, tuple[int, int]], freed: int, now: int
+    ) -> tuple[list[list[int]], bool, int | None]:
+        """The grants, whether others wait, and when to ask again."""
+        self.in_use -= freed
+        own = [self._now_of(worker, index, *each) for index, each in enumerate(asked.items())]
+        grants: list[list[int]] = []
+        called: list[int] = []
+        if freed or any(self.in_use < row.ceiling for row in own):
+            usage = self.in_use
+            for row in self._slots(now):
+                usage += 1
+                if row.worker != worker:
+                    row.next_order = row.next_order or next(self._orders)
+                    row.called_at = now if row.called_at is None else row.called_at
+                    called.append(row.called_at)
+                else:
+                    row.order = row.next_order or next(self._orders)
+                    row.next_order = 0
+                    grants.append([row.index, usage])
+        self.in_use += len(grants)
+        for index, row in enumerate(own):
+            row.callers -= sum(granted == index for granted, _ in grants)
+        self._rows = {key: row for key, row in self._rows.items() if row.callers}
+        others = any(row.worker != worker for row in self._rows.values())
+        return grants, others, min(called) + PATIENCE + 1 - now if called else None
+
+    def _now_of(self, worker: str, index: int, lane: str, asked: tuple[int, int]) -> Row:
+        ceiling, callers = asked
+        before = self._rows.get((worker, lane))
+        row = Row(
+            worker,
+            index,
+            LANES[lane],
+            ceiling,
+            callers,
+            before.order if before else next(self._orders),
+            before.next_order if before else 0,
+        )
+        self._rows[worker, lane] = row
+        return row
+
+    def _slots(self, now: int) -> Iterator[Row]:
+        """Whose each free slot is, one after the other."""
+        usage = self.in_use
+        rows = sorted(self._rows.values(), key=lambda row: (row.priority, row.order))
+        for _, equals in itertools.groupby(rows, key=lambda row: row.priority):
+            group = [
+                row for row in equals if row.called_at is None or now <= row.called_at + PATIENCE
+            ]
+            for row in group:
+                row.served = 0
+            while any(row.served < row.callers and usage < row.ceiling for row in group):
+                for row in group:
+                    if row.served < row.callers and usage < row.ceiling:
+                        row.served += 1
+                        usage += 1
+                        yield row
+
+
+asked_for = st.fixed_dictionaries(
+    {lane: st.tuples(st.integers(0, 5), st.sampled_from([0, 0, 1, 2, 4])) for lane in LANES}
+)
+"""The ceiling of each lane, and its callers."""
+
+exchanges = st.tuples(
+    st.sampled_from([0, 0, 1, 100, PATIENCE + 1]),
+    st.sampled_from(WORKERS),
+    asked_for,
+    st.integers(0, 3),
+)
+"""Milliseconds that pass, who speaks, what for, and the slots that it gives back."""
+
+
+def test_slots_go_to_the_same_claims_as_if_each_was_looked_at(
+    client: Redis, workspace_key: str
+) -> None:
+    """A claim that is behind others in the queue would be overtaken, or get what is another's."""
+    numbers = itertools.count()
+    patient = ledger_settings(lease=1e6, max_age=1e6)
+
+    @settings(max_examples=200)
+    @given(st.lists(exchanges, min_size=10, max_size=40))
+    def agree(history: list[tuple[int, str, dict[str, tuple[int, int]], int]]) -> None:
+        workspace = f"{workspace_key} {next(numbers)}"
+        with BentLedger(client, workspace, patient) as ledger:
+            replay(ledger, history)
+
+    agree()
+
+
+def replay(
+    ledger: BentLedger, history: list[tuple[int, str, dict[str, tuple[int, int]], int]]
+) -> None:
+    """Make the exchanges with the server and with the model."""
+    workers = {name: Worker(ledger, name) for name in WORKERS}
+    for worker in workers.values():
+        worker.join()
+    ledger.now = 10
+    workers["one"].read()
+    for worker in workers.values():
+        worker.say()
+    model = Model()
+    for passed, name, asked, most in history:
+        ledger.now += passed
+        worker = workers[name]
+        freed = [worker.held.pop() for _ in range(min(most, len(worker.held)))]
+        happenings: list[Happening] = [["release", number] for number in freed]
+        reply = worker.say(
+            *happenings,
+            claims=[
+                claim(lane=lane, priority=LANES[lane], ceiling=ceiling, callers=callers)
+                for lane, (ceiling, callers) in asked.items()
+            ],
+        )
+        expected = model.exchange(name, asked, len(freed), ledger.now)
+        assert (reply.get("grants") or [], reply["others"], reply.get("again")) == expected
