@@ -44,9 +44,10 @@ def ps(
 ) -> None:
     """Show who holds slots of a shared ledger, and who waits.
 
-    By worker, a row for each permit that is dialling, or placed and perhaps not in the provider's
-    count yet; for the queued callers on each lane of each gate; and for each worker with neither.
-    The ledger is that of RETELL_API_KEY, or the one called --name. Looking changes nothing.
+    By worker, a row for each permit that is dialling, or uncounted: its call is placed, and perhaps
+    not in the provider's count yet; for the queued callers on each lane of each gate; and for each
+    worker with neither. The ledger is that of RETELL_API_KEY, or the one called --name. Looking
+    changes nothing.
 
     A worker is (silent) if it has let half of its lease go by without a word, and (gone) if it has
     left or its lease has run out: what it was dialling counts until a snapshot is surely later.
@@ -87,7 +88,7 @@ async def _look(url: str | None, name: str | None) -> Found:
 def _show(contents: Contents) -> None:
     on_terminal = sys.stdout.isatty()
     console = Screen(width=None if on_terminal else _WIDE)
-    if contents.workers or contents.held:
+    if contents.workers or contents.permits:
         has_room = on_terminal and console.width >= _BOXED
         console.print(contents_table(contents, box.HEAVY_HEAD if has_room else None))
     say(sentence(contents))
@@ -113,7 +114,7 @@ def contents_table(contents: Contents, around: box.Box | None = None) -> Table:
 def sentence(contents: Contents) -> str:
     """The sums, and what they are made of."""
     usage, waiting = contents.usage, sum(queue.callers for queue in contents.waiting)
-    own = f"{usage.dialling} dialling, {usage.uncounted} placed and perhaps not counted"
+    own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     silent = sum(worker.silent for worker in contents.workers)
     queued = f"{waiting} queued; gates: {len(contents.workers)}"
     queued += f", {silent} of them silent" if silent else ""
@@ -137,12 +138,13 @@ def _limit(limits: Limits) -> str:
 
 def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]:
     """The rows by worker, those that are gone first; of each worker the oldest permits first."""
-    labels = {held.worker for held in contents.held} | {queue.worker for queue in contents.waiting}
+    labels = {permit.worker for permit in contents.permits}
+    labels |= {queue.worker for queue in contents.waiting}
     for label in sorted(labels | {worker.label for worker in contents.workers}, key=_by_number):
-        for state, shown in (("dialling", "dialling"), ("placed", "placed")):
-            for held in contents.held:
-                if (held.worker, held.state) == (label, state):
-                    yield label, held.lane, shown, "1", f"{held.age:.1f} s"
+        for state in ("dialling", "uncounted"):
+            for permit in contents.permits:
+                if (permit.worker, permit.state) == (label, state):
+                    yield label, permit.lane, state, "1", f"{permit.age:.1f} s"
         for queue in contents.waiting:
             if queue.worker == label:
                 yield label, queue.lane, "waiting", str(queue.callers), f"{queue.waited:.1f} s"

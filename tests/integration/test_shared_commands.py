@@ -109,15 +109,15 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
     worker = rows[1][0]
     assert [row[1:4] for row in rows[1:4]] == [
         ["default", "dialling", "1"],
-        ["default", "placed", "1"],
+        ["default", "uncounted", "1"],
         ["default", "waiting", "1"],
     ]
     assert "usage 2 of 2: " in shown.out
     assert worker.endswith(f":{os.getpid()}")
     assert shown.code == listed.code == ExitCode.OK
     fields = json.loads(listed.out)
-    assert [held["state"] for held in fields["held"]] == ["placed", "dialling"]
-    assert {each["worker"] for each in (*fields["held"], *fields["waiting"])} == {worker}
+    assert [permit["state"] for permit in fields["permits"]] == ["uncounted", "dialling"]
+    assert {each["worker"] for each in (*fields["permits"], *fields["waiting"])} == {worker}
     assert standing.code == stands.code == ExitCode.FULL
     assert "1 dialling, 1 uncounted" in standing.out
     fields = json.loads(stands.out)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.cluster import RedisCluster
 
-__all__ = ["Contents", "Held", "Waiting", "Worker", "look"]
+__all__ = ["Contents", "LedgerPermit", "Waiting", "Worker", "look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LedgerPermit:
     """A permit that counts.
 
     Attributes:
@@ -59,7 +59,7 @@ class Held:
     worker: str | None
     lane: str
     age: float
-    state: Literal["dialling", "placed"]
+    state: Literal["dialling", "uncounted"]
     counted_in: float | None
 
 
@@ -90,7 +90,7 @@ class Contents:
         now: that moment, in seconds on the server's clock.
         known: whether there is such a ledger; the server forgets it after an hour of silence.
         workers: the gates that share it, by label.
-        held: the permits that count, the oldest first.
+        permits: those that count, the oldest first.
         waiting: who is in the queue: higher lanes first, and in each those that waited longest.
         snapshot: the latest snapshot, dated on the server's clock; None before the first.
         spent_until: until when, on that clock, a snapshot has to begin to authorise nothing: the
@@ -102,7 +102,7 @@ class Contents:
     now: float
     known: bool
     workers: tuple[Worker, ...]
-    held: tuple[Held, ...]
+    permits: tuple[LedgerPermit, ...]
     waiting: tuple[Waiting, ...]
     snapshot: Snapshot | None
     spent_until: float
@@ -122,14 +122,14 @@ class Contents:
     @property
     def usage(self) -> Usage:
         """The usage as the gates have it: by the latest snapshot."""
-        placed = sum(permit.state == "placed" for permit in self.held)
+        uncounted = sum(permit.state == "uncounted" for permit in self.permits)
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
-        return Usage(reported, len(self.held) - placed, placed)
+        return Usage(reported, len(self.permits) - uncounted, uncounted)
 
     def usage_by(self, limits: Limits) -> Usage:
         """The usage by a snapshot that began after this look at the ledger."""
         uncounted = sum(
-            permit.counted_in is not None and permit.counted_in >= 0 for permit in self.held
+            permit.counted_in is not None and permit.counted_in >= 0 for permit in self.permits
         )
         return Usage(limits.current_concurrency, self.usage.dialling, uncounted)
 
@@ -137,7 +137,7 @@ class Contents:
         """The same as objects, arrays, numbers and strings."""
         return {
             "workers": [asdict(worker) for worker in self.workers],
-            "held": [asdict(permit) for permit in self.held],
+            "permits": [asdict(permit) for permit in self.permits],
             "waiting": [asdict(each) for each in self.waiting],
             "usage": {**asdict(self.usage), "total": self.usage.total},
             "spent": self.spent,
@@ -179,8 +179,8 @@ def _read(answer: str | bytes) -> Contents:
         workers=tuple(
             sorted(_workers(found, sessions, now), key=lambda worker: (worker.label, worker.id))
         ),
-        held=tuple(
-            sorted(_held(found, sessions, now), key=lambda permit: (-permit.age, permit.id))
+        permits=tuple(
+            sorted(_permits(found, sessions, now), key=lambda permit: (-permit.age, permit.id))
         ),
         waiting=tuple(
             sorted(
@@ -201,17 +201,19 @@ def _workers(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) ->
         yield Worker(worker, sessions.get(worker, worker), _seconds(left), left < longest / 2)
 
 
-def _held(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Held]:
+def _permits(
+    found: Mapping[str, Any], sessions: Mapping[str, str], now: int
+) -> Iterator[LedgerPermit]:
     uncounted, texts = _pairs(found["uncounted"]), _pairs(found["permits"])
     for permit in (*found["dialling"], *uncounted):
         since, lane = texts.get(permit, f"{now} unknown").split(" ", 1)
         visible = uncounted.get(permit)
-        yield Held(
+        yield LedgerPermit(
             id=permit,
             worker=sessions.get(permit.rpartition("-")[0]),
             lane=lane,
             age=_seconds(now - int(since)),
-            state="dialling" if visible is None else "placed",
+            state="dialling" if visible is None else "uncounted",
             counted_in=None if visible is None else _seconds(float(visible) - now),
         )
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.ps import contents_table, sentence
-from callguard.ledger.redis.holders import Contents, Held, Waiting, Worker, _read
+from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting, Worker, _read
 from callguard.limits import Limits, Snapshot
 
 NOWHERE = "redis://someone:secret@127.0.0.1:1"
@@ -28,9 +28,9 @@ CONTENTS = Contents(
         Worker("b", "web:2", lease=4.5, silent=True),
         Worker("c", "web:3", lease=8.0),
     ),
-    held=(
-        Held("x-1", None, "bulk", 12.3, "placed", counted_in=20.0),
-        Held("b-1", "web:2", "[red]", 0.25, "dialling", counted_in=None),
+    permits=(
+        LedgerPermit("x-1", None, "bulk", 12.3, "uncounted", counted_in=20.0),
+        LedgerPermit("b-1", "web:2", "[red]", 0.25, "dialling", counted_in=None),
     ),
     waiting=(Waiting("web:1", "bulk", priority=1, callers=40, waited=3.0),),
     snapshot=Snapshot(Limits(14, 20), began=999.6, received=999.7),
@@ -75,24 +75,26 @@ def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
 
 def test_the_order_is_by_worker_and_stays() -> None:
     """Who looks twice would find nothing again where it was."""
-    held = [
-        Held("c-1", "web:10", "bulk", 1.0, "placed", counted_in=1.0),
-        Held("a-1", "web:9", "bulk", 5.0, "placed", counted_in=1.0),
-        Held("c-2", "web:10", "bulk", 9.0, "dialling", counted_in=None),
-        Held("a-2", "web:9", "bulk", 2.0, "dialling", counted_in=None),
+    permits = [
+        LedgerPermit("c-1", "web:10", "bulk", 1.0, "uncounted", counted_in=1.0),
+        LedgerPermit("a-1", "web:9", "bulk", 5.0, "uncounted", counted_in=1.0),
+        LedgerPermit("c-2", "web:10", "bulk", 9.0, "dialling", counted_in=None),
+        LedgerPermit("a-2", "web:9", "bulk", 2.0, "dialling", counted_in=None),
     ]
     orders = {
-        tuple(tuple(row[:3]) for row in rendered(replace(CONTENTS, held=tuple(some), workers=())))
-        for some in itertools.permutations(held)
+        tuple(
+            tuple(row[:3]) for row in rendered(replace(CONTENTS, permits=tuple(some), workers=()))
+        )
+        for some in itertools.permutations(permits)
     }
     assert orders == {
         (
             ("worker", "lane", "state"),
             ("web:1", "bulk", "waiting"),
             ("web:9", "bulk", "dialling"),
-            ("web:9", "bulk", "placed"),
+            ("web:9", "bulk", "uncounted"),
             ("web:10", "bulk", "dialling"),
-            ("web:10", "bulk", "placed"),
+            ("web:10", "bulk", "uncounted"),
         )
     }
 
@@ -101,7 +103,11 @@ def test_the_order_is_by_worker_and_stays() -> None:
 def test_a_narrow_terminal_breaks_no_figure(width: int) -> None:
     """The ages and states, for which one looks, would end in dots."""
     rows = rendered(CONTENTS, box.HEAVY_HEAD if width >= 60 else None, width)
-    for words in (["placed", "1", "12.3", "s"], ["dialling", "1", "0.2", "s"], ["waiting", "40"]):
+    for words in (
+        ["uncounted", "1", "12.3", "s"],
+        ["dialling", "1", "0.2", "s"],
+        ["waiting", "40"],
+    ):
         assert any(" ".join(words) in " ".join(row).replace("│ ", "") for row in rows), words
     assert "…" not in str(rows)
 
@@ -110,7 +116,7 @@ def test_table() -> None:
     """Nobody would see who holds a slot, who is gone without giving it back, and who waits."""
     assert rendered(CONTENTS) == [
         ["worker", "lane", "state", "calls", "age"],
-        ["(gone)", "bulk", "placed", "1", "12.3", "s"],
+        ["(gone)", "bulk", "uncounted", "1", "12.3", "s"],
         ["web:1", "bulk", "waiting", "40", "3.0", "s"],
         ["web:2", "(silent)", "[red]", "dialling", "1", "0.2", "s"],
         ["web:3", "idle", "0"],
@@ -121,7 +127,7 @@ def test_table() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "usage 16 of 20: 14 counted 0.4 s ago, 1 dialling, 1 placed and perhaps not counted"),
+        ({}, "usage 16 of 20: 14 counted 0.4 s ago, 1 dialling, 1 uncounted"),
         ({"snapshot": BURSTING}, "usage 16 of 20 (with burst 60): 14 counted"),
         ({"snapshot": NO_BURST}, "usage 16 of 20: 14 counted"),
         ({}, "; 40 queued; gates: 3, 1 of them silent"),
@@ -138,8 +144,8 @@ def test_sentence(changes: dict[str, object], said: str) -> None:
 
 def test_usage_by_a_later_reading() -> None:
     """A call that a reading surely counts would be counted twice, or one that it may miss never."""
-    absorbed = replace(CONTENTS.held[0], counted_in=-0.001)
-    contents = replace(CONTENTS, held=(absorbed, *CONTENTS.held))
+    absorbed = replace(CONTENTS.permits[0], counted_in=-0.001)
+    contents = replace(CONTENTS, permits=(absorbed, *CONTENTS.permits))
     assert (contents.usage.total, contents.usage_by(Limits(5, 20)).total) == (17, 7)
 
 
@@ -147,8 +153,8 @@ def test_json() -> None:
     """A script would miss what people are shown."""
     fields = json.loads(json.dumps(CONTENTS.as_json()))
     assert [worker["label"] for worker in fields["workers"]] == ["web:1", "web:2", "web:3"]
-    assert [(held["id"], held["state"]) for held in fields["held"]] == [
-        ("x-1", "placed"),
+    assert [(permit["id"], permit["state"]) for permit in fields["permits"]] == [
+        ("x-1", "uncounted"),
         ("b-1", "dialling"),
     ]
     assert fields["waiting"][0]["callers"] == 40

@@ -20,7 +20,7 @@ from callguard.errors import (
     LimitsUnavailable,
     UsageError,
 )
-from callguard.ledger.redis.holders import Contents, Held, Waiting
+from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting
 from callguard.limits import Limits, Snapshot
 
 BURSTING = Limits(
@@ -36,10 +36,10 @@ BOOKS = Contents(
     now=1000.0,
     known=True,
     workers=(),
-    held=(
-        Held("a-1", "web:1", "bulk", 12.0, "placed", counted_in=-0.5),
-        Held("a-2", "web:1", "bulk", 2.0, "placed", counted_in=0.5),
-        Held("a-3", "web:1", "bulk", 0.1, "dialling", counted_in=None),
+    permits=(
+        LedgerPermit("a-1", "web:1", "bulk", 12.0, "uncounted", counted_in=-0.5),
+        LedgerPermit("a-2", "web:1", "bulk", 2.0, "uncounted", counted_in=0.5),
+        LedgerPermit("a-3", "web:1", "bulk", 0.1, "dialling", counted_in=None),
     ),
     waiting=(Waiting("web:1", "bulk", 1, 40, 3.0), Waiting("web:2", "bulk", 1, 2, 3.0)),
     snapshot=None,
