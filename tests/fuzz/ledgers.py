@@ -1,4 +1,4 @@
-"""What is fuzzed of a shared ledger: what its server answers, and tells unasked.
+"""What is fuzzed of a shared ledger: what its server answers and pushes.
 
 A worker may believe it or not; what it doesn't, it has not half believed.
 """
@@ -38,7 +38,7 @@ class _Nobody:
     def claims(self) -> list[Any]:
         return []
 
-    def granted(self, lane: str, lease: int, usage: int) -> None:
+    def granted(self, lane: str, number: int, usage: int) -> None:
         raise AssertionError("a slot was given that nobody asked for")
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
@@ -50,7 +50,7 @@ class _Nobody:
 
 
 def answers_of_a_ledger(data: bytes) -> None:
-    """Three answers, and messages, to a worker that holds two leases, of which one is placed."""
+    """Three answers, and pushes, to a worker that holds two permits, of which one is placed."""
     asyncio.run(_talk(data))
 
 
@@ -63,8 +63,8 @@ async def _talk(data: bytes) -> None:
     worker.request()
     assert worker.accept(json.dumps(GOOD))
     view.next_number = 3
-    for lease in (1, 2):
-        view.hold(lease, "default")
+    for number in (1, 2):
+        view.hold(number, "default")
     view.place(1, 0.0)
     for answer in data.split(b"\0")[:3]:
         with suppress(CallGuardError, ValueError, TypeError, KeyError, AttributeError):
@@ -81,7 +81,7 @@ def _believes(worker: Conversation, view: View, answer: bytes) -> bool:
             return True
     worker.doubt()
     said = json.loads(worker.request()[0])
-    holds = {lease for lease, _ in said["join"]["held"]}
+    holds = {number for number, _ in said["join"]["held"]}
     ended = {what for kind, what, *_ in said["happenings"] if kind in {"place", "release"}}
     assert {1, 2} <= holds | ended, f"what it holds is forgotten after {answer!r}: {said}"
     worker.doubt()

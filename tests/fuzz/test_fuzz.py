@@ -42,7 +42,7 @@ TYPED = st.lists(
 
 ODD_PARTS = st.dictionaries(
     st.sampled_from(
-        [*GOOD, "grants", "right_to_read", "reading", "again", "void", "stepped", "failed"]
+        [*GOOD, "grants", "right_to_read", "snapshot", "again", "void", "stepped", "failed"]
     ),
     VALUES
     | st.just({"began": 5, "received": 6, "limits": "{}", "reader": "one"})

@@ -50,7 +50,7 @@ async def test_a_caller_cancelled_at_any_step_leaves_nothing(
     workspace_key: str,
     visit: Callable[[Gate, Callable[[Permit], None]], Awaitable[None]],
 ) -> None:
-    """A place would be held by nobody, or a line be waited for that has no one in it."""
+    """A slot would be held by nobody, or callers wait behind others who are not there."""
     entered: list[Permit] = []
     cut_short = 0
     async with (

@@ -44,7 +44,7 @@ async def test_a_call_that_is_over_gives_its_place_back_wherever_that_is_known_f
 async def test_a_call_that_was_answered_is_seen_sooner_wherever_that_is_known_from(
     redis_url: str, workspace_key: str
 ) -> None:
-    """A place would be held until the call could ring no longer, though the counter shows it."""
+    """A slot would be held until the call could ring no longer, though the counter shows it."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,

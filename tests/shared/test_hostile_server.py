@@ -127,12 +127,12 @@ GARBAGE = [
     b"7",
     b"{}",
     b'"text"',
-    b'{"reading": null}',
+    b'{"snapshot": null}',
     b'{"epoch": []}',
-    b'{"reading": {"began": "x"}, "counts": [1, 2], "spent": 0, "lost": 0}',
-    b'{"reading": {"began": 9e99, "reader": 1}, "counts": [1, 2], "spent": 0, "lost": 0}',
-    b'{"reading": {"began": 9e99, "received": 9e99}, "counts": [1, 2], "spent": 0, "lost": 0}',
-    b'{"reading": {"began": 0, "received": 0}, "counts": ["x", "y"], "spent": 0, "lost": 0}',
+    b'{"snapshot": {"began": "x"}, "counts": [1, 2], "spent": 0, "lost": 0}',
+    b'{"snapshot": {"began": 9e99, "reader": 1}, "counts": [1, 2], "spent": 0, "lost": 0}',
+    b'{"snapshot": {"began": 9e99, "received": 9e99}, "counts": [1, 2], "spent": 0, "lost": 0}',
+    b'{"snapshot": {"began": 0, "received": 0}, "counts": ["x", "y"], "spent": 0, "lost": 0}',
     b"[" * 100_000,
 ]
 

@@ -60,7 +60,7 @@ async def _world(redis_url: str, name: str) -> AsyncIterator[World]:
 
 
 async def test_a_slow_network_costs_time_and_nothing_else(world: World) -> None:
-    """Two workers would get one place while what they say is under way."""
+    """Two workers would get one slot while what they say is under way."""
     world.proxy.delay = 0.05
     crowds = Callers(world.far), Callers(world.near)
     given_back: set[str] = set()

@@ -43,7 +43,7 @@ class Arena:
         await eventually(lambda: self._claims_are(before + 1))
 
     async def next(self) -> int:
-        """Give one place back. Returns at which worker it is used."""
+        """Give one slot back. Returns at which worker it is used."""
         before = self.counts
         held = (permit for crowd in self.crowds for permit in crowd.arrived)
         permit = next(permit for permit in held if permit.id not in self._given_back)

@@ -53,7 +53,7 @@ async def test_what_a_killed_worker_was_dialling_counts_until_a_reading_must_sho
 async def test_a_worker_that_was_stopped_for_longer_than_its_lease_is_told(
     redis_url: str, workspace_key: str
 ) -> None:
-    """Two would dial into one place, and nobody would know, or the worker would be of no use."""
+    """Two would dial into one slot, and nobody would know, or the worker would be of no use."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,

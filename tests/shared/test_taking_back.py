@@ -10,7 +10,7 @@ from tests.shared.support import contents, eventually, sharing
 
 
 async def test_a_call_that_was_placed_after_all_counts(redis_url: str, workspace_key: str) -> None:
-    """A place would be given twice, to a call that is going on and to another."""
+    """A slot would be given twice, to a call that is going on and to another."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(redis_url, name=workspace_key) as ledger,

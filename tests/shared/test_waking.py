@@ -15,7 +15,7 @@ TTL = 1.0
 async def test_listening_resumes_after_the_connection_is_lost(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
-    """A worker would be deaf for as long as it lives, and learn late of every place."""
+    """A worker would be deaf for as long as it lives, and learn late of every slot."""
     async with (
         provider(limit=1) as workspace,
         RedisLedger.from_url(own_redis.url, name=workspace_key) as ledger,

@@ -290,8 +290,8 @@ class Conversation:
         if push.epoch is not None and push.epoch != self._epoch:
             return True
         if push.news is not None:
-            reading, local = push.news.reading, self._ledger_clock.local
-            if reading is not None and local(reading.received) > self._clock() + JITTER:
+            snapshot, local = push.news.snapshot, self._ledger_clock.local
+            if snapshot is not None and local(snapshot.received) > self._clock() + JITTER:
                 return True  # this worker's clock stood still, and only an answer sets it
             self._take_news(push.news)
         if push.pause is not None:
@@ -326,18 +326,18 @@ class Conversation:
 
     def _take_news(self, news: News) -> None:
         self._view.see(news.counts, spent=news.spent, lost=news.lost)
-        reading = news.reading
-        if reading is None or reading.began <= self._began:
+        snapshot = news.snapshot
+        if snapshot is None or snapshot.began <= self._began:
             return
         local = self._ledger_clock.local
-        began, received = local(reading.began), local(reading.received)
-        self._began = reading.began
+        began, received = local(snapshot.began), local(snapshot.received)
+        self._began = snapshot.began
         self.failure = None
-        self.reads = reading.reader == self._worker
+        self.reads = snapshot.reader == self._worker
         self.due_at = began + self._settings.times.ttl
         self.late_at = self.due_at + self._settings.times.ttl
         self.wants_reading = False
-        self._view.dated = Snapshot(reading.limits, began, received)
+        self._view.dated = Snapshot(snapshot.limits, began, received)
         self._claimant.snapshot_came(self._view.dated, received - began)
 
     def _take_pause(self, pause: Pause) -> None:

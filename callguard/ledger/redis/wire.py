@@ -193,24 +193,24 @@ class News(NamedTuple):
         counts: the calls that are dialling, and the uncounted ones.
         spent: whether the snapshot authorises nothing.
         lost: whether that is because the ledger is new, or was lost.
-        reading: the latest snapshot; None where the worker knows it.
+        snapshot: the latest; None if the worker knows it.
     """
 
     counts: tuple[int, int]
     spent: bool
     lost: bool
-    reading: SharedSnapshot | None
+    snapshot: SharedSnapshot | None
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> Self:
         """The news in a reply or a push; raises as `Answer.parse` does."""
         dialling, uncounted = said["counts"]
-        reading = said.get("reading")
+        snapshot = said.get("snapshot")
         return cls(
             (_whole(dialling, least=0), _whole(uncounted, least=0)),
             bool(said["spent"]),
             bool(said["lost"]),
-            None if reading is None else SharedSnapshot.parse(reading),
+            None if snapshot is None else SharedSnapshot.parse(snapshot),
         )
 
 
@@ -328,7 +328,7 @@ class Push(NamedTuple):
             raise TypeError(f"not a message of a ledger: {said!r}")
         return cls(
             _word(said["epoch"]) if "epoch" in said else None,
-            News.parse(said) if "reading" in said else None,
+            News.parse(said) if "snapshot" in said else None,
             Pause.parse(said) if "failed" in said else None,
             "come" in said,
         )

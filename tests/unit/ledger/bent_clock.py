@@ -188,8 +188,8 @@ class Worker:
         self.acknowledged = self.number
         self.lead = reply["now"] - self._ledger.now
         self.heard_at = self._ledger.now
-        if reply.get("reading"):
-            self.knows = reply["reading"]["began"]
+        if reply.get("snapshot"):
+            self.knows = reply["snapshot"]["began"]
         given = len(reply.get("grants") or ())
         self.held.extend(range(self.next, self.next + given))
         self.next += given

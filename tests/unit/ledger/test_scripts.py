@@ -581,7 +581,7 @@ def test_a_slow_reader_can_not_overwrite_a_newer_reading(ledger: BentLedger) -> 
     ledger.now = 4000
     other.read(current=5)
     ledger.now = 4500
-    reading = slow.record(turn, current=1)["reading"]
+    reading = slow.record(turn, current=1)["snapshot"]
     assert (reading["began"], reading["received"], reading["reader"]) == (
         START + 4000,
         START + 4000,
@@ -779,7 +779,7 @@ def test_ceilings_of_an_older_reading_take_no_place(ledger: BentLedger) -> None:
     other.read()
     reply = worker.say(claims=[claim(ceiling=9)])
     assert (reply["grants"], reply["again"]) == ({}, 0)
-    assert reply["reading"]["began"] == START + 2000
+    assert reply["snapshot"]["began"] == START + 2000
     assert worker.ask(9) == 1
 
 
@@ -892,9 +892,9 @@ def test_a_worker_is_called_once_and_alone_and_a_reading_is_told_to_all(
                 channel = message["channel"].decode().removeprefix(prefix)
                 heard.append((channel, json.loads(message["data"])))
     calls = [channel for channel, told in heard if "come" in told]
-    readings = [told for channel, told in heard if channel == "all" and "reading" in told]
+    readings = [told for channel, told in heard if channel == "all" and "snapshot" in told]
     assert calls == ["one"]
-    assert [told["reading"]["began"] - START for told in readings] == [10, 1010]
+    assert [told["snapshot"]["began"] - START for told in readings] == [10, 1010]
     assert readings[-1]["counts"] == [0, 0]
 
 

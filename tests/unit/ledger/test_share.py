@@ -31,9 +31,9 @@ class Sharer:
     def __init__(self, ledger: BentLedger) -> None:
         self.wanted: list[Claim] = []
         self.given: list[int] = []
-        self.told_lost: dict[int, str] = {}
+        self.reported_lost: dict[int, str] = {}
         self._slept = 0.0
-        self._books = ledger
+        self._ledger = ledger
         times = ledger.settings.times
         self.view = View(ledger.names, times, lambda: None, share=3)
         self._conversation = Conversation(
@@ -42,7 +42,7 @@ class Sharer:
 
     @property
     def now(self) -> float:
-        return self._books.now / 1000 - self._slept
+        return self._ledger.now / 1000 - self._slept
 
     def sleep(self, seconds: int, meanwhile: Callable[[], object] = bool) -> None:
         """The machine sleeps, which the worker notices as it wakes.
@@ -51,16 +51,16 @@ class Sharer:
             seconds: for so long.
             meanwhile: what others do one second before its end.
         """
-        self._books.now += seconds * 1000 - 1000
+        self._ledger.now += seconds * 1000 - 1000
         meanwhile()
-        self._books.now += 1000
+        self._ledger.now += 1000
         self._slept += seconds
         self.view.note_sleep(seconds, self.now)
         self._conversation.note_sleep(seconds)
 
     def say(self) -> bool:
         """Make one exchange; whether it took place."""
-        return self._believe(self._books.run(*self._conversation.request()))
+        return self._believe(self._ledger.run(*self._conversation.request()))
 
     def come(self) -> None:
         """Make exchanges until nothing is left to tell."""
@@ -73,7 +73,7 @@ class Sharer:
         """Make an exchange whose answer doesn't come, and go on alone."""
         request = self._conversation.request()
         if not unsent:
-            self._books.run(*request)
+            self._ledger.run(*request)
         self._conversation.doubt()
         self.view.alone = True
 
@@ -86,17 +86,17 @@ class Sharer:
         self._believe(answer)
 
     def end(self, request: tuple[str, bytes]) -> None:
-        if self._believe(self._books.run(*request)):
+        if self._believe(self._ledger.run(*request)):
             self.view.alone = False
 
     def take(self) -> int:
-        """A place out of the share."""
-        lease = self.view.acquire(9, self.now)
-        assert lease, "the share gives nothing"
-        return lease
+        """A permit out of the share."""
+        number = self.view.acquire(9, self.now)
+        assert number, "the share gives nothing"
+        return number
 
-    def is_lost(self, lease: int) -> bool:
-        return self.view.lost(lease, self.now)
+    def is_lost(self, number: int) -> bool:
+        return self.view.lost(number, self.now)
 
     def _believe(self, answer: bytes) -> bool:
         accepted = self._conversation.accept(answer)
@@ -107,15 +107,15 @@ class Sharer:
     def claims(self) -> list[Claim]:
         return list(self.wanted)
 
-    def granted(self, lane: str, lease: int, usage: int) -> None:
-        self.given.append(lease)
+    def granted(self, lane: str, number: int, usage: int) -> None:
+        self.given.append(number)
         self.wanted.clear()
 
     def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
         self.view.record(snapshot)
 
     def lost(self, lanes: Mapping[int, str]) -> None:
-        self.told_lost.update(lanes)
+        self.reported_lost.update(lanes)
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")
@@ -165,12 +165,12 @@ def test_a_permit_given_while_an_exchange_was_under_way_is_known_afterwards(
     if asks:
         sharer.wanted.append(Claim("default", 0, 9, 1, 0.0))
     request = sharer.begin()
-    lease = sharer.take()
+    number = sharer.take()
     sharer.end(request)
     sharer.come()
-    assert lease not in sharer.given
+    assert number not in sharer.given
     assert len(permits(ledger)) == 1 + len(sharer.given)
-    assert f"sharer-{lease}".encode() in permits(ledger)
+    assert f"sharer-{number}".encode() in permits(ledger)
 
 
 @pytest.mark.parametrize("unsent", [False, True])
@@ -178,20 +178,20 @@ def test_a_permit_given_while_an_exchange_was_under_way_is_known_afterwards(
 def test_what_became_of_a_permit_of_the_share_is_known_whatever_got_lost(
     ledger: BentLedger, sharer: Sharer, unsent: bool, ends: str
 ) -> None:
-    """A place would be held for ever, or one that is in use be given to somebody else."""
+    """A slot would be held for ever, or one that is in use be given to somebody else."""
     sharer.lose(unsent=True)
-    lease = sharer.take()
+    number = sharer.take()
     sharer.lose(unsent=unsent)
     if ends != "release":
-        sharer.view.place(lease, sharer.now)
+        sharer.view.place(number, sharer.now)
         sharer.lose(unsent=unsent)
     if ends == "withdraw":
-        sharer.view.withdraw(lease)
+        sharer.view.withdraw(number)
     elif ends == "release":
-        sharer.view.release(lease)
+        sharer.view.release(number)
     sharer.lose(unsent=unsent)
     sharer.come()
-    assert permits(ledger) == ({f"sharer-{lease}".encode()} if ends == "place" else set())
+    assert permits(ledger) == ({f"sharer-{number}".encode()} if ends == "place" else set())
     assert not sharer.view.held()
 
 
@@ -209,7 +209,7 @@ def test_a_permit_of_the_share_is_not_lost_with_the_lease(
     assert sharer.is_lost(shared)
     assert not sharer.is_lost(own)
     sharer.come()
-    assert sharer.told_lost == {shared: "default"}
+    assert sharer.reported_lost == {shared: "default"}
     assert not sharer.is_lost(own)
     assert f"sharer-{own}".encode() in permits(ledger)
 
@@ -225,10 +225,10 @@ def test_no_reply_that_gets_lost_hides_that_a_permit_was_lost(
     for _ in range(lost_replies):
         sharer.lose()
     sharer.come()
-    assert sharer.told_lost == {sharer.given[0]: "default"}
-    sharer.told_lost.clear()
+    assert sharer.reported_lost == {sharer.given[0]: "default"}
+    sharer.reported_lost.clear()
     sharer.come()
-    assert not sharer.told_lost, "once is enough"
+    assert not sharer.reported_lost, "once is enough"
 
 
 @pytest.mark.parametrize("share", [0, 1, 2])
@@ -251,20 +251,20 @@ def test_an_outage_of_any_length_fills_no_memory(
 ) -> None:
     """A server that stays away for a weekend would end the process."""
     sharer.lose(unsent=True)
-    for number in range(2_000):
+    for call in range(2_000):
         ledger.now += 3_000
         sharer.view.record(_reading_at(sharer))
         sharer.view.note_change(sharer.now)
-        lease = sharer.take()
+        number = sharer.take()
         if ends == "released":
-            sharer.view.release(lease)
+            sharer.view.release(number)
             continue
-        sharer.view.place(lease, sharer.now)
-        sharer.view.bind(lease, f"call_{number}", sharer.now)
+        sharer.view.place(number, sharer.now)
+        sharer.view.bind(number, f"call_{call}", sharer.now)
         if ends == "answered":
-            sharer.view.answered(lease, sharer.now)
+            sharer.view.answered(number, sharer.now)
         if ends == "withdrawn":
-            sharer.view.withdraw(lease)
+            sharer.view.withdraw(number)
         sharer.view.refuse(sharer.now)
     ledger.now += 3_000
     sharer.view.record(_reading_at(sharer))
@@ -345,10 +345,10 @@ def test_a_permit_from_before_a_sleep_is_lost_with_the_lease(
     assert sharer.is_lost(sharer.given[0]) is lost
     sharer.come()
     assert sharer.is_lost(sharer.given[0]) is lost
-    assert bool(sharer.told_lost) is lost
+    assert bool(sharer.reported_lost) is lost
 
 
-def test_an_answer_that_was_under_way_through_a_sleep_gives_no_place_that_is_lost(
+def test_an_answer_that_was_under_way_through_a_sleep_gives_no_slot_that_is_lost(
     ledger: BentLedger, sharer: Sharer
 ) -> None:
     """The lease ran out while the machine slept, and the slot is somebody else's by now."""

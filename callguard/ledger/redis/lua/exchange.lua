@@ -109,7 +109,7 @@ return cjson.encode({
   grants = grants, right_to_read = turn,
   due_in = math.max(state.due, state.poll_until) - now,
   late_in = math.max(state.due + TTL, state.poll_until) - now,
-  reading = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
+  snapshot = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
   failed = state.failed > 0 and said.heard ~= state.failed and readings.failure() or nil,
   stepped = stepped ~= 0 and stepped or nil, untold = tell(),
 })

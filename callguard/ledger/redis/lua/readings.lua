@@ -23,7 +23,7 @@ local function Readings()
   end
 
   local function tell_all()
-    publish('all', { now = now, epoch = state.epoch, reading = readings.latest(),
+    publish('all', { now = now, epoch = state.epoch, snapshot = readings.latest(),
       counts = { state.dialling, state.uncounted },
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
