@@ -9,15 +9,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from callguard.errors import LimitsMalformed, LimitsUnavailable
 from callguard.fetcher.http import ProviderClient
 from callguard.limits import Limits, Snapshot
+from callguard.pauses import PAUSE_AFTER_FAULT
 
-__all__ = ["PAUSE_AFTER_FAULT", "Reading"]
+__all__ = ["Reading"]
 
 PATH = "/get-concurrency"
 """docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
-
-PAUSE_AFTER_FAULT = 0.1
-"""Seconds from a fault to the next request at least, whoever wants it: a server that fails at once
-is asked again only after a pause. Our own choice, a fifth of the longest first pause."""
 
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=PAUSE_AFTER_FAULT)
 """Seconds between two attempts: between 0.1 and 0.5, then 1, 2, 4 and at most 8.

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from callguard.decision import Outage
 from callguard.errors import (
@@ -19,20 +19,13 @@ from callguard.errors import (
     LimitsUnavailable,
     UsageError,
 )
-from callguard.fetcher.reading import PAUSE_AFTER_FAULT
 from callguard.limits import Snapshot
+from callguard.pauses import PAUSE_AFTER_FAULT, pause
 from callguard.showing import named
 from callguard.strangers import ends_us, log_failure
 from callguard.tasks import begin
 
 __all__ = ["Fetcher", "Reader"]
-
-LONGEST_PAUSE: Final = 5.0
-"""Seconds from one attempt to the next in an outage, at most, unless a `ttl` is longer or the
-provider asks for more: so soon after its end callers are admitted again. Our own choice; as in
-ledger/redis/lua/readings.lua."""
-
-_MOST_DOUBLINGS: Final = 30
 
 logger = logging.getLogger("callguard")
 
@@ -260,15 +253,6 @@ class Reader:
         # The request may have begun a little later than the reading.
         asked = min(now, began + self._ttl / 4)
         return max(asked + pause(self._ttl, self._failures), soonest, self._turn_at())
-
-
-def pause(ttl: float, failures: int) -> float:
-    """Seconds from the beginning of the last of so many failed attempts in a row to the next one.
-
-    ledger/redis/lua/readings.lua has the same for gates that share a ledger.
-    """
-    doubled = ttl * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
-    return max(ttl, min(doubled, LONGEST_PAUSE))
 
 
 def _can_be_final(error: CallGuardError) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import Gate, Lane, RedisLedger
-from callguard.ledger.redis.scripts import EXCHANGE
+from callguard.ledger.redis import settings
 from tests.shared.provider import provider
 from tests.shared.support import Callers, contents, eventually, sharing
 
@@ -20,11 +19,7 @@ LANES = Lane("urgent", priority=0), Lane("default", priority=1, default=True)
 @pytest.fixture(autouse=True)
 def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is passed over for coming late, which depends on how busy the machine is."""
-    text = EXCHANGE.text.replace("PATIENCE = 250", "PATIENCE = 60000")
-    assert text != EXCHANGE.text
-    monkeypatch.setattr(EXCHANGE, "text", text)
-    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(EXCHANGE, "digest", digest)
+    monkeypatch.setattr(settings, "PATIENCE", 60.0)
 
 
 class Arena:

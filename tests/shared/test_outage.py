@@ -12,7 +12,7 @@ from aiohttp.test_utils import unused_port
 
 from callguard import Gate, LimitsRejected, RedisLedger, open_gate
 from callguard.gate.opening import OPENS_WITHIN
-from callguard.gate.reading import pause
+from callguard.pauses import pause
 from tests.shared.provider import Provider, provider
 from tests.shared.support import TTL, Callers, eventually, sharing
 from tests.support.fake_network import FakeSession, Reply, hang, limits_reply

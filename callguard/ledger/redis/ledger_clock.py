@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["JITTER", "LedgerClock"]
 
 JITTER: Final = 0.25
-"""Seconds by which an exchange may be late before a clock is doubted; as in lua/state.lua."""
+"""Seconds by which an exchange may be late before a clock is doubted, on either side."""
 
 DRIFT: Final = 1e-3
 """Seconds in a second by which two clocks that nobody sets drift apart at most: ten times what is

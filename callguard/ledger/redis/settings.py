@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
+from callguard.ledger.memory import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
+from callguard.ledger.redis.ledger_clock import JITTER
 from callguard.ledger.times import Times
+from callguard.pauses import LONGEST_PAUSE, PAUSE_AFTER_FAULT
 
-__all__ = ["Settings"]
+__all__ = ["PATIENCE", "Settings"]
+
+PATIENCE: Final = 0.25
+"""Seconds for which a slot is set aside for a worker that was called to come and take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,10 @@ class Settings:
         return self.lease / 5
 
     def for_script(self) -> bytes:
-        """What the script goes by, in its order and in its milliseconds, rounded up."""
+        """What the script goes by, in its order and in its milliseconds, rounded up.
+
+        Constants that the script shares with this side are among it, so that none stands twice.
+        """
         times = self.times
         seconds = (
             times.counted_after,
@@ -42,5 +52,11 @@ class Settings:
             times.max_age,
             self.lease,
             self.grace,
+            JITTER,
+            PAUSE_AFTER_FAULT,
+            LONGEST_PAUSE,
+            PATIENCE,
+            EARLY_EVIDENCE_SECONDS,
         )
-        return b" ".join(b"%d" % math.ceil(value * 1000) for value in seconds)
+        milliseconds = (math.ceil(value * 1000) for value in seconds)
+        return b" ".join(b"%d" % value for value in (*milliseconds, EARLY_EVIDENCE))

@@ -17,7 +17,7 @@ from callguard import (
     NoHeadroom,
 )
 from callguard.gate.opening import OPENS_WITHIN
-from callguard.gate.reading import LONGEST_PAUSE, pause
+from callguard.pauses import LONGEST_PAUSE, pause
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
 from tests.unit.gate.support import Crowd, opened, settle

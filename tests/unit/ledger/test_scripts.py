@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from callguard.gate.reading import pause
 from callguard.ledger.redis.settings import Settings
+from callguard.pauses import pause
 from tests.unit.ledger.bent_clock import (
     START,
     BentLedger,

@@ -1,7 +1,7 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
 -- is the last part; the parts before it are state, permits, claims, workers, readings and slots.
 --
--- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, whose turn the next one is, how many
+-- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
 --                   the exchange in which it was first told so
@@ -18,8 +18,7 @@
 --      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call
 --      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 -- ARGV  1 JSON, made by conversation.py: see its `request`
---       2 "worker channel counted_after counter_lag ttl min_interval max_age lease grace", where
---         channel is what every channel's name begins with
+--       2 the worker, what every channel's name begins with, and the constants of settings.py
 -- Returns JSON, read by conversation.py: see its `accept`
 -- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and where there may be room four for each priority
@@ -85,7 +84,7 @@ end
 if said.failed then
   readings.fail(said.failed)
 end
-local turn = said.wants_reading and readings.turn() or nil
+local right = said.wants_reading and readings.right() or nil
 
 local others, grants, again = give_slots(state.current + state.dialling + state.uncounted)
 if state.absorbing > 0 then
@@ -106,7 +105,7 @@ return cjson.encode({
   status = 'ok', now = now, epoch = state.epoch, void = (state[void_field] or 0) > 0 or nil, again = again,
   others = others, counts = { state.dialling, state.uncounted },
   spent = state.began <= state.spent_until, lost = state.began <= state.lost_until,
-  grants = grants, right_to_read = turn,
+  grants = grants, right_to_read = right,
   due_in = math.max(state.due, state.poll_until) - now,
   late_in = math.max(state.due + TTL, state.poll_until) - now,
   snapshot = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,

@@ -98,9 +98,6 @@ local function refused()
   count_changed()
 end
 
-local EARLY = 10000 -- calls of which evidence is kept that came before the dial returned
-local EARLY_FOR = 300000 -- and for how long; both as in memory.py
-
 -- What is known of calls by the provider's ids. Made when it is needed, as all that is below a
 -- capital letter: the server makes every function anew at every call of the script.
 local function Evidence()
@@ -126,6 +123,7 @@ local function Evidence()
     written[early] = true
   end
 
+  -- Evidence of more calls than EARLY, or from before EARLY_FOR, is not worth its room.
   function evidence.forget_old()
     if written[early] then
       redis.call('ZREMRANGEBYSCORE', early, '-inf', now - EARLY_FOR)

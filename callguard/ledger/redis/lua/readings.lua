@@ -1,7 +1,10 @@
--- One reading for all: whose turn it is to take it, and what it absorbs.
-
-local PAUSE = 100 -- from a fault to the next request at least; as in fetcher/reading.py
-local LONGEST_PAUSE = 5000 -- between two turns in an outage, unless TTL is longer; as in gate/reading.py
+-- One reading for all: who has the right to it, and what its snapshot absorbs.
+--
+-- Reads  uncounted; who wants the right, goes on reading, has a snapshot, or has none; state.changed,
+--        distrusted, spent_until and lost_until
+-- Sets   permits, uncounted, calls; state.began, received, current, limits, reader, due, absorbing;
+--        the right, by state.poll, poll_until and tried; failures, by state.failed, failures and
+--        failure; room_made; tells all of a snapshot and of a failure
 
 local function Readings()
   local readings = {}
@@ -57,16 +60,16 @@ local function Readings()
     tell_all()
   end
 
-  -- Why the latest turn failed, for those who haven't heard.
+  -- Why the latest reading failed, for those who haven't heard.
   function readings.failure()
     local failure = cjson.decode(changed.failure or redis.call('HGET', ledger, 'failure'))
     failure.token = state.failed
     return failure
   end
 
-  -- A turn that brought no snapshot. From its beginning to the next there passes a ttl, and twice as
-  -- much with each failure in a row; as in gate/reading.py. A request may have begun a little after
-  -- its turn.
+  -- A reading that brought no snapshot. From its beginning to the next there passes a ttl, and twice as
+  -- much with each failure in a row: `pause` of callguard/pauses.py has the same for one gate. A
+  -- request may have begun a little after the right to it was given.
   function readings.fail(failed)
     if failed.token ~= state.poll or failed.token == state.failed then
       return
@@ -82,15 +85,15 @@ local function Readings()
       late_in = state.due + TTL - now })
   end
 
-  -- A turn is still being taken, and nobody else's.
+  -- The right is still being used, and is nobody else's.
   function readings.go_on(token)
     if token == state.poll and token ~= state.failed and state.poll_until > 0 then
       set('poll_until', now + 2 * TTL)
     end
   end
 
-  -- This worker's turn, if a reading is due and nobody is at it, or has been for too long.
-  function readings.turn()
+  -- The right to read, if a reading is due and nobody is at it, or has been for too long.
+  function readings.right()
     if now < math.max(state.due, state.poll_until) then
       return nil
     end

@@ -7,13 +7,11 @@
 -- Lower priorities go first, and among equals each claim gets one slot in its order, and then another.
 -- Slots of others are set aside, and their workers called to come for them; the next order of a claim
 -- is settled when it is called, so that one that comes late has lost nothing. One that doesn't come is
--- passed over.
+-- passed over after PATIENCE.
 --
 -- Looked at are a worker's own claims, those that were called and may come still, and of the queue
 -- the first of each priority and ceiling, as many as there may be slots for. So what an exchange costs
 -- goes by the slots that are free, and not by who waits.
-
-local PATIENCE = 250 -- for a worker that was called to come and take its slot
 
 local function may_admit()
   return state.began > state.spent_until and now <= state.began + MAX_AGE

@@ -1,14 +1,18 @@
 -- What every part of the exchange works on: the keys, what was said, the state of the ledger, of
 -- which no more is read than is asked for, and which is saved once, and the time.
+--
+-- Reads  the ledger's hash, and how many the parts have
+-- Sets   the ledger's hash; state.clock, raw and distrusted; when keys expire; tells what others are to
+--        hear
 
 local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early =
   unpack(KEYS)
 local said = cjson.decode(ARGV[1])
-local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE =
-  string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
+-- In ms, but for EARLY, which is calls; see settings.py.
+local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE, JITTER, PAUSE,
+  LONGEST_PAUSE, PATIENCE, EARLY_FOR, EARLY = string.match(ARGV[2], string.rep('(%S+) ', 14) .. '(%S+)')
 
 local PROTOCOL = 1 -- what this script, and what is said to it, are written for
-local JITTER = 250 -- by which an exchange may be late without the server's clock being doubted
 local AT_ONCE = 500 -- permits that one exchange absorbs or buries, so that others need not wait
 local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
 
@@ -164,7 +168,7 @@ if state.clock > 0 then
     raw = raw_now
   end
   if stepped ~= 0 or is_behind() then
-    -- Readings under way are dated by what has passed on a worker's clock since their turn.
+    -- Readings under way are dated by what has passed on a worker's clock since it got the right.
     set('distrusted', state.poll + 1)
   end
 end
