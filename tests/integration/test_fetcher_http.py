@@ -135,8 +135,8 @@ async def test_a_thousand_callers_cause_one_request() -> None:
         provider_of(json(LIMITS)) as provider,
         LimitFetcher(KEY, base_url=provider.base_url) as fetcher,
     ):
-        readings = await asyncio.gather(*[fetcher.get() for _ in range(1000)])
-        assert len(set(map(id, readings))) == 1
+        snapshots = await asyncio.gather(*[fetcher.get() for _ in range(1000)])
+        assert len(set(map(id, snapshots))) == 1
         assert len(provider.requests) == 1
 
 

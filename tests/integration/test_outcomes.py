@@ -202,7 +202,7 @@ async def dial_to(end: int | str, dial: Client, provider: Service, key: str) -> 
 
 
 async def error_of(happening: Awaitable[object]) -> Exception | None:
-    """What the caller gets to see in the place of a result: never one of callguard's own."""
+    """What the caller gets to see instead of a result: never one of callguard's own."""
     try:
         await happening
     except callguard.CallGuardError:
@@ -243,7 +243,7 @@ def test_readmes_table_says_something_of_every_status() -> None:
 @every_client
 @every_end
 async def test_a_block_is_left_as_readme_says(end: int | str, row: Row, client: str) -> None:
-    """A place would be given back under a live call, or held by one that never was."""
+    """A slot would be given back under a live call, or kept by one that never was."""
     async with serving(end) as provider, CLIENTS[client]() as dial, gate_at(provider.url) as gate:
         leaving = through_a_block(gate, lambda key: dial_to(end, dial, provider, key))
         assert (await error_of(leaving) is None) == (row.outcome == "placed")
@@ -307,7 +307,7 @@ async def test_another_services_answer_leaves_the_call_placed(status: int, clien
 @every_client
 @pytest.mark.parametrize("status", [400, 422, 429])
 async def test_no_answer_takes_back_what_placed_said(status: int, client: str) -> None:
-    """A second dial in the block that fails would give the first one's place away."""
+    """A second dial in the block that fails would give the first one's slot away."""
 
     async def dial_twice(gate: callguard.Gate, dial: Client, url: str) -> None:
         async with gate.admit() as permit:

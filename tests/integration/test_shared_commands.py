@@ -125,7 +125,7 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
 
 
 def test_ps_of_a_wrong_key(redis_url: str, workspace_key: str, command: Command) -> None:
-    """A typing error in the key would be told as a ledger that nobody uses, and as success."""
+    """A typing error in the key would be shown as a ledger that nobody uses, and as success."""
     with (
         served(limit=2, api_key=workspace_key) as server,
         holding(server.url, workspace_key, redis_url),
@@ -196,7 +196,7 @@ def test_ps_and_status_warn_of_a_second_ledger(
 
 
 async def test_books_that_nobody_keeps(redis_url: str, workspace_key: str) -> None:
-    """Contents that never were would not be told from such in which nobody holds anything."""
+    """A ledger that never was would look like one in which nobody has a permit."""
     async with RedisLedger.from_url(redis_url) as ledger:
         assert not (await ledger.look(workspace_key)).known
 

@@ -90,7 +90,7 @@ def test_a_wrong_use_is_told_in_options_and_not_in_python(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Who never wrote Python would be told to pass an argument that no command has."""
+    """Whoever never wrote Python would be advised to pass an argument that no command has."""
     for name in ("RETELL_BASE_URL", "CALLGUARD_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"RETELL_API_KEY": "key_secret", **variables}.items():

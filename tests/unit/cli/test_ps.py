@@ -143,7 +143,7 @@ def test_sentence(changes: dict[str, object], said: str) -> None:
 
 
 def test_usage_by_a_later_reading() -> None:
-    """A call that a reading surely counts would be counted twice, or one that it may miss never."""
+    """A call that a snapshot counts would be counted twice, or one that it may miss never."""
     absorbed = replace(CONTENTS.permits[0], counted_in=-0.001)
     contents = replace(CONTENTS, permits=(absorbed, *CONTENTS.permits))
     assert (contents.usage.total, contents.usage_by(Limits(5, 20)).total) == (17, 7)

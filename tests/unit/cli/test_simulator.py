@@ -49,7 +49,7 @@ OPTIONS = """
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What `serve` was called with, in the place of a server."""
+    """What `serve` was called with, instead of a server."""
     given: dict[str, Any] = {}
 
     def serve_nothing(settings: WorkspaceSettings, **options: Any) -> None:
@@ -120,7 +120,7 @@ def test_wrong_scripts(text: str) -> None:
 
 
 def test_truth_table_has_every_field() -> None:
-    """Something that the simulator knows would not be told at its end."""
+    """Something that the simulator knows would not be shown at its end."""
     console = Console(file=io.StringIO(), width=80)
     with console.capture() as capture:
         console.print(truth_table(truth(peak=21, refusals=4, seconds_over_limit=1.25)))

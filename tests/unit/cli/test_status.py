@@ -1,4 +1,4 @@
-"""What `callguard status` makes of a reading, or of there being none."""
+"""What `callguard status` makes of a snapshot, or of there being none."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_shared_books() -> None:
 
 
 def test_shared_books_that_let_nobody_in() -> None:
-    """A script would be told that a call fits while every gate keeps all out."""
+    """A script would read that a call fits while every gate admits nobody."""
     shown = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0))
     assert shown.exit_code == ExitCode.FULL
     assert shown.plain.constraint == "snapshot spent"
@@ -158,7 +158,7 @@ def test_senseless_timeout(
 
 
 def test_no_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever has no key set would be told of an argument that the command doesn't have."""
+    """Whoever has no key set would read of an argument that the command doesn't have."""
     monkeypatch.delenv("RETELL_API_KEY", raising=False)
     assert main(["status"]) == ExitCode.WRONG_USE
     captured = capsys.readouterr()

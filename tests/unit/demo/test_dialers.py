@@ -37,7 +37,7 @@ def answered(status: int) -> aiohttp.ClientResponseError:
 
 
 class ScriptedCaller(Caller):
-    """Places nothing, and refuses the first call of each lead that it is told to.
+    """Places nothing, and refuses the first call of each lead in `refuse`.
 
     Attributes:
         asked: the leads that were dialled, in order, with the refused attempts.

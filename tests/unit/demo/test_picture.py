@@ -153,7 +153,7 @@ def test_the_highest_count_of_a_span_is_shown() -> None:
 
 
 def test_a_peak_between_two_looks_is_shown() -> None:
-    """The figures would tell of a peak that the chart doesn't have."""
+    """The figures would have a peak that the chart doesn't have."""
     uncounted = frame(progress(0.0, 1, 1, peak=1), progress(0.1, 1, 1, peak=25))
     seen = frame(progress(0.0, 1, 1), progress(0.1, 25, 1, peak=25), progress(0.2, 1, 1, peak=25))
     assert chart_of(uncounted) == chart_of(seen)

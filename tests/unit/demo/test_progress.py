@@ -48,7 +48,7 @@ def test_kept_promise(fields: dict[str, Any]) -> None:
 
 
 def test_figures() -> None:
-    """The summary and the JSON would tell of another campaign than the one that was."""
+    """The summary and the JSON would be of another campaign than the one that was."""
     of = outcome(
         peak=28, refusals=7, call_seconds=150.0, seconds_over_limit=2.25, inbound_started=4
     )

@@ -59,9 +59,9 @@ def test_a_thousand_callers_cause_one_request() -> None:
     async def main() -> None:
         session = FakeSession(counting())
         async with fetcher_of(session) as fetcher:
-            readings = await asyncio.gather(*[fetcher.get() for _ in range(1000)])
+            snapshots = await asyncio.gather(*[fetcher.get() for _ in range(1000)])
             assert len(session.requests) == 1
-            assert set(map(id, readings)) == {id(fetcher.latest)}
+            assert set(map(id, snapshots)) == {id(fetcher.latest)}
 
     run(main())
 
@@ -84,7 +84,7 @@ def test_callers_that_come_later_join_the_request_under_way() -> None:
 
 @pytest.mark.parametrize(("age", "requests"), [(0.5, 1), (0.999, 1), (1.0, 2), (5.0, 2)])
 def test_a_reading_is_handed_out_again_until_it_is_ttl_old(age: float, requests: int) -> None:
-    """If this fails, a reading's age is not counted from its request's beginning."""
+    """If this fails, a snapshot's age is not counted from its request's beginning."""
 
     async def main() -> None:
         session = FakeSession(counting())
@@ -135,8 +135,8 @@ def test_newer_than_now_is_answered_by_one_request() -> None:
         session = FakeSession(in_turn(limits_reply()))
         async with fetcher_of(session) as fetcher:
             moment = now()
-            readings = await asyncio.gather(*[fetcher.get(newer_than=moment) for _ in range(9)])
-            assert {reading.began > moment for reading in readings} == {True}
+            snapshots = await asyncio.gather(*[fetcher.get(newer_than=moment) for _ in range(9)])
+            assert {snapshot.began > moment for snapshot in snapshots} == {True}
             assert len(session.requests) == 1
             assert now() < 0.01
 
@@ -149,8 +149,8 @@ def test_a_moment_in_the_future_is_waited_for() -> None:
     async def main() -> None:
         session = FakeSession(in_turn(limits_reply()))
         async with fetcher_of(session) as fetcher:
-            reading = await fetcher.get(newer_than=30)
-            assert 30 < reading.began < 30.01
+            snapshot = await fetcher.get(newer_than=30)
+            assert 30 < snapshot.began < 30.01
             assert len(session.requests) == 1
 
     run(main())
@@ -188,7 +188,7 @@ def test_callers_that_the_request_is_too_early_for_share_the_next_one() -> None:
 
 
 def test_a_request_whose_last_attempt_is_late_enough_counts() -> None:
-    """If this fails, a retried reading is dated by its first attempt, and asked for again."""
+    """If this fails, a retried snapshot is dated by its first attempt, and asked for again."""
 
     async def main() -> None:
         session = FakeSession(in_turn(after(1, Reply(status=503)), after(1, limits_reply())))
@@ -218,7 +218,7 @@ def test_what_is_no_moment_is_refused(moment: float) -> None:
 
 
 def test_a_cancelled_caller_leaves_the_request_to_the_others() -> None:
-    """If this fails, one impatient caller takes everyone's reading away."""
+    """If this fails, one impatient caller takes everyone's snapshot away."""
 
     async def main() -> None:
         session = FakeSession(counting())
@@ -356,9 +356,9 @@ def test_latest_is_the_newest_reading_whatever_its_age() -> None:
     async def main() -> None:
         async with fetcher_of(FakeSession(counting())) as fetcher:
             assert fetcher.latest is None
-            reading = await fetcher.get()
+            snapshot = await fetcher.get()
             await asyncio.sleep(3600)
-            assert fetcher.latest is reading
+            assert fetcher.latest is snapshot
 
     run(main())
 

@@ -93,7 +93,7 @@ def test_a_redirect_is_rejected(status: int) -> None:
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
 def test_another_success_is_malformed(status: int) -> None:
-    """If this fails, an answer that is not the reading is read as one."""
+    """If this fails, an answer that is no snapshot is taken for one."""
     assert isinstance(fault_of(Reply(status=status, body=b"{}")), LimitsMalformed)
 
 
@@ -122,7 +122,7 @@ def test_a_compressed_body_is_malformed() -> None:
 
 
 def test_a_body_that_breaks_off_is_an_outage() -> None:
-    """If this fails, half of a reading is read as one, or is not tried again."""
+    """If this fails, half of an answer is read as one, or is not tried again."""
     error = fault_of(Reply(body=b'{"current', fault=aiohttp.ClientPayloadError("broke off")))
     assert isinstance(error, LimitsUnavailable)
     assert str(error) == f"{URL} gave no answer: ClientPayloadError: broke off"

@@ -164,7 +164,7 @@ def test_an_absurd_retry_after_is_bounded() -> None:
 
 
 def test_a_retry_after_beyond_the_deadline_ends_the_reading_at_once() -> None:
-    """If this fails, callers wait for an attempt that can't come, and aren't told when it may."""
+    """If this fails, callers wait for an attempt that can't come, and don't learn when it may."""
     busy = Reply(status=429, headers={"Retry-After": "30"})
     session = FakeSession(in_turn(busy))
     outcome, seconds = run(timed(session))
@@ -254,7 +254,7 @@ def test_the_deadline_is_never_exceeded(
 
 
 def test_a_reading_is_dated_by_when_its_request_began() -> None:
-    """If this fails, a call placed while the reading was under way counts as seen by it."""
+    """If this fails, a call placed while the reading was under way is taken for counted by it."""
 
     async def main() -> Snapshot | LimitsError:
         await asyncio.sleep(100)
@@ -266,7 +266,7 @@ def test_a_reading_is_dated_by_when_its_request_began() -> None:
 
 
 def test_a_retried_reading_is_dated_by_its_last_attempt() -> None:
-    """If this fails, a reading seems older than it is, and places stay taken for too long."""
+    """If this fails, a snapshot seems older than it is, and slots stay taken for too long."""
     session = FakeSession(in_turn(after(2, Reply(status=503)), after(1, limits_reply())))
     outcome = run(read(session))
     assert isinstance(outcome, Snapshot)

@@ -25,7 +25,7 @@ CALL = PhoneCall("+14155550100", "+14155550101")
 LAG = 5.0
 
 
-# Records by hand: a reading each second, the call placed between 9.9 and 10.0.
+# Records by hand: a snapshot each second, the call placed between 9.9 and 10.0.
 
 
 def counts(*calls: int, begin: float = 10.0) -> list[Count]:
@@ -225,7 +225,7 @@ WORLDS = [
 
 
 def shown(*, rise: float, fall: float, end: float, begin: float) -> bool:
-    """Whether a reading each half second, from the dial on, falls into the time it is shown."""
+    """Whether a snapshot each half second, from the dial on, falls into the time it is shown."""
     hidden = end + fall
     return any(begin + rise <= tick < hidden for tick in (k / 2 for k in range(200)))
 
@@ -233,9 +233,9 @@ def shown(*, rise: float, fall: float, end: float, begin: float) -> bool:
 def decidable(
     *, counted: bool, rise: float, fall: float, answered: bool, ring: float, talk: float
 ) -> bool:
-    """What readings each half second can settle, if the counter is late by 5 s at most.
+    """What snapshots each half second can settle, if the counter is late by 5 s at most.
 
-    - Counted: it must be shown at all, and, if somebody answers, in a reading before that after
+    - Counted: it must be shown at all, and, if somebody answers, in a snapshot before that after
       which the call still rings. Else it may as well have begun to count when it was answered.
     - Not counted: the ringing must be too long for a counter that has not risen by then or, if
       somebody answers, it must rise too late for one that counts from the placing. Where it never
@@ -422,7 +422,7 @@ def test_a_refused_call_was_not_placed(status: int) -> None:
     ],
 )
 def test_a_dial_of_unknown_outcome_is_never_repeated(reply: Reply, malformed: bool) -> None:
-    """If this fails, somebody is called twice, or isn't told of a call that may be going on."""
+    """If this fails, somebody is called twice, or doesn't learn of a call that may be going on."""
 
     async def main() -> bool:
         session = WorkspaceSession(settings(), answers={DIAL: [reply]})
@@ -567,10 +567,10 @@ def test_ctrl_c_in_a_dial_of_unknown_outcome_says_so() -> None:
 
 def test_what_a_stranger_says_is_made_harmless() -> None:
     """If this fails, an answer can put the key or control characters on the terminal."""
-    told = {"call_status": "ended", "disconnection_reason": f"\x1b[2J{KEY}"}
+    answer = {"call_status": "ended", "disconnection_reason": f"\x1b[2J{KEY}"}
 
     async def main() -> list[str]:
-        answers = {ASK: [Reply.json(told)] * 99}
+        answers = {ASK: [Reply.json(answer)] * 99}
         lines: list[str] = []
         await probed(WorkspaceSession(settings(), answers=answers), lines=lines)
         return lines

@@ -15,7 +15,7 @@ def drawn(**knobs: Any) -> list[Fault | None]:
 
 
 def test_none_by_default() -> None:
-    """A server that was told of no faults would fail."""
+    """A server without faults would fail."""
     assert set(drawn()) == {None}
 
 

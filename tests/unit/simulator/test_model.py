@@ -371,7 +371,7 @@ def test_integrals_do_not_depend_on_when_one_looks() -> None:
 
 
 def test_ringing_in_the_integrals() -> None:
-    """Calls that ring without counting would be missed as places taken."""
+    """Calls that ring without counting would be missed as slots taken."""
     clock = HandClock()
     model = workspace(clock, counts_ringing=False)
     model.dial()
@@ -564,7 +564,7 @@ def test_every_call_can_be_listed() -> None:
 
 
 def test_whoever_watches_is_told_of_every_outbound_call() -> None:
-    """Webhooks would be missing, or tell of a call at another time than it changed."""
+    """Webhooks would be missing, or of another time than that of the call's change."""
     clock = HandClock()
     of = workspace(clock, inbound_rate=1.0)
     seen: list[tuple[str, str, float | None, float | None]] = []

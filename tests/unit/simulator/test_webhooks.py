@@ -54,12 +54,12 @@ class Post:
     def _look(self) -> None:
         self.came += [(self.clock.now, delivery) for delivery in self.deliveries.due()]
 
-    def told(self) -> list[Told]:
+    def delivered(self) -> list[Told]:
         return [(at, delivery.event, delivery.call_id) for at, delivery in self.came]
 
 
 def campaign(plan: WebhookPlan | None = None, **knobs: Any) -> Post:
-    """A call each second, and enough time for the last to be told of."""
+    """A call each second, and enough time for the last to be delivered."""
     post = Post(plan, **{"limit": CALLS, "answer_rate": 0.7, **knobs})
     for second in range(CALLS):
         post.until(float(second))
@@ -74,11 +74,11 @@ def events_of(post: Post) -> Iterable[tuple[str, str]]:
 
 
 def test_an_answered_call() -> None:
-    """A call that is answered and ends would be told of at other times, or in another order."""
+    """A call that is answered and ends would be delivered at other times, or in another order."""
     post = Post(WebhookPlan(late=Constant(0.5), analysis_time=Constant(3.0)))
     call_id = post.workspace.dial().call_id
     post.until(100.0)
-    assert post.told() == [
+    assert post.delivered() == [
         (5.5, "call_started", call_id),
         (15.5, "call_ended", call_id),
         (18.5, "call_analyzed", call_id),
@@ -86,22 +86,22 @@ def test_an_answered_call() -> None:
 
 
 def test_a_call_that_nobody_answers() -> None:
-    """A dialer would be told that a call was answered which never was."""
+    """A dialer would take a call for answered which never was."""
     post = Post(WebhookPlan(late=Constant(0.0)), answer_rate=0.0)
     call_id = post.workspace.dial().call_id
     post.until(100.0)
-    assert post.told() == [(30.0, "call_ended", call_id), (32.0, "call_analyzed", call_id)]
+    assert post.delivered() == [(30.0, "call_ended", call_id), (32.0, "call_analyzed", call_id)]
 
 
 def test_a_call_that_is_stopped() -> None:
-    """The end of a stopped call would not be told, or that it was answered after its end."""
+    """The end of a stopped call would not be delivered, or an answer after its end."""
     post = Post(WebhookPlan(late=Constant(0.0)))
     call_id = post.workspace.dial().call_id
     post.until(2.0)
     post.workspace.stop(call_id)
     assert post.deliveries.next_at == 2.0
     post.until(100.0)
-    assert post.told() == [(2.0, "call_ended", call_id), (4.0, "call_analyzed", call_id)]
+    assert post.delivered() == [(2.0, "call_ended", call_id), (4.0, "call_analyzed", call_id)]
 
 
 def test_nothing_is_due_before_its_time() -> None:
@@ -204,13 +204,13 @@ def test_shuffled() -> None:
     """Order would be kept though asked to be lost, or lost though nobody asked."""
 
     def overtaken(post: Post) -> int:
-        """Calls of which the end was told before the beginning."""
+        """Calls of which the end was delivered before the beginning."""
         first: dict[tuple[str, str], int] = {}
-        for place, told in enumerate(events_of(post)):
-            first.setdefault(told, place)
+        for position, event in enumerate(events_of(post)):
+            first.setdefault(event, position)
         return sum(
-            first[("call_ended", call_id)] < place
-            for (event, call_id), place in first.items()
+            first[("call_ended", call_id)] < position
+            for (event, call_id), position in first.items()
             if event == "call_started"
         )
 
@@ -259,7 +259,7 @@ def test_seed_replays() -> None:
     }
     first, again = campaign(WebhookPlan(seed=3, **knobs)), campaign(WebhookPlan(seed=3, **knobs))
     assert first.came == again.came
-    assert first.told() != campaign(WebhookPlan(seed=4, **knobs)).told()
+    assert first.delivered() != campaign(WebhookPlan(seed=4, **knobs)).delivered()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ NOW = 1_795_000_000.0
 
 
 class Witness:
-    """Writes down what it is told, as a gate would take it."""
+    """Writes down what is reported to it, as a gate would take it."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, str, bool]] = []
