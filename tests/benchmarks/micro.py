@@ -60,7 +60,7 @@ MODULES = (
 )
 
 DISTRIBUTIONS = (
-    "callguard",
+    "callguard-gate",
     "aiohttp",
     "anyio",
     "hyx",
@@ -298,6 +298,11 @@ async def bytes_part(sizes: Sizes, record: Record) -> None:
     )
 
 
+def _distribution_of(module: str) -> str:
+    name = module.partition(".")[0].replace("_", "-")
+    return "callguard-gate" if name == "callguard" else name
+
+
 async def import_part(sizes: Sizes, record: Record) -> None:
     """Import time, each in fresh processes."""
     found = versions(DISTRIBUTIONS)
@@ -305,7 +310,7 @@ async def import_part(sizes: Sizes, record: Record) -> None:
         measures = {
             module: partial(import_time, module, bytecode)
             for module in MODULES
-            if module == "asyncio" or found[module.partition(".")[0].replace("_", "-")]
+            if module == "asyncio" or found[_distribution_of(module)]
         }
         for measure in measures.values():
             await measure()  # which compiles
