@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from typing import TYPE_CHECKING
 
 from callguard.errors import LimitsMalformed, LimitsUnavailable
 from callguard.fetcher.http import ProviderClient
 from callguard.limits import Limits, Snapshot
-from callguard.pauses import PAUSE_AFTER_FAULT
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 __all__ = ["Reading"]
 
 PATH = "/get-concurrency"
 """docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
-
-_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=PAUSE_AFTER_FAULT)
-"""Seconds between two attempts: between 0.1 and 0.5, then 1, 2, 4 and at most 8.
-
-The doubling is that of the provider's own client, retell-sdk 6.2.13. It is drawn from the whole
-span so that many workers, thrown back at once, don't come again at once.
-"""
 
 
 class Reading:
@@ -54,16 +48,11 @@ class Reading:
             LimitsMalformed: the answer can't be right; there was no further attempt.
             UsageError: the client is closed, or its session can't be used.
         """
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(LimitsUnavailable),
-            wait=_wait,
-            stop=self._is_enough,
-            sleep=asyncio.sleep,
-            reraise=True,
-        )
+        from callguard.fetcher.retrying import retrying  # brings tenacity
+
         try:
             async with asyncio.timeout_at(self._ends):
-                return await retrying(self._attempt)
+                return await retrying(self._is_enough)(self._attempt)
         except (LimitsUnavailable, TimeoutError):
             pass
         text = str(self._last_fault) if self._most == 1 else self._summary()
@@ -103,10 +92,3 @@ class Reading:
         seconds = self._loop.time() - self._began
         fault = self._last_fault
         return f"could not read the limits: {attempts} in {seconds:.1f} s, the last fault: {fault}"
-
-
-def _wait(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the provider asked for, and at least our own pause."""
-    fault = state.outcome.exception() if state.outcome is not None else None
-    asked = fault.retry_after if isinstance(fault, LimitsUnavailable) else None
-    return max(_BACKOFF(state), asked or 0.0)

@@ -12,7 +12,6 @@ from callguard.arguments import checked_call_id, checked_flag, checked_patience
 from callguard.decision import Decision
 from callguard.errors import GateClosed, UsageError
 from callguard.gate.assembly import Parts
-from callguard.gate.dialling import Dialling
 from callguard.gate.entered import EnteredAsync
 from callguard.gate.permit import Permit
 from callguard.gate.queue import AT_ONCE, Terms
@@ -222,6 +221,8 @@ class Gate(Unique, EnteredAsync):
             ValueError: `timeout` is negative or NaN.
             Exception: what `dial` raised last.
         """
+        from callguard.gate.dialling import Dialling  # brings tenacity
+
         patience = checked_patience("timeout", timeout)
         checked_flag("idempotent", idempotent)
         queue = self._queues.of(lane)
