@@ -17,15 +17,8 @@ from typing import cast
 import callguard
 from callguard.simulator import Call, CallRefused, Truth, WebhookPlan, Workspace
 from tests.benchmarks.shared_ledger import SharedLedger
-from tests.campaigns.one_gate import (
-    API_KEY,
-    EVIDENCE,
-    WEBHOOKS,
-    Evidence,
-    Plan,
-    open_courier,
-    provider,
-)
+from tests.campaigns.one_gate import API_KEY, EVIDENCE, WEBHOOKS, open_courier, provider
+from tests.campaigns.plan import Evidence, Plan
 from tests.support.fake_network import FakeSession, Reply
 
 __all__ = ["DIALERS", "ORACLE", "OURS", "PROCESSES", "SHARED_DIALERS", "Dialer", "World"]

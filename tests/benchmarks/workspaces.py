@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from callguard.simulator import Exponential
-from tests.campaigns.one_gate import Plan, workspace_of_the_issue
+from tests.campaigns.one_gate import workspace_of_the_issue
+from tests.campaigns.plan import Plan
 
 __all__ = ["WORKSPACES", "Kind", "plan_in"]
 

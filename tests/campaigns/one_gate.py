@@ -18,7 +18,7 @@ import statistics
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 
@@ -37,7 +37,7 @@ from callguard.simulator import (
     WebhookPlan,
     Workspace,
 )
-from callguard.simulator import WorkspaceSettings as Settings
+from tests.campaigns.plan import Evidence, Plan, Report, Settings
 from tests.support.fake_network import FakeSession, Reply, hang
 from tests.support.virtual_time import run
 
@@ -45,41 +45,6 @@ API_KEY = "key_test"
 
 RAMP = 120.0
 """Seconds until the share is measured: two mean lengths of a call."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """How the gate learns what became of a call: by asking, or by webhooks that may go wrong."""
-
-    asking: bool = False
-    webhooks: WebhookPlan | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is dialled, and what the gate is told of the workspace."""
-
-    settings: Settings
-    leads: int = 2000
-    counts_ringing: bool | None = None
-    counter_lag: float = 2.0
-    reserve: int = 0
-    faults_rate: float = 0.0
-    evidence: Evidence | None = None
-    reading_seconds: float = 0.1
-    dial_seconds: float = 0.2
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of it; the share is of the limit, by calls that are live, ringing ones too."""
-
-    excess: int
-    refusals: int
-    share: float
-    readings_per_call: float
-    dialled_once: bool
-    left_over: int
 
 
 def workspace_of_the_issue(seed: int, *, counts_ringing: bool) -> Settings:
@@ -146,11 +111,14 @@ async def carry_out(plan: Plan) -> Report:
             courier.close()
     truth = workspace.truth()
     return Report(
+        leads=plan.leads,
+        placed=truth.placed,
         excess=-plan.settings.limit if truth.worst_excess is None else truth.worst_excess,
         refusals=truth.refusals,
+        twice=sum(count > 1 for count in dials.values()),
+        not_dialled=sum(not count for count in dials.values()),
         share=_share(picture, plan.settings.limit),
-        readings_per_call=readings / plan.leads,
-        dialled_once=set(dials.values()) == {1},
+        readings=readings,
         left_over=usage.dialling + usage.uncounted,
     )
 
@@ -182,7 +150,11 @@ def open_courier(workspace: Workspace, plan: Plan, *gates: callguard.Gate) -> Co
 
 def provider(workspace: Workspace, plan: Plan) -> Callable[..., Awaitable[Reply]]:
     """A handler for `FakeSession`: the workspace, as slow and as faulty as the plan has it."""
-    return partial(_answer, workspace, plan, Faults(rate=plan.faults_rate, seed=plan.settings.seed))
+    return partial(_answer, workspace, plan, _faults(plan))
+
+
+def _faults(plan: Plan) -> Faults:
+    return Faults(rate=plan.faults_rate, kinds=plan.faults, seed=plan.settings.seed)
 
 
 async def _answer(
@@ -305,7 +277,7 @@ def _row(reports: list[Report]) -> str:
             sum(each.refusals for each in reports),
             f"{statistics.mean(shares):.4f}",
             f"{min(shares):.4f}",
-            f"{statistics.mean(each.readings_per_call for each in reports):.2f}",
+            f"{statistics.mean(each.readings / each.leads for each in reports):.2f}",
             all(each.dialled_once for each in reports),
             sum(each.left_over for each in reports),
         )

@@ -13,40 +13,17 @@ import argparse
 import asyncio
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 import callguard
 from callguard.simulator import DIAL_FAULTS, Exponential, Faults, Server, Uniform, serve
+from tests.campaigns.plan import Plan, Report, Settings
 
 LIMIT = 10
 FAULTS_RATE = 0.2
 CALLERS = 15
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of it, by the simulator's own count."""
-
-    seconds: float
-    leads: int
-    placed: int
-    dialled_twice: int
-    not_dialled: int
-    refusals: int
-    excess: int
-    share: float
-    readings: dict[str, int]
-    tasks_left: int
-    sockets_left: int
-
-    @property
-    def clean(self) -> bool:
-        """Whether the promise was kept, and nothing left behind."""
-        wrong = self.dialled_twice, self.not_dialled, self.refusals
-        return not any((*wrong, self.tasks_left, self.sockets_left)) and self.excess <= 0
 
 
 class Campaign:
@@ -87,22 +64,38 @@ class Campaign:
             return str((await response.json())["call_id"])
 
 
-async def soak(seconds: float, seed: int) -> Outcome:
-    """Dial for `seconds`, close everything, and count."""
-    sockets_before = _sockets()
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
-    async with serve(
+def plan_of(seconds: float, *, seed: int = 0) -> Plan:
+    """Calls of 1.7 s mean, and a counter that is 0.2 s late; the gate is told that it is 0.5 s."""
+    settings = Settings(
         limit=LIMIT,
         talk_time=Exponential(1.5),
         ring_time=Exponential(0.2, at_most=0.5),
         ring_limit=0.5,
         rise_lag=0.2,
         fall_lag=0.2,
-        latency=Uniform(0.0, 0.1),
-        faults=Faults(rate=FAULTS_RATE, seed=seed),
-        dial_faults=Faults(rate=FAULTS_RATE, kinds=DIAL_FAULTS, seed=seed + 1),
         seed=seed,
+    )
+    return Plan(
+        settings,
+        leads=sys.maxsize,
+        seconds=seconds,
+        counts_ringing=True,
+        counter_lag=0.5,
+        faults_rate=FAULTS_RATE,
+    )
+
+
+async def carry_out(plan: Plan) -> Report:
+    """Dial for as long as the plan has it, close everything, and count."""
+    seed = plan.settings.seed
+    sockets_before = _sockets()
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    async with serve(
+        plan.settings,
+        latency=Uniform(0.0, 0.1),
+        faults=Faults(rate=plan.faults_rate, kinds=plan.faults, seed=seed),
+        dial_faults=Faults(rate=plan.faults_rate, kinds=DIAL_FAULTS, seed=seed + 1),
     ) as server:
         async with (
             aiohttp.ClientSession() as http,
@@ -111,28 +104,29 @@ async def soak(seconds: float, seed: int) -> Outcome:
                 base_url=server.url,
                 ttl=0.5,
                 min_interval=0.1,
-                ring_limit=0.5,
-                counter_lag=0.5,
-                counts_ringing=True,
+                ring_limit=plan.settings.ring_limit,
+                counter_lag=plan.counter_lag,
+                counts_ringing=plan.counts_ringing,
             ) as gate,
         ):
             campaign = Campaign(server, http)
-            callers = (campaign.caller(gate, begin + seconds) for _ in range(CALLERS))
+            callers = (campaign.caller(gate, begin + plan.seconds) for _ in range(CALLERS))
             await asyncio.gather(*callers)
-            readings = dict(gate.statistics().readings)
+            readings = gate.statistics().readings
         truth = server.workspace.truth()
         dialled = Counter(call.to_number for call in server.workspace.calls())
     await asyncio.sleep(0.1)  # the loop closes its transports one turn after they are told to
-    return Outcome(
-        seconds=loop.time() - begin,
+    return Report(
         leads=campaign.leads,
         placed=truth.placed,
-        dialled_twice=sum(count > 1 for count in dialled.values()),
+        twice=sum(count > 1 for count in dialled.values()),
         not_dialled=campaign.leads - len(dialled),
         refusals=truth.refusals + len(campaign.refused),
         excess=LIMIT if truth.worst_excess is None else truth.worst_excess,
         share=truth.call_seconds / truth.elapsed / LIMIT,
-        readings={str(name): count for name, count in readings.items()},
+        readings=sum(readings.values()),
+        failed=sum(readings.values()) - readings["taken"],
+        seconds=loop.time() - begin,
         tasks_left=len(asyncio.all_tasks()) - 1,
         sockets_left=_sockets() - sockets_before,
     )
@@ -159,9 +153,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    outcome = asyncio.run(soak(options.seconds, options.seed))
-    print(outcome)
-    sys.exit(0 if outcome.clean else 1)
+    report = asyncio.run(carry_out(plan_of(options.seconds, seed=options.seed)))
+    print(report)
+    sys.exit(0 if report.clean else 1)
 
 
 if __name__ == "__main__":

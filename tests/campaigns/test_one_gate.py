@@ -7,8 +7,8 @@ import random
 import pytest
 
 from callguard.simulator import Exponential, Uniform
-from callguard.simulator import WorkspaceSettings as Settings
-from tests.campaigns.one_gate import Plan, plans, report
+from tests.campaigns.one_gate import plans, report
+from tests.campaigns.plan import Plan, Settings
 
 BLOCKS = (0, 1, *(pytest.param(block, marks=pytest.mark.slow) for block in range(2, 10)))
 SEEDS_PER_BLOCK = 20

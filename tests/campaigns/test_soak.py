@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from tests.campaigns.soak import soak
+from tests.campaigns.soak import carry_out, plan_of
 
 
 @pytest.mark.slow
 def test_every_fault_on_for_a_few_seconds() -> None:
     """Real sockets and real faults would make the gate overshoot, dial twice or leave something."""
-    outcome = asyncio.run(soak(seconds=1.5, seed=1))
-    assert outcome.clean, outcome
-    assert outcome.placed == outcome.leads > 0
+    report = asyncio.run(carry_out(plan_of(seconds=1.5, seed=1)))
+    assert report.clean, report
+    assert report.placed == report.leads > 0

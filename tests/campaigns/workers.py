@@ -7,7 +7,7 @@ and a new one takes over what it had not begun. Then the same without kills, and
 Prints, as Markdown, what the simulator kept as the truth of each run, and the share of the limit
 that was used beside that of one process. Exits with 1 where the promise was broken.
 
-All times are shorter than a provider's, so that 4,000 calls take some minutes: calls last 2 s, the
+All times are shorter than a provider's, so that 4,000 leads take some minutes: calls last 2 s, the
 counter is 0.1 s late and trusted to be 0.2 s late at most, ``ttl`` is 0.2 s, and the lease 2 s. The
 workspace counts ringing calls, and the gates are told so; there is no evidence of what became of a
 call, so no reading is brought forward. A tenth of the readings fails, by default in the ways that
@@ -26,6 +26,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import aiohttp
 from redis.asyncio import Redis
@@ -44,7 +45,7 @@ from callguard.simulator import (
     Workspace,
     serve,
 )
-from callguard.simulator import WorkspaceSettings as Settings
+from tests.campaigns.plan import Plan, Report, Settings
 from tests.support.processes import (
     Parent,
     Said,
@@ -57,6 +58,7 @@ from tests.support.processes import (
 
 TTL = 0.2
 RING_LIMIT = 1.0
+COUNTER_LAG = 0.2
 
 QUICK_FAULTS: tuple[Fault, ...] = ("500", "429", "cut", "broken-json", "wrong-types")
 """Those that are noticed at once."""
@@ -71,68 +73,10 @@ IN_HAND = 400
 """Leads that wait at the gates at a time, over all workers."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is dialled, and what happens to those who dial.
-
-    Attributes:
-        kill_every: seconds between two kills; None for no kills.
-        most_kills: kills at most.
-        lease: seconds until what a killed worker was dialling counts as placed.
-        faults: what may go wrong with a reading.
-    """
-
-    workers: int
-    calls: int
-    limit: int
-    kill_every: float | None = None
-    most_kills: int = sys.maxsize
-    lease: float = 2.0
-    faults: tuple[Fault, ...] = QUICK_FAULTS
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of it.
-
-    Attributes:
-        excess: peak count less the ceiling.
-        twice: leads dialled more than once, whoever did; a lead set apart may be dialled once.
-        not_dialled: leads never dialled, other than those set apart.
-        set_apart: leads in flight when their worker was killed.
-        lost: permits that living workers were told to have lost.
-        seconds: from the end of the ramp for as long as leads waited.
-        share: of the limit in that time, by the true count.
-        readings: per second in that time, as the simulator counts them.
-        failed: how many of these failed, per second.
-        left_over: permits on the ledger when all is over.
-    """
-
-    excess: int
-    refusals: int
-    twice: int
-    not_dialled: int
-    set_apart: int
-    kills: int
-    lost: int
-    seconds: float
-    share: float
-    readings: float
-    failed: float
-    left_over: int
-
-    @property
-    def clean(self) -> bool:
-        """Whether the promise was kept."""
-        wrong = self.refusals, self.twice, self.not_dialled, self.lost, self.left_over
-        return self.excess <= 0 and not any(wrong)
-
-
-def workspace(plan: Plan) -> Settings:
-    """Calls of 1.9 s mean; the counter is 0.1 s late."""
-    return Settings(
-        limit=plan.limit,
+def plan_of(limit: int, *, seed: int = 0, **changes: Any) -> Plan:
+    """Calls of 1.9 s mean, and a counter that is 0.1 s late, which the gates are told."""
+    settings = Settings(
+        limit=limit,
         talk_time=Exponential(2.0),
         ring_time=Exponential(0.3, at_most=RING_LIMIT),
         answer_rate=0.7,
@@ -140,8 +84,10 @@ def workspace(plan: Plan) -> Settings:
         counts_ringing=True,
         rise_lag=0.1,
         fall_lag=0.1,
-        seed=plan.seed,
+        seed=seed,
     )
+    known = Plan(settings, counts_ringing=True, counter_lag=COUNTER_LAG)
+    return replace(known, **{"faults_rate": 0.1, "faults": QUICK_FAULTS, **changes})
 
 
 @asynccontextmanager
@@ -164,7 +110,7 @@ async def open_gate(
             min_interval=TTL / 4,
             max_age=15 * TTL,
             ring_limit=RING_LIMIT,
-            counter_lag=0.2,
+            counter_lag=COUNTER_LAG,
             counts_ringing=True,
             listener=listener,
         ) as gate,
@@ -263,9 +209,9 @@ class Campaign:
     def __init__(self, plan: Plan, arguments: tuple[str, str, str, str, float]) -> None:
         self._plan = plan
         self._arguments = arguments
-        self._leads = deque(range(plan.calls))
+        self._leads = deque(range(plan.leads))
         self._dialers: list[Dialer] = []
-        self._open = plan.calls
+        self._open = plan.leads
         self.over = asyncio.Event()
         self.began = asyncio.Event()
         self.set_apart: set[int] = set()
@@ -339,7 +285,7 @@ class Campaign:
 
     async def _kill(self, every: float, tasks: asyncio.TaskGroup) -> None:
         """End a worker, and begin another in its slot, again and again while leads wait."""
-        draw = random.Random(self._plan.seed)
+        draw = random.Random(self._plan.settings.seed)
         while self.kills < self._plan.most_kills:
             await asyncio.sleep(every)
             if not self.anyone_waits:
@@ -353,23 +299,26 @@ class Campaign:
 
 async def carry_out(plan: Plan, ledger_url: str) -> Report:
     """Dial every lead of the plan, and compare with the simulator's truth."""
-    faults = CountedFaults(rate=0.1, kinds=plan.faults, seed=plan.seed)
+    limit, seed = plan.settings.limit, plan.settings.seed
+    faults = CountedFaults(rate=plan.faults_rate, kinds=plan.faults, seed=seed)
     name = uuid.uuid4().hex
-    async with serve(workspace(plan), faults=faults, latency=LATENCY) as provider:
+    async with serve(plan.settings, faults=faults, latency=LATENCY) as provider:
         arguments = ledger_url, name, provider.url, provider.api_key, plan.lease
         campaign = Campaign(plan, arguments)
         watch = asyncio.create_task(_watch(campaign, provider.workspace, faults))
-        async with asyncio.timeout(60 + 10 * plan.calls / plan.limit):
+        async with asyncio.timeout(60 + 10 * plan.leads / limit):
             await campaign.carry_out()
         pictures = await watch
         left_over = await _left_over(arguments)
         truth = provider.workspace.truth()
         dialled = Counter(call.to_number for call in provider.workspace.calls())
-    counts = [dialled[_number(lead)] for lead in range(plan.calls)]
+    counts = [dialled[_number(lead)] for lead in range(plan.leads)]
     begin, end = pictures[0], pictures[-1]
     seconds = end.truth.elapsed - begin.truth.elapsed or math.nan
     return Report(
-        excess=-plan.limit if truth.worst_excess is None else truth.worst_excess,
+        leads=plan.leads,
+        placed=truth.placed,
+        excess=-limit if truth.worst_excess is None else truth.worst_excess,
         refusals=truth.refusals,
         twice=sum(count > 1 for count in counts),
         not_dialled=sum(
@@ -379,9 +328,11 @@ async def carry_out(plan: Plan, ledger_url: str) -> Report:
         kills=campaign.kills,
         lost=campaign.lost,
         seconds=seconds,
-        share=(end.truth.call_seconds - begin.truth.call_seconds) / seconds / plan.limit,
-        readings=(end.truth.readings - begin.truth.readings) / seconds,
-        failed=(end.failed - begin.failed) / seconds,
+        share=(end.truth.call_seconds - begin.truth.call_seconds) / seconds / limit,
+        readings=truth.readings,
+        failed=faults.hits,
+        readings_per_second=(end.truth.readings - begin.truth.readings) / seconds,
+        failed_per_second=(end.failed - begin.failed) / seconds,
         left_over=left_over,
     )
 
@@ -426,7 +377,7 @@ def _number(lead: int) -> str:
 
 HEADINGS = (
     "processes",
-    "calls",
+    "leads",
     "kills",
     "peak - ceiling",
     "refusals",
@@ -447,7 +398,7 @@ def row(plan: Plan, report: Report, alone: Report) -> str:
     """A run's line in the table."""
     figures = (
         plan.workers,
-        f"{plan.calls:,}",
+        f"{plan.leads:,}",
         report.kills,
         report.excess,
         report.refusals,
@@ -457,8 +408,8 @@ def row(plan: Plan, report: Report, alone: Report) -> str:
         report.lost,
         report.left_over,
         f"{report.seconds:.0f}",
-        f"{report.readings:.2f}",
-        f"{report.failed:.2f}",
+        f"{report.readings_per_second:.2f}",
+        f"{report.failed_per_second:.2f}",
         f"{report.share:.4f}",
         f"{report.share / alone.share:.3f}",
     )
@@ -467,9 +418,8 @@ def row(plan: Plan, report: Report, alone: Report) -> str:
 
 async def main(plan: Plan, ledger: str | None) -> bool:
     """Print what came of the plan, of the same without kills, and with one process."""
-    print(
-        f"{surroundings()}; limit {plan.limit}, seed {plan.seed}, 1/ttl = {1 / TTL:g} per second\n"
-    )
+    of = f"limit {plan.settings.limit}, seed {plan.settings.seed}"
+    print(f"{surroundings()}; {of}, 1/ttl = {1 / TTL:g} per second\n")
     plans = [
         replace(plan, workers=1, kill_every=None),
         replace(plan, kill_every=None),
@@ -487,20 +437,20 @@ async def main(plan: Plan, ledger: str | None) -> bool:
 if __name__ == "__main__":
     parser = command(__doc__)
     parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument("--leads", type=int, default=4000)
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--kill-every", type=float, default=2.0, help="seconds")
     parser.add_argument("--every-fault", action="store_true", help="those too that take seconds")
     options = parser.parse_args()
-    wanted = Plan(
+    wanted = plan_of(
+        options.limit,
+        seed=options.seed,
+        leads=options.leads,
         workers=options.workers,
-        calls=options.calls,
-        limit=options.limit,
         kill_every=options.kill_every,
         lease=options.lease,
         faults=FAULTS if options.every_fault else QUICK_FAULTS,
-        seed=options.seed,
     )
     sys.exit(0 if asyncio.run(main(wanted, options.ledger)) else 1)
