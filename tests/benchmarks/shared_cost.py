@@ -1,4 +1,4 @@
-"""What a shared ledger cost on the server, with 1, 8 and 64 gates.
+"""What a shared ledger costs on the server, with 1 to 250 gates, and beside 10,000 live permits.
 
     python -m tests.benchmarks.shared_cost
 
@@ -6,25 +6,39 @@ Prints, as Markdown, per admission: round trips, commands inside of the scripts,
 workers, and time in the scripts, as ``INFO commandstats`` has them; and bytes per live permit, as
 ``MEMORY USAGE`` has them: with 1,000 permits less those with none. The gates share a process, and
 each has a client of its own.
+
+And per exchange, with callers waiting at all gates for ten slots: commands, time in the scripts,
+and admissions a second. And what one exchange takes of the server's own time that concerns many
+permits at once, the longest of each kind, as ``INFO cpu`` has it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+import redis
 from redis.asyncio import Redis
 
 import callguard
 from callguard.ledger import RedisLedger
 from callguard.ledger.redis.keys import Names
+from tests.benchmarks.stalls import longest_exchanges
 from tests.support.processes import command, let_one_in, open_shared, server, surroundings
 
 GATES = (1, 8, 64)
+
+WAITING_GATES = (8, 64, 250)
+
+FEW_SLOTS = 10
+
+LIVE = 10_000
+"""Permits of one worker."""
 
 PERMITS = 1000
 
@@ -63,6 +77,15 @@ class Commands:
             f"| {(self.seconds - before.seconds) / admissions * 1e6:.0f}"
         )
 
+    def row_of_exchanges(self, before: Commands, admissions: int, seconds: float) -> str:
+        """What it came to since then, `seconds` ago, per exchange."""
+        exchanges = self.round_trips - before.round_trips
+        return (
+            f"{(self.inside - before.inside) / exchanges:.1f} "
+            f"| {(self.seconds - before.seconds) / exchanges * 1e6:.0f} "
+            f"| {admissions / seconds:,.0f}"
+        )
+
 
 @asynccontextmanager
 async def opened(
@@ -79,12 +102,14 @@ async def opened(
         yield gates
 
 
-async def commands(url: str, gates: int, callers: int, limit: int, admissions: int) -> str:
+async def commands(
+    url: str, gates: int, callers: int, limit: int, admissions: int, *, each_exchange: bool = False
+) -> str:
     """Admissions by as many callers at a time, each of which stays for 5 ms."""
     async with Redis.from_url(url) as client:
         async with opened(url, uuid.uuid4().hex, gates, limit) as all_gates:
             todo = iter(range(admissions))
-            before = await Commands.so_far(client)
+            before, began = await Commands.so_far(client), time.monotonic()
 
             async def caller(gate: callguard.Gate) -> None:
                 for _ in todo:
@@ -93,7 +118,10 @@ async def commands(url: str, gates: int, callers: int, limit: int, admissions: i
                         permit.cancel()
 
             await asyncio.gather(*(caller(gate) for gate in islice(cycle(all_gates), callers)))
-            return (await Commands.so_far(client)).row(before, admissions)
+            seconds, after = time.monotonic() - began, await Commands.so_far(client)
+            if each_exchange:
+                return after.row_of_exchanges(before, admissions, seconds)
+            return after.row(before, admissions)
 
 
 async def memory(url: str, gates: int) -> str:
@@ -147,6 +175,19 @@ async def main(ledger: str | None, admissions: int) -> None:
             for gates in GATES:
                 row = await commands(url, gates, callers or gates, limit, admissions)
                 print(f"| {gates} | {callers or gates} | {limit:,} | {row} |", flush=True)
+        print(
+            "\n| gates that wait | slots | commands in an exchange | µs of it in the script "
+            "| admissions a second |\n|---|---|---|---|---|"
+        )
+        for gates in WAITING_GATES:
+            row = await commands(
+                url, gates, max(LINE, 2 * gates), FEW_SLOTS, admissions // 2, each_exchange=True
+            )
+            print(f"| {gates} | {FEW_SLOTS} | {row} |", flush=True)
+        print(f"\n| what became of {LIVE:,} permits | exchanges | longest, ms |\n|---|---|---|")
+        with redis.Redis.from_url(url) as client:
+            for what, exchanges, longest in longest_exchanges(client, LIVE):
+                print(f"| {what} | {exchanges} | {longest:.1f} |", flush=True)
         print(
             f"\n| gates | bytes of ledger without a permit | bytes per permit of {PERMITS:,}, "
             "dialling | placed, not seen yet, with the call's id |\n|---|---|---|---|"

@@ -943,22 +943,22 @@ def test_an_exchange_looks_at_no_more_claims_than_there_are_slots(ledger: BentLe
 
 def test_a_snapshot_absorbs_so_many_permits_at_once_and_the_rest_soon(ledger: BentLedger) -> None:
     """One worker's snapshot would keep the server from all others for as long as it has permits."""
-    one, two = crowded(ledger, 1200)
+    one, two = crowded(ledger, 600)
     for _ in range(3):
-        one.say(*placed(one, 400))
+        one.say(*placed(one, 200))
     reply = read_at(ledger, two, 5000)
     left = [(reply["counts"], reply.get("again"))]
-    assert ledger.items < 2500
+    assert ledger.items < 1250
     for worker in (one, two, one):
         reply = worker.say()
         left.append((reply["counts"], reply.get("again")))
-    assert left == [([0, 700], 0), ([0, 200], 0), ([0, 0], None), ([0, 0], None)]
+    assert left == [([0, 350], 0), ([0, 100], 0), ([0, 0], None), ([0, 0], None)]
 
 
 @pytest.mark.parametrize("leaves", [False, True])
 def test_a_worker_that_is_gone_is_buried_by_and_by(ledger: BentLedger, leaves: bool) -> None:
     """The death of one worker would keep the server from all others."""
-    one, two = crowded(ledger, 1200)
+    one, two = crowded(ledger, 600)
     if leaves:
         one.say(leaves=True)
     else:
@@ -966,21 +966,21 @@ def test_a_worker_that_is_gone_is_buried_by_and_by(ledger: BentLedger, leaves: b
         two.say(renew=True)
         ledger.now = 10000
     buried = [two.say()["counts"] for _ in range(4 - leaves)]
-    assert buried[-3:] == [[200, 1000], [0, 1200], [0, 1200]]
+    assert buried[-3:] == [[100, 500], [0, 600], [0, 600]]
     assert ledger.client.zrangebyscore(ledger.names.keys[1], 0, "+inf") == [b"two"]
 
 
 def test_a_worker_that_comes_back_half_buried_is_told(ledger: BentLedger) -> None:
     """It would go on dialling on slots that a snapshot may free."""
-    one, two = crowded(ledger, 1200)
+    one, two = crowded(ledger, 600)
     ledger.now = 9000
     two.say(renew=True)
     ledger.now = 10000
-    assert two.say()["counts"] == [700, 500]
+    assert two.say()["counts"] == [350, 250]
     assert one.say()["status"] == "unknown"
-    del one.held[:100]
+    del one.held[:50]
     reply = one.join()
-    assert (reply["void"], reply["counts"][0]) == (True, 1100)
+    assert (reply["void"], reply["counts"][0]) == (True, 550)
     assert sum(counts(two)) == sum(reply["counts"])
 
 

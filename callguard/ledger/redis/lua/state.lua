@@ -13,7 +13,7 @@ local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE
   LONGEST_PAUSE, PATIENCE, EARLY_FOR, EARLY = string.match(ARGV[2], string.rep('(%S+) ', 14) .. '(%S+)')
 
 local PROTOCOL = 1 -- what this script, and what is said to it, are written for
-local AT_ONCE = 500 -- permits that one exchange absorbs or buries, so that others need not wait
+local AT_ONCE = 250 -- permits that one exchange absorbs or buries, so that others need not wait
 local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
 
 local number_field, void_field = 'number/' .. me, 'void/' .. me

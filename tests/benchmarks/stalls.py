@@ -1,0 +1,114 @@
+"""How long one exchange keeps a ledger's server from all others, beside many live permits."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from redis import Redis
+
+from callguard.ledger.redis.scripts import EXCHANGE
+from tests.unit.ledger.bent_clock import START, BentLedger, Happening, Reply, Worker, settings
+
+__all__ = ["longest_exchanges"]
+
+AT_ONCE = 500
+"""Happenings that one exchange reports at most, as workers do."""
+
+VISIBLE_AFTER = 3.0
+"""Seconds until a placed call is surely counted: more than it takes to place them all."""
+
+Row = tuple[str, int, float]
+"""What was done, in how many exchanges, and ms of the server's own time in the longest of them."""
+
+
+class _TimedLedger(BentLedger):
+    """A ledger under the server's own clock, that measures its exchanges.
+
+    Attributes:
+        spent: ms of the server's own time in each exchange, by `INFO cpu`, which others on the
+            machine don't change.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self.spent: list[float] = []
+        super().__init__(
+            client,
+            uuid.uuid4().hex,
+            settings(counted_after=VISIBLE_AFTER, lease=60.0, ttl=0.001, min_interval=0.0),
+        )
+        client.script_load(EXCHANGE.text)
+
+    @property
+    def now(self) -> int:
+        return int(time.time() * 1000) - START
+
+    @now.setter
+    def now(self, now: int) -> None:
+        """The server's clock is not set."""
+
+    def run(self, *request: str | bytes) -> bytes:
+        keys = self.names.keys
+        before = self._seconds()
+        answer: bytes = self.client.evalsha(EXCHANGE.digest, len(keys), *keys, *request)
+        self.spent.append((self._seconds() - before) * 1000)
+        return answer
+
+    def _seconds(self) -> float:
+        told = self.client.info("cpu")
+        return float(told["used_cpu_user"] + told["used_cpu_sys"])
+
+
+def longest_exchanges(client: Redis, permits: int) -> Iterator[Row]:
+    """Have one worker hold so many permits, and everything happen to them that can."""
+    with _TimedLedger(client) as ledger:
+
+        def measured(what: str, exchanges: Iterable[Callable[[], object]]) -> Row:
+            ledger.spent.clear()
+            for exchange in exchanges:
+                exchange()
+            return what, len(ledger.spent), max(ledger.spent)
+
+        holder, other = Worker(ledger, "holder"), Worker(ledger, "other")
+        holder.join()
+        other.join()
+        time.sleep(0.01)
+        other.read()
+        holder.say()
+        rounds = range(permits // AT_ONCE)
+        yield measured("granted", (lambda: holder.ask(permits, AT_ONCE) for _ in rounds))
+        yield measured("placed", (lambda: holder.say(*_placed(holder)) for _ in rounds))
+        yield measured("bound", (partial(holder.say, *_bound(at)) for at in rounds))
+        yield measured("joined beside them", [lambda: Worker(ledger, "comer").join()])
+        yield measured("joined anew who placed them", [holder.join])
+        time.sleep(VISIBLE_AFTER)
+        yield measured("absorbed", _until_none(other, 1, other.read))
+        for _ in rounds:
+            holder.ask(permits, AT_ONCE)
+        leave = partial(holder.say, leaves=True)
+        yield measured("left who was dialling them", _until_none(other, 0, leave))
+
+
+def _placed(worker: Worker) -> list[Happening]:
+    return [["place", worker.held.pop(0), "default"] for _ in range(AT_ONCE)]
+
+
+def _bound(at: int) -> list[Happening]:
+    first = at * AT_ONCE + 1
+    return [["bind", number, f"{number:024x}"] for number in range(first, first + AT_ONCE)]
+
+
+def _until_none(
+    worker: Worker, which: int, first: Callable[[], Reply]
+) -> Iterator[Callable[[], object]]:
+    """An exchange, and others until nothing is left of the dialling or of the uncounted."""
+    yield first
+    left = [1, 1]
+
+    def look() -> None:
+        left[:] = worker.say()["counts"]
+
+    while left[which]:
+        yield look
