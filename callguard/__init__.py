@@ -30,6 +30,7 @@ from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
 from callguard.lanes import Lane
 from callguard.ledger import RedisLedger
 from callguard.limits import Limits, Snapshot
+from callguard.source import LimitSource
 
 __all__ = [
     "AdmissionError",
@@ -42,6 +43,7 @@ __all__ = [
     "Lane",
     "LedgerUnavailable",
     "LimitFetcher",
+    "LimitSource",
     "Limits",
     "LimitsError",
     "LimitsMalformed",

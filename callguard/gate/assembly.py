@@ -18,11 +18,12 @@ from callguard.gate.home import Home
 from callguard.gate.intake import Intake
 from callguard.gate.issuer import Issuer
 from callguard.gate.queues import Queues
-from callguard.gate.reading import Fetcher, Reader
+from callguard.gate.reading import Reader
 from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
+from callguard.source import LimitSource
 
 __all__ = ["Parts", "assemble"]
 
@@ -62,7 +63,7 @@ class Parts:
 
 
 def assemble(
-    fetcher: Fetcher,
+    source: LimitSource,
     ledger: Ledger,
     *,
     lanes: Sequence[Lane],
@@ -79,7 +80,7 @@ def assemble(
     """The parts of a gate. Called in the event loop.
 
     Args:
-        fetcher: where snapshots come from.
+        source: where snapshots come from.
         ledger: who holds what.
         lanes: the classes of calls.
         times: how long things last.
@@ -99,7 +100,7 @@ def assemble(
         watch.tell(ledger.note_sleep)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     reader = Reader(
-        fetcher, ttl=times.ttl, min_interval=times.min_interval, begins=watch.look, turn_at=read_at
+        source, ttl=times.ttl, min_interval=times.min_interval, begins=watch.look, turn_at=read_at
     )
     issuer = Issuer(home, watch, ledger, judge, reporter)
     explainer = Explainer(watch, ledger, reader, times.max_age)

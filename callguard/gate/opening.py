@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from functools import partial, wraps
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
@@ -16,8 +18,8 @@ from callguard.arguments import (
 )
 from callguard.errors import UsageError
 from callguard.events import Listener
-from callguard.fetcher import LimitFetcher
-from callguard.fetcher.settings import checked_api_key
+from callguard.fetcher import CallState, LimitFetcher
+from callguard.fetcher.settings import checked_api_key, checked_base_url
 from callguard.gate.assembly import Parts, assemble
 from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
@@ -26,6 +28,7 @@ from callguard.gate.sharing import assembled_among_many
 from callguard.lanes import Lane, checked_lanes
 from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
 from callguard.showing import shown
+from callguard.source import LimitSource
 
 if TYPE_CHECKING:
     import aiohttp
@@ -42,6 +45,7 @@ def open_gate(
     *,
     base_url: str | None = None,
     session: aiohttp.ClientSession | None = None,
+    source: LimitSource | None = None,
     lanes: Iterable[Lane] = (),
     ttl: float = 1.0,
     max_age: float = 15.0,
@@ -67,6 +71,9 @@ def open_gate(
         base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
             production server.
         session: an aiohttp session to use, which stays open; else the gate has one of its own.
+        source: where the limits are read, for a workspace that isn't Retell AI's; then there is no
+            `api_key`, `session` or `track`, and a shared ledger needs a name. None for a
+            `LimitFetcher` of the gate's own.
         lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
             one with ``default=True``; without, there is a plain one, ``"default"``.
         ttl: seconds between two readings while somebody waits; in an outage the pause doubles with
@@ -118,6 +125,51 @@ def open_gate(
         min_interval=min_interval,
         max_age=max_age,
     )
+    if source is None:
+        origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
+    else:
+        nothing = {"api_key": api_key, "session": session, "track": track}
+        origin = _of_the_user(source, base_url, nothing, ledger)
+    parts = partial(
+        assemble,
+        lanes=checked_lanes(lanes),
+        times=times,
+        judge=Judge(origin.base_url, refused),
+        listener=listener,
+        ask=origin.ask,
+    )
+    own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
+    shared = own if isinstance(ledger, str) else ledger
+    return Opening(partial(_opened, parts, origin, times, shared, own))
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where the limits come from.
+
+    Attributes:
+        source: reads them.
+        fetcher: the same where it is the gate's own, to be closed with it.
+        secret: what a shared ledger without a name is called after.
+        base_url: the provider's address.
+        ask: asks about one call; None for nobody.
+    """
+
+    source: LimitSource
+    fetcher: LimitFetcher | None
+    secret: str
+    base_url: str
+    ask: Callable[[str], Awaitable[CallState]] | None
+
+
+def _of_retell(
+    api_key: str | None,
+    base_url: str | None,
+    session: aiohttp.ClientSession | None,
+    ttl: float,
+    track: str | None,
+    allow_plain_http: bool,
+) -> _Origin:
     key = checked_api_key(api_key)
     fetcher = LimitFetcher(
         key,
@@ -127,17 +179,29 @@ def open_gate(
         attempts=1,
         allow_plain_http=allow_plain_http,
     )
-    parts = partial(
-        assemble,
-        lanes=checked_lanes(lanes),
-        times=times,
-        judge=Judge(fetcher.base_url, refused),
-        listener=listener,
-        ask=fetcher.ask if track else None,
-    )
-    own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
-    shared = own if isinstance(ledger, str) else ledger
-    return Opening(partial(_opened, parts, fetcher, key, times, shared, own))
+    return _Origin(fetcher, fetcher, key, fetcher.base_url, fetcher.ask if track else None)
+
+
+def _of_the_user(
+    source: LimitSource,
+    base_url: str | None,
+    nothing: Mapping[str, object],
+    ledger: RedisLedger | str | None,
+) -> _Origin:
+    if isinstance(source, type) or not iscoroutinefunction(getattr(source, "get", None)):
+        raise TypeError(
+            "source must have a method `async def get(*, newer_than=None)`, see "
+            f"callguard.LimitSource; got {shown(source)}"
+        )
+    for name, value in nothing.items():
+        if value is not None:
+            raise UsageError(f"{name} is for reading Retell AI's limits, and source=... reads them")
+    if isinstance(ledger, str) or (ledger is not None and not ledger.is_named):
+        raise UsageError(
+            "no API key names the ledger of a source: give it a name that all workers know, as in "
+            'callguard.RedisLedger.from_url(url, name="production")'
+        )
+    return _Origin(source, None, "", checked_base_url(base_url, allow_plain_http=True), None)
 
 
 class Opening(Entered, AbstractAsyncContextManager[Gate, None]):
@@ -192,8 +256,7 @@ connect = _connecting(open_gate)
 
 async def _opened(
     parts_of: Callable[..., Parts],
-    fetcher: LimitFetcher,
-    api_key: str,
+    origin: _Origin,
     times: Times,
     ledger: RedisLedger | None,
     own: RedisLedger | None,
@@ -203,13 +266,15 @@ async def _opened(
     It has read its limits, or opens without: an outage doesn't keep anybody from starting.
     """
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(fetcher)
+        if origin.fetcher is not None:
+            await stack.enter_async_context(origin.fetcher)
         if own is not None:
             await stack.enter_async_context(own)
         if ledger is None:
-            parts = parts_of(fetcher, MemoryLedger(times), workspace=workspace_hash(api_key))
+            workspace = workspace_hash(origin.secret)
+            parts = parts_of(origin.source, MemoryLedger(times), workspace=workspace)
         else:
-            sharing = assembled_among_many(parts_of, fetcher, api_key, times, ledger)
+            sharing = assembled_among_many(parts_of, origin.source, origin.secret, times, ledger)
             parts = await stack.enter_async_context(sharing)
         stack.push_async_callback(parts.aclose)
         await parts.read_first(OPENS_WITHIN)

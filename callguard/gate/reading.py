@@ -9,7 +9,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 from callguard.decision import Outage
 from callguard.errors import (
@@ -22,19 +21,13 @@ from callguard.errors import (
 from callguard.limits import Snapshot
 from callguard.pauses import PAUSE_AFTER_FAULT, pause
 from callguard.showing import named
+from callguard.source import LimitSource
 from callguard.strangers import ends_us, log_failure
 from callguard.tasks import begin
 
-__all__ = ["Fetcher", "Reader"]
+__all__ = ["Reader"]
 
 logger = logging.getLogger("callguard")
-
-
-class Fetcher(Protocol):
-    """Where readings come from; see `callguard.LimitFetcher`."""
-
-    async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        """A reading, one that began after `newer_than` (seconds on the loop's clock) if given."""
 
 
 class Reader:
@@ -43,7 +36,7 @@ class Reader:
     It is one timer or one task, however many callers wait.
 
     Args:
-        fetcher: where readings come from.
+        source: where snapshots come from.
         ttl: seconds between the beginnings of two readings.
         min_interval: the same, for a reading that is brought forward.
         begins: called as each reading begins.
@@ -60,14 +53,14 @@ class Reader:
 
     def __init__(
         self,
-        fetcher: Fetcher,
+        source: LimitSource,
         *,
         ttl: float,
         min_interval: float,
         begins: Callable[[], None],
         turn_at: Callable[[], float],
     ) -> None:
-        self._fetcher = fetcher
+        self._source = source
         self._ttl = ttl
         self._min_interval = min_interval
         self._begins = begins
@@ -216,14 +209,14 @@ class Reader:
 
     async def _fetch(self) -> Snapshot | CallGuardError:
         try:
-            return await self._fetcher.get(newer_than=self._latest)
+            return await self._source.get(newer_than=self._latest)
         except CallGuardError as error:
             return error
         except BaseException as error:
             if ends_us(error):
                 raise
-            log_failure(f"{named(self._fetcher.get)} failed", error)
-            return LimitsUnavailable(f"the fetcher failed with {type(error).__name__}")
+            log_failure(f"{named(self._source.get)} failed", error)
+            return LimitsUnavailable(f"the source failed with {type(error).__name__}")
 
     def _note(self, snapshot: Snapshot) -> None:
         self.recovered(snapshot)

@@ -6,7 +6,6 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from callguard.errors import CallGuardError
 from callguard.events import LedgerAway, LedgerBack, PermitLost
@@ -14,9 +13,7 @@ from callguard.gate.assembly import Parts
 from callguard.gate.reporting import told
 from callguard.ledger import Claim, RedisLedger, Times
 from callguard.limits import Snapshot
-
-if TYPE_CHECKING:
-    from callguard.fetcher import LimitFetcher
+from callguard.source import LimitSource
 
 __all__ = ["assembled_among_many"]
 
@@ -26,8 +23,8 @@ logger = logging.getLogger("callguard")
 @asynccontextmanager
 async def assembled_among_many(
     assemble: Callable[..., Parts],
-    fetcher: LimitFetcher,
-    api_key: str,
+    source: LimitSource,
+    secret: str,
     times: Times,
     ledger: RedisLedger,
 ) -> AsyncIterator[Parts]:
@@ -35,20 +32,20 @@ async def assembled_among_many(
 
     Args:
         assemble: makes the parts, with the arguments that don't depend on the ledger.
-        fetcher: whom to ask when it is this gate's turn to read.
-        api_key: the workspace's, which the ledger is called after unless it has a name.
+        source: whom to ask when it is this gate's turn to read.
+        secret: the workspace's key, which the ledger is called after unless it has a name.
         times: how long things last.
         ledger: where the ledger is.
     """
     claimant = _Claimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, api_key, times, claimant)
-    readings = session.readings(fetcher, api_key)
+    session = ledger.session(gate_id, secret, times, claimant)
+    readings = session.readings(source, secret)
     parts = assemble(
         readings,
         session.view,
         gate_id=gate_id,
-        workspace=ledger.workspace_hash(api_key),
+        workspace=ledger.workspace_hash(secret),
         consult=session.consult,
         watch=session.watch,
         read_at=readings.turn_at,

@@ -14,7 +14,8 @@ def test_the_public_names_are_these() -> None:
     assert set(callguard.__all__) == {
         "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Gate",
         "GateClosed",
-        "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "Limits", "LimitsError",
+        "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "LimitSource",
+        "Limits", "LimitsError",
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "MissingExtra",
         "NoHeadroom",
         "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError",
@@ -28,7 +29,7 @@ def test_the_arguments_of_open_gate_are_these() -> None:
     """Somebody's program would break on an argument that was renamed."""
     parameters = inspect.signature(callguard.open_gate).parameters
     assert list(parameters) == [
-        "api_key", "base_url", "session", "lanes", "ttl", "max_age", "counts_ringing",
+        "api_key", "base_url", "session", "source", "lanes", "ttl", "max_age", "counts_ringing",
         "ring_limit", "counter_lag", "min_interval", "refused", "listener", "track",
         "ledger", "allow_plain_http",
     ]  # fmt: skip

@@ -168,6 +168,11 @@ class RedisLedger:
             self._client, worker, label, names, settings, claimant, share=self._local_share
         )
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the ledger has a name, so that no API key names it."""
+        return self._name is not None
+
     def workspace_hash(self, workspace: str) -> str:
         """The workspace's hash, on the server and in events: 24 hexadecimal digits.
 

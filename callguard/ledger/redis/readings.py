@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from callguard.errors import CallGuardError, LedgerUnavailable, LimitsUnavailable
 from callguard.ledger.redis.failure import reason
@@ -14,17 +14,12 @@ if TYPE_CHECKING:
     from callguard.ledger.redis.conversation import ReadingRight
     from callguard.ledger.redis.session import Session
     from callguard.limits import Snapshot
+    from callguard.source import LimitSource
 
 __all__ = ["SharedReadings"]
 
 _YIELDS: Final = 0.2
 """Seconds for which a worker that has failed lets others go first: an exchange takes less."""
-
-
-class Fetcher(Protocol):
-    """Where a snapshot comes from."""
-
-    async def get(self, *, newer_than: float | None = None) -> Snapshot: ...
 
 
 class SharedReadings:
@@ -38,14 +33,14 @@ class SharedReadings:
     of them keep the pause after it.
 
     Args:
-        fetcher: where a snapshot comes from while this worker has the right to read.
+        source: where a snapshot comes from while this worker has the right to read.
         session: the worker's connection to the ledger.
         ttl: seconds between two readings.
         mark: what tells this worker's key from others.
     """
 
-    def __init__(self, fetcher: Fetcher, session: Session, ttl: float, mark: str) -> None:
-        self._fetcher = fetcher
+    def __init__(self, source: LimitSource, session: Session, ttl: float, mark: str) -> None:
+        self._source = source
         self._session = session
         self._ttl = ttl
         self._mark = mark
@@ -68,7 +63,7 @@ class SharedReadings:
         asked = False
         while (snapshot := self._known(after)) is None:
             if self._session.view.reads_alone:
-                return await self._fetcher.get(newer_than=newer_than)
+                return await self._source.get(newer_than=newer_than)
             self._raise_failure()
             ask_at = self._ask_at(asked)
             if self._clock() < ask_at:
@@ -126,7 +121,7 @@ class SharedReadings:
         conversation = self._session.conversation
         conversation.reading = right
         try:
-            snapshot = await self._fetcher.get(newer_than=right.heard)
+            snapshot = await self._source.get(newer_than=right.heard)
         except CallGuardError as error:
             await self._report_failure(right, error)
             raise

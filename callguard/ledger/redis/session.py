@@ -31,7 +31,7 @@ from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.listening import hear_out
-from callguard.ledger.redis.readings import Fetcher, SharedReadings
+from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from callguard.ledger.protocol import Claimant
     from callguard.limits import Snapshot
+    from callguard.source import LimitSource
 
 __all__ = ["Session"]
 
@@ -115,14 +116,14 @@ class Session:
         self._complaints = Complaints()
         self._knows_the_server = False
 
-    def readings(self, fetcher: Fetcher, api_key: str) -> SharedReadings:
+    def readings(self, source: LimitSource, secret: str) -> SharedReadings:
         """Where the gate gets its snapshots, which all workers share.
 
         Args:
-            fetcher: where a snapshot comes from while this worker has the right to read.
-            api_key: the key by which the fetcher reads.
+            source: asked when this worker has the right to read.
+            secret: the key with which it is asked.
         """
-        return SharedReadings(fetcher, self, self._settings.times.ttl, key_mark(api_key))
+        return SharedReadings(source, self, self._settings.times.ttl, key_mark(secret))
 
     async def start(self) -> None:
         """Begin the tasks, and wait until the server has answered once, or has failed to.

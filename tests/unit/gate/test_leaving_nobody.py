@@ -375,7 +375,7 @@ def _step(coroutine: Any) -> None:
 async def _nobody_is_left(gate: Gate) -> None:
     """Whether the gate admits as many as fit, and nobody else is in the queue."""
     assert isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
-    fetcher = gate._parts.reader._fetcher
+    fetcher = gate._parts.reader._source
     assert isinstance(fetcher, ScriptedSource)
     fetcher.answer(limit=2)
     await asyncio.sleep(60.0)
