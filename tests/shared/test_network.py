@@ -44,13 +44,13 @@ async def world(redis_url: str, workspace_key: str) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def _world(redis_url: str, name: str) -> AsyncIterator[World]:
+async def _world(redis_url: str, name: str, timeout: float = TIMEOUT) -> AsyncIterator[World]:
     address = urlsplit(redis_url)
     async with (
         provider(LIMIT) as workspace,
         TcpProxy(address.hostname or "", address.port or 6379) as proxy,
         # A lease that no fault outlasts: what is held stays held.
-        RedisLedger.from_url(proxy.url(), name=name, lease=60.0, timeout=TIMEOUT) as over_it,
+        RedisLedger.from_url(proxy.url(), name=name, lease=60.0, timeout=timeout) as over_it,
         RedisLedger.from_url(redis_url, name=name, lease=60.0) as past_it,
         Redis.from_url(redis_url) as client,
         sharing(workspace, over_it) as far,
@@ -59,22 +59,25 @@ async def _world(redis_url: str, name: str) -> AsyncIterator[World]:
         yield World(workspace, name, proxy, client, far, near)
 
 
-async def test_a_slow_network_costs_time_and_nothing_else(world: World) -> None:
+async def test_a_slow_network_costs_time_and_nothing_else(
+    redis_url: str, workspace_key: str
+) -> None:
     """Two workers would get one slot while what they say is under way."""
-    world.proxy.delay = 0.05
-    crowds = Callers(world.far), Callers(world.near)
-    given_back: set[str] = set()
-    for crowd in crowds:
-        crowd.send(2 * LIMIT)
-    for round_ in range(1, 5):
-        await eventually(lambda: _arrived(crowds) == LIMIT * round_)  # noqa: B023
-        arrived = {permit.id: permit for crowd in crowds for permit in crowd.arrived}
-        assert await world.held() == arrived.keys() - given_back
-        for permit in arrived.values():
-            permit.cancel()
-        given_back |= arrived.keys()
-    for crowd in crowds:
-        await crowd.go()
+    async with _world(redis_url, workspace_key, timeout=5.0) as world:
+        world.proxy.delay = 0.05
+        crowds = Callers(world.far), Callers(world.near)
+        given_back: set[str] = set()
+        for crowd in crowds:
+            crowd.send(2 * LIMIT)
+        for round_ in range(1, 5):
+            await eventually(lambda: _arrived(crowds) == LIMIT * round_)  # noqa: B023
+            arrived = {permit.id: permit for crowd in crowds for permit in crowd.arrived}
+            assert await world.held() == arrived.keys() - given_back
+            for permit in arrived.values():
+                permit.cancel()
+            given_back |= arrived.keys()
+        for crowd in crowds:
+            await crowd.go()
 
 
 async def test_connections_that_break_again_and_again_lose_and_double_nothing(
