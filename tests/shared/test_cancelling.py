@@ -101,8 +101,8 @@ async def test_a_dial_cancelled_at_any_step_counts_as_placed_until_a_reading_sho
                 with suppress(asyncio.CancelledError):
                     await dialling
             await eventually(lambda: not gate.statistics().usage.dialling)
+            await eventually(lambda: _nobody_dials(client, workspace_key))
             counted = await contents(client, workspace_key)
-            assert counted.dialling == frozenset()
             assert counted.uncounted <= {permit.id for permit in entered}
             workspace.current = 200
             waiting = Callers(gate)
@@ -166,6 +166,10 @@ async def _turns(count: int) -> None:
 async def _nothing_is_left(client: Redis, workspace: str) -> bool:
     found = await contents(client, workspace)
     return (found.held, found.claims) == ((0, 0), frozenset())
+
+
+async def _nobody_dials(client: Redis, workspace: str) -> bool:
+    return not (await contents(client, workspace)).dialling
 
 
 async def _nothing_is_held(client: Redis, workspace: str) -> bool:
