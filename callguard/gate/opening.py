@@ -105,26 +105,11 @@ def open_gate(
         ValueError: a time that is not a number of seconds in its range, two lanes of one name, or
             two defaults.
     """
-    ttl = checked_seconds("ttl", ttl, above_zero=True)
-    max_age = checked_seconds("max_age", max_age, above_zero=True)
-    ring_limit = checked_seconds("ring_limit", ring_limit, above_zero=False)
-    counter_lag = checked_seconds("counter_lag", counter_lag, above_zero=False)
-    min_interval = checked_seconds("min_interval", min_interval, above_zero=False)
+    times = _checked_times(ttl, max_age, counts_ringing, ring_limit, counter_lag, min_interval)
     checked_choice("track", track, "ask", None)
-    if counts_ringing is not None:
-        checked_flag("counts_ringing (unless None)", counts_ringing)
     if listener is not None:
         checked_callback("listener", listener, "an event")
     _check_ledger(ledger)
-    if max_age < ttl:
-        raise ValueError(f"max_age must be at least ttl, {ttl!r} s, got {max_age!r}")
-    times = Times(
-        counted_after=counter_lag if counts_ringing else ring_limit + counter_lag,
-        counter_lag=counter_lag,
-        ttl=ttl,
-        min_interval=min_interval,
-        max_age=max_age,
-    )
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
@@ -202,6 +187,32 @@ def _of_the_user(
             'callguard.RedisLedger.from_url(url, name="production")'
         )
     return _Origin(source, None, "", checked_base_url(base_url, allow_plain_http=True), None)
+
+
+def _checked_times(
+    ttl: float,
+    max_age: float,
+    counts_ringing: bool | None,
+    ring_limit: float,
+    counter_lag: float,
+    min_interval: float,
+) -> Times:
+    ttl = checked_seconds("ttl", ttl, above_zero=True)
+    max_age = checked_seconds("max_age", max_age, above_zero=True)
+    ring_limit = checked_seconds("ring_limit", ring_limit, above_zero=False)
+    counter_lag = checked_seconds("counter_lag", counter_lag, above_zero=False)
+    min_interval = checked_seconds("min_interval", min_interval, above_zero=False)
+    if counts_ringing is not None:
+        checked_flag("counts_ringing (unless None)", counts_ringing)
+    if max_age < ttl:
+        raise ValueError(f"max_age must be at least ttl, {ttl!r} s, got {max_age!r}")
+    return Times(
+        counted_after=counter_lag if counts_ringing else ring_limit + counter_lag,
+        counter_lag=counter_lag,
+        ttl=ttl,
+        min_interval=min_interval,
+        max_age=max_age,
+    )
 
 
 class Opening(Entered, AbstractAsyncContextManager[Gate, None]):
