@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass
-from typing import Annotated, cast
+from typing import cast
 
 import typer
 from rich.table import Table
 
+from callguard.cli import simulator_options as options
 from callguard.cli.exits import ExitCode
 from callguard.cli.running import run
 from callguard.cli.saying import complain, say
@@ -35,109 +36,37 @@ from callguard.simulator import (
 __all__ = ["scheduled_fault", "scripted_number", "simulator", "truth_table"]
 
 _DEFAULTS = WorkspaceSettings()
-_KINDS = ", ".join(FAULTS)
-_DIAL_KINDS = ", ".join(DIAL_FAULTS)
 
 
 def simulator(
     *,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where to listen on this machine; 0: any.")
-    ] = 8787,
-    api_key: Annotated[
-        str, typer.Option(metavar="KEY", help="The key to accept; made up, so not a secret.")
-    ] = "key_simulated",
-    limit: Annotated[int, typer.Option(help="Calls that may go on at once.")] = _DEFAULTS.limit,
-    burst_limit: Annotated[
-        int, typer.Option(help="Calls that may go on at once with burst; 0: burst is off.")
-    ] = _DEFAULTS.burst_limit,
-    reserved_inbound: Annotated[
-        int, typer.Option(help="Calls below every limit that outbound calls leave free.")
-    ] = _DEFAULTS.reserved_inbound,
-    talk_time: Annotated[
-        str, typer.Option(metavar="TIME", help="How long an answered call lasts.")
-    ] = str(_DEFAULTS.talk_time),
-    ring_time: Annotated[
-        str, typer.Option(metavar="TIME", help="How long an answered call rings before.")
-    ] = str(_DEFAULTS.ring_time),
-    answer_rate: Annotated[
-        float, typer.Option(help="The share of the dialled calls that are answered, 0 to 1.")
-    ] = _DEFAULTS.answer_rate,
-    ring_limit: Annotated[
-        float, typer.Option(help="Seconds after which an unanswered call stops ringing.")
-    ] = _DEFAULTS.ring_limit,
-    unanswered_ring: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="How long such a call rings; else the ring limit."),
-    ] = None,
-    counts_ringing: Annotated[
-        bool, typer.Option(help="Whether a call counts while it rings.")
-    ] = _DEFAULTS.counts_ringing,
-    rise_lag: Annotated[
-        float, typer.Option(help="Seconds after which the counter shows that a call began.")
-    ] = _DEFAULTS.rise_lag,
-    fall_lag: Annotated[
-        float, typer.Option(help="Seconds after which the counter shows that a call is over.")
-    ] = _DEFAULTS.fall_lag,
-    inbound_rate: Annotated[
-        float, typer.Option(help="Calls that others start, on average, per second.")
-    ] = _DEFAULTS.inbound_rate,
-    inbound_talk_time: Annotated[
-        str, typer.Option(metavar="TIME", help="How long those last.")
-    ] = str(_DEFAULTS.inbound_talk_time),
-    inbound_respects_limit: Annotated[
-        bool, typer.Option(help="Whether those are turned away at the limit.")
-    ] = _DEFAULTS.inbound_respects_limit,
-    seed: Annotated[
-        int, typer.Option(help="What every draw and every fault at random follows from.")
-    ] = _DEFAULTS.seed,
-    numbers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--number",
-            metavar="NUMBER:FATE",
-            help="What becomes of the calls to a number; may be repeated. Any of "
-            f"{', '.join(FATES)}, or several with commas between, one for each call.",
-        ),
-    ] = None,
-    latency: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long each answer takes.")
-    ] = None,
-    fault_rate: Annotated[
-        float, typer.Option(help="The share of the readings that go wrong at random, 0 to 1.")
-    ] = 0.0,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KIND", help=f"With what; may be repeated; any of {_KINDS}."),
-    ] = None,
-    fault_at: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="BEGIN:END:KIND",
-            help="Every reading goes wrong between these seconds; may be repeated.",
-        ),
-    ] = None,
-    dial_fault_rate: Annotated[
-        float, typer.Option(help="The share of the dials that go wrong at random, 0 to 1.")
-    ] = 0.0,
-    dial_fault: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KIND", help=f"With what; may be repeated; any of {_DIAL_KINDS}."),
-    ] = None,
-    dial_fault_at: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="BEGIN:END:KIND",
-            help="Every dial goes wrong between these seconds; may be repeated.",
-        ),
-    ] = None,
-    dial_faults_place: Annotated[
-        bool, typer.Option(help="Whether a call whose dial goes wrong is placed nevertheless.")
-    ] = True,
-    webhook_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where to post webhooks, signed with the key."),
-    ] = None,
+    port: options.Port = 8787,
+    api_key: options.ApiKey = "key_simulated",
+    limit: options.Limit = _DEFAULTS.limit,
+    burst_limit: options.BurstLimit = _DEFAULTS.burst_limit,
+    reserved_inbound: options.ReservedInbound = _DEFAULTS.reserved_inbound,
+    talk_time: options.TalkTime = str(_DEFAULTS.talk_time),
+    ring_time: options.RingTime = str(_DEFAULTS.ring_time),
+    answer_rate: options.AnswerRate = _DEFAULTS.answer_rate,
+    ring_limit: options.RingLimit = _DEFAULTS.ring_limit,
+    unanswered_ring: options.UnansweredRing = None,
+    counts_ringing: options.CountsRinging = _DEFAULTS.counts_ringing,
+    rise_lag: options.RiseLag = _DEFAULTS.rise_lag,
+    fall_lag: options.FallLag = _DEFAULTS.fall_lag,
+    inbound_rate: options.InboundRate = _DEFAULTS.inbound_rate,
+    inbound_talk_time: options.InboundTalkTime = str(_DEFAULTS.inbound_talk_time),
+    inbound_respects_limit: options.InboundRespectsLimit = _DEFAULTS.inbound_respects_limit,
+    seed: options.Seed = _DEFAULTS.seed,
+    numbers: options.Numbers = None,
+    latency: options.Latency = None,
+    fault_rate: options.FaultRate = 0.0,
+    fault: options.Fault = None,
+    fault_at: options.FaultAt = None,
+    dial_fault_rate: options.DialFaultRate = 0.0,
+    dial_fault: options.DialFault = None,
+    dial_fault_at: options.DialFaultAt = None,
+    dial_faults_place: options.DialFaultsPlace = True,
+    webhook_url: options.WebhookUrl = None,
 ) -> None:
     """Run a simulated workspace, so that a dialer can be tested without an account.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from types import TracebackType
@@ -142,7 +142,7 @@ class _Origin:
 
     source: LimitSource
     fetcher: LimitFetcher | None
-    secret: str
+    secret: str = field(repr=False)
     base_url: str
     ask: Callable[[str], Awaitable[CallState]] | None
 

@@ -1,4 +1,4 @@
-"""A source of limits that says what a test has set."""
+"""A source of limits that answers what a test has set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ __all__ = ["ScriptedSource"]
 
 
 class ScriptedSource:
-    """Answers each request with what was set when it began: limits, or an error.
+    """A `callguard.LimitSource` that answers with what was set when a request began.
+
+    ::
+
+        source = ScriptedSource(limit=5)
+        async with callguard.open_gate(source=source) as gate:
+            source.error = LimitsUnavailable("an outage")
 
     Args:
         limit: calls that may be going on at once.

@@ -126,7 +126,7 @@ def test_missing_extra(missing: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("module", ["aiohttp", "typer", "rich", "tenacity"])
+@pytest.mark.parametrize("module", ["aiohttp", "typer", "rich", "cachetools"])
 def test_interrupted_while_it_is_imported(module: str, tmp_path: Path) -> None:
     """Ctrl-C in the first half second would end in a traceback of whatever was imported then."""
     presses = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"

@@ -33,6 +33,7 @@ def test_nobody_can_read_the_key_off_what_is_public() -> None:
     async def main() -> None:
         session = FakeSession(in_turn(limits_reply()))
         opening = callguard.open_gate(KEY, session=session)
+        assert KEY not in repr(opening._open)  # what a debugger shows of a frame
         things: list[object] = [opening, ProviderClient(KEY, session=session)]
         async with opening as gate, gate.admit() as permit:
             async with callguard.LimitFetcher(KEY, session=session) as fetcher:
