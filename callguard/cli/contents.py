@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from callguard.arguments import is_sendable
 from callguard.cli.saying import complain
@@ -16,20 +14,7 @@ if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Contents
     from callguard.ledger.redis.neighbours import Neighbour
 
-__all__ = ["Found", "LedgerOption", "NameOption", "look"]
-
-LedgerOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        envvar="CALLGUARD_LEDGER",
-        help="The server of the shared ledger, such as redis://localhost:6379.",
-    ),
-]
-NameOption = Annotated[
-    str | None,
-    typer.Option(help="What the ledger is called, if the gates' ledger has a name."),
-]
+__all__ = ["Found", "look"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import KEY_STATUSES, report, verdict
+from callguard.cli.options import BaseUrlOption, PlainHttpOption
 from callguard.cli.running import run
 from callguard.cli.saying import complain, say
 from callguard.cli.screen import Screen
@@ -95,19 +96,8 @@ def probe(
         float,
         typer.Option(metavar="SECONDS", help="That the counter is assumed to be late at most."),
     ] = _DEFAULTS.longest_lag,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The provider's address; else RETELL_BASE_URL, else the production server.",
-        ),
-    ] = None,
-    allow_plain_http: Annotated[
-        bool,
-        typer.Option(
-            "--allow-plain-http", help="Let the key travel unencrypted to another machine."
-        ),
-    ] = False,
+    base_url: BaseUrlOption = None,
+    allow_plain_http: PlainHttpOption = False,
 ) -> None:
     """Place one call, and learn from it what to give to open_gate.
 

@@ -12,9 +12,10 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.contents import Found, LedgerOption, NameOption, look
+from callguard.cli.contents import Found, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
+from callguard.cli.options import LedgerOption, NameOption
 from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.cli.screen import Screen

@@ -11,9 +11,10 @@ import typer
 from rich.table import Table
 
 from callguard.arguments import checked_seconds
-from callguard.cli.contents import LedgerOption, NameOption, look
+from callguard.cli.contents import look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
+from callguard.cli.options import BaseUrlOption, LedgerOption, NameOption, PlainHttpOption
 from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.cli.screen import Screen
@@ -42,23 +43,12 @@ def status(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout, on errors too.")
     ] = False,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The provider's address; else RETELL_BASE_URL, else the production server.",
-        ),
-    ] = None,
+    base_url: BaseUrlOption = None,
     timeout: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="How long to try to get an answer."),
     ] = 10.0,
-    allow_plain_http: Annotated[
-        bool,
-        typer.Option(
-            "--allow-plain-http", help="Let the key travel unencrypted to another machine."
-        ),
-    ] = False,
+    allow_plain_http: PlainHttpOption = False,
     ledger: LedgerOption = None,
     name: NameOption = None,
 ) -> None:

@@ -1,0 +1,33 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["BaseUrlOption", "LedgerOption", "NameOption", "PlainHttpOption"]
+
+BaseUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The provider's address; else RETELL_BASE_URL, else the production server.",
+    ),
+]
+PlainHttpOption = Annotated[
+    bool,
+    typer.Option("--allow-plain-http", help="Let the key travel unencrypted to another machine."),
+]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="CALLGUARD_LEDGER",
+        help="The server of the shared ledger, such as redis://localhost:6379.",
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(help="What the ledger is called, if the gates' ledger has a name."),
+]
