@@ -46,6 +46,8 @@ class Line:
     async def subscribe(self, *channels: str) -> None:
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._channels = dict.fromkeys(channels, queue)
+        for _ in channels:
+            queue.put_nowait({"type": "subscribe"})
 
     async def get_message(self, timeout: float) -> dict[str, Any] | None:
         try:

@@ -21,7 +21,7 @@ async def hear_out(
     client: Redis | RedisCluster,
     channels: tuple[str, ...],
     heartbeat: float,
-    subscribed: Callable[[], None],
+    listens: Callable[[bool], None],
     hear: Callable[[bytes | str], None],
 ) -> None:
     """Listen until the connection breaks, or is found dead.
@@ -30,21 +30,26 @@ async def hear_out(
         client: redis-py's asyncio client; it stays open.
         channels: to which to listen.
         heartbeat: seconds of silence after which the server is asked whether it is there.
-        subscribed: called when the server has heard that somebody listens.
+        listens: called with True when the server has said that it will push from now on, and with
+            False when it may do so no more.
         hear: called with each push.
 
     Raises:
         redis.exceptions.RedisError, OSError: the connection broke or is dead.
     """
-    async with client.pubsub() as bell:
-        await bell.subscribe(*channels)
-        subscribed()
-        silences = 0
-        while silences < _SILENCES:
-            message = await bell.get_message(timeout=heartbeat)
-            silences = 0 if message is not None else silences + 1
-            if message is None:
-                await bell.ping()
-            elif message["type"] == "message":
-                hear(message["data"])
+    try:
+        async with client.pubsub() as bell:
+            await bell.subscribe(*channels)
+            silences = 0
+            while silences < _SILENCES:
+                message = await bell.get_message(timeout=heartbeat)
+                silences = 0 if message is not None else silences + 1
+                if message is None:
+                    await bell.ping()
+                elif message["type"] == "subscribe":
+                    listens(True)
+                elif message["type"] == "message":
+                    hear(message["data"])
+    finally:
+        listens(False)
     raise Disconnected("the server answers no ping")

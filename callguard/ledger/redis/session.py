@@ -115,6 +115,7 @@ class Session:
         self._broke_off = False
         self._complaints = Complaints()
         self._knows_the_server = False
+        self._listens = False
 
     def readings(self, source: LimitSource, secret: str) -> SharedReadings:
         """Where the gate gets its snapshots, which all workers share.
@@ -315,7 +316,8 @@ class Session:
     async def _tick(self) -> None:
         """Renew the worker's lease and its right to read in time.
 
-        While callers wait, ask again after each silence: a push may get lost.
+        Callers who wait are called by a push. Where none can come, ask again after each silence;
+        where one got lost, the renewal of the lease does.
         """
         most = min(self._settings.times.ttl, self._settings.heartbeat) / 2
         while True:
@@ -323,7 +325,8 @@ class Session:
             silent = self._loop.time() - self._heard_at >= most
             conversation = self.conversation
             goes_on = conversation.renewal_due or conversation.reading is not None
-            if goes_on or (silent and conversation.anyone_waits):
+            is_deaf = silent and not self._listens
+            if goes_on or (is_deaf and conversation.anyone_waits):
                 self.speak()
 
     # Listening -----------------------------------------------------------------------------------
@@ -334,9 +337,14 @@ class Session:
             self._client,
             self._names.channels_of(self._worker),
             self._settings.heartbeat,
-            self.speak,
+            self._note_listening,
             self._hear,
         )
+
+    def _note_listening(self, listens: bool) -> None:
+        self._listens = listens
+        if listens:
+            self.speak()  # what was pushed before was heard by nobody here
 
     def _hear(self, message: bytes | str) -> None:
         self.watch.look()

@@ -50,6 +50,7 @@ class Model:
         self.in_use = 0
         self._rows: dict[tuple[str, str], Row] = {}
         self._orders = itertools.count(1)
+        self._look_at: int | None = None
 
     def exchange(
         self, worker: str, asked: dict[str, tuple[int, int]], freed: int, now: int
@@ -59,7 +60,8 @@ class Model:
         own = [self._now_of(worker, index, *each) for index, each in enumerate(asked.items())]
         grants: list[list[int]] = []
         called: list[int] = []
-        if freed or any(self.in_use < row.ceiling for row in own):
+        is_late = self._look_at is not None and now >= self._look_at
+        if freed or is_late or any(self.in_use < row.ceiling for row in own):
             usage = self.in_use
             for row in self._slots(now):
                 usage += 1
@@ -71,6 +73,7 @@ class Model:
                     row.order = row.next_order or next(self._orders)
                     row.next_order = 0
                     grants.append([row.index, usage])
+            self._look_at = min(called) + PATIENCE + 1 if called else None
         self.in_use += len(grants)
         for index, row in enumerate(own):
             row.callers -= sum(granted == index for granted, _ in grants)

@@ -819,6 +819,25 @@ def test_a_place_is_set_aside_for_a_worker_that_is_called_and_does_not_come(
     assert two.ask(10, 5) == given
 
 
+def test_whoever_speaks_next_passes_a_worker_over_that_does_not_come(ledger: BentLedger) -> None:
+    """Those who wait would ask again and again, only to see whether it is their turn by now."""
+    _, two = waiting(ledger, "one", "two", free=1)
+    idle = Worker(ledger, "six")
+    idle.join()
+    called = []
+    for ledger.now in (1260, 1261, 1262):
+        called.append(called_by(ledger, idle))
+    assert called == [[], ["two"], []]
+    assert two.ask(10, 5) == 1
+
+
+def called_by(ledger: BentLedger, worker: Worker) -> list[str]:
+    """Whom an exchange of this worker calls, which has nothing to say."""
+    answer, published = ledger.exchange(ledger.now, worker.words(), worker.constants)
+    worker.believe(json.loads(answer))
+    return [channel.rpartition(":")[2] for channel, told in published if b"come" in told]
+
+
 def test_a_worker_is_told_when_to_ask_again(ledger: BentLedger) -> None:
     """Slots that nobody comes for would stay free until the next reading."""
     _, two = waiting(ledger, "one", "two", free=1)

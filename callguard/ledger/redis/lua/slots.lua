@@ -2,7 +2,7 @@
 -- here they are only compared with the count.
 --
 -- Reads  claims, queue, called; the claims that are said; the snapshot's age, and whether it is spent
--- Sets   claims, queue, called, dialling, permits; state.order; tells workers to come
+-- Sets   claims, queue, called, dialling, permits; state.order and look_at; tells workers to come
 --
 -- Lower priorities go first, and among equals each claim gets one slot in its order, and then another.
 -- Slots of others are set aside, and their workers called to come for them; the next order of a claim
@@ -40,10 +40,10 @@ local function own_claims(any_stored)
   return found
 end
 
--- Whether anybody can go: somebody whom this exchange has made room for, or this worker. Otherwise
--- nobody can, or they were called before.
+-- Whether anybody can go: somebody whom this exchange has made room for, or whom one is in the way of
+-- that didn't come, or this worker. Otherwise nobody can, or they were called before.
 local function anybody_can_go(own, in_use)
-  local one_can = room_made
+  local one_can = room_made or state.look_at > 0 and now >= state.look_at
   for _, claim in ipairs(own) do
     one_can = one_can or in_use < claim.ceiling
   end
@@ -211,7 +211,7 @@ local function share(own, others_wait, in_use, current)
 end
 
 -- Tell those for whom a slot is set aside to come. Returns in how many ms they will have come, or
--- be passed over; nil if there is nobody.
+-- be passed over by whoever speaks then; nil if there is nobody.
 local function call_up(set_aside)
   local first
   local entries, times, texts = {}, {}, {}
@@ -230,7 +230,8 @@ local function call_up(set_aside)
   in_chunks('HSET', claims, texts)
   in_chunks('ZREM', queue, entries)
   written[called] = in_chunks('ZADD', called, times) > 0 or written[called]
-  return first and first + PATIENCE + 1 - now
+  set('look_at', first and first + PATIENCE + 1 or 0)
+  return first and state.look_at - now
 end
 
 -- Give slots to this worker, and call others. Returns whether others wait, the grants, and in how
