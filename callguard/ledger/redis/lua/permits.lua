@@ -4,7 +4,8 @@
 -- Sets   permits, dialling, uncounted, calls, early; state.changed, due and spent_until; room_made
 --
 -- A permit is in one of the sets `dialling` and `uncounted`, and by these the ledger counts. What
--- `permits` has of it is for people to look at.
+-- `permits` has of it is for people to look at: written last and deleted first, so that an exchange that
+-- fails half way leaves nothing there that nobody looks after.
 
 -- Whether anything has made room for one more call in this exchange.
 local room_made = false
@@ -13,8 +14,8 @@ local room_made = false
 local released = {}
 
 local function settle_released()
-  grow('dialling', -in_chunks('ZREM', dialling, released))
   in_chunks('HDEL', permits, released)
+  grow('dialling', -in_chunks('ZREM', dialling, released))
   room_made = room_made or #released > 0
   released = {}
 end
@@ -36,13 +37,13 @@ end
 
 -- A permit leaves the ledger, whatever it is.
 local function drop(id)
+  redis.call('HDEL', permits, id)
   if redis.call('ZREM', uncounted, id) == 1 then
     grow('uncounted', -1)
     forget_calls({ id })
   else
     grow('dialling', -redis.call('ZREM', dialling, id))
   end
-  redis.call('HDEL', permits, id)
   room_made = true
 end
 
@@ -51,9 +52,9 @@ local function absorb(ids)
   if #ids == 0 then
     return
   end
+  redis.call('HDEL', permits, unpack(ids))
   forget_calls(ids)
   grow('uncounted', -redis.call('ZREM', uncounted, unpack(ids)))
-  redis.call('HDEL', permits, unpack(ids))
   room_made = true
 end
 
@@ -70,10 +71,10 @@ end
 -- A permit that a worker gave by itself while it could not reach this server.
 local function hold(id, lane)
   settle_released()
-  describe(id, lane)
   if not redis.call('ZSCORE', uncounted, id) then
     grow('dialling', redis.call('ZADD', dialling, 0, id))
   end
+  describe(id, lane)
 end
 
 local function place(id, lane)

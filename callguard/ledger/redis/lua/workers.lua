@@ -147,17 +147,20 @@ local function Workers()
     for _, id in ipairs(dialled_by(me)) do
       unheard[id] = true
     end
-    local missing = {}
+    local missing, lanes = {}, {}
     for _, permit in ipairs(held) do
       local id = id_of(permit[1])
       if not unheard[id] then -- it is uncounted, or nowhere
         missing[#missing + 1] = id
-        describe(id, permit[2])
+        lanes[id] = permit[2]
       end
       unheard[id] = nil
     end
     grow('dialling', in_chunks('ZADD', dialling, scored(0, missing)))
     grow('uncounted', -in_chunks('ZREM', uncounted, missing))
+    for id, lane in pairs(lanes) do
+      describe(id, lane)
+    end
     for id in pairs(unheard) do
       released[#released + 1] = id
     end
