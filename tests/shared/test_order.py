@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from callguard import Gate, Lane, RedisLedger
-from callguard.ledger.redis import settings
+from callguard.ledger.redis import wire
 from tests.shared.provider import provider
 from tests.shared.support import Callers, contents, eventually, sharing
 
@@ -19,7 +19,7 @@ LANES = Lane("urgent", priority=0), Lane("default", priority=1, default=True)
 @pytest.fixture(autouse=True)
 def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is passed over for coming late, which depends on how busy the machine is."""
-    monkeypatch.setattr(settings, "PATIENCE", 60.0)
+    monkeypatch.setattr(wire, "PATIENCE", 60.0)
 
 
 class Arena:

@@ -32,11 +32,12 @@ from callguard.ledger.redis.wire import (
     Push,
     Request,
     Taken,
+    constants,
     encoded,
 )
 from callguard.limits import Snapshot
 
-__all__ = ["Conversation", "ReadingRight", "constants"]
+__all__ = ["Conversation", "ReadingRight"]
 
 MOST_SLOTS: Final = 1000
 """Slots that one exchange asks for at most."""
@@ -357,11 +358,6 @@ class Conversation:
                 self._claimant.granted(lane, number, usage)
             else:
                 self._view.withdraw(number)
-
-
-def constants(worker: str, names: Names, settings: Settings) -> bytes:
-    """The argument of the script that never changes."""
-    return b" ".join((worker.encode(), names.channels.encode(), settings.for_script()))
 
 
 def _asked_for(claims: Iterable[Claim]) -> int:

@@ -1,8 +1,8 @@
 """What a worker and the ledger's server say to each other: every field, and its unit.
 
-A *request* is JSON that the exchange's script is given, its *reply* is JSON that the script
-returns, and a *push* is JSON that the script publishes for other workers. Times are in whole
-milliseconds, and moments are on the ledger's clock, which goes by the server's.
+A *request* is JSON that the exchange's script is given beside the worker's `constants`, its *reply*
+is JSON that the script returns, and a *push* is JSON that the script publishes for other workers.
+Times are in whole milliseconds, and moments are on the ledger's clock, which goes by the server's.
 
 Whatever comes from the server is checked before any of it is believed: anybody may write there.
 """
@@ -14,8 +14,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
+from callguard.ledger.memory import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
 from callguard.ledger.redis.failure import Failure, Reason
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.ledger_clock import JITTER
+from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits
+from callguard.pauses import LONGEST_PAUSE, PAUSE_AFTER_FAULT
 
 __all__ = [
     "Answer",
@@ -31,10 +36,42 @@ __all__ = [
     "SharedSnapshot",
     "Status",
     "Taken",
+    "constants",
     "encoded",
 ]
 
 # What a worker says ------------------------------------------------------------------------------
+
+PATIENCE: Final = 0.25
+"""Seconds for which a slot is set aside for a worker that was called to come and take it."""
+
+
+def constants(worker: str, names: Names, settings: Settings) -> bytes:
+    """The script's argument that is the same in every exchange of a worker.
+
+    Words with a space between: the worker, the beginning of every channel's name, and then numbers,
+    rounded up. They are in milliseconds, but for the last, which is calls. Constants that both
+    sides know are among them, so that none stands twice.
+    """
+    times = settings.times
+    seconds = (
+        times.counted_after,
+        times.counter_lag,
+        times.ttl,
+        times.min_interval,
+        times.max_age,
+        settings.lease,
+        settings.grace,
+        JITTER,
+        PAUSE_AFTER_FAULT,
+        LONGEST_PAUSE,
+        PATIENCE,
+        EARLY_EVIDENCE_SECONDS,
+    )
+    numbers = (*(math.ceil(each * 1000) for each in seconds), EARLY_EVIDENCE)
+    words = (worker, names.channels, *(str(number) for number in numbers))
+    return " ".join(words).encode()
+
 
 Happening = tuple[str | int, ...]
 """What happened, to which permit or call, and a word more where there is one.

@@ -9,10 +9,9 @@ from typing import Any, Self, cast
 from redis import Redis
 
 from callguard import Limits
-from callguard.ledger.redis.conversation import constants
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.settings import Settings
-from callguard.ledger.redis.wire import Answer, Asked, Introduction, Request, encoded
+from callguard.ledger.redis.wire import Answer, Asked, Introduction, Request, constants, encoded
 from tests.support.bent_server import START, BentServer
 from tests.support.times import times
 

@@ -11,11 +11,11 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from redis import Redis
 
-from callguard.ledger.redis import settings as settings_module
+from callguard.ledger.redis import wire
 from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim
 from tests.unit.ledger.bent_clock import settings as ledger_settings
 
-PATIENCE = int(1000 * settings_module.PATIENCE)
+PATIENCE = int(1000 * wire.PATIENCE)
 """Milliseconds for which a slot is set aside for a worker that was called."""
 
 LANES = {"urgent": 0, "bulk": 1, "slow": 1}

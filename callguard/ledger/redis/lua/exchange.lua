@@ -17,9 +17,9 @@
 --       9 called    sorted set: worker/lane -> when its worker was called to come
 --      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call
 --      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
--- ARGV  1 JSON, made by conversation.py: see its `request`
---       2 the worker, what every channel's name begins with, and the constants of settings.py
--- Returns JSON, read by conversation.py: see its `accept`
+-- ARGV  1 JSON: see `Request` in wire.py
+--       2 words: see `constants` in wire.py
+-- Returns JSON: see `Status` and `Answer` in wire.py; what it publishes is `Push`
 -- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and where there may be room four for each priority
 --       that anybody waits in, and a look at as many claims as there are slots

@@ -8,7 +8,7 @@
 local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early =
   unpack(KEYS)
 local said = cjson.decode(ARGV[1])
--- In ms, but for EARLY, which is calls; see settings.py.
+-- In ms, but for EARLY, which is calls; see `constants` in wire.py.
 local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE, JITTER, PAUSE,
   LONGEST_PAUSE, PATIENCE, EARLY_FOR, EARLY = string.match(ARGV[2], string.rep('(%S+) ', 14) .. '(%S+)')
 
