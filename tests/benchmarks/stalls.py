@@ -9,13 +9,14 @@ from functools import partial
 
 from redis import Redis
 
+from callguard.ledger.redis.outbox import MOST_AT_ONCE
 from callguard.ledger.redis.scripts import EXCHANGE
 from tests.unit.ledger.bent_clock import START, BentLedger, Happening, Reply, Worker, settings
 
 __all__ = ["longest_exchanges"]
 
-AT_ONCE = 500
-"""Happenings that one exchange reports at most, as workers do."""
+AT_ONCE = MOST_AT_ONCE
+"""Permits to which something happens in one exchange."""
 
 VISIBLE_AFTER = 3.0
 """Seconds until a placed call is surely counted: more than it takes to place them all."""

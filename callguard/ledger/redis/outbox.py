@@ -12,7 +12,7 @@ __all__ = ["Outbox"]
 _Key = tuple[str, str | int | None]
 """The kind of a happening, and the number of the permit to which it happened."""
 
-MOST_AT_ONCE: Final = 500
+MOST_AT_ONCE: Final = 250
 """Happenings in one exchange: more would keep the server from others for over 3 ms."""
 
 MOST_EVIDENCE: Final = 10_000
