@@ -57,4 +57,5 @@ def test_ci_runs_the_slow_tests_wherever_it_runs_the_others() -> None:
 
 def _runs_of_ci() -> list[str]:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    return [line for line in script.splitlines() if "pytest" in line or " tests')" in line]
+    lines = [line for line in script.splitlines() if "$work/installed/" not in line]  # an example
+    return [line for line in lines if "pytest" in line or " tests')" in line]
