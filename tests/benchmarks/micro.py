@@ -134,7 +134,7 @@ async def with_room(peer: Peer, admissions: int) -> float:
 async def drained(peer: Peer, waiters: int) -> float:
     """Seconds per admission of a queue that goes through `PLACES` places, one turn each.
 
-    Measured from when all have joined the line, but for a peer that has no line.
+    Measured from when all have joined the queue, but for a peer that has none.
     """
     async with peer.opened(PLACES, PLACES + waiters) as limiter:
         if isinstance(limiter, _Metered):
@@ -207,7 +207,7 @@ async def _in_line(limiter: Limiter, waiters: int) -> list[asyncio.Task[None]]:
 
 
 async def _settle() -> None:
-    """Let everybody come as far as the line: the longest way takes some turns of the loop."""
+    """Let everybody come as far as the queue: the longest way takes some turns of the loop."""
     for _ in range(5):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""Books that several gates share under virtual time: real scripts, and a network without faults."""
+"""A ledger that gates share under virtual time: real scripts, and a network without faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redis import Redis
 
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
-from tests.support.bent_line import Line
+from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer
 
 __all__ = ["SharedLedger"]
@@ -34,13 +34,13 @@ class SharedLedger:
         self._name = f"benchmark {secrets.token_hex(8)}"  # not drawn from a seed, as others are
         self._client = Redis.from_url(url)
         self._server = BentServer(self._client, Names(self._name))
-        self._lines: list[Line] = []
+        self._clients: list[BentClient] = []
 
     def ledger(self) -> RedisLedger:
         """The ledger as one worker has them, on a connection of its own."""
-        line = _PromptLine(self._server, self._lines)
-        self._lines.append(line)
-        return RedisLedger(cast("Any", line), name=self._name)
+        client = _PromptClient(self._server, self._clients)
+        self._clients.append(client)
+        return RedisLedger(cast("Any", client), name=self._name)
 
     def __enter__(self) -> Self:
         return self
@@ -55,19 +55,19 @@ class SharedLedger:
             self._server.forget()
 
 
-class _PromptLine(Line):
+class _PromptClient(BentClient):
     """A connection to whose other end it is `ONE_WAY`."""
 
-    def __init__(self, server: BentServer, lines: list[Line]) -> None:
+    def __init__(self, server: BentServer, clients: list[BentClient]) -> None:
         super().__init__(server)
-        self._lines = lines
+        self._clients = clients
 
     async def _run(self, words: tuple[Any, ...]) -> bytes:
         await asyncio.sleep(ONE_WAY)
         answer, published = self.exchange(words)
         loop = asyncio.get_running_loop()
         for channel, message in published:
-            for line in self._lines:
-                loop.call_later(ONE_WAY, line.hear, channel, message)
+            for client in self._clients:
+                loop.call_later(ONE_WAY, client.hear, channel, message)
         await asyncio.sleep(ONE_WAY)
         return answer

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.shared_waking
 
 There is one place, and a caller in each of two processes. Whoever has it keeps it until the other
-has been in the queue for a while, and gives it back; a moment later it joins the line again. Both
+has been in the queue for a while, and gives it back; a moment later it joins the queue again. Both
 read CLOCK_MONOTONIC, which is the same for all processes on Linux. Prints, as Markdown: the median,
 the 99th percentile and the maximum; beside them the least that it can take, a PUBLISH in one
 process that makes the other one call EVALSHA of ``return 1``.
@@ -38,14 +38,14 @@ STAY = (0.015, 0.03)
 """Seconds for which a caller has the place: drawn, so that no timer's rhythm falls in with it."""
 
 AWAY = 0.003
-"""Seconds after which a caller that has given the slot back joins the line again."""
+"""Seconds after which a caller that has given the slot back joins the queue again."""
 
 IN_LINE = 0.005
 """Seconds for which the other one must have been in the queue, or the handover doesn't count."""
 
 
 class Visit(NamedTuple):
-    """When a caller joined the line, got in, and gave the slot back; in seconds."""
+    """When a caller joined the queue, was admitted, and gave the slot back; in seconds."""
 
     joined: float
     entered: float

@@ -59,7 +59,7 @@ def _assert_kept(came_of_it: campaign.Figures) -> None:
     assert came_of_it.seconds_over == 0.0
 
 
-def test_several_workers_replay_a_seed_and_leave_no_books(own_redis: RedisServer) -> None:
+def test_several_workers_replay_a_seed_and_leave_no_ledger(own_redis: RedisServer) -> None:
     """Their rows would change from run to run, or with what else is on the server."""
     (dialer,) = (name for name in SHARED_DIALERS if "probed and webhooks" in name)
     job = _job(dialer, NOT_COUNTED, leads=40, ledger=own_redis.url)
@@ -85,7 +85,7 @@ def test_callers_from_outside_are_refused_to_a_semaphore_and_not_to_the_gate() -
     assert gate.refused == 0
 
 
-def test_the_oracle_uses_every_place_and_no_more() -> None:
+def test_the_oracle_uses_every_slot_and_no_more() -> None:
     """All shares would be shares of something else."""
     came_of_it = campaign.carry_out(_job(ORACLE))
     assert came_of_it.over_ceiling == 0
@@ -144,7 +144,7 @@ def test_each_part_of_the_micro_benchmark_has_the_gate_in_it(part: str, tmp_path
 
 @pytest.mark.parametrize("name", faults.TRIALS)
 def test_nothing_goes_wrong_with_the_gate(name: str) -> None:
-    """The gate would leak a place, or let too many in."""
+    """The gate would leak a slot, or admit too many."""
     assert faults.right(run(faults.trial(peers.PEERS[peers.OURS], name)))
 
 
@@ -158,7 +158,7 @@ async def test_an_outage_of_the_provider_is_measured(kind: str, redis_url: str) 
 
 
 class _Leaking:
-    """A semaphore of which each cancelled caller takes a place away."""
+    """A semaphore of which each cancelled caller takes a slot away."""
 
     def __init__(self) -> None:
         self._semaphore = asyncio.Semaphore(faults.LIMIT)

@@ -45,7 +45,7 @@ def world(seed: int) -> Plan:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_count_never_passes_the_ceiling_and_every_caller_gets_in(block: int) -> None:
-    """A world was found in which the gate overshoots, loses a caller, or leaks a place."""
+    """A world was found in which the gate overshoots, loses a caller, or leaks a slot."""
     for seed in range(block * SEEDS_PER_BLOCK, (block + 1) * SEEDS_PER_BLOCK):
         came_of_it = report(world(seed))
         assert came_of_it.excess <= 0, f"seed {seed}"

@@ -41,7 +41,7 @@ class FarGate:
         return said
 
     def send(self) -> None:
-        """One more caller joins the line."""
+        """One more caller joins the queue."""
         self._worker.tell(do="send")
 
     async def admit(self) -> str:

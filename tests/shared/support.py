@@ -44,7 +44,7 @@ class Contents:
         uncounted: the placed calls that the latest snapshot may have missed.
         workers: who has a lease.
         labelled: who is known by name.
-        claims: the lines in which callers wait, as ``worker/lane``.
+        claims: the queues in which callers wait, as ``worker/lane``.
         reported: what the latest snapshot counts.
     """
 
@@ -126,7 +126,7 @@ class Callers:
         self.arrived_at: list[float] = []
 
     def send(self, number: int, lane: str | None = None) -> None:
-        """Send callers into the line."""
+        """Send callers into the queue."""
         self._tasks += [asyncio.create_task(self._visit(lane)) for _ in range(number)]
 
     async def have_arrived(self, number: int, within: float = PATIENCE) -> list[Permit]:

@@ -1,4 +1,4 @@
-"""The times that tests give to books and gates, unless they say otherwise."""
+"""The times that tests give to ledgers and gates, unless they say otherwise."""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ MUTATIONS = (
         "first come, first served",
     ),
     Mutation(
-        "a caller that was refused goes to the end of the line",
+        "a caller that was refused goes to the end of the queue",
         "gate/dialling.py",
         (("self._patience, rank=rank)", "self._patience)"),),
         "it was there first",
@@ -479,8 +479,8 @@ MUTATIONS = (
         "a lane's max_waiting is forgotten",
         QUEUE,
         (("most is not None and self.length >= most", "most is not None and self.length > most"),),
-        "the line is longer than it may be",
-        "tests/unit/gate/test_line.py",
+        "the queue is longer than it may be",
+        "tests/unit/gate/test_queue.py",
     ),
     Mutation(
         "the readings' rate is ignored",

@@ -23,7 +23,7 @@ from redis.exceptions import ResponseError
 import callguard
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
-from tests.support.bent_line import Line
+from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer, Published
 from tests.support.fake_network import FakeSession, Reply
 from tests.support.seeded import seeded
@@ -131,7 +131,7 @@ class SharedServer(BentServer):
         return [name for name, key in found if name not in kept and self.client.exists(key)]
 
 
-class TroubledLine(Line):
+class TroubledClient(BentClient):
     """One worker's connection, as bad as its plan."""
 
     def __init__(self, worker: Worker, plan: WorkerPlan, world: SharedWorld) -> None:
@@ -199,12 +199,12 @@ def _speaker(words: tuple[Any, ...]) -> str:
 
 
 class Worker:
-    """One process: a gate, its callers, and its line to the server."""
+    """One process: a gate, its callers, and its client of the server."""
 
     def __init__(self, number: int, plan: WorkerPlan, world: SharedWorld) -> None:
         self.name = f"worker {number}"
         self.plan = plan
-        self.line = TroubledLine(self, plan, world)
+        self.client = TroubledClient(self, plan, world)
         self.cut = False
         self.dead = False
         self.gate: callguard.Gate | None = None
@@ -271,7 +271,7 @@ class Worker:
     async def _opened(self) -> AsyncIterator[callguard.Gate]:
         world = self._world
         told = world.plan.world.gate
-        ledger = RedisLedger(cast("Any", self.line), name=world.name, lease=world.plan.lease)
+        ledger = RedisLedger(cast("Any", self.client), name=world.name, lease=world.plan.lease)
         async with callguard.open_gate(
             "key_test",
             session=FakeSession(self.answer),
@@ -523,7 +523,7 @@ class SharedWorld:
             self._check_books()
         for channel, message in published:
             for worker in self.workers:
-                worker.line.ring(channel, message)
+                worker.client.ring(channel, message)
 
     def call_began(self, call: Call) -> None:
         self.trace(f"{call.id} begins")

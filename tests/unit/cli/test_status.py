@@ -32,7 +32,7 @@ BURSTING = Limits(
 )
 
 
-BOOKS = Contents(
+CONTENTS = Contents(
     now=1000.0,
     known=True,
     workers=(),
@@ -105,11 +105,11 @@ def test_table() -> None:
 
 def test_shared_books() -> None:
     """A script would dial into slots that gates have given to calls not counted yet."""
-    shown = standing(Limits(17, 20), BOOKS)
+    shown = standing(Limits(17, 20), CONTENTS)
     fields = shown.as_json()
     assert (fields["fits"], fields["headroom"], fields["current_concurrency"]) == (True, 1, 17)
     assert (fields["dialling"], fields["uncounted"], fields["waiting"]) == (1, 1, 42)
-    assert standing(Limits(18, 20), BOOKS).exit_code == ExitCode.FULL
+    assert standing(Limits(18, 20), CONTENTS).exit_code == ExitCode.FULL
     lines = [line.split("│") for line in rendered(shown).splitlines() if "│" in line]
     rows = {name.strip(): value.strip() for _, name, value, _ in lines}
     assert rows.items() >= {"dialling": "1", "uncounted": "1", "waiting": "42"}.items()
@@ -118,10 +118,10 @@ def test_shared_books() -> None:
 
 def test_shared_books_that_let_nobody_in() -> None:
     """A script would read that a call fits while every gate admits nobody."""
-    shown = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0))
+    shown = standing(Limits(0, 20), replace(CONTENTS, spent_until=1000.0))
     assert shown.exit_code == ExitCode.FULL
     assert shown.plain.constraint == "snapshot spent"
-    lost = standing(Limits(0, 20), replace(BOOKS, spent_until=1000.0, lost_until=1000.0))
+    lost = standing(Limits(0, 20), replace(CONTENTS, spent_until=1000.0, lost_until=1000.0))
     assert lost.exit_code == ExitCode.FULL
     assert lost.plain.constraint == "ledger lost"
 

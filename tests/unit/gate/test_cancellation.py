@@ -21,7 +21,7 @@ async def turns(count: int) -> None:
 def test_a_wait_cancelled_after_any_number_of_turns_leaves_nothing_behind(
     give_back_first: bool,
 ) -> None:
-    """A cancelled caller would take its slot with it, or leave a hole in the line."""
+    """A cancelled caller would take its slot with it, or leave a hole in the queue."""
 
     async def sweep(turns_before_cancel: int) -> bool:
         async with opened(ScriptedSource(limit=1)) as gate:

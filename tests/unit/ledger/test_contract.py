@@ -679,7 +679,7 @@ async def test_a_lane_that_can_not_go_holds_up_nobody(open_gate: Open, counter: 
         await until(lambda: "careful" in crowd.arrived)
 
 
-# Not waiting, and leaving the line ---------------------------------------------------------------
+# Not waiting, and leaving the queue --------------------------------------------------------------
 
 
 async def test_who_does_not_want_to_wait_is_let_in_or_told_why_not(
@@ -730,7 +730,7 @@ async def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back(
 
 
 async def test_a_line_that_is_full_takes_nobody_more(open_gate: Open, counter: Counter) -> None:
-    """A bound on the line would not hold, or would outlast the line."""
+    """A bound on the queue would not hold, or would outlast the queue."""
     counter.answer(limit=1)
     async with (
         open_gate(Lane("default", max_waiting=1, default=True)) as gate,
@@ -753,7 +753,7 @@ async def test_a_line_that_is_full_takes_nobody_more(open_gate: Open, counter: C
 async def test_who_was_cancelled_fills_no_line(
     open_gate: Open, counter: Counter, cancelled: list[str]
 ) -> None:
-    """A caller would be turned away from a line in which nobody waits any more."""
+    """A caller would be turned away from a queue in which nobody waits any more."""
     counter.answer(limit=1)
     async with (
         open_gate(Lane("default", max_waiting=2, default=True)) as gate,

@@ -20,12 +20,12 @@ from callguard.ledger.redis.scripts import EXCHANGE
 from tests.unit.ledger.bent_clock import LIMITS, START, BentLedger, Worker, claim
 
 (
-    BOOKS,
+    LEDGER,
     WORKERS,
     SESSIONS,
     PERMITS,
     DIALLING,
-    UNSEEN,
+    UNCOUNTED,
     CLAIMS,
     QUEUE,
     CALLED,
@@ -74,7 +74,7 @@ def opens_at(ledger: BentLedger, *workers: Worker) -> int:
 # Parts that go missing ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", [BOOKS, WORKERS, DIALLING, UNSEEN])
+@pytest.mark.parametrize("part", [LEDGER, WORKERS, DIALLING, UNCOUNTED])
 @pytest.mark.parametrize("newcomer", [False, True])
 def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
     ledger: BentLedger, part: int, newcomer: bool
@@ -167,7 +167,7 @@ def test_a_dump_that_is_older_than_the_last_reading_that_was_heard_is_noticed(
 
 def lose(ledger: BentLedger, *workers: Worker) -> None:
     """Have the ledger lose its main part, and the workers come back to the one that begins anew."""
-    ledger.client.delete(ledger.names.keys[BOOKS])
+    ledger.client.delete(ledger.names.keys[LEDGER])
     for worker in workers:
         come_back(worker)
 
@@ -235,7 +235,7 @@ def test_one_that_slept_through_two_losses_closes_nothing(
     first.ask(9)
     lose(ledger, *((sleeper, first) if sleeper_first else (first, other)))
     ledger.now = 1000
-    ledger.client.hset(ledger.names.keys[BOOKS], "dialling", 7)
+    ledger.client.hset(ledger.names.keys[LEDGER], "dialling", 7)
     come_back(first)
     opens_at(ledger, first)
     epoch = first.epoch
@@ -250,7 +250,7 @@ def test_a_ledger_that_is_new_has_nothing_of_the_one_before(ledger: BentLedger) 
     (worker,) = working(ledger, "one")
     worker.ask(9)
     worker.say(["place", worker.held.pop(0), "default"], ["bind", 1, "0123456789abcdef01234567"])
-    counted = (BOOKS, WORKERS, DIALLING, UNSEEN)
+    counted = (LEDGER, WORKERS, DIALLING, UNCOUNTED)
     ledger.client.delete(*(ledger.names.keys[key] for key in counted))
     come_back(worker)
     assert not ledger.client.exists(ledger.names.keys[CALLS])
@@ -273,7 +273,7 @@ def test_nobody_is_remembered_for_more_than_a_day(ledger: BentLedger) -> None:
     for ledger.now in range(9_000, 25 * HOUR, 9_000):
         other.say(renew=True)
     assert ledger.client.zrange(ledger.names.keys[WORKERS], 0, -1) == [b"two"]
-    assert not ledger.client.hexists(ledger.names.keys[BOOKS], "number/one")
+    assert not ledger.client.hexists(ledger.names.keys[LEDGER], "number/one")
 
 
 # The clock ---------------------------------------------------------------------------------------
@@ -502,7 +502,7 @@ def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
 
 
 @pytest.mark.parametrize("write", range(1, 12))
-@pytest.mark.parametrize("part", [BOOKS, DIALLING])
+@pytest.mark.parametrize("part", [LEDGER, DIALLING])
 def test_a_lost_ledger_that_failed_to_begin_anew_is_a_lost_one_still(
     ledger: BentLedger, part: int, write: int
 ) -> None:
@@ -543,7 +543,7 @@ def test_a_worker_that_could_not_join_leaves_nothing(
 def test_the_ledger_of_another_protocol_is_left_alone(ledger: BentLedger, protocol: int) -> None:
     """Two releases on one server would misread each other in silence."""
     (worker,) = working(ledger, "one")
-    ledger.client.hset(ledger.names.keys[BOOKS], "protocol", protocol)
+    ledger.client.hset(ledger.names.keys[LEDGER], "protocol", protocol)
     before = ledger.image()
     for said in (worker, Worker(ledger, "two")):
         assert said.join() == {"status": "foreign", "protocol": protocol}
@@ -555,5 +555,5 @@ def test_every_script_is_written_for_the_protocol_that_stands_in_the_ledger(
 ) -> None:
     """A ledger would be opened without its protocol, and read by every release."""
     working(ledger, "one")
-    protocol = ledger.client.hget(ledger.names.keys[BOOKS], "protocol")
+    protocol = ledger.client.hget(ledger.names.keys[LEDGER], "protocol")
     assert f"local PROTOCOL = {int(protocol or 0)} " in EXCHANGE.text

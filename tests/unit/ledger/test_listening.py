@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError
 from callguard.ledger import Claim
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.session import Session
-from tests.support.bent_line import Line
+from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer
 from tests.support.virtual_time import run
 from tests.unit.ledger.bent_clock import settings
@@ -31,7 +31,7 @@ class Waiting:
         return lambda *_: None
 
 
-class CountingLine(Line):
+class CountingClient(BentClient):
     """A line that takes no time.
 
     Attributes:
@@ -55,7 +55,7 @@ class CountingLine(Line):
 
 async def exchanges(server: BentServer, *, is_deaf: bool) -> int:
     """How many exchanges a worker makes whose caller waits for so many seconds."""
-    line: Any = CountingLine(server, is_deaf=is_deaf)
+    line: Any = CountingClient(server, is_deaf=is_deaf)
     claimant: Any = Waiting()
     session = Session(line, "one", "label", server.names, settings(lease=LEASE), claimant)
     await session.start()

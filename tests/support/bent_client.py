@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from tests.support.bent_server import BentServer, Published
 
-__all__ = ["Line"]
+__all__ = ["BentClient"]
 
 
-class Line:
+class BentClient:
     """As much of the client as the ledger uses, pub/sub and all; it has no delays and no faults.
 
     Args:
