@@ -25,9 +25,9 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 
 class Watch:
-    """Sees that the machine has slept, which stops `time.monotonic` on Linux and macOS.
+    """Notices that the machine has slept, which stops `time.monotonic` on Linux and macOS.
 
-    Where the loop's clock is not that one, nothing is ever seen.
+    Where the loop's clock is not that one, it never notices anything.
 
     Args:
         loop: whose clock it is.
@@ -40,13 +40,13 @@ class Watch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.time = clock_of(loop)
-        self._told: list[Callable[[float, float], None]] = []
+        self._listeners: list[Callable[[float, float], None]] = []
         self.clock = _clock_that_goes_on() if _goes_by_monotonic(loop) else self.time
         self.lead = self.clock() - self.time()
 
-    def tell(self, told: Callable[[float, float], None]) -> None:
-        """From now on, call `told` with the seconds of each sleep, and the moment after it."""
-        self._told.append(told)
+    def on_sleep(self, listener: Callable[[float, float], None]) -> None:
+        """From now on, call `listener` with the seconds of each sleep, and the moment after it."""
+        self._listeners.append(listener)
 
     def look(self) -> None:
         """Report the sleep since the last look, if there was one."""
@@ -54,8 +54,8 @@ class Watch:
         slept = self.clock() - now - self.lead
         if slept > _SLEEP:
             self.lead += slept
-            for told in self._told:
-                told(slept, now)
+            for listener in self._listeners:
+                listener(slept, now)
 
 
 def _goes_by_monotonic(loop: asyncio.AbstractEventLoop) -> bool:

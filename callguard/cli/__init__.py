@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        # Here, so that whoever lacks the extra is told so instead of shown a traceback.
+        # Here, so that whoever lacks the extra reads so instead of a traceback.
         from callguard.cli.app import app  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]

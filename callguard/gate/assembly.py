@@ -97,7 +97,7 @@ def assemble(
     loop = asyncio.get_running_loop()
     if watch is None:
         watch = Watch(loop)
-        watch.tell(ledger.note_sleep)
+        watch.on_sleep(ledger.note_sleep)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     reader = Reader(
         source, ttl=times.ttl, min_interval=times.min_interval, begins=watch.look, turn_at=read_at

@@ -15,7 +15,7 @@ CallStatus = Literal["registered", "ongoing", "ended", "not_connected"]
 class CallRefused(Exception):
     """The workspace refused a call: one more would exceed what outbound calls may take up.
 
-    A gate's block that lets this out, with no server between, has to be told what it means:
+    A gate's block that lets this out, with no server between, needs to know what it means:
     ``open_gate(refused=lambda error: isinstance(error, CallRefused))``.
 
     Attributes:

@@ -94,7 +94,7 @@ class Session:
             worker, label, names, settings, self.view, claimant, self._loop.time
         )
         self.watch = Watch(self._loop)
-        self.watch.tell(self._note_sleep)
+        self.watch.on_sleep(self._note_sleep)
         self._client = client
         self._connection = Connection(client)
         self._deadline = Deadline(settings.timeout)

@@ -128,7 +128,7 @@ def test_clocks_that_are_read_one_after_the_other_are_no_sleep() -> None:
     async def main() -> None:
         watch = Watch(asyncio.get_running_loop())
         told: list[float] = []
-        watch.tell(lambda slept, _: told.append(slept))
+        watch.on_sleep(lambda slept, _: told.append(slept))
         clock = watch.clock
         for moment in (0.01, 0.04, 0.0, 2.0, 2.01, 5.0):
             watch.clock = lambda: clock() + moment  # noqa: B023

@@ -210,7 +210,7 @@ def test_ringing_that_never_counted() -> None:
     assert (truth.call_seconds, truth.live_seconds) == (0.0, 30.0)
 
 
-def test_counter_is_late_as_told() -> None:
+def test_the_counter_is_as_late_as_it_is_set_to_be() -> None:
     """The reported number would be earlier or later than the lags say."""
     clock = HandClock()
     model = workspace(clock, rise_lag=2.0, fall_lag=4.0)

@@ -125,7 +125,7 @@ def test_looking_late_loses_nothing() -> None:
     assert len(bodies) == 15
 
 
-def test_calls_by_others_are_not_told() -> None:
+def test_calls_by_others_bring_no_webhooks() -> None:
     """A dialer would get events about calls whose ids it can't know anything of."""
     post = Post(inbound_rate=1.0, limit=50)
     post.until(60.0)

@@ -24,7 +24,7 @@ def deliver(gate: Witness, body: bytes) -> None:
     receive(gate, body, signed(body), api_key=KEY, now=now)
 
 
-def test_the_gate_is_told() -> None:
+def test_evidence_reaches_the_gate() -> None:
     """Evidence would not reach the gate, or reach it as something else."""
     gate = Witness()
     deliver(gate, body_of("call_started", "call_1"))
