@@ -37,7 +37,7 @@ from tests.benchmarks.tables import (
     versions,
     write_json,
 )
-from tests.support.processes import surroundings
+from tests.support.programs import surroundings
 from tests.support.virtual_time import run
 
 PLACES = 20

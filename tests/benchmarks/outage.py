@@ -23,7 +23,7 @@ import callguard
 from callguard.ledger import RedisLedger
 from tests.benchmarks.tables import markdown
 from tests.support.fake_network import limits_reply
-from tests.support.processes import command, server, surroundings
+from tests.support.programs import command, server, surroundings
 
 GATES = (1, 4, 12, 24)
 

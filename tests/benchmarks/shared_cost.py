@@ -29,7 +29,7 @@ import callguard
 from callguard.ledger import RedisLedger
 from callguard.ledger.redis.keys import Names
 from tests.benchmarks.stalls import longest_exchanges
-from tests.support.processes import command, let_one_in, open_shared, server, surroundings
+from tests.support.programs import command, let_one_in, open_shared, server, surroundings
 
 GATES = (1, 8, 64)
 

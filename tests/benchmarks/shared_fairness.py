@@ -22,16 +22,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from callguard.ledger import RedisLedger
-from tests.support.processes import (
-    Parent,
-    Worker,
-    command,
-    let_one_in,
-    open_shared,
-    server,
-    surroundings,
-    workers,
-)
+from tests.support.processes import Parent, Worker, workers
+from tests.support.programs import command, let_one_in, open_shared, server, surroundings
 
 LIMIT = 10
 STAY = 0.05

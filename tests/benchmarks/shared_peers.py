@@ -15,7 +15,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 import callguard
 from callguard.testing import RedisServer
 from tests.benchmarks.tables import versions
-from tests.support.processes import let_one_in, open_shared
+from tests.support.programs import let_one_in, open_shared
 
 __all__ = ["RAW", "SHARED_PEERS", "SHARED_TRIALS", "Backend", "SharedPeer", "present"]
 

@@ -20,16 +20,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from callguard.ledger import RedisLedger
-from tests.support.processes import (
-    Parent,
-    Worker,
-    command,
-    let_one_in,
-    open_shared,
-    server,
-    surroundings,
-    workers,
-)
+from tests.support.processes import Parent, Worker, workers
+from tests.support.programs import command, let_one_in, open_shared, server, surroundings
 
 LIMIT = 100
 

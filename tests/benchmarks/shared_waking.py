@@ -22,17 +22,8 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from callguard.ledger import RedisLedger
-from tests.support.processes import (
-    Parent,
-    Said,
-    Worker,
-    command,
-    let_one_in,
-    open_shared,
-    server,
-    surroundings,
-    workers,
-)
+from tests.support.processes import Parent, Said, Worker, workers
+from tests.support.programs import command, let_one_in, open_shared, server, surroundings
 
 STAY = (0.015, 0.03)
 """Seconds for which a caller has the place: drawn, so that no timer's rhythm falls in with it."""

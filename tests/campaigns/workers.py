@@ -46,15 +46,8 @@ from callguard.simulator import (
     serve,
 )
 from tests.campaigns.plan import Plan, Report, Settings
-from tests.support.processes import (
-    Parent,
-    Said,
-    Worker,
-    command,
-    let_one_in,
-    server,
-    surroundings,
-)
+from tests.support.processes import Parent, Said, Worker
+from tests.support.programs import command, let_one_in, server, surroundings
 
 TTL = 0.2
 RING_LIMIT = 1.0
