@@ -44,6 +44,7 @@ def test_the_gate_keeps_its_promise(dialer: str, workspace: str) -> None:
     _assert_kept(campaign.carry_out(_job(dialer, workspace)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workspace", WORKSPACES)
 @pytest.mark.parametrize("dialer", SHARED_DIALERS)
 def test_several_workers_keep_the_promise_together(
@@ -68,6 +69,7 @@ def test_several_workers_replay_a_seed_and_leave_no_ledger(own_redis: RedisServe
         assert client.dbsize() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialer", ONE_A_SECOND)
 def test_one_reading_a_second_is_one_of_all_workers_together(dialer: str, redis_url: str) -> None:
     """The provider would be asked more often than the row's name says."""

@@ -11,6 +11,8 @@ from callguard import RedisLedger
 from tests.shared.provider import Provider, provider
 from tests.shared.support import PATIENCE, Callers, contents, sharing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("socket_timeout", [None, 5.0])
 async def test_closing_at_any_moment_ends(

@@ -15,6 +15,8 @@ from tests.shared.provider import provider
 from tests.shared.support import PATIENCE, TIMEOUT, Callers, contents, eventually, sharing
 from tests.support.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.slow
+
 LEASE = 2.0
 
 SHORT_LEASE, COUNTED_AFTER = 1.0, 0.4

@@ -14,8 +14,9 @@ from tests.shared.far_gate import far_gate
 from tests.shared.provider import Provider, provider
 from tests.shared.support import SLACK, TTL, Callers, contents, eventually, sharing
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("at_it", [False, True])
 async def test_a_killed_poller_is_replaced_within_two_ttl(
     redis_url: str, workspace_key: str, at_it: bool
@@ -71,7 +72,6 @@ async def test_a_poller_that_is_closed_is_replaced_within_two_ttl(
         await callers.go()
 
 
-@pytest.mark.slow
 async def test_there_is_one_reading_per_ttl_however_many_wait(
     redis_url: str, workspace_key: str
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from redis.asyncio import Redis
 
 from callguard import RedisLedger
 from callguard.testing import RedisServer
 from tests.shared.provider import provider
 from tests.shared.support import SLACK, Callers, contents, eventually, sharing
+
+pytestmark = pytest.mark.slow
 
 TTL = 1.0
 

@@ -13,10 +13,10 @@ from tests.world.mutations import MUTATIONS, ROOT, Mutation, judge
 from tests.world.shared import live_shared
 from tests.world.world import live
 
-BLOCK = 20
+BLOCK = 10
 """So many worlds are one test."""
 
-BLOCKS = (1000, *(pytest.param(first, marks=pytest.mark.slow) for first in (1020, 1040)))
+BLOCKS = (1000, *(pytest.param(first, marks=pytest.mark.slow) for first in range(1010, 1060, 10)))
 """The first seeds of blocks of worlds, of which one is in the quick run."""
 
 SHARED_SEEDS = (0, 135, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 558)))

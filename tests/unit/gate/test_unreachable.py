@@ -70,6 +70,7 @@ def test_a_provider_that_never_answers_is_told_of_before_the_first_error() -> No
     run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [True, False])
 def test_the_first_outage_is_seen_without_configuring_logging(answers: bool) -> None:
     """Whoever starts a worker would see nothing, and think that it hangs."""

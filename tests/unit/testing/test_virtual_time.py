@@ -115,6 +115,7 @@ def test_a_test_that_waits_for_what_never_comes_is_given_up() -> None:
         runner.run(poll())
 
 
+@pytest.mark.slow
 def test_async_tests_may_run_on_it(tmp_path: Path) -> None:
     """What its docstring says of pytest-asyncio would not work."""
     said = inspect.getdoc(VirtualTimeLoop) or ""
