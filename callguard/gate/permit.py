@@ -81,7 +81,11 @@ class Permit(Unique, EnteredAsync):
             # All in this one frame, of which every queued caller keeps one.
             terms, grant = self._terms, None
             if not queue.may_wait(terms):
+                rank = (
+                    admissions.queues.next_rank()
+                )  # it comes now, though it may wait from later on
                 grant = await admissions.now_or_never(queue, terms)
+                terms = terms if terms.rank is not None else terms._replace(rank=rank)
             if grant is None:
                 waiter = admissions.join(queue, terms)
                 try:

@@ -131,6 +131,7 @@ class World:
         self._by_name = {caller.name: caller for caller in self.callers}
         self._admissions = 0
         self._told = 0
+        self._refusals_heard: set[tuple[str, str]] = set()
         self._refusals = 0
         self._cancelled: list[asyncio.TimerHandle | asyncio.Handle] = []
 
@@ -349,6 +350,8 @@ class World:
         self.scene.changed_at = self.loop.now
         if call.refused:
             self.scene.perhaps_refused_at = self.loop.now
+            if self.scene.gate is not None:
+                self._refusals_heard.add((self.scene.gate.id, call.id))
 
     def _hear(self, event: callguard.events.Event) -> None:
         self.told.hear(event)
@@ -398,7 +401,9 @@ class World:
             return
         self.trace(f"news: {call.id} is over")
         self.scene.changed_at = self.loop.now
-        if call.refused:
+        if call.refused and (self.scene.gate.id, call.id) not in self._refusals_heard:
+            # Delivered once more, or asked about before, it says nothing of what was read since.
+            self._refusals_heard.add((self.scene.gate.id, call.id))
             self.scene.refused_at = self.scene.perhaps_refused_at = self.loop.now
         self.scene.gate.note_ended(call.id, refused=call.refused)
 
