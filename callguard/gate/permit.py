@@ -81,11 +81,10 @@ class Permit(Unique, EnteredAsync):
             # All in this one frame, of which every queued caller keeps one.
             terms, grant = self._terms, None
             if not queue.may_wait(terms):
-                rank = (
-                    admissions.queues.next_rank()
-                )  # it comes now, though it may wait from later on
+                arrival = admissions.queues.next_rank()  # now, though it may join a moment later
                 grant = await admissions.now_or_never(queue, terms)
-                terms = terms if terms.rank is not None else terms._replace(rank=rank)
+                if terms.rank is None:
+                    terms = terms._replace(rank=arrival)
             if grant is None:
                 waiter = admissions.join(queue, terms)
                 try:

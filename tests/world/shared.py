@@ -113,19 +113,7 @@ class SharedServer(BentServer):
 
     def left(self) -> list[str]:
         """The keys that are left, other than of what is remembered of the workspace."""
-        names = (
-            "ledger",
-            "workers",
-            "sessions",
-            "permits",
-            "dialling",
-            "uncounted",
-            "claims",
-            "queue",
-            "called",
-            "calls",
-            "early",
-        )
+        names = (key.decode().rpartition(":")[2] for key in self.names.keys)
         kept = {"ledger", "early"} | ({"workers"} if not self._lives() else set())
         found = zip(names, self.names.keys, strict=True)
         return [name for name, key in found if name not in kept and self.client.exists(key)]
