@@ -19,6 +19,10 @@ DRIFT: Final = 1e-3
 usual for a computer's quartz."""
 
 
+RESOLUTION: Final = 1e-3
+"""Seconds: the ledger's clock shows whole milliseconds, and what is left over is cut off."""
+
+
 class LedgerClock:
     """What one worker knows of the ledger's clock, from its exchanges.
 
@@ -54,7 +58,7 @@ class LedgerClock:
         If that is further ahead, even of this moment, than the ledger's clock can have got since
         the exchange before, then the event loop's clock stood still.
         """
-        self._offset = sent_at - now
+        self._offset = sent_at - now - RESOLUTION
         lead = -self._offset
         if self._lead is not None:
             most = self._lead + DRIFT * max(0.0, sent_at - self._lead_at)
