@@ -85,13 +85,19 @@ class SharedReadings:
         return -math.inf if alone else self._session.conversation.due_at
 
     def _raise_failure(self) -> None:
-        """Raise the error of another worker that failed to read, once."""
-        failure = self._session.conversation.failure
-        if failure is not None and failure.token != self._raised:
-            self._raised = failure.token
-            error = failure.error_for(self._mark)
-            if error is not None:
-                raise error
+        """Raise the error of another worker that failed to read: once, and in the pause after it.
+
+        Of one that is longer ago nobody knows whether it would come again. If that were believed,
+        a gate that opens after a key was refused would never ask, nor would any other.
+        """
+        conversation = self._session.conversation
+        failure = conversation.failure
+        if failure is None or failure.token == self._raised:
+            return
+        self._raised = failure.token
+        error = failure.error_for(self._mark)
+        if error is not None and self._clock() < conversation.due_at:
+            raise error
 
     def _known(self, after: float) -> Snapshot | None:
         snapshot = self._session.view.snapshot

@@ -92,7 +92,8 @@ local function Readings()
     end
   end
 
-  -- The right to read, if a reading is due and nobody is at it, or has been for too long.
+  -- The right to read, if a reading is due and nobody is at it, or has been for too long. What became of
+  -- the one before is told no more.
   function readings.right()
     if now < math.max(state.due, state.poll_until) then
       return nil
@@ -100,6 +101,7 @@ local function Readings()
     set('poll', state.poll + 1)
     set('poll_until', now + 2 * TTL)
     set('tried', now)
+    set('failed', 0)
     return { token = state.poll, began = now }
   end
 

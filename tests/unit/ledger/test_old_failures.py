@@ -1,0 +1,97 @@
+"""What a gate that comes later makes of a reading that failed, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from callguard import LimitsRejected, RedisLedger, open_gate
+from callguard.gate.opening import Opening
+from callguard.ledger.redis.keys import Names
+from callguard.testing import ScriptedSource
+from tests.support.bent_client import BentClient
+from tests.support.bent_server import BentServer
+from tests.support.virtual_time import run
+
+Opens = Callable[[ScriptedSource], Opening]
+
+
+class Line(BentClient):
+    """A line that takes no time, and brings what is published on any of `lines`."""
+
+    def __init__(self, server: BentServer, lines: list[Line]) -> None:
+        super().__init__(server)
+        self._lines = lines
+        lines.append(self)
+
+    async def _run(self, words: tuple[Any, ...]) -> bytes:
+        answer, published = self.exchange(words)
+        for channel, message in published:
+            for line in self._lines:
+                line.hear(channel, message)
+        return answer
+
+
+@pytest.fixture
+def opened(client: Redis, workspace_key: str) -> Opens:
+    """Opens a gate on the test's ledger."""
+    server, lines = BentServer(client, Names(workspace_key)), list[Line]()
+
+    def opened(source: ScriptedSource) -> Opening:
+        line: Any = Line(server, lines)
+        return open_gate(source=source, ledger=RedisLedger(line, name=workspace_key), ttl=1.0)
+
+    return opened
+
+
+@pytest.mark.parametrize(("later", "asked"), [(0.5, 1), (1.5, 2)])
+def test_a_key_that_was_refused_once_is_tried_again(
+    opened: Opens, later: float, asked: int
+) -> None:
+    """No gate could open any more: each would believe the first, and none would ask."""
+
+    async def scenario() -> None:
+        source = await refused(opened)
+        await asyncio.sleep(later)
+        with nullcontext() if asked == 2 else pytest.raises(LimitsRejected):
+            async with opened(source) as gate, gate.admit(timeout=1.0):
+                pass
+        assert len(source.asked) == asked
+
+    run(scenario())
+
+
+def test_a_failure_is_not_believed_while_another_reads_again(opened: Opens) -> None:
+    """A gate that opens just then would be told of what was mended long ago."""
+
+    async def scenario() -> None:
+        source = await refused(opened)
+        source.latency = 0.5
+        await asyncio.sleep(1.5)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(opens_and_closes(opened(source)))
+            await asyncio.sleep(0.25)
+            group.create_task(opens_and_closes(opened(source)))
+        assert len(source.asked) == 2
+
+    run(scenario())
+
+
+async def refused(opened: Opens) -> ScriptedSource:
+    """A source that has refused the first gate that there was, and has room for one call now."""
+    source = ScriptedSource()
+    source.error = LimitsRejected("HTTP 401: Invalid API Key", 401)
+    with pytest.raises(LimitsRejected):
+        await opens_and_closes(opened(source))
+    source.answer(limit=1)
+    return source
+
+
+async def opens_and_closes(gate: Opening) -> None:
+    async with gate:
+        pass
