@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from callguard.simulator import (
     DIAL_FAULTS,
     FATES,
     FAULTS,
+    CpsRefusal,
+    CpsRule,
     Distribution,
     Fate,
     Fault,
@@ -32,8 +35,9 @@ from callguard.simulator import (
     parse_distribution,
     serve,
 )
+from callguard.simulator.settings import is_rate
 
-__all__ = ["scheduled_fault", "scripted_number", "simulator", "truth_table"]
+__all__ = ["rated_trunk", "scheduled_fault", "scripted_number", "simulator", "truth_table"]
 
 _DEFAULTS = WorkspaceSettings()
 
@@ -45,6 +49,10 @@ def simulator(
     limit: options.Limit = _DEFAULTS.limit,
     burst_limit: options.BurstLimit = _DEFAULTS.burst_limit,
     reserved_inbound: options.ReservedInbound = _DEFAULTS.reserved_inbound,
+    cps: options.Cps = _DEFAULTS.cps,
+    trunks: options.Trunks = None,
+    cps_rule: options.CpsRule = _DEFAULTS.cps_rule,
+    cps_refusal: options.CpsRefusal = _DEFAULTS.cps_refusal,
     talk_time: options.TalkTime = str(_DEFAULTS.talk_time),
     ring_time: options.RingTime = str(_DEFAULTS.ring_time),
     answer_rate: options.AnswerRate = _DEFAULTS.answer_rate,
@@ -82,6 +90,10 @@ def simulator(
                 limit=limit,
                 burst_limit=burst_limit,
                 reserved_inbound=reserved_inbound,
+                cps=cps,
+                trunks=dict(rated_trunk(text) for text in trunks or ()),
+                cps_rule=cast("CpsRule", cps_rule),
+                cps_refusal=cast("CpsRefusal", cps_refusal),
                 talk_time=_time("talk_time", talk_time),
                 ring_time=_time("ring_time", ring_time),
                 answer_rate=answer_rate,
@@ -136,6 +148,22 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
             return float(begin), float(end), cast("Fault", kind)
         case _:
             raise ValueError(f"a scheduled fault must be BEGIN:END:KIND, got {text!r}")
+
+
+def rated_trunk(text: str) -> tuple[str, float]:
+    """Parse ``NUMBER:CPS``: a number that is called from, and how many calls may start per second.
+
+    Raises:
+        ValueError: not of that form, or a rate that can't be right.
+    """
+    number, _, rate = text.rpartition(":")
+    try:
+        cps = float(rate)
+    except ValueError:
+        cps = math.nan
+    if not (number and is_rate(cps)):
+        raise ValueError(f"--trunk must be NUMBER:CPS with a CPS above 0, got {text!r}")
+    return number, cps
 
 
 def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from callguard.simulator import DIAL_FAULTS, FATES, FAULTS
+from callguard.simulator import CPS_REFUSALS, CPS_RULES, DIAL_FAULTS, FATES, FAULTS
 
 __all__ = [
     "AnswerRate",
     "ApiKey",
     "BurstLimit",
     "CountsRinging",
+    "Cps",
+    "CpsRefusal",
+    "CpsRule",
     "DialFault",
     "DialFaultAt",
     "DialFaultRate",
@@ -34,6 +37,7 @@ __all__ = [
     "RiseLag",
     "Seed",
     "TalkTime",
+    "Trunks",
     "UnansweredRing",
     "WebhookUrl",
 ]
@@ -50,6 +54,37 @@ BurstLimit = Annotated[
 ]
 ReservedInbound = Annotated[
     int, typer.Option(help="Calls below every limit that outbound calls leave free.")
+]
+Cps = Annotated[
+    float | None,
+    typer.Option(
+        metavar="CPS", help="Phone calls that may start per second; without it there is no rule."
+    ),
+]
+Trunks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trunk",
+        metavar="NUMBER:CPS",
+        help="The same for the calls from one number, which share no rate with others; may be "
+        "repeated.",
+    ),
+]
+CpsRule = Annotated[
+    str,
+    typer.Option(
+        metavar="RULE",
+        help=f"How starts are counted: {' or '.join(CPS_RULES)}, by any rolling second or by the "
+        "time since the last.",
+    ),
+]
+CpsRefusal = Annotated[
+    str,
+    typer.Option(
+        metavar="FORM",
+        help=f"How a dial is refused that comes too fast: {' or '.join(CPS_REFUSALS)}, by that "
+        "status or by a call that dies at once.",
+    ),
 ]
 TalkTime = Annotated[str, typer.Option(metavar="TIME", help="How long an answered call lasts.")]
 RingTime = Annotated[

@@ -33,14 +33,23 @@ from callguard.simulator.fates import (
 )
 from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
-from callguard.simulator.records import Call, CallRefused, CallStatus, Truth
+from callguard.simulator.records import Call, CallRefused, CallStatus, CallTooFast, Truth
 from callguard.simulator.server import Server, serve
-from callguard.simulator.settings import InvalidSetting, WorkspaceSettings
+from callguard.simulator.settings import (
+    CPS_REFUSALS,
+    CPS_RULES,
+    CpsRefusal,
+    CpsRule,
+    InvalidSetting,
+    WorkspaceSettings,
+)
 from callguard.simulator.webhooks import Deliveries, Delivery, Forgery, WebhookEvent, WebhookPlan
 
 __all__ = [
     "BAD_NUMBER",
     "BUSY",
+    "CPS_REFUSALS",
+    "CPS_RULES",
     "DECLINED",
     "DIAL_FAULTS",
     "FATES",
@@ -51,8 +60,11 @@ __all__ = [
     "Call",
     "CallRefused",
     "CallStatus",
+    "CallTooFast",
     "Constant",
     "Courier",
+    "CpsRefusal",
+    "CpsRule",
     "Deliveries",
     "Delivery",
     "Distribution",

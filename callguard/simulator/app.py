@@ -12,6 +12,7 @@ from cachetools import TTLCache
 
 from callguard.simulator.bodies import (
     NO_AUTHORIZATION,
+    TOO_FAST,
     Answer,
     DialRequest,
     described,
@@ -22,7 +23,7 @@ from callguard.simulator.bodies import (
 from callguard.simulator.distributions import Distribution, stream
 from callguard.simulator.faults import DIAL_FAULTS, Fault, Faults
 from callguard.simulator.model import Workspace
-from callguard.simulator.records import Call, CallRefused
+from callguard.simulator.records import Call, CallRefused, CallTooFast
 
 __all__ = ["create_app"]
 
@@ -43,8 +44,9 @@ def create_app(
 
     It answers ``GET /get-concurrency``, ``POST /v2/create-phone-call``,
     ``GET /v2/get-call/{call_id}`` and ``POST /v2/stop-call/{call_id}``. A create-phone-call with
-    the `idempotency_key` of one that was placed in the last hour gets the first one's answer; a
-    refused one doesn't use its key up. The last 10,000 keys are kept.
+    the `idempotency_key` of one that was placed in the last hour gets the first one's answer; one
+    that was refused by a 429 doesn't use its key up, and one whose call died at once does. The last
+    10,000 keys are kept.
 
     Run it with ``handler_cancellation=True``, or a request that hangs outlives its client.
 
@@ -144,6 +146,8 @@ class _Api:
         if call is None:
             try:
                 call = self._place(dial)
+            except CallTooFast:
+                return TOO_FAST
             except CallRefused:
                 return error(429)
         return Answer.of(201, described(call))

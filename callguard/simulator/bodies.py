@@ -13,10 +13,23 @@ from typing import Final
 
 from callguard.simulator.faults import Fault
 from callguard.simulator.records import Call
+from callguard.simulator.settings import WorkspaceSettings
 
-__all__ = ["NO_AUTHORIZATION", "Answer", "DialRequest", "described", "error", "half", "spoilt"]
+__all__ = [
+    "NO_AUTHORIZATION",
+    "TOO_FAST",
+    "Answer",
+    "DialRequest",
+    "described",
+    "error",
+    "half",
+    "published",
+    "spoilt",
+]
 
 _AGENT_ID: Final = "agent_simulated"
+_BASE_LIMIT: Final = 20  # The free limit of an account: docs.retellai.com/deploy/concurrency.
+_PURCHASE_LIMIT: Final = 100  # As in the provider's published example.
 _MESSAGES: Final = {
     400: "Invalid request format, please check API reference.",
     401: "Invalid API Key.",
@@ -102,6 +115,24 @@ def described(call: Call) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def published(settings: WorkspaceSettings, reported: int) -> dict[str, object]:
+    """The body of a reading that reports so many calls."""
+    limit, burst_limit = settings.limit, settings.burst_limit
+    base = min(limit, _BASE_LIMIT)
+    purchasable = max(limit - base, _PURCHASE_LIMIT)
+    return {
+        "current_concurrency": reported,
+        "concurrency_limit": limit,
+        "base_concurrency": base,
+        "purchased_concurrency": limit - base,
+        "concurrency_purchase_limit": purchasable,
+        "remaining_purchase_limit": purchasable - (limit - base),
+        "reserved_inbound_concurrency": settings.reserved_inbound,
+        "concurrency_burst_enabled": burst_limit > 0,
+        "concurrency_burst_limit": burst_limit,
+    }
+
+
 def error(status: int) -> Answer:
     """The provider's answer with that status."""
     return Answer.of(status, {"status": "error", "message": _MESSAGES[status]})
@@ -109,6 +140,12 @@ def error(status: int) -> Answer:
 
 NO_AUTHORIZATION: Final = Answer.of(401, {"error_message": "Authorization header required"})
 """The other body of a 401, for a request without the header."""
+
+
+TOO_FAST: Final = Answer.of(
+    429, {"status": "error", "message": "Calls per second exceeded, please throttle your requests."}
+)
+"""The answer to a dial that came faster than its trunk's rate. Which one it is isn't published."""
 
 
 def spoilt(answer: Answer, fault: Fault | None) -> Answer:

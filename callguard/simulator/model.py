@@ -15,23 +15,25 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
 
+from callguard.simulator.bodies import published
 from callguard.simulator.distributions import stream
 from callguard.simulator.fates import Draws, Fate, Script
-from callguard.simulator.records import Call, CallRefused, Truth
+from callguard.simulator.records import Call, CallRefused, CallTooFast, Truth
 from callguard.simulator.settings import WorkspaceSettings
+from callguard.simulator.trunks import Trunks
 
 __all__ = ["KEPT_CALLS", "Workspace"]
 
 KEPT_CALLS: Final = 10_000
 """Calls that are over and can still be looked up; older ones are forgotten."""
 
-_BASE_LIMIT: Final = 20  # The free limit of an account: docs.retellai.com/deploy/concurrency.
-_PURCHASE_LIMIT: Final = 100  # As in the provider's published example.
+_REFUSED_REASON: Final = "concurrency_limit_reached"  # No published one tells a rate (SDK 6.2.13).
+_NEVER: Final = Fate(0.0, None, _REFUSED_REASON)
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class _Tally:
     answered: int = 0
     ended: int = 0
     refusals: int = 0
+    rate_refusals: int = 0
+    most_dials_in_a_second: int = 0
     inbound_started: int = 0
     inbound_ended: int = 0
     inbound_turned_away: int = 0
@@ -54,6 +58,13 @@ class _Tally:
     seconds_over_limit: float = 0.0
     surcharge_seconds: float = 0.0
     readings: int = 0
+
+    def pass_time(self, seconds: float, limit: int, surcharged: int) -> None:
+        self.call_seconds += self.count * seconds
+        self.live_seconds += self.live * seconds
+        self.surcharge_seconds += surcharged * seconds
+        if self.count > limit:
+            self.seconds_over_limit += seconds
 
 
 @dataclass(slots=True)
@@ -82,6 +93,29 @@ class _Outbound:
     counted: _Counted
 
 
+class _Calls:
+    """The outbound calls by their ids: those that go on, and the last that are over."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, _Outbound] = {}
+        self._over: deque[str] = deque()
+        self.get = self._calls.get
+
+    def __iter__(self) -> Iterator[_Outbound]:
+        return iter(self._calls.values())
+
+    def add(self, outbound: _Outbound) -> None:
+        self._calls[outbound.call.call_id] = outbound
+        if outbound.call.ended_at is not None:
+            self.forget_later(outbound.call.call_id)
+
+    def forget_later(self, call_id: str) -> None:
+        """Keep a call that is over as long as it is among the last."""
+        self._over.append(call_id)
+        if len(self._over) > KEPT_CALLS:
+            del self._calls[self._over.popleft()]
+
+
 class Workspace:
     """A simulated voice workspace.
 
@@ -99,14 +133,14 @@ class Workspace:
         self._started = self._now = clock()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._calls: dict[str, _Outbound] = {}
-        self._over: deque[str] = deque()
+        self._calls = _Calls()
         self._watchers: list[Callable[[Call], None]] = []
         self._tally = _Tally()
         self._reported = 0
         self._surcharged = 0
         seed = self._settings.seed
         self._ids = stream(seed, "ids")
+        self._trunks = Trunks(self._settings)
         self._draws = Draws(self._settings)
         self._script = Script(self._settings.numbers)
         self._arrivals = stream(seed, "inbound arrivals")
@@ -153,16 +187,28 @@ class Workspace:
         agent_id: str = "agent_simulated",
         metadata: Mapping[str, object] | None = None,
     ) -> Call:
-        """Place an outbound call, which rings from now on.
+        """Place an outbound call, which rings from now on, unless it is refused by its death.
 
         Raises:
             CallRefused: one more would bring the count above the outbound ceiling.
+            CallTooFast: it would fit, but came faster than its trunk's rate, and that is refused
+                by a 429.
         """
         self._catch_up()
+        trunk = self._trunks.of(from_number)
+        is_due = trunk.dial(self._now)
+        most = max(self._tally.most_dials_in_a_second, trunk.most_dials)
+        self._tally.most_dials_in_a_second = most
         ceiling = self._settings.outbound_ceiling
         if self._tally.count + 1 > ceiling:
             self._tally.refusals += 1
             raise CallRefused(f"{self._tally.count} calls of {ceiling} outbound are going on")
+        if not is_due:
+            self._tally.refusals += 1
+            self._tally.rate_refusals += 1
+            if self._settings.cps_refusal == "429":
+                raise CallTooFast(f"calls came faster than {trunk.cps} per second")
+        trunk.start(self._now)
         call = Call(
             call_id=f"call_{self._ids.getrandbits(128):032x}",
             status="registered",
@@ -172,9 +218,17 @@ class Workspace:
             metadata=metadata,
             placed_at=self._now,
         )
-        self._ring(call, ceiling)
+        if is_due:
+            self._ring(call, ceiling)
+        else:
+            call = _refused(call)
+            self._calls.add(_Outbound(call, _NEVER, _Counted(ceiling=None)))
         self._report(call)
         return call
+
+    def most_dials_in_a_second(self, from_number: str) -> int:
+        """That of `Truth`, on the trunk of this number alone."""
+        return self._trunks.of(from_number).most_dials
 
     def call(self, call_id: str) -> Call | None:
         """The outbound call as it stands now; None if unknown, or over and long forgotten.
@@ -188,7 +242,7 @@ class Workspace:
     def calls(self) -> list[Call]:
         """Every outbound call as it stands now: those that go on, and the last that are over."""
         self._catch_up()
-        return [outbound.call for outbound in self._calls.values()]
+        return [outbound.call for outbound in self._calls]
 
     def watch(self, watcher: Callable[[Call], None]) -> None:
         """Call `watcher` with every outbound call when it was placed, is answered, and is over.
@@ -211,20 +265,7 @@ class Workspace:
         """The body of the provider's ``GET /get-concurrency``, with the late counter."""
         self._catch_up()
         self._tally.readings += 1
-        limit, burst_limit = self._settings.limit, self._settings.burst_limit
-        base = min(limit, _BASE_LIMIT)
-        purchasable = max(limit - base, _PURCHASE_LIMIT)
-        return {
-            "current_concurrency": self._reported,
-            "concurrency_limit": limit,
-            "base_concurrency": base,
-            "purchased_concurrency": limit - base,
-            "concurrency_purchase_limit": purchasable,
-            "remaining_purchase_limit": purchasable - (limit - base),
-            "reserved_inbound_concurrency": self._settings.reserved_inbound,
-            "concurrency_burst_enabled": burst_limit > 0,
-            "concurrency_burst_limit": burst_limit,
-        }
+        return published(self._settings, self._reported)
 
     def set_limits(
         self,
@@ -263,13 +304,8 @@ class Workspace:
         self._pass_time(now)
 
     def _pass_time(self, until: float) -> None:
-        seconds, tally = until - self._now, self._tally
+        self._tally.pass_time(until - self._now, self._settings.limit, self._surcharged)
         self._now = until
-        tally.call_seconds += tally.count * seconds
-        tally.live_seconds += tally.live * seconds
-        tally.surcharge_seconds += self._surcharged * seconds
-        if tally.count > self._settings.limit:
-            tally.seconds_over_limit += seconds
 
     def _after(self, seconds: float, happen: Callable[[], None]) -> None:
         at = self._now + max(seconds, 0.0)
@@ -279,7 +315,7 @@ class Workspace:
         drawn = self._draws.next()  # also where it isn't used, so that the others' stay the same
         fate = self._script.next(call.to_number) or drawn
         outbound = _Outbound(call, fate, _Counted(ceiling))
-        self._calls[call.call_id] = outbound
+        self._calls.add(outbound)
         self._tally.placed += 1
         self._tally.live += 1
         if self._settings.counts_ringing:
@@ -314,9 +350,7 @@ class Workspace:
         )
         if outbound.counted.counts:
             self._cease_counting(outbound.counted)
-        self._over.append(call.call_id)
-        if len(self._over) > KEPT_CALLS:
-            del self._calls[self._over.popleft()]
+        self._calls.forget_later(call.call_id)
         self._report(outbound.call)
 
     def _report(self, call: Call) -> None:
@@ -376,3 +410,10 @@ class Workspace:
         if counted.shown:
             counted.shown = False
             self._reported -= 1
+
+
+def _refused(call: Call) -> Call:
+    """The call, dead before it rang: it never counts, and can be looked up."""
+    return replace(
+        call, status="error", ended_at=call.placed_at, disconnection_reason=_REFUSED_REASON
+    )

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["Call", "CallRefused", "CallStatus", "Truth"]
+__all__ = ["Call", "CallRefused", "CallStatus", "CallTooFast", "Truth"]
 
-CallStatus = Literal["registered", "ongoing", "ended", "not_connected"]
-"""The provider's words: rings, was answered, was answered and is over, was never answered."""
+CallStatus = Literal["registered", "ongoing", "ended", "not_connected", "error"]
+"""The provider's words: rings, was answered, was answered and is over, was never answered, was
+refused."""
 
 
 class CallRefused(Exception):
@@ -25,13 +26,17 @@ class CallRefused(Exception):
     status_code: Final = 429
 
 
+class CallTooFast(CallRefused):
+    """The workspace refused a call though there was room: it came faster than its trunk's rate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """An outbound call as it stands; times are seconds on the workspace's clock, None if not yet.
 
     Attributes:
-        disconnection_reason: why the call ended: that of its `Fate`, or ``"manual_stopped"``; None
-            while it goes on.
+        disconnection_reason: why the call ended: that of its `Fate`, ``"manual_stopped"``, or
+            ``"concurrency_limit_reached"`` where it was refused; None while it goes on.
     """
 
     call_id: str
@@ -61,8 +66,12 @@ class Truth:
         worst_excess: how far an outbound call that began to count brought the count above the
             ceiling that held when it was placed, at worst; negative if always below it, None
             before the first. Above 0 only where calls count from their answer.
-        placed, answered, ended: outbound calls; `ended` has the unanswered ones too.
-        refusals: outbound calls refused.
+        placed, answered, ended: outbound calls that were not refused; `ended` has the unanswered
+            ones too.
+        refusals: outbound calls refused, in whatever form and for whatever cause.
+        rate_refusals: those of them that came too fast, though there was room.
+        most_dials_in_a_second: dials on any one trunk within any rolling second, at most; those
+            that were refused are among them. A second is over for what comes just a second later.
         inbound_started, inbound_ended, inbound_turned_away: calls by others.
         call_seconds: the integral of `count`.
         live_seconds: the integral of `live`.
@@ -81,6 +90,8 @@ class Truth:
     answered: int
     ended: int
     refusals: int
+    rate_refusals: int
+    most_dials_in_a_second: int
     inbound_started: int
     inbound_ended: int
     inbound_turned_away: int

@@ -5,14 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
 
 from callguard.simulator.distributions import Distribution, Exponential
 from callguard.simulator.fates import Fate, is_script
 
-__all__ = ["InvalidSetting", "WorkspaceSettings", "is_amount", "is_share", "require"]
+__all__ = [
+    "CPS_REFUSALS",
+    "CPS_RULES",
+    "CpsRefusal",
+    "CpsRule",
+    "InvalidSetting",
+    "WorkspaceSettings",
+    "is_amount",
+    "is_rate",
+    "is_share",
+    "require",
+]
+
+CpsRule = Literal["window", "spacing"]
+"""How starts are counted: so many in any rolling second, or each so long after the one before."""
+
+CpsRefusal = Literal["429", "dead-call"]
+"""How a dial is refused that comes too fast: by that status, or by a call that dies at once."""
+
+CPS_RULES: Final[tuple[CpsRule, ...]] = get_args(CpsRule)
+CPS_REFUSALS: Final[tuple[CpsRefusal, ...]] = get_args(CpsRefusal)
 
 _TALK_TIME = Exponential(60.0, at_most=3600.0)
 _RING_TIME = Exponential(10.0, at_most=30.0)
+
+_RATE: Final = "a finite number of calls per second, above 0"
 
 
 class InvalidSetting(ValueError):
@@ -46,6 +69,18 @@ class WorkspaceSettings:
         burst_limit: calls that may go on at once with burst; 0 where burst is off. The published
             formula, ``min(3 * limit, limit + 300)``, is not enforced.
         reserved_inbound: calls below every limit that outbound calls leave free.
+        cps: outbound phone calls that may start per second; None, the default, for no rule. The
+            provider's default is 1. What comes faster is refused, if there is room for it.
+        trunks: the same for the numbers that are called from, each of which is a trunk of its own;
+            all others are one trunk, with the rate `cps`.
+        cps_rule: how starts are counted, which the provider doesn't publish. ``"window"``: at most
+            ``floor(cps)`` in any rolling second, or one in any ``1 / cps`` seconds where `cps` is
+            below 1. ``"spacing"``: no two closer than ``1 / cps`` seconds.
+        cps_refusal: how a dial is refused that comes too fast, which isn't published either.
+            ``"429"``: by that status; it is no start, so that the next one isn't late for it.
+            ``"dead-call"``: by a call that dies at once, with the status ``error`` and the
+            published reason ``concurrency_limit_reached``; it is a start, as for carriers with
+            whom every attempt is.
         talk_time: how long an answered call lasts, in seconds.
         ring_time: how long an answered call rings before, in seconds; never over `ring_limit`.
         answer_rate: the share of the dialled calls that are answered, from 0 to 1.
@@ -72,6 +107,10 @@ class WorkspaceSettings:
     limit: int = 20
     burst_limit: int = 0
     reserved_inbound: int = 0
+    cps: float | None = None
+    trunks: Mapping[str, float | None] = field(default_factory=dict)
+    cps_rule: CpsRule = "window"
+    cps_refusal: CpsRefusal = "429"
     talk_time: Distribution = _TALK_TIME
     ring_time: Distribution = _RING_TIME
     answer_rate: float = 0.7
@@ -89,6 +128,11 @@ class WorkspaceSettings:
     def __post_init__(self) -> None:
         for name in ("limit", "burst_limit", "reserved_inbound"):
             require(self, name, _is_count, "a whole number of calls, at least 0")
+        if self.cps is not None:
+            require(self, "cps", is_rate, _RATE)
+        require(self, "trunks", _is_trunks, f"by number {_RATE}, or None")
+        require(self, "cps_rule", CPS_RULES.__contains__, f"one of {', '.join(CPS_RULES)}")
+        require(self, "cps_refusal", CPS_REFUSALS.__contains__, f"one of {', '.join(CPS_REFUSALS)}")
         for name in ("ring_limit", "rise_lag", "fall_lag"):
             require(self, name, is_amount, "a finite number of seconds, at least 0")
         require(self, "inbound_rate", is_amount, "a finite number of calls per second, at least 0")
@@ -132,6 +176,17 @@ def is_amount(value: object) -> bool:
         and not isinstance(value, bool)
         and math.isfinite(value)
         and value >= 0
+    )
+
+
+def is_rate(value: object) -> bool:
+    """Whether this is a finite number above 0."""
+    return is_amount(value) and value != 0
+
+
+def _is_trunks(trunks: object) -> bool:
+    return isinstance(trunks, Mapping) and all(
+        isinstance(number, str) and (cps is None or is_rate(cps)) for number, cps in trunks.items()
     )
 
 

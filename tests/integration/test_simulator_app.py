@@ -29,6 +29,7 @@ NUMBERS = {"from_number": "+14157774444", "to_number": "+12137774445"}
 BAD_REQUEST = "Invalid request format, please check API reference."
 NOT_FOUND = "Cannot find requested asset under given api key."
 RATE_LIMITED = "Account rate limited, please throttle your requests."
+TOO_FAST = "Calls per second exceeded, please throttle your requests."
 SERVER_ERROR = "An unexpected server error occurred."
 
 
@@ -248,6 +249,61 @@ async def test_idempotency_key() -> None:
         assert len(ids) == server.workspace.truth().placed == 4
 
     await with_client(test, clock=clock)
+
+
+async def test_dial_that_comes_too_fast() -> None:
+    """A dialer could not tell that it was too fast, or its next dial would be refused for it."""
+    clock = HandClock()
+
+    async def test(server: Server, client: Client) -> None:
+        assert (await client.dial())[0] == 201
+        too_fast = (429, {"status": "error", "message": TOO_FAST})
+        assert await client.dial(idempotency_key="a") == too_fast
+        clock.now = 1.0
+        assert (await client.dial(idempotency_key="a"))[0] == 201
+        truth = server.workspace.truth()
+        assert (truth.placed, truth.refusals, truth.rate_refusals) == (2, 1, 1)
+
+    await with_client(test, clock=clock, cps=1.0)
+
+
+async def test_dial_that_comes_too_fast_and_dies() -> None:
+    """A refusal that has the looks of a success would not be simulated."""
+    clock = HandClock(3.0)
+
+    async def test(server: Server, client: Client) -> None:
+        assert (await client.dial())[1]["call_status"] == "registered"
+        status, dead = await client.dial(idempotency_key="a")
+        assert (status, dead["call_status"], dead["end_timestamp"]) == (201, "error", 3000)
+        assert dead["disconnection_reason"] == "concurrency_limit_reached"
+        assert "start_timestamp" not in dead
+        assert await client.send("GET", f"/v2/get-call/{dead['call_id']}") == (200, dead)
+        clock.now = 5.0
+        assert await client.dial(idempotency_key="a") == (201, dead)
+        assert (await client.concurrency())[1]["current_concurrency"] == 1
+        assert server.workspace.truth().placed == 1
+
+    await with_client(test, clock=clock, cps=1.0, cps_refusal="dead-call", rise_lag=0.0)
+
+
+async def test_the_providers_client_understands_both_refusals() -> None:
+    """The simulated refusals could not be had from the provider, so far as its own client knows."""
+    from retell import AsyncRetell, RateLimitError
+
+    async def dial(url: str, from_number: str) -> Any:
+        client = AsyncRetell(api_key="key_simulated", base_url=url)
+        async with client:
+            return await client.call.create_phone_call(from_number=from_number, to_number="+12")
+
+    async with serve(cps=1.0, trunks={"+11": 0.5}, clock=HandClock()) as server:
+        for number in ("+10", "+11"):
+            assert (await dial(server.url, number)).call_status == "registered"
+            with pytest.raises(RateLimitError, match=TOO_FAST):
+                await dial(server.url, number)
+    async with serve(cps=1.0, cps_refusal="dead-call", clock=HandClock()) as server:
+        calls = [await dial(server.url, "+10") for _ in range(2)]
+    assert [call.call_status for call in calls] == ["registered", "error"]
+    assert calls[1].disconnection_reason == "concurrency_limit_reached"
 
 
 async def test_refused_dial_does_not_use_its_key_up() -> None:

@@ -12,7 +12,13 @@ from rich.console import Console
 
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
-from callguard.cli.simulator import scheduled_fault, scripted_number, simulator, truth_table
+from callguard.cli.simulator import (
+    rated_trunk,
+    scheduled_fault,
+    scripted_number,
+    simulator,
+    truth_table,
+)
 from callguard.simulator import (
     BUSY,
     VOICEMAIL,
@@ -44,6 +50,7 @@ OPTIONS = """
     --fault-rate 0.1 --fault 500 --fault cut --fault-at 1:2:hang --dial-fault-rate 0.2
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
     --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
+    --cps 2.5 --trunk +1557:5 --trunk +1558:0.5 --cps-rule spacing --cps-refusal dead-call
 """
 
 
@@ -89,6 +96,8 @@ def test_options(served: dict[str, Any]) -> None:
     assert served["dial_faults_place"] is False
     assert served["webhook_url"] == "http://127.0.0.1/hook"
     assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
+    assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": 0.5})
+    assert (settings.cps_rule, settings.cps_refusal) == ("spacing", "dead-call")
 
 
 def test_seed_decides_on_the_faults(served: dict[str, Any]) -> None:
@@ -117,6 +126,29 @@ def test_wrong_scripts(text: str) -> None:
     """A number would have another fate than was asked for."""
     with pytest.raises(ValueError, match="--number must"):
         scripted_number(text)
+
+
+@pytest.mark.parametrize("text", ["", "5", ":5", "+1555:", "+1555:fast", "+1555:0", "+1555:nan"])
+def test_wrong_trunks(text: str) -> None:
+    """A trunk would have another rate than was asked for, or none."""
+    with pytest.raises(ValueError, match="--trunk must be NUMBER:CPS"):
+        rated_trunk(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--cps 0", "--cps must be a finite number of calls per second, above 0, got 0.0"),
+        ("--cps inf", "--cps must be a finite"),
+        ("--cps-rule token-bucket", "--cps-rule must be one of window, spacing"),
+        ("--cps-refusal 503", "--cps-refusal must be one of 429, dead-call"),
+        ("--trunk +1555", "--trunk must be NUMBER:CPS"),
+    ],
+)
+def test_wrong_rates(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip in a rate would simulate none, or be told by a name that is no option."""
+    assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
 def test_truth_table_has_every_field() -> None:

@@ -85,6 +85,16 @@ def test_an_answered_call() -> None:
     ]
 
 
+def test_a_call_that_is_refused_by_its_death() -> None:
+    """A dialer that waits for webhooks would never learn that its call is dead."""
+    post = Post(WebhookPlan(late=Constant(0.5)), cps=1.0, cps_refusal="dead-call")
+    post.workspace.dial()
+    dead = post.workspace.dial().call_id
+    post.until(4.0)
+    assert post.delivered() == [(0.5, "call_ended", dead), (2.5, "call_analyzed", dead)]
+    assert all(parse(delivery.body).refused for _, delivery in post.came)
+
+
 def test_a_call_that_nobody_answers() -> None:
     """A dialer would take a call for answered which never was."""
     post = Post(WebhookPlan(late=Constant(0.0)), answer_rate=0.0)
