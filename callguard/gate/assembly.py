@@ -54,7 +54,11 @@ class Parts:
             raise self.reader.final
 
     async def aclose(self) -> None:
-        """End every background task. Cancelling this ends them all the same."""
+        """End every background task; none begins any more. Cancelling this ends them all the same.
+
+        A gate that could not be opened is closed here alone.
+        """
+        self.home.open_in = None
         try:
             await self.reader.aclose()
         finally:

@@ -673,6 +673,19 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "a failed reading is believed however long ago it was",
+        "ledger/redis/readings.py",
+        (
+            (
+                "        if error is not None and self._clock() < conversation.due_at:\n",
+                "        if error is not None:\n",
+            ),
+        ),
+        "every gate that opens would be rejected for the first, and none ask any more",
+        "tests/unit/ledger/test_opening.py",
+        shared=True,
+    ),
+    Mutation(
         "an exchange without an answer is taken for one that took place",
         CONVERSATION,
         (

@@ -28,6 +28,7 @@ from tests.support.bent_server import BentServer, Published
 from tests.support.fake_network import FakeSession, Reply
 from tests.support.seeded import seeded
 from tests.world.checkers import Scene, ceiling
+from tests.world.ending import lived_out, why_it_waits
 from tests.world.losses import Image, Losses
 from tests.world.plan import (
     CallerPlan,
@@ -186,6 +187,13 @@ def _speaker(words: tuple[Any, ...]) -> str:
     return constants.split()[0].decode()
 
 
+PROBE_SECONDS = 30.0
+"""Seconds within which an empty gate admits somebody."""
+
+CLOSING_SECONDS = 60.0
+"""Seconds within which all workers have closed their gates."""
+
+
 class Worker:
     """One process: a gate, its callers, and its client of the server."""
 
@@ -198,6 +206,7 @@ class Worker:
         self.gate: callguard.Gate | None = None
         self.callers: list[asyncio.Task[None]] = []
         self.task: asyncio.Task[None] | None = None
+        self._rejected = ""
         self._world = world
         self._awake = asyncio.Event()
         self._awake.set()
@@ -210,7 +219,7 @@ class Worker:
     async def live(self) -> None:
         world = self._world
         await asyncio.sleep(self.plan.opens)
-        while not self.dead:
+        while not self.dead and not self._over.is_set():
             try:
                 async with self._opened() as gate:
                     self.gate = gate
@@ -219,7 +228,8 @@ class Worker:
                         await self._over.wait()
                     finally:
                         self.gate = None
-            except (callguard.LimitsRejected, callguard.LedgerUnavailable):
+            except (callguard.LimitsRejected, callguard.LedgerUnavailable) as error:
+                self._rejected = repr(error)
                 await asyncio.sleep(1.0)
             else:
                 return
@@ -241,6 +251,13 @@ class Worker:
 
     def close(self) -> None:
         self._over.set()
+
+    def waits_for(self) -> str:
+        """What keeps it from ending."""
+        about = sorted(task.get_name() for task in self.callers if not task.done())
+        if self.gate is not None:
+            return f"{self.name}, with {about}: {why_it_waits(self.gate)}"
+        return f"{self.name}, with {about}: its gate is not open; {self._rejected}"
 
     async def answer(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
         await self.awake()
@@ -343,6 +360,26 @@ class SharedWorld:
         self.loop.set_exception_handler(
             lambda _, context: self.scene.blame("loose end", str(context))
         )
+        await lived_out(self._course(), self._longest(), self.scene.blame, self._who_waits)
+        self._look_for_leftovers()
+
+    def _longest(self) -> float:
+        """Seconds that it takes at most if everybody ends who should."""
+        settling = longest_round(self.plan.world) + 2 * self.plan.lease
+        probing = PROBE_SECONDS * len(self.plan.workers)
+        calm = self._calm_within() + 2 * (settling + probing)
+        return self.plan.world.lasts + calm + CLOSING_SECONDS
+
+    def _calm_within(self) -> float:
+        """Seconds after the end of the troubles within which everybody is admitted."""
+        closed_for = self.plan.closed_for if self.plan.mishaps.losses else 0.0
+        return patience(self.plan.world) + 2 * self.plan.lease + closed_for
+
+    def _who_waits(self) -> list[str]:
+        left = (each for each in self.workers if each.task is not None and not each.task.done())
+        return [worker.waits_for() for worker in left]
+
+    async def _course(self) -> None:
         made = enumerate(self.plan.workers)
         self.workers = [Worker(number, plan, self) for number, plan in made]
         for worker in self.workers:
@@ -353,7 +390,6 @@ class SharedWorld:
         for worker in self.workers:
             worker.close()
         await asyncio.wait([worker.task for worker in self.workers if worker.task is not None])
-        self._look_for_leftovers()
 
     def _set_up(self) -> None:
         plan, loop = self.plan.world, self.loop
@@ -470,13 +506,11 @@ class SharedWorld:
             worker.relieve()
         self.provider.become_calm(rules)
         if waiting:
-            bound = patience(self.plan.world) + 2 * self.plan.lease
-            if self.plan.mishaps.losses:
-                bound += self.plan.closed_for
+            bound = self._calm_within()
             _, late = await asyncio.wait(waiting, timeout=bound)
             if late:
-                names = sorted(task.get_name() for task in late)
-                self.scene.blame("liveness", f"after {bound} s there still wait {names}")
+                who = "; ".join(self._who_waits())
+                self.scene.blame("liveness", f"after {bound} s there still wait {who}")
         await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
         for worker in alive:
             await self._probe(worker)
@@ -487,9 +521,10 @@ class SharedWorld:
     async def _probe(self, worker: Worker) -> None:
         """Everything is over and visible, so a reading clears the ledger."""
         if worker.gate is None:
+            self.scene.blame("liveness", worker.waits_for())
             return
         try:
-            async with worker.gate.admit(timeout=30.0) as permit:
+            async with worker.gate.admit(timeout=PROBE_SECONDS) as permit:
                 permit.cancel()
         except callguard.CallGuardError as error:
             self.scene.blame("liveness", f"{worker.name} admits nobody: {error}")

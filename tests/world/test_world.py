@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.virtual_time import run
+from tests.world.ending import lived_out
 from tests.world.mutations import MUTATIONS, ROOT, Mutation, judge
 from tests.world.shared import live_shared
 from tests.world.world import live
@@ -19,8 +23,8 @@ BLOCK = 10
 BLOCKS = (1000, *(pytest.param(first, marks=pytest.mark.slow) for first in range(1010, 1060, 10)))
 """The first seeds of blocks of worlds, of which one is in the quick run."""
 
-SHARED_SEEDS = (0, 135, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 558)))
-"""The same, of several workers on one ledger; 135 and 558 have shown a defect once."""
+SHARED_SEEDS = (0, 135, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 220, 558)))
+"""The same, of several workers on one ledger; 135, 220 and 558 have shown a defect once."""
 
 KEPT = (9, 23, 35, 98, 108, 145, 2225, 13316, 14699)
 """Seeds that have shown a defect of the library once."""
@@ -78,6 +82,17 @@ def test_the_checkers_bite(name: str) -> None:
 def test_the_checkers_of_losses_bite() -> None:
     """What a ledger may do that was lost would be anything at all."""
     assert judge(_mutation(BITTEN_TOGETHER), seeds=20).by == "closed"
+
+
+def test_a_world_that_does_not_end_is_a_violation() -> None:
+    """A caller that waits for ever would look like a world that takes long."""
+    blamed: list[tuple[str, str]] = []
+
+    def blame(rule: str, text: str) -> None:
+        blamed.append((rule, text))
+
+    run(lived_out(asyncio.sleep(math.inf), 60.0, blame, lambda: ["caller 7"]))
+    assert blamed == [("end", "after 60 s it is not over, and there wait: caller 7")]
 
 
 @pytest.mark.slow

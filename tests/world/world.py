@@ -27,6 +27,7 @@ from tests.world.checkers import (
     ceiling,
 )
 from tests.world.deliveries import Deliveries
+from tests.world.ending import lived_out, why_it_waits
 from tests.world.plan import Cancelling, LanePlan, Plan, Rules, calm_rules, draw
 from tests.world.provider import DIAL_TIMEOUT, Call, Provider, Reading
 from tests.world.told import Told
@@ -42,6 +43,9 @@ READING_DEADLINE = 10.0
 LONGEST_BODY = 3.0 + DIAL_TIMEOUT + 8.0 + 2.5 + 10.0
 """Seconds that a caller is in its block at most once the faults have ended: it thinks, a dial from
 before goes unanswered, it waits and dials again, and lingers."""
+
+OPENING_SECONDS = 60.0
+"""Seconds that all gates together take at most to open and to close."""
 
 LONGEST_SAYING = 60.0
 """Seconds after its admission at which a caller says something of it at the latest."""
@@ -160,6 +164,24 @@ class World:
         """The faults, the calm after them, and a look at what is left."""
         self.loop.before_time_passes = self._look
         self.loop.set_exception_handler(self._note_loose_end)
+        await lived_out(self._course(), self._longest(), self.scene.blame, self._who_waits)
+        gc.collect()
+        self._look_for_leftovers("")
+        self.told.ends()
+
+    def _longest(self) -> float:
+        """Seconds that it takes at most if everybody ends who should."""
+        calm = patience(self.plan) + longest_round(self.plan) + READING_DEADLINE
+        return self.plan.lasts + calm + LONGEST_SAYING + OPENING_SECONDS
+
+    def _who_waits(self) -> list[str]:
+        about = [
+            each.task.get_name() for each in self.callers if each.task and not each.task.done()
+        ]
+        gate = self.scene.gate
+        return [f"{about}: {'the gate is not open' if gate is None else why_it_waits(gate)}"]
+
+    async def _course(self) -> None:
         self._set_up()
         for closes, reopens in self.plan.closings:
             async with self._opened():
@@ -169,9 +191,6 @@ class World:
             await self._until(self.plan.lasts)
             await self._become_calm(gate)
         await asyncio.sleep(LONGEST_SAYING + 1.0)
-        gc.collect()
-        self._look_for_leftovers("")
-        self.told.ends()
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[callguard.Gate]:

@@ -1,4 +1,4 @@
-"""What a gate that comes later makes of a reading that failed, on a clock that jumps."""
+"""Gates that open on a shared ledger where readings fail, on a clock that jumps."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from callguard import LimitsRejected, RedisLedger, open_gate
 from callguard.gate.opening import Opening
-from callguard.ledger.redis.keys import Names
 from callguard.testing import ScriptedSource
 from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer
 from tests.support.virtual_time import run
+from tests.unit.ledger.bent_clock import BentLedger, Worker, claim
 
 Opens = Callable[[ScriptedSource], Opening]
 
@@ -38,12 +37,12 @@ class Line(BentClient):
 
 
 @pytest.fixture
-def opened(client: Redis, workspace_key: str) -> Opens:
+def opened(ledger: BentLedger, workspace_key: str) -> Opens:
     """Opens a gate on the test's ledger."""
-    server, lines = BentServer(client, Names(workspace_key)), list[Line]()
+    lines: list[Line] = []
 
     def opened(source: ScriptedSource) -> Opening:
-        line: Any = Line(server, lines)
+        line: Any = Line(ledger, lines)
         return open_gate(source=source, ledger=RedisLedger(line, name=workspace_key), ttl=1.0)
 
     return opened
@@ -80,6 +79,22 @@ def test_a_failure_is_not_believed_while_another_reads_again(opened: Opens) -> N
         assert len(source.asked) == 2
 
     run(scenario())
+
+
+def test_a_gate_that_can_not_open_leaves_nothing_behind(opened: Opens, ledger: BentLedger) -> None:
+    """It would read for those who wait elsewhere, for as long as the process lives."""
+    other = Worker(ledger, "other")
+    other.join(claims=[claim(ceiling=1)])
+
+    async def scenario() -> set[str]:
+        await refused(opened)
+        left = set()
+        for _ in range(50):
+            left |= {task.get_name() for task in asyncio.all_tasks()}
+            await asyncio.sleep(0.1)
+        return {name for name in left if name.startswith("callguard")}
+
+    assert run(scenario()) == set()
 
 
 async def refused(opened: Opens) -> ScriptedSource:
