@@ -50,6 +50,54 @@ def test_a_dialer_finds_the_workspace_and_keeps_its_limit(simulated_workspace: M
     assert truth.elapsed > 60.0
 
 
+async def dial_all_at_once(workspace: VirtualWorkspace, calls: int) -> list[tuple[int, str]]:
+    """What becomes of dials at one moment: each one's HTTP status, and its call's."""
+    headers = {"Authorization": f"Bearer {workspace.api_key}"}
+
+    async def dial(client: httpx.AsyncClient, number: int) -> tuple[int, str]:
+        body = {"from_number": "+14155550100", "to_number": f"+1{number}"}
+        answer = await client.post("/v2/create-phone-call", json=body)
+        return answer.status_code, answer.json().get("call_status", "")
+
+    async with httpx.AsyncClient(base_url=workspace.url, headers=headers) as client:
+        return await asyncio.gather(*(dial(client, number) for number in range(calls)))
+
+
+@pytest.mark.parametrize(
+    ("knobs", "refused"),
+    [
+        ({"cps": 1.0}, (429, "")),
+        ({"cps": 1.0, "cps_refusal": "dead-call"}, (201, "error")),
+        ({"cps": 9.0, "cps_rule": "spacing"}, (429, "")),
+        ({"trunks": {"+14155550100": 1.0}}, (429, "")),
+    ],
+)
+def test_dials_that_come_too_fast_are_refused(
+    simulated_workspace: Make, knobs: dict[str, Any], refused: tuple[int, str]
+) -> None:
+    """A dialer that is too fast for the provider would pass its test."""
+    workspace = simulated_workspace(limit=20, **knobs)
+    became = workspace.run(dial_all_at_once(workspace, 5))
+    assert sorted(became) == sorted([(201, "registered"), *[refused] * 4])
+    truth = workspace.truth()
+    assert (truth.placed, truth.refusals, truth.rate_refusals) == (1, 4, 4)
+    assert truth.most_dials_in_a_second == 5
+
+
+def test_a_dialer_that_keeps_the_rate_is_not_refused(simulated_workspace: Make) -> None:
+    """A dialer would fail its test though it does what the provider asks for."""
+    workspace = simulated_workspace(limit=20, cps=1.0, cps_rule="spacing")
+
+    async def dial_each_second() -> None:
+        for _ in range(5):
+            await dial_all_at_once(workspace, 1)
+            await asyncio.sleep(1.0)
+
+    workspace.run(dial_each_second())
+    truth = workspace.truth()
+    assert (truth.placed, truth.refusals, truth.most_dials_in_a_second) == (5, 0, 1)
+
+
 def test_a_test_goes_the_same_way_each_time(simulated_workspace: Make) -> None:
     """A test of a dialer would pass one time, and fail the next."""
 
