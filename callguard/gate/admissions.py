@@ -69,7 +69,6 @@ class Admissions:
         self._home = home
         self._watch = watch
         self._ledger = ledger
-        self._acquire = ledger.acquire
         self._reader = reader
         self.issuer: Final = issuer
         self._explainer = explainer
@@ -86,11 +85,12 @@ class Admissions:
         The clock is read at every call: after a callback that held the loop up for long, a snapshot
         that was young when it began is none to go by.
         """
-        home = self._home
-        if home.running() is not home.open_in:
+        home, watch = self._home, self._watch
+        running, clock = home.running, watch.clock
+        if running() is not home.open_in:
             home.check_open()
-        now = self._watch.clock() - self._watch.lead
-        number = self._acquire(queue.ceiling, now)
+        now = clock() - watch.lead
+        number = self._ledger.acquire(queue.ceiling, now)
         if number and (now > self._reader.due_at or self._listens):
             self._follow_up(queue, number, now)
         return number
@@ -208,14 +208,14 @@ class Admissions:
 
         The listener hears of it when all are granted: whomever it sends to the gate overtakes none.
         """
-        now = self._watch.clock() - self._watch.lead
+        queues, ledger, watch = self.queues, self._ledger, self._watch
         granted = []
-        while (queue := self.queues.next_to_go(self._ledger.in_use)) is not None:
+        while (queue := queues.next_to_go(ledger.in_use)) is not None:
             waiter = queue.first
             if waiter.future.done():  # it was cancelled, and its task has not run yet
                 queue.leave(waiter)
                 continue
-            number = self._acquire(queue.ceiling, now)
+            number = ledger.acquire(queue.ceiling, watch.clock() - watch.lead)
             if not number:
                 break
             self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal")

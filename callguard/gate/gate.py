@@ -49,8 +49,8 @@ class Gate(Unique, EnteredAsync):
         self._queues = parts.admissions.queues
         self._issuer = parts.issuer
         self._time = parts.watch.time
-        self._leave = parts.issuer.leave
-        self._take = parts.admissions.take
+        self._ledger = parts.ledger
+        self._listens = parts.reporter.listens
         self._default = next((queue for queue in self._queues if queue.lane.default), None)
         self._default_name = "" if self._default is None else self._default.lane.name
         # The numbers of the short form, the oldest first. Nobody has seen their permits, so they
@@ -156,7 +156,8 @@ class Gate(Unique, EnteredAsync):
             ValueError: `call_id` is a text that can't be an id.
         """
         checked_call_id(call_id)
-        if self._home.hands_over(self.note_answered, call_id):
+        if self._home.elsewhere():
+            self._home.hand_over(self.note_answered, call_id)
             return
         self._issuer.note_answered(call_id)
 
@@ -177,7 +178,8 @@ class Gate(Unique, EnteredAsync):
         """
         checked_call_id(call_id)
         checked_flag("refused", refused)
-        if self._home.hands_over(self.note_ended, call_id, refused=refused):
+        if self._home.elsewhere():
+            self._home.hand_over(self.note_ended, call_id, refused=refused)
             return
         self._issuer.note_ended(call_id, refused=refused)
 
@@ -233,7 +235,7 @@ class Gate(Unique, EnteredAsync):
         queue = self._default
         if queue is None:
             queue = self._queues.default()
-        number = self._take(queue)
+        number = self._admissions.take(queue)
         if not number:
             permit = Permit(self._admissions, queue)
             await permit.__aenter__()
@@ -246,11 +248,18 @@ class Gate(Unique, EnteredAsync):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._unheld:
-            raise UsageError("the gate was left more often than entered; use `async with gate:`")
         # The oldest: if a shared ledger took some for placed calls, it was the oldest that it took,
         # and the ones that stay must stand for the calls that are still being dialled.
-        self._leave(self._unheld.popleft(), self._default_name, error)
+        try:
+            number = self._unheld.popleft()
+        except IndexError:
+            raise UsageError(
+                "the gate was left more often than entered; use `async with gate:`"
+            ) from None
+        if error is None and not self._listens:
+            self._ledger.place(number, self._time())
+        else:
+            self._issuer.leave(number, self._default_name, error)
 
     async def aclose(self) -> None:
         """Close the gate: who waits gets a `GateClosed`, and every background task is ended.

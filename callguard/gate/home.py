@@ -20,7 +20,7 @@ P = ParamSpec("P")
 class Home:
     """The event loop in which this is made. All that a gate keeps changes there and nowhere else.
 
-    What a gate is told may come from any thread and any loop: `hands_over` brings it home. What it
+    What a gate is told may come from any thread and any loop: `hand_over` brings it home. What it
     is asked, `check` refuses elsewhere, since an answer can't wait for another thread.
 
     Attributes:
@@ -46,25 +46,24 @@ class Home:
         self.open_in: AbstractEventLoop | None = self.loop
         self.running = _running_loop_for(self.loop)
 
-    @property
-    def here(self) -> bool:
-        """Whether this is asked in the event loop, or in its thread while it stands still."""
-        running = self.running()
-        if running is None:
-            stands_still = not (self.loop.is_running() or self.loop.is_closed())
-            return stands_still and get_ident() == self._thread
-        return running is self.loop
+    def elsewhere(self) -> bool:
+        """Whether this is asked outside of the event loop, and of its thread while it stands still.
 
-    def hands_over(self, step: Callable[P, object], *args: P.args, **options: P.kwargs) -> bool:
-        """Whether this is elsewhere; then the event loop takes `step` as soon as it can.
+        What is said elsewhere is handed over.
+        """
+        running = self.running()
+        if running is self.loop:
+            return False
+        stands_still = not (self.loop.is_running() or self.loop.is_closed())
+        return running is not None or not stands_still or get_ident() != self._thread
+
+    def hand_over(self, step: Callable[P, object], *args: P.args, **options: P.kwargs) -> None:
+        """Have the event loop take `step` as soon as it can.
 
         A loop that is closed has no gate left to tell, and takes none.
         """
-        if self.running() is self.loop or self.here:
-            return False
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(partial(step, *args, **options))
-        return True
 
     def check(self) -> None:
         """Refuse to answer elsewhere.
@@ -72,7 +71,7 @@ class Home:
         Raises:
             UsageError: this is not the event loop.
         """
-        if not self.here:
+        if self.elsewhere():
             raise UsageError(
                 "the gate belongs to another event loop, or to another thread's: open one in each, "
                 "or go there by asyncio.run_coroutine_threadsafe(..., loop). note_answered, "

@@ -53,7 +53,6 @@ class Issuer:
         self._watch = watch
         self.time: Final = watch.time
         self._ledger = ledger
-        self._place = ledger.place
         self._reporter = reporter
         self._listens = reporter.listens
         self._names = reporter.names
@@ -70,7 +69,8 @@ class Issuer:
 
     def place(self, number: int, lane: str, call_id: str | None = None) -> None:
         """Record that a dial has returned, or was given up: its call counts as placed."""
-        self._place(number, self.time())
+        time = self.time
+        self._ledger.place(number, time())
         if self._listens:
             self._tell_placed(number, lane, call_id)
 
@@ -134,8 +134,6 @@ class Issuer:
 
     def leave(self, number: int, lane: str, error: BaseException | None) -> None:
         """Leave a block of which nobody has the permit."""
-        if error is None and not self._listens:
-            return self._place(number, self.time())
         if error is not None:
             outcome, status = self.judge.judge(error)
             if outcome == "refused":

@@ -172,7 +172,9 @@ class Permit(Unique, EnteredAsync):
         """
         if call_id is not None:
             checked_call_id(call_id)
-        if self._admissions.issuer.home.hands_over(self.placed, call_id):
+        home = self._admissions.issuer.home
+        if home.elsewhere():
+            home.hand_over(self.placed, call_id)
             return
         before = self._state
         step = self._follow("placed")
@@ -203,7 +205,9 @@ class Permit(Unique, EnteredAsync):
 
     def answered(self) -> None:
         """Say that the call is placed and was answered: the counter shows it soon."""
-        if self._admissions.issuer.home.hands_over(self.answered):
+        home = self._admissions.issuer.home
+        if home.elsewhere():
+            home.hand_over(self.answered)
             return
         self.placed()
         self._admissions.issuer.answered(self._number)
@@ -213,7 +217,9 @@ class Permit(Unique, EnteredAsync):
 
         Where a snapshot counts the call already, the next reading is brought forward.
         """
-        if self._admissions.issuer.home.hands_over(self.ended):
+        home = self._admissions.issuer.home
+        if home.elsewhere():
+            home.hand_over(self.ended)
             return
         before = self._state
         step = self._follow("ended")
@@ -229,7 +235,9 @@ class Permit(Unique, EnteredAsync):
         Args:
             status: the provider's status, for the event `Refused`; None where there is none.
         """
-        if self._admissions.issuer.home.hands_over(self.refused, status):
+        home = self._admissions.issuer.home
+        if home.elsewhere():
+            home.hand_over(self.refused, status)
             return
         before = self._state
         step = self._follow("refused")
@@ -242,7 +250,9 @@ class Permit(Unique, EnteredAsync):
         Without effect once `placed`, `answered` or `ended` was said. Not to be said of a dial that
         timed out or was cancelled: it may have reached the provider.
         """
-        if self._admissions.issuer.home.hands_over(self.cancel):
+        home = self._admissions.issuer.home
+        if home.elsewhere():
+            home.hand_over(self.cancel)
             return
         step = self._follow("cancelled")
         if step is not None:

@@ -87,9 +87,9 @@ class MemoryLedger:
         self._admits_until = -math.inf
         self._slept = 0.0
         self._woke_at = -math.inf
-        # The uncounted calls, by number: when the counter surely shows them, in that order. Those
-        # that are known to have been answered are apart, because their order is another. Numbers
-        # only, so that the garbage collector has nothing to walk through however many there are.
+        # The uncounted calls, by number: when they were placed, in that order. Those that are known
+        # to have been answered are apart: when that was, which is another order. Numbers only, so
+        # that the garbage collector has nothing to walk through however many there are.
         self._placed: dict[int, float] = {}
         self._answered: dict[int, float] = {}
         # The provider's ids of the uncounted calls, as far as they are known.
@@ -147,7 +147,7 @@ class MemoryLedger:
 
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
-        self._placed[number] = now + self._counted_after
+        self._placed[number] = now
 
     def release(self, number: int) -> None:  # noqa: ARG002
         """A dialling permit gives its slot back: its call never was, or is over."""
@@ -165,10 +165,10 @@ class MemoryLedger:
 
     def answered(self, number: int, now: float) -> None:
         """The call of a placed permit was answered, at `now` or before."""
-        counted_at = now + self._counter_lag
-        if counted_at < self._placed.get(number, -math.inf):
+        placed = self._placed.get(number)
+        if placed is not None and now + self._counter_lag < placed + self._counted_after:
             del self._placed[number]
-            self._answered[number] = counted_at
+            self._answered[number] = now
 
     def bind(self, number: int, call_id: str, now: float) -> None:
         """The call of a placed permit has the provider's id `call_id`.
@@ -247,15 +247,15 @@ class MemoryLedger:
         self.in_use += snapshot.limits.current_concurrency
         if before is not None:
             self.in_use -= before.limits.current_concurrency
-        self._absorb(self._placed, snapshot.began)
-        self._absorb(self._answered, snapshot.began)
+        self._absorb(self._placed, snapshot.began - self._counted_after)
+        self._absorb(self._answered, snapshot.began - self._counter_lag)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         return True
 
-    def _absorb(self, uncounted: dict[int, float], began: float) -> None:
+    def _absorb(self, uncounted: dict[int, float], before: float) -> None:
         seen = []
-        for number, counted_at in uncounted.items():
-            if counted_at >= began:
+        for number, moment in uncounted.items():
+            if moment >= before:
                 break
             seen.append(number)
         for number in seen:

@@ -88,12 +88,12 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "self._absorb(self._placed, snapshot.began)",
-                "self._absorb(self._placed, snapshot.received)",
+                "self._absorb(self._placed, snapshot.began",
+                "self._absorb(self._placed, snapshot.received",
             ),
             (
-                "self._absorb(self._answered, snapshot.began)",
-                "self._absorb(self._answered, snapshot.received)",
+                "self._absorb(self._answered, snapshot.began",
+                "self._absorb(self._answered, snapshot.received",
             ),
         ),
         "the counter may have been looked at before the call was placed",
@@ -104,11 +104,8 @@ MUTATIONS = (
         (
             ("        self.in_use += 1\n        self.granted += 1", "        self.granted += 1"),
             (
-                "        self._placed[number] = now + self._counted_after",
-                (
-                    "        self.in_use += 1\n"
-                    "        self._placed[number] = now + self._counted_after"
-                ),
+                "        self._placed[number] = now\n",
+                ("        self.in_use += 1\n        self._placed[number] = now\n"),
             ),
             (
                 'its call never was, or is over."""\n        self.in_use -= 1',
@@ -127,7 +124,8 @@ MUTATIONS = (
                     "        granted = []\n"
                     "        for queue in self.queues:\n"
                     "            if queue.length and not queue.first.future.done():\n"
-                    "                if number := self._acquire(self._ledger.in_use + 1, now):\n"
+                    "                now = watch.time()\n"
+                    "                if number := ledger.acquire(ledger.in_use + 1, now):\n"
                     "                    self._grant(queue.first, number, 'normal')\n"
                     "                    return\n"
                     "        while (queue"
@@ -355,14 +353,14 @@ MUTATIONS = (
     Mutation(
         "a call is absorbed at the very instant from which it is visible",
         MEMORY,
-        (("if counted_at >= began:", "if counted_at > began:"),),
+        (("if moment >= before:", "if moment > before:"),),
         "it is surely shown only after that instant",
         "tests/unit/ledger/test_memory.py",
     ),
     Mutation(
         "a call is visible as soon as it was answered",
         MEMORY,
-        (("counted_at = now + self._counter_lag", "counted_at = now"),),
+        (("snapshot.began - self._counter_lag)", "snapshot.began)"),),
         "the counter is late",
     ),
     Mutation(
@@ -425,7 +423,7 @@ MUTATIONS = (
     Mutation(
         "no reading absorbs a call of which nothing was heard",
         MEMORY,
-        (("        self._absorb(self._placed, snapshot.began)\n", ""),),
+        (("        self._absorb(self._placed, snapshot.began - self._counted_after)\n", ""),),
         "its slot is lost for good",
     ),
     Mutation(

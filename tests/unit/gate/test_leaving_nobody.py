@@ -343,7 +343,7 @@ def test_books_that_fail_while_a_slot_is_given_lose_nobody(error: type[BaseExcep
             crowd.send("next")
             await settle()
             with pytest.MonkeyPatch.context() as patch:
-                _from("_parts.admissions._acquire")(gate, error, patch)
+                _from("_parts.ledger.acquire")(gate, error, patch)
                 with suppress(error):
                     crowd.permits["holder"].cancel()
             await asyncio.sleep(1.5)
