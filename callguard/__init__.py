@@ -31,6 +31,7 @@ from callguard.lanes import Lane
 from callguard.ledger import RedisLedger
 from callguard.limits import Limits, Snapshot
 from callguard.source import LimitSource
+from callguard.trunks import Trunk
 
 __all__ = [
     "AdmissionError",
@@ -57,6 +58,7 @@ __all__ = [
     "QueueFull",
     "RedisLedger",
     "Snapshot",
+    "Trunk",
     "Usage",
     "UsageError",
     "connect",

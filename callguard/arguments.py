@@ -15,6 +15,7 @@ __all__ = [
     "checked_flag",
     "checked_moment",
     "checked_patience",
+    "checked_rate",
     "checked_seconds",
     "checked_text",
     "checked_whole",
@@ -26,6 +27,10 @@ T = TypeVar("T")
 MOST: Final = 2**31 - 1
 """The largest whole number that an argument may be: a ledger's server computes with doubles, and no
 workspace has more of anything."""
+
+LEAST_RATE: Final = 0.001
+MOST_RATE: Final = 1e6
+"""Calls a second that a rate may be between; what is outside is a mistake."""
 
 
 def checked_seconds(name: str, value: object, *, above_zero: bool, finite: bool = True) -> float:
@@ -61,6 +66,29 @@ def checked_patience(name: str, value: object) -> float | None:
     if value is None:
         return None
     return checked_seconds(f"{name} (unless None)", value, above_zero=False, finite=False)
+
+
+def checked_rate(name: str, value: object) -> float | None:
+    """The value of the argument `name`, for how many calls may start in a second; None for any.
+
+    Raises:
+        TypeError: neither a number nor None.
+        ValueError: below 0.001, above 1,000,000, or NaN.
+    """
+    if value is None:
+        return None
+    rate = _as_float(value)
+    if rate is None:
+        raise TypeError(
+            f"{name} must be a number of calls a second, such as 1.0, or None for no rate, got "
+            f"{shown(value)}"
+        )
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise ValueError(
+            f"{name} must be between 0.001 and 1,000,000 calls a second, or None for no rate, got "
+            f"{shown(value)}"
+        )
+    return rate
 
 
 def checked_moment(name: str, value: object) -> float:

@@ -3,7 +3,7 @@
 The laws that this file holds:
 
 - A lane's ceiling is a pure function of the `Limits` and the `Lane`; see `Ceilings.of`.
-- A call is admitted if and only if ``usage + 1 <= ceiling``.
+- A call is admitted if and only if ``usage + 1 <= ceiling`` and its trunk is due.
 - A burst limit below the limit never lowers a ceiling.
 - Without a snapshot, with one older than `max_age`, or with one taken before the provider's last
   refusal, nothing is admitted: an unknown count is never 0. Nor where the ledger withholds its
@@ -51,12 +51,13 @@ Constraint = Literal[
     "burst limit",
     "lane burst",
     "reserve",
+    "rate",
 ]
 """What keeps a call out.
 
 The ledger: see `Withheld`. The snapshot: there is none, or it is older than `max_age`. The counts:
 the workspace's limit, its burst limit, the lane's own right to burst, or slots that are free but
-kept for others.
+kept for others. The rate: there is room, and the trunk is not due.
 """
 
 
@@ -150,6 +151,9 @@ class Decision:
         age: seconds since the snapshot began; None without a snapshot.
         max_age: seconds that a snapshot may be trusted.
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
+        trunk: the name of the trunk that the call is to take; None where that has no rate.
+        due_in: seconds until the trunk may start its next call, 0 where it may now; None where it
+            has no rate.
     """
 
     admitted: bool
@@ -162,6 +166,8 @@ class Decision:
     age: float | None
     max_age: float
     outage: Outage | None = None
+    trunk: str | None = None
+    due_in: float | None = None
 
     @property
     def headroom(self) -> int | None:
@@ -185,6 +191,8 @@ def decide(
     max_age: float,
     withheld: Withheld | None = None,
     outage: Outage | None = None,
+    trunk: str | None = None,
+    due_in: float | None = None,
 ) -> Decision:
     """Whether one more call of `lane` fits on top of `usage`.
 
@@ -196,10 +204,14 @@ def decide(
         max_age: seconds that a snapshot may be trusted.
         withheld: why the ledger gives no slot, if it gives none.
         outage: since when the limits can't be read, and why.
+        trunk: the name of the trunk that the call is to take; None where that has no rate.
+        due_in: seconds until the trunk is due, at least 0; None where it has no rate.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
     constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, withheld)
+    if constraint is None and due_in:
+        constraint = "rate"
     tier: Tier | None = None
     if constraint is None and ceilings is not None and usage.total is not None:
         tier = ceilings.tier(usage.total + 1)
@@ -214,6 +226,8 @@ def decide(
         age=age,
         max_age=max_age,
         outage=outage,
+        trunk=trunk,
+        due_in=due_in,
     )
 
 
@@ -291,9 +305,15 @@ def _reason(decision: Decision) -> str:
     if decision.constraint == "snapshot too old":
         return f"the last snapshot is older than {decision.max_age:g} s {parts}"
     return (
-        f"{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
+        f"{_due(decision)}{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
         f"{_reserve(limits, decision.lane)}; {_burst(limits, decision.lane)}"
     )
+
+
+def _due(decision: Decision) -> str:
+    if not decision.due_in:
+        return ""
+    return f"trunk {decision.trunk!r} due in {max(0.1, decision.due_in):.1f} s; "
 
 
 def _reserve(limits: Limits, lane: Lane) -> str:

@@ -2,8 +2,9 @@
 
 Three facts hold after every method here, and the rest follows from them:
 
-- Nobody waits who could go: whatever makes room (a snapshot, a slot given back) ends in `serve`. So
-  a newcomer that finds room has overtaken nobody, and needs no look at the queues.
+- Nobody waits who could go: whatever makes room (a snapshot, a slot given back, a trunk that comes
+  due) ends in `serve`. So a newcomer that finds room has overtaken nobody, and needs no look at the
+  queues; but while an alarm that is due has not rung yet, they are served first.
 - A slot is taken in the same step that finds it free (`Ledger.acquire`, or a server's script), and
   from then on it belongs to one number, which somebody has to give back or to place.
 - While somebody waits, a reading is under way or its timer is set.
@@ -20,6 +21,7 @@ from callguard.clock import Watch
 from callguard.decision import Tier
 from callguard.errors import CallGuardError
 from callguard.events import Admitted, LeftQueue, Queued, TimedOut
+from callguard.gate.alarm import Alarm
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
 from callguard.gate.issuer import Issuer
@@ -76,6 +78,7 @@ class Admissions:
         self._names = reporter.names
         self._listens = reporter.listens
         self._consult = consult
+        self._alarm = Alarm(home.loop, self.serve)
 
     # A caller's way in -------------------------------------------------------------------------
 
@@ -90,7 +93,9 @@ class Admissions:
         if running() is not home.open_in:
             home.check_open()
         now = clock() - watch.lead
-        number = self._ledger.acquire(queue.ceiling, now)
+        if now >= self._alarm.at:
+            self.serve()
+        number = self._ledger.acquire(queue.ceiling, now, queue.pace)
         if number and (now > self._reader.due_at or self._listens):
             self._follow_up(queue, number, now)
         return number
@@ -106,7 +111,7 @@ class Admissions:
             if self._listens:
                 self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
-            self.issuer.cancel(number, queue.lane.name, "release")  # the caller never gets it
+            self.issuer.cancel(number, queue.lane.name, "release", dialled=False)  # nobody gets it
             raise
 
     async def _take_or_deny(self, queue: Queue) -> Grant:
@@ -120,7 +125,7 @@ class Admissions:
             await self._reader.renew()
             grant = await self._take_now(queue)
         if grant is None:
-            raise self._explainer.denied(queue.lane)
+            raise self._explainer.denied(queue)
         return grant
 
     async def _take_now(self, queue: Queue) -> Grant | None:
@@ -158,7 +163,7 @@ class Admissions:
                 return None
         grant = await self._take_now(queue)
         if grant is None and queue.is_patient(terms):
-            raise self._explainer.queue_full(queue.lane)
+            raise self._explainer.queue_full(queue)
         if grant is None:
             raise self._timed_out(queue, 0.0)
         return grant
@@ -182,6 +187,7 @@ class Admissions:
                 waiter.announced = True
                 self._reporter.tell(Queued(queue.lane.name, queue.length, **self._names))
             self._reader.want()
+            self._await_rate(queue)
         except BaseException:
             self.leave(waiter)
             raise
@@ -197,7 +203,7 @@ class Admissions:
             self._ledger.note_queue()
         grant = waiter.grant
         if grant is not None:
-            self.issuer.cancel(grant[0], waiter.queue.lane.name, "release")
+            self.issuer.cancel(grant[0], waiter.queue.lane.name, "release", dialled=False)
         elif not waiter.future.done() or waiter.future.cancelled():
             self._tell_left(waiter, "cancelled")
 
@@ -209,20 +215,32 @@ class Admissions:
         The listener hears of it when all are granted: whomever it sends to the gate overtakes none.
         """
         queues, ledger, watch = self.queues, self._ledger, self._watch
+        now = watch.clock() - watch.lead
+        if now >= self._alarm.at:
+            self._alarm.stop()
         granted = []
-        while (queue := queues.next_to_go(ledger.in_use)) is not None:
+        while (queue := queues.next_to_go(ledger.in_use, now)) is not None:
             waiter = queue.first
             if waiter.future.done():  # it was cancelled, and its task has not run yet
                 queue.leave(waiter)
                 continue
-            number = ledger.acquire(queue.ceiling, watch.clock() - watch.lead)
+            number = ledger.acquire(queue.ceiling, now, queue.pace)
             if not number:
                 break
             self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal")
             if self._listens:
                 granted.append(waiter)
+        if self.queues.due_at < self._alarm.at:
+            self._alarm.set(self.queues.due_at, now)
         for waiter in granted:
             self._tell_granted(waiter)
+
+    def _await_rate(self, queue: Queue) -> None:
+        """Have the queues served when this one's trunk is due, if that is what is waited for."""
+        if queue.pace is not None and self._ledger.in_use < queue.ceiling:
+            now = self._watch.clock() - self._watch.lead
+            if now < queue.pace.due_at:
+                self._alarm.set(queue.pace.due_at, now)
 
     def _grant(self, waiter: Waiter, number: int, tier: Tier) -> None:
         waiter.queue.leave(waiter)
@@ -243,6 +261,7 @@ class Admissions:
 
     def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
         """Raise `error` in everyone who waits."""
+        self._alarm.stop()
         failed = []
         for queue in self.queues:
             while queue.length:
@@ -269,7 +288,7 @@ class Admissions:
     def _timed_out(self, queue: Queue, waited: float) -> CallGuardError:
         self.timeouts += 1
         self._reporter.tell(TimedOut(queue.lane.name, waited, **self._names))
-        return self._explainer.timed_out(queue.lane)
+        return self._explainer.timed_out(queue)
 
     def _tell_granted(self, waiter: Waiter) -> None:
         if waiter.grant is not None:

@@ -24,6 +24,7 @@ from callguard.gate.reporting import Reporter
 from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
 from callguard.source import LimitSource
+from callguard.trunks import Trunk
 
 __all__ = ["Parts", "assemble"]
 
@@ -71,6 +72,7 @@ def assemble(
     ledger: Ledger,
     *,
     lanes: Sequence[Lane],
+    trunks: Sequence[Trunk] = (),
     times: Times,
     judge: Judge,
     listener: Listener | None,
@@ -87,6 +89,7 @@ def assemble(
         source: where snapshots come from.
         ledger: who holds what.
         lanes: the classes of calls.
+        trunks: the ways to the telephone network, the default one among them.
         times: how long things last.
         judge: says what a failed dial means.
         listener: gets every event.
@@ -108,7 +111,7 @@ def assemble(
     )
     issuer = Issuer(home, watch, ledger, judge, reporter)
     explainer = Explainer(watch, ledger, reader, times.max_age)
-    queues = Queues(lanes)
+    queues = Queues(lanes, trunks, ledger.pace)
     admissions = Admissions(
         queues, home, watch, ledger, reader, issuer, explainer, reporter, consult
     )

@@ -29,6 +29,10 @@ class Issued(Protocol):
     def lane(self) -> Lane:
         """Its lane."""
 
+    @property
+    def trunk(self) -> str | None:
+        """The name of its trunk; None where that has no rate."""
+
 
 class Calls:
     """Calls by the provider's ids. Nothing is decided from it."""

@@ -14,15 +14,15 @@ from callguard.errors import (
     NoHeadroom,
     QueueFull,
 )
+from callguard.gate.queue import Queue
 from callguard.gate.reading import Reader
-from callguard.lanes import Lane
 from callguard.ledger import Ledger
 
 __all__ = ["Explainer"]
 
 
 class Explainer:
-    """Decides for a lane, and makes the errors of a no.
+    """Decides for a lane and trunk, and makes the errors of a no.
 
     Args:
         watch: the gate's clock.
@@ -37,17 +37,22 @@ class Explainer:
         self._reader = reader
         self._max_age = max_age
 
-    def decide(self, lane: Lane) -> Decision:
-        """Whether a call would be admitted on `lane` now, and why or why not."""
+    def decide(self, queue: Queue) -> Decision:
+        """Whether a call of the queue's lane and trunk would be admitted now, and why."""
         self._watch.look()
+        trunk, due_in = queue.trunk, None
+        if queue.pace is not None:
+            due_in = max(0.0, queue.pace.due_at - self._watch.time())
         return decide(
-            lane,
+            queue.lane,
             self._ledger.usage(),
             self._ledger.snapshot,
             now=self._watch.time(),
             max_age=self._max_age,
             withheld=self._ledger.withheld,
             outage=self.outage(),
+            trunk=None if trunk is None else trunk.name,
+            due_in=due_in,
         )
 
     def outage(self) -> Outage | None:
@@ -57,23 +62,27 @@ class Explainer:
             return None  # it is back, and nobody has wanted a snapshot since
         return self._reader.outage()
 
-    def denied(self, lane: Lane) -> CallGuardError:
+    def denied(self, queue: Queue) -> CallGuardError:
         """The error for a caller that doesn't wait."""
         if self._reader.final is not None:
             return copy.copy(self._reader.final)
-        decision = self.decide(lane)
+        decision = self.decide(queue)
         if decision.constraint in {"no snapshot", "snapshot too old"}:
             due = "" if decision.outage else "; the next reading is not due yet"
             return LimitsUnavailable(f"{decision}{due}")
-        return NoHeadroom(decision, self._retry_after())
+        return NoHeadroom(decision, self._retry_after(decision))
 
-    def timed_out(self, lane: Lane) -> AdmissionTimeout:
+    def timed_out(self, queue: Queue) -> AdmissionTimeout:
         """The error for a caller that has waited for as long as it may."""
-        return AdmissionTimeout(self.decide(lane), self._retry_after())
+        decision = self.decide(queue)
+        return AdmissionTimeout(decision, self._retry_after(decision))
 
-    def queue_full(self, lane: Lane) -> QueueFull:
+    def queue_full(self, queue: Queue) -> QueueFull:
         """The error for a caller that finds as many in the queue as there may be."""
-        return QueueFull(self.decide(lane), self._retry_after())
+        decision = self.decide(queue)
+        return QueueFull(decision, self._retry_after(decision))
 
-    def _retry_after(self) -> float:
+    def _retry_after(self, decision: Decision) -> float:
+        if decision.constraint == "rate" and decision.due_in is not None:
+            return decision.due_in
         return max(0.0, self._reader.due_at - self._watch.time())

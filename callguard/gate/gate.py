@@ -18,6 +18,7 @@ from callguard.gate.queue import AT_ONCE, Terms
 from callguard.gate.statistics import GateStatistics
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
+from callguard.trunks import DEFAULT_TRUNK, Trunk
 
 if TYPE_CHECKING:
     from tenacity.stop import StopBaseT
@@ -47,11 +48,13 @@ class Gate(Unique, EnteredAsync):
         self._home = parts.home
         self._admissions = parts.admissions
         self._queues = parts.admissions.queues
+        self._known = self._queues.known
         self._issuer = parts.issuer
         self._time = parts.watch.time
         self._ledger = parts.ledger
         self._listens = parts.reporter.listens
-        self._default = next((queue for queue in self._queues if queue.lane.default), None)
+        by_default = any(lane.default for lane in self._queues.lanes)
+        self._default = self._queues.of(None) if by_default else None
         self._default_name = "" if self._default is None else self._default.lane.name
         # The numbers of the short form, the oldest first. Nobody has seen their permits, so they
         # are alike, and a block that is left may give up any: blocks of one task need not be
@@ -62,7 +65,13 @@ class Gate(Unique, EnteredAsync):
         state = "closed" if self._home.open_in is None else "open"
         return f"<Gate {self.id}, {state}, {self._parts.ledger.usage()}>"
 
-    def admit(self, lane: Lane | str | None = None, *, timeout: float | None = None) -> Permit:
+    def admit(
+        self,
+        lane: Lane | str | None = None,
+        *,
+        trunk: Trunk | str | None = DEFAULT_TRUNK,
+        timeout: float | None = None,
+    ) -> Permit:
         """Enter the gate, after waiting in the queue for as long as it takes.
 
         ``async with gate.admit() as permit:`` gives a `Permit`. Cancelling the wait leaves nothing
@@ -70,6 +79,8 @@ class Gate(Unique, EnteredAsync):
 
         Args:
             lane: one of the gate's lanes, or its name; the default one if not given.
+            trunk: one of the gate's trunks, or its name; the default one if not given. None for a
+                call that takes none, such as a web call, for which no rate is documented.
             timeout: seconds to wait in the queue at most, unless the lane's `max_wait` is shorter.
                 0 is now or never, None as long as it takes.
 
@@ -78,18 +89,21 @@ class Gate(Unique, EnteredAsync):
             QueueFull: the lane's line is as long as it may be.
             LimitsRejected: the provider refused the key, twice in a row, while this waited.
             GateClosed: the gate is closed, or is closed while this waits.
-            UsageError: the gate has no such lane, or belongs to another event loop.
+            UsageError: the gate has no such lane or trunk, or belongs to another event loop.
             TypeError: `timeout` is no number.
             ValueError: `timeout` is negative or NaN.
         """
-        queue = self._default if lane is None else self._queues.of(lane)
-        if queue is None:
-            queue = self._queues.default()
+        try:
+            queue = self._known[lane][trunk]
+        except (KeyError, TypeError):
+            queue = self._queues.of(lane, trunk)
         if timeout is None:
             return Permit(self._admissions, queue)
         return Permit(self._admissions, queue, Terms(checked_patience("timeout", timeout)))
 
-    def try_admit(self, lane: Lane | str | None = None) -> Permit:
+    def try_admit(
+        self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
+    ) -> Permit:
         """Enter the gate without waiting in the queue.
 
         ``async with gate.try_admit() as permit:`` gives a `Permit`. Where a reading is due that
@@ -97,25 +111,29 @@ class Gate(Unique, EnteredAsync):
 
         Args:
             lane: one of the gate's lanes, or its name; the default one if not given.
+            trunk: one of the gate's trunks, or its name; the default one if not given. None for a
+                call that takes none, such as a web call, for which no rate is documented.
 
         Raises:
-            NoHeadroom: no room for one more call.
+            NoHeadroom: no room for one more call, or the trunk is not due.
             LimitsUnavailable: there is no snapshot that may be trusted.
             LimitsRejected: the provider refused the key.
             GateClosed: the gate is closed, or is closed while this waits.
-            UsageError: the gate has no such lane, or belongs to another event loop.
+            UsageError: the gate has no such lane or trunk, or belongs to another event loop.
         """
-        return Permit(self._admissions, self._queues.of(lane), AT_ONCE)
+        return Permit(self._admissions, self._queues.of(lane, trunk), AT_ONCE)
 
-    def explain(self, lane: Lane | str | None = None) -> Decision:
-        """Whether a call would be admitted on `lane` now, and why or why not.
+    def explain(
+        self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
+    ) -> Decision:
+        """Whether a call would be admitted on `lane` and `trunk` now, and why or why not.
 
         Raises:
             GateClosed: the gate is closed.
-            UsageError: the gate has no such lane, or belongs to another event loop.
+            UsageError: the gate has no such lane or trunk, or belongs to another event loop.
         """
         self._home.check_open()
-        return self._parts.explainer.decide(self._queues.of(lane).lane)
+        return self._parts.explainer.decide(self._queues.of(lane, trunk))
 
     def statistics(self) -> GateStatistics:
         """A frozen picture of the gate; also of a closed one.
@@ -126,14 +144,15 @@ class Gate(Unique, EnteredAsync):
         if self._home.open_in is not None:
             self._home.check()
         ledger, explainer = self._parts.ledger, self._parts.explainer
-        lanes = [queue.lane for queue in self._queues]
-        decisions = {lane.name: explainer.decide(lane) for lane in lanes}
+        decisions = {
+            lane.name: explainer.decide(self._queues.of(lane)) for lane in self._queues.lanes
+        }
         snapshot = ledger.snapshot
         return GateStatistics(
             usage=ledger.usage(),
             ceilings={name: made.ceilings for name, made in decisions.items()},
             headroom={name: made.headroom for name, made in decisions.items()},
-            waiting={queue.lane.name: queue.length for queue in self._queues},
+            waiting=self._queues.waiting(),
             snapshot_age=None if snapshot is None else self._time() - snapshot.began,
             admitted=ledger.granted,
             refused=self._issuer.refusals,
@@ -188,6 +207,7 @@ class Gate(Unique, EnteredAsync):
         dial: Callable[[Permit], Awaitable[T]],
         *,
         lane: Lane | str | None = None,
+        trunk: Trunk | str | None = DEFAULT_TRUNK,
         timeout: float | None = None,
         attempts: int | StopBaseT = 10,
         idempotent: bool = False,
@@ -207,6 +227,8 @@ class Gate(Unique, EnteredAsync):
             dial: places the call: any callable that takes the permit and returns an awaitable. Its
                 result is looked at for ``.call_id`` or ``["call_id"]``.
             lane: one of the gate's lanes, or its name; the default one if not given.
+            trunk: one of the gate's trunks, or its name; the default one if not given. None for a
+                call that takes none, such as a web call, for which no rate is documented.
             timeout: seconds to wait in the queue at most, over all attempts.
             attempts: how often to dial at most, or one of tenacity's strategies to stop.
             idempotent: whether `dial` uses `permit.id` as the provider's idempotency key, so that
@@ -227,14 +249,14 @@ class Gate(Unique, EnteredAsync):
 
         patience = checked_patience("timeout", timeout)
         checked_flag("idempotent", idempotent)
-        queue = self._queues.of(lane)
+        queue = self._queues.of(lane, trunk)
         dialling = Dialling(self._admissions, queue, patience, attempts, idempotent)
         return await dialling.place(dial)
 
     async def __aenter__(self) -> None:
         queue = self._default
         if queue is None:
-            queue = self._queues.default()
+            queue = self._queues.of(None)
         number = self._admissions.take(queue)
         if not number:
             permit = Permit(self._admissions, queue)

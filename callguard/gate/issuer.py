@@ -13,6 +13,7 @@ from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.gate.states import Step
 from callguard.ledger import Ledger
+from callguard.trunks import DEFAULT_TRUNK
 
 __all__ = ["Issuer"]
 
@@ -91,9 +92,11 @@ class Issuer:
         """Record that a placed call was answered."""
         self._ledger.answered(number, self.time())
 
-    def cancel(self, number: int, lane: str, step: Step | None) -> None:
-        """Give a slot back of which no call was dialled."""
+    def cancel(self, number: int, lane: str, step: Step | None, *, dialled: bool) -> None:
+        """Give a slot back of which no call was placed; and its start, if none was `dialled`."""
         self._give_back(number, step)
+        if not dialled:
+            self._ledger.unstart(number)
         if self._listens:
             self._reporter.tell(Cancelled(self.id_of(number), lane, **self._names))
         self.room_made()
@@ -125,7 +128,8 @@ class Issuer:
         call_id = None if permit is None else permit.call_id
         is_news = call_id is None or self._calls.note_refusal(call_id, permit)
         if is_news:
-            self._ledger.refuse(self.time())
+            trunk = DEFAULT_TRUNK if permit is None else permit.trunk
+            self._ledger.refuse(self.time(), number, trunk)
             self.count_changed()
         self._give_back(number, step)
         if is_news:
@@ -133,13 +137,13 @@ class Issuer:
         self.room_made()
 
     def leave(self, number: int, lane: str, error: BaseException | None) -> None:
-        """Leave a block of which nobody has the permit."""
+        """Leave a block of which nobody has the permit, and which is on the default trunk."""
         if error is not None:
             outcome, status = self.judge.judge(error)
             if outcome == "refused":
                 return self.refuse(number, lane, "release", status)
             if outcome == "not placed":
-                return self.cancel(number, lane, "release")
+                return self.cancel(number, lane, "release", dialled=True)
         return self.place(number, lane)
 
     def note_answered(self, call_id: str) -> None:

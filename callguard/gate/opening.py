@@ -29,6 +29,7 @@ from callguard.lanes import Lane, checked_lanes
 from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
 from callguard.showing import shown
 from callguard.source import LimitSource
+from callguard.trunks import Trunk, checked_trunks
 
 if TYPE_CHECKING:
     import aiohttp
@@ -47,6 +48,8 @@ def open_gate(
     session: aiohttp.ClientSession | None = None,
     source: LimitSource | None = None,
     lanes: Iterable[Lane] = (),
+    cps: float | None = None,
+    trunks: Iterable[Trunk] = (),
     ttl: float = 1.0,
     max_age: float = 15.0,
     counts_ringing: bool | None = None,
@@ -76,6 +79,9 @@ def open_gate(
             `LimitFetcher` of the gate's own.
         lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
             one with ``default=True``; without, there is a plain one, ``"default"``.
+        cps: calls that may start in a second on the default trunk, evenly spaced; None for any
+            number. It is the rate of calls that name no trunk.
+        trunks: further ways to the telephone network, each with its own rate; see `Trunk`.
         ttl: seconds between two readings while somebody waits; in an outage the pause doubles with
             each failure, up to 5 s.
         max_age: seconds that a snapshot may be trusted when it can't be renewed.
@@ -100,16 +106,23 @@ def open_gate(
     Raises:
         LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
             refusals in a row; whatever else the provider answers is an outage.
-        UsageError: no key, or an address that can't be used.
+        UsageError: no key, an address that can't be used, or a rate on a shared ledger, which has
+            none yet.
         TypeError: an argument of the wrong type, said at the call, before anything is opened.
-        ValueError: a time that is not a number of seconds in its range, two lanes of one name, or
-            two defaults.
+        ValueError: a time that is not a number of seconds in its range, a rate that can't
+            be, two lanes or trunks of one name, or two default lanes.
     """
     times = _checked_times(ttl, max_age, counts_ringing, ring_limit, counter_lag, min_interval)
     checked_choice("track", track, "ask", None)
     if listener is not None:
         checked_callback("listener", listener, "an event")
     _check_ledger(ledger)
+    ways = checked_trunks(trunks, cps)
+    if ledger is not None and any(trunk.cps is not None for trunk in ways):
+        raise UsageError(
+            "a shared ledger keeps no rates yet: leave out cps=... and each trunk's rate, or open "
+            "the gate without ledger=..."
+        )
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
@@ -118,6 +131,7 @@ def open_gate(
     parts = partial(
         assemble,
         lanes=checked_lanes(lanes),
+        trunks=ways,
         times=times,
         judge=Judge(origin.base_url, refused),
         listener=listener,
@@ -125,7 +139,8 @@ def open_gate(
     )
     own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    return Opening(partial(_opened, parts, origin, times, shared, own))
+    kept = MemoryLedger(times, ways) if shared is None else shared
+    return Opening(partial(_opened, parts, origin, times, kept, own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +284,7 @@ async def _opened(
     parts_of: Callable[..., Parts],
     origin: _Origin,
     times: Times,
-    ledger: RedisLedger | None,
+    ledger: RedisLedger | MemoryLedger,
     own: RedisLedger | None,
 ) -> Gate:
     """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`.
@@ -281,9 +296,9 @@ async def _opened(
             await stack.enter_async_context(origin.fetcher)
         if own is not None:
             await stack.enter_async_context(own)
-        if ledger is None:
+        if isinstance(ledger, MemoryLedger):
             workspace = workspace_hash(origin.secret)
-            parts = parts_of(origin.source, MemoryLedger(times), workspace=workspace)
+            parts = parts_of(origin.source, ledger, workspace=workspace)
         else:
             sharing = assembled_among_many(parts_of, origin.source, origin.secret, times, ledger)
             parts = await stack.enter_async_context(sharing)

@@ -111,7 +111,7 @@ class Permit(Unique, EnteredAsync):
             if outcome == "refused":
                 self.refused(status)
             elif outcome == "not placed":
-                self.cancel()
+                self._cancel(dialled=True)
         if self._state is DIALLING:
             self._state = LEFT
             self._admissions.issuer.place(self._number, self._queue.lane.name)
@@ -130,6 +130,12 @@ class Permit(Unique, EnteredAsync):
     def lane(self) -> Lane:
         """The lane that the call is admitted on."""
         return self._queue.lane
+
+    @property
+    def trunk(self) -> str | None:
+        """The name of the trunk that the call is to take; None where that has no rate."""
+        trunk = self._queue.trunk
+        return None if trunk is None else trunk.name
 
     @property
     def state(self) -> State:
@@ -247,6 +253,9 @@ class Permit(Unique, EnteredAsync):
     def cancel(self) -> None:
         """Say that the call was not dialled: its slot goes to the next in the queue at once.
 
+        So does its start, unless another has been granted on the trunk since, whose starts have to
+        stay apart.
+
         Without effect once `placed`, `answered` or `ended` was said. Not to be said of a dial that
         timed out or was cancelled: it may have reached the provider.
         """
@@ -254,9 +263,12 @@ class Permit(Unique, EnteredAsync):
         if home.elsewhere():
             home.hand_over(self.cancel)
             return
+        self._cancel(dialled=False)
+
+    def _cancel(self, *, dialled: bool) -> None:
         step = self._follow("cancelled")
         if step is not None:
-            self._admissions.issuer.cancel(self._number, self.lane.name, step)
+            self._admissions.issuer.cancel(self._number, self.lane.name, step, dialled=dialled)
 
     def _follow(self, word: Word) -> Step | None:
         """Go on to the state that follows, and return what the ledger is to write down."""

@@ -1,4 +1,4 @@
-"""One lane's queue: its ceilings, and its callers in the order of arrival."""
+"""The queue of a lane and trunk: its ceilings, and its callers in the order of arrival."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from callguard.decision import Ceilings, Tier
 from callguard.lanes import Lane
 from callguard.limits import Limits
+from callguard.pacing import Pace
+from callguard.trunks import Trunk
 
 __all__ = ["AT_ONCE", "PATIENT", "Grant", "Queue", "Terms", "Waiter", "shorter"]
 
@@ -73,13 +75,16 @@ class Waiter:
 
 
 class Queue:
-    """A lane's ceilings under the snapshot in hand, and its callers in the order of arrival.
+    """A lane's ceilings under the snapshot in hand, and its callers by one trunk as they arrived.
 
     A caller that leaves from the middle stays in the deque, marked, until it comes to the front or
     half of the deque is such: so leaving costs the same, however long the queue is.
 
     Args:
         lane: whose queue it is.
+        trunk: the way to the telephone network that its callers take, where that has a rate.
+        pace: when the trunk is due, where the ledger of this process says so.
+        siblings: all queues of the lane, among which this one is put.
 
     Attributes:
         ceilings: by the snapshot in hand; without one the ledger admits nobody, whatever they are.
@@ -88,10 +93,31 @@ class Queue:
         length: how many wait.
     """
 
-    __slots__ = ("_endless", "_waiters", "bursts", "ceiling", "ceilings", "lane", "length")
+    __slots__ = (
+        "_endless",
+        "_siblings",
+        "_waiters",
+        "bursts",
+        "ceiling",
+        "ceilings",
+        "lane",
+        "length",
+        "pace",
+        "trunk",
+    )
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        trunk: Trunk | None = None,
+        pace: Pace | None = None,
+        siblings: list[Queue] | None = None,
+    ) -> None:
         self.lane = lane
+        self.trunk = trunk
+        self.pace = pace
+        self._siblings: list[Queue] = [] if siblings is None else siblings
+        self._siblings.append(self)
         self.ceilings = Ceilings(0, None, 0)
         self.ceiling = self.ceilings.highest
         self.bursts = False
@@ -101,9 +127,9 @@ class Queue:
 
     @property
     def full(self) -> bool:
-        """Whether nobody more may wait."""
+        """Whether nobody more may wait on the lane, whatever the trunk."""
         most = self.lane.max_waiting
-        return most is not None and self.length >= most
+        return most is not None and sum(each.length for each in self._siblings) >= most
 
     def may_wait(self, terms: Terms) -> bool:
         """Whether a caller that comes on these terms may wait now."""

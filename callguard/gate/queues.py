@@ -1,31 +1,64 @@
-"""The queues of a gate: one for each lane, and whose first caller goes next."""
+"""The queues of a gate: one for each lane and trunk, and whose first caller goes next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from callguard.errors import UsageError
 from callguard.gate.queue import Queue
 from callguard.lanes import Lane
 from callguard.ledger import Claim
 from callguard.limits import Limits
+from callguard.pacing import Pace
 from callguard.showing import shown
+from callguard.trunks import DEFAULT_TRUNK, Trunk
 
 __all__ = ["Queues"]
 
 
+def _no_pace(_: str) -> Pace | None:
+    return None
+
+
 class Queues:
-    """The queues, by lane. Nobody is admitted here.
+    """The queues, by lane and trunk. Nobody is admitted here.
+
+    A lane has a queue from the beginning, for callers that name no trunk, and one for each other
+    trunk from the first call on that names it. Trunks without a rate are one.
 
     Args:
-        lanes: the gate's, each of which has a queue.
+        lanes: the gate's.
+        trunks: the gate's, the default one among them.
+        pace: when a trunk is due, where the ledger of this process says so; None where it has no
+            rate, or a server says it.
+
+    Attributes:
+        known: the queues by what callers have named so far: by lane, and by trunk.
+        lanes: the gate's.
+        due_at: when the first trunk is due on which somebody waited who would fit, as of the latest
+            `next_to_go`; infinity for never.
     """
 
-    def __init__(self, lanes: Iterable[Lane]) -> None:
-        self._queues = [Queue(lane) for lane in lanes]
-        self._by_name = {queue.lane.name: queue for queue in self._queues}
-        self._default = next((queue for queue in self._queues if queue.lane.default), None)
+    def __init__(
+        self,
+        lanes: Iterable[Lane],
+        trunks: Iterable[Trunk] = (),
+        pace: Callable[[str], Pace | None] = _no_pace,
+    ) -> None:
+        self.lanes: Sequence[Lane] = list(lanes)
+        self._trunks: Mapping[str | None, Trunk] = {trunk.name: trunk for trunk in trunks}
+        self._pace = pace
+        self._limits: Limits | None = None
+        self.due_at = math.inf
         self._last_rank = 0
+        self._queues: list[Queue] = []
+        self._of_lane: dict[str, list[Queue]] = {lane.name: [] for lane in self.lanes}
+        self.known: dict[object, dict[object, Queue]] = {}
+        for lane in self.lanes:
+            self.of(lane.name)
+        by_default = (lane.name for lane in self.lanes if lane.default)
+        self._default = next(map(self.of, by_default), None)
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(self._queues)
@@ -34,47 +67,81 @@ class Queues:
         return any(queue.length for queue in self._queues)
 
     def __getitem__(self, name: str) -> Queue:
-        return self._by_name[name]
+        return self._of_lane[name][0]
 
-    def of(self, lane: Lane | str | None) -> Queue:
-        """The queue of a lane, named as a caller names it.
+    def of(self, lane: Lane | str | None, trunk: Trunk | str | None = DEFAULT_TRUNK) -> Queue:
+        """The queue of a lane and a trunk, named as a caller names them.
 
         Raises:
-            TypeError: neither a lane nor a name.
-            UsageError: the gate has no such lane, or no default one.
+            TypeError: neither a lane nor a name, or neither a trunk nor a name nor None.
+            UsageError: the gate has no such lane or trunk, or no default lane.
         """
+        queue = self._found(self._lane(lane), self._trunk(trunk))
+        self.known.setdefault(lane, {})[trunk] = queue
+        return queue
+
+    def _found(self, lane: Lane, trunk: Trunk | None) -> Queue:
+        rated = trunk if trunk is not None and trunk.cps is not None else None
+        queues = self._of_lane[lane.name]
+        for queue in queues:
+            if queue.trunk is rated:
+                return queue
+        pace = None if rated is None else self._pace(rated.name)
+        queue = Queue(lane, rated, pace, queues)
+        if self._limits is not None:
+            queue.apply(self._limits)
+        self._queues.append(queue)
+        return queue
+
+    def _lane(self, lane: Lane | str | None) -> Lane:
         if lane is None:
-            return self.default()
+            if self._default is None:
+                raise UsageError(
+                    f"the gate has lanes, and none is the default: name one of {self._names()}, as "
+                    "in gate.admit(lane), or say Lane(..., default=True) of one of them"
+                )
+            return self._default.lane
         name = lane.name if isinstance(lane, Lane) else lane
         if not isinstance(name, str):
             raise TypeError(
                 f"lane must be one of the gate's lanes or its name, got {shown(lane)}; seconds to "
                 "wait are timeout=..."
             )
-        if name not in self._by_name:
+        ours = next((each for each in self.lanes if each.name == name), None)
+        if ours is None:
             raise UsageError(
-                f"no lane {shown(name)}, only {self._known()}; name it in open_gate(lanes=...)"
+                f"no lane {shown(name)}, only {self._names()}; name it in open_gate(lanes=...)"
             )
-        queue = self._by_name[name]
-        if isinstance(lane, Lane) and lane != queue.lane:
-            raise UsageError(f"the gate was opened with {queue.lane}, which is not {lane}")
-        return queue
+        if isinstance(lane, Lane) and lane != ours:
+            raise UsageError(f"the gate was opened with {ours}, which is not {lane}")
+        return ours
 
-    def default(self) -> Queue:
-        """The queue of callers that name no lane.
-
-        Raises:
-            UsageError: they have to.
-        """
-        if self._default is None:
+    def _trunk(self, trunk: Trunk | str | None) -> Trunk | None:
+        name = trunk.name if isinstance(trunk, Trunk) else trunk
+        if name is None:
+            return None
+        if not isinstance(name, str):
+            raise TypeError(
+                f"trunk must be one of the gate's trunks, its name, or None, got {shown(trunk)}"
+            )
+        ours = self._trunks.get(name)
+        if ours is None and name != DEFAULT_TRUNK:
+            known = ", ".join(repr(each) for each in self._trunks) or repr(DEFAULT_TRUNK)
             raise UsageError(
-                f"the gate has lanes, and none is the default: name one of {self._known()}, as in "
-                "gate.admit(lane), or say Lane(..., default=True) of one of them"
+                f"no trunk {shown(name)}, only {known}; name it in open_gate(trunks=...)"
             )
-        return self._default
+        if isinstance(trunk, Trunk) and trunk != ours:
+            raise UsageError(f"the gate was opened with {ours}, which is not {trunk}")
+        return ours
 
-    def _known(self) -> str:
-        return ", ".join(repr(queue.lane.name) for queue in self._queues)
+    def _names(self) -> str:
+        return ", ".join(repr(lane.name) for lane in self.lanes)
+
+    def waiting(self) -> dict[str, int]:
+        """By lane, the callers in the queue, whatever the trunk."""
+        return {
+            name: sum(queue.length for queue in queues) for name, queues in self._of_lane.items()
+        }
 
     def next_rank(self) -> int:
         """A place in the order of arrival, over all lanes, behind everyone who has one."""
@@ -83,19 +150,24 @@ class Queues:
 
     def apply(self, limits: Limits) -> None:
         """Take the ceilings from a new snapshot."""
+        self._limits = limits
         for queue in self._queues:
             queue.apply(limits)
 
-    def next_to_go(self, in_use: int) -> Queue | None:
+    def next_to_go(self, in_use: int, now: float) -> Queue | None:
         """The queue whose first caller goes next when `in_use` calls are counted, if any may.
 
-        A higher lane goes before a lower one, and the earlier caller between equal lanes. A lane
-        that can't go doesn't hold up one that can.
+        A higher lane goes before a lower one, and the earlier caller between equal lanes. A lane or
+        a trunk that can't go doesn't hold up one that can.
         """
         best: Queue | None = None
+        self.due_at = math.inf
         for queue in self._queues:
-            if queue.length and in_use < queue.ceiling and (best is None or queue.before(best)):
-                best = queue
+            if queue.length and in_use < queue.ceiling:
+                if queue.pace is not None and now < queue.pace.due_at:
+                    self.due_at = min(self.due_at, queue.pace.due_at)
+                elif best is None or queue.before(best):
+                    best = queue
         return best
 
     def claims(self, now: float) -> list[Claim]:

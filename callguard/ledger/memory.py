@@ -7,7 +7,7 @@ which ceiling a lane has is decided elsewhere and comes as an argument.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cachetools import TLRUCache
@@ -15,6 +15,8 @@ from cachetools import TLRUCache
 from callguard.decision import Usage, Withheld
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
+from callguard.pacing import Pace
+from callguard.trunks import Trunk
 
 __all__ = ["MemoryLedger"]
 
@@ -45,6 +47,7 @@ class MemoryLedger:
 
     Args:
         times: how long things last.
+        trunks: those of the gate.
 
     Attributes:
         in_use: the usage in calls, without the reported part where there is no snapshot yet.
@@ -64,7 +67,9 @@ class MemoryLedger:
         "_max_age",
         "_now",
         "_number_of",
+        "_paces",
         "_placed",
+        "_pushed_back",
         "_refused_at",
         "_slept",
         "_woke_at",
@@ -74,7 +79,7 @@ class MemoryLedger:
         "snapshot",
     )
 
-    def __init__(self, times: Times) -> None:
+    def __init__(self, times: Times, trunks: Iterable[Trunk] = ()) -> None:
         self.in_use = 0
         self.granted = 0
         self.others_wait = False
@@ -87,6 +92,8 @@ class MemoryLedger:
         self._admits_until = -math.inf
         self._slept = 0.0
         self._woke_at = -math.inf
+        self._paces = {trunk.name: Pace(trunk) for trunk in trunks if trunk.cps is not None}
+        self._pushed_back = False
         # The uncounted calls, by number: when they were placed, in that order. Those that are known
         # to have been answered are apart: when that was, which is another order. Numbers only, so
         # that the garbage collector has nothing to walk through however many there are.
@@ -132,21 +139,37 @@ class MemoryLedger:
         """Whether a placed permit may be missing from the snapshot in hand."""
         return number in self._placed or number in self._answered
 
-    def acquire(self, ceiling: int, now: float) -> int:
+    def pace(self, trunk: str) -> Pace | None:
+        """When a trunk is due, for `acquire`; None where it has no rate."""
+        return self._paces.get(trunk)
+
+    def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:
         """Check and commit in one step.
 
         Returns:
-            A permit if one more call fits under `ceiling` and the snapshot may be trusted at `now`;
-            else 0, and nothing has changed.
+            A permit if one more call fits under `ceiling`, its trunk is due and the snapshot may be
+            trusted at `now`; else 0, and nothing has changed.
         """
         if self.in_use >= ceiling or now > self._admits_until:
             return 0
+        if pace is not None:
+            if now < pace.due_at:
+                return 0
+            pace.start(self.granted + 1, now)
         self.in_use += 1
         self.granted += 1
         return self.granted
 
+    def unstart(self, number: int) -> None:
+        """Nobody has dialled with a permit: its start, if it was charged, never was."""
+        for pace in self._paces.values():
+            if pace.give_back(number):
+                break
+
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
+        if self._pushed_back:
+            self._succeed(number)
         self._placed[number] = now
 
     def release(self, number: int) -> None:  # noqa: ARG002
@@ -219,14 +242,28 @@ class MemoryLedger:
         """
         self._slept += slept
         self._woke_at = now
+        for pace in self._paces.values():
+            pace.note_sleep(slept)
         self._admits_until -= slept
         if self.snapshot is not None:
             self.snapshot = self.snapshot.aged(slept)
 
-    def refuse(self, now: float) -> None:
-        """The provider refused a call: nothing more until a snapshot that begins after `now`."""
+    def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:
+        """The provider refused a call: nothing more until a snapshot that begins after `now`.
+
+        On the call's trunk the next start is pushed back besides, where both are known.
+        """
         self._refused_at = now
         self._admits_until = -math.inf
+        pace = None if trunk is None else self._paces.get(trunk)
+        if pace is not None:
+            pace.push_back(number, now)
+            self._pushed_back = True
+
+    def _succeed(self, number: int) -> None:
+        for pace in self._paces.values():
+            pace.succeed(number)
+        self._pushed_back = any(pace.pushed_back for pace in self._paces.values())
 
     def record(self, snapshot: Snapshot) -> bool:
         """Take a snapshot into the ledger, and drop the placed calls that it surely counts.

@@ -18,7 +18,7 @@ def test_the_public_names_are_these() -> None:
         "Limits", "LimitsError",
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "MissingExtra",
         "NoHeadroom",
-        "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Usage", "UsageError",
+        "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Trunk", "Usage", "UsageError",
         "connect",
         "open_gate",
     }  # fmt: skip
@@ -29,7 +29,8 @@ def test_the_arguments_of_open_gate_are_these() -> None:
     """Somebody's program would break on an argument that was renamed."""
     parameters = inspect.signature(callguard.open_gate).parameters
     assert list(parameters) == [
-        "api_key", "base_url", "session", "source", "lanes", "ttl", "max_age", "counts_ringing",
+        "api_key", "base_url", "session", "source", "lanes", "cps", "trunks", "ttl",
+            "max_age", "counts_ringing",
         "ring_limit", "counter_lag", "min_interval", "refused", "listener", "track",
         "ledger", "allow_plain_http",
     ]  # fmt: skip

@@ -220,7 +220,12 @@ MUTATIONS = (
     Mutation(
         "a call that the provider surely didn't place keeps its slot",
         "gate/permit.py",
-        (('            elif outcome == "not placed":\n                self.cancel()\n', ""),),
+        (
+            (
+                'elif outcome == "not placed":\n                self._cancel(dialled=True)',
+                'elif outcome == "not placed":\n                pass',
+            ),
+        ),
         "the gate would be shut by bad numbers",
         "tests/unit/gate/test_definite.py",
     ),
@@ -476,7 +481,7 @@ MUTATIONS = (
     Mutation(
         "a lane's max_waiting is forgotten",
         QUEUE,
-        (("most is not None and self.length >= most", "most is not None and self.length > most"),),
+        (("for each in self._siblings) >= most", "for each in self._siblings) > most"),),
         "the queue is longer than it may be",
         "tests/unit/gate/test_queue.py",
     ),

@@ -12,6 +12,7 @@ from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
+from callguard.pacing import Pace
 
 __all__ = ["View"]
 
@@ -133,7 +134,14 @@ class View:
 
     # What the gate says --------------------------------------------------------------------------
 
-    def acquire(self, ceiling: int, now: float) -> int:
+    def pace(self, trunk: str) -> Pace | None:  # noqa: ARG002
+        """None: on a server there are no rates."""
+        return None
+
+    def unstart(self, number: int) -> None:
+        """Nothing: on a server there are no rates."""
+
+    def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:  # noqa: ARG002
         """A permit out of the share while the worker is alone; else 0: the server gives slots."""
         if not self.reads_alone or self._share_is_used_up or not self._own.acquire(ceiling, now):
             return 0
@@ -195,7 +203,7 @@ class View:
         self._own.note_change(now)
         self._say("note_change")
 
-    def refuse(self, now: float) -> None:
+    def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:  # noqa: ARG002
         """The provider refused a call: nothing more until a snapshot that begins later."""
         self._spent = True
         self._own.refuse(now)

@@ -16,6 +16,7 @@ from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
 from callguard.testing import ScriptedSource
+from callguard.trunks import DEFAULT_TRUNK, Trunk, checked_trunks
 
 PROVIDER: Final = "http://provider.test"
 
@@ -33,6 +34,8 @@ async def opened(
     listener: Listener | None = None,
     ask: Callable[[str], Awaitable[CallState]] | None = None,
     with_default: bool = True,
+    cps: float | None = None,
+    trunks: Iterable[Trunk] = (),
 ) -> AsyncIterator[Gate]:
     adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
@@ -42,10 +45,12 @@ async def opened(
         min_interval=min_interval,
         max_age=max_age,
     )
+    ways = checked_trunks(trunks, cps)
     parts = assemble(
         fetcher,
-        MemoryLedger(times),
+        MemoryLedger(times, ways),
         lanes=(*lanes, DEFAULT_LANE) if adds_default else lanes,
+        trunks=ways,
         times=times,
         judge=Judge(PROVIDER, refused),
         listener=listener,
@@ -83,13 +88,21 @@ class Crowd:
         self._gate = gate
         self._tasks: list[asyncio.Task[None]] = []
         self.arrived: list[str] = []
+        self.times: dict[str, float] = {}
         self.permits: dict[str, Permit] = {}
         self._go: dict[str, asyncio.Event] = {}
 
-    def send(self, *names: str, lane: str | None = None, timeout: float | None = None) -> None:
+    def send(
+        self,
+        *names: str,
+        lane: str | None = None,
+        trunk: str | None = DEFAULT_TRUNK,
+        timeout: float | None = None,
+    ) -> None:
         for name in names:
             self._go[name] = asyncio.Event()
-            self._tasks.append(asyncio.create_task(self._visit(name, lane, timeout), name=name))
+            visit = self._visit(name, lane, trunk, timeout)
+            self._tasks.append(asyncio.create_task(visit, name=name))
 
     def task(self, name: str) -> asyncio.Task[None]:
         return next(task for task in self._tasks if task.get_name() == name)
@@ -105,9 +118,12 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _visit(self, name: str, lane: str | None, timeout: float | None) -> None:
-        async with self._gate.admit(lane, timeout=timeout) as permit:
+    async def _visit(
+        self, name: str, lane: str | None, trunk: str | None, timeout: float | None
+    ) -> None:
+        async with self._gate.admit(lane, trunk=trunk, timeout=timeout) as permit:
             self.arrived.append(name)
+            self.times[name] = asyncio.get_running_loop().time()
             self.permits[name] = permit
             await self._go[name].wait()
 

@@ -1,0 +1,47 @@
+"""The one timer of a gate for all who wait until a trunk is due."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+__all__ = ["Alarm"]
+
+
+class Alarm:
+    """Rings once, at the earliest moment for which it was set.
+
+    Args:
+        loop: the event loop.
+        ring: called at that moment, when the alarm is set no more.
+
+    Attributes:
+        at: the moment, on the clock of those who set it; infinity where it isn't set.
+    """
+
+    __slots__ = ("_loop", "_ring", "_timer", "at")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+        self.at = math.inf
+        self._loop = loop
+        self._ring = ring
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, at: float, now: float) -> None:
+        """Ring at the moment `at`, where it is not set for an earlier one."""
+        if at < self.at:
+            self.stop()
+            self.at = at
+            self._timer = self._loop.call_later(at - now, self._go_off)
+
+    def stop(self) -> None:
+        """Ring no more."""
+        self.at = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _go_off(self) -> None:
+        self.stop()
+        self._ring()

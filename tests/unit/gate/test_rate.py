@@ -1,0 +1,355 @@
+"""Slots and rates: who starts when, on which trunk."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+
+from callguard import AdmissionTimeout, Lane, NoHeadroom, Trunk, UsageError
+from callguard.testing import ScriptedSource, VirtualTimeLoop
+from tests.support.virtual_time import run
+from tests.unit.gate.support import Crowd, Refusal, opened, settle
+
+TRUNKS = [Trunk("twilio"), Trunk("fast", cps=5.0), Trunk("telnyx", cps=2.0, window=5.0)]
+
+
+def test_starts_are_evenly_spaced_and_the_first_is_at_once() -> None:
+    """The provider would refuse calls that come faster than it takes them."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+            crowd, began = Crowd(gate), _now()
+            crowd.send(*"abcd")
+            await asyncio.sleep(10)
+            assert crowd.arrived == list("abcd")
+            assert _since(began, crowd) == pytest.approx([0.0, 1.05, 2.1, 3.15])
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_what_a_trunk_leaves_unused_is_not_saved_up() -> None:
+    """After a quiet minute a burst would go out, and be refused."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+            await asyncio.sleep(60)
+            crowd, began = Crowd(gate), _now()
+            crowd.send(*"abc")
+            await asyncio.sleep(10)
+            assert _since(began, crowd) == pytest.approx([0.0, 1.05, 2.1])
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_a_window_takes_so_many_at_once_and_never_more_in_any_window() -> None:
+    """A carrier that counts by windows would be used at a fraction, or beyond what it takes."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=50), trunks=TRUNKS) as gate:
+            crowd, began = Crowd(gate), _now()
+            crowd.send(*map(str, range(23)), trunk="telnyx")
+            await asyncio.sleep(20)
+            assert _since(began, crowd) == [0.0] * 10 + [5.25] * 10 + [10.5] * 3
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_a_trunk_that_is_not_due_holds_up_nobody_on_another() -> None:
+    """Calls that could start would wait for a rate that is not theirs."""
+
+    async def main() -> None:
+        lanes = Lane("urgent", priority=-1), Lane("bulk", priority=1)
+        async with opened(ScriptedSource(limit=20), *lanes, trunks=TRUNKS) as gate:
+            crowd = Crowd(gate)
+            crowd.send(*"abc", lane="urgent", trunk="twilio")
+            crowd.send("other trunk", lane="bulk", trunk="fast")
+            crowd.send("no trunk", lane="bulk", trunk=None)
+            crowd.send("no rate", lane="bulk")
+            await settle()
+            assert crowd.arrived == ["a", "other trunk", "no trunk", "no rate"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_nobody_holds_a_slot_while_waiting_for_a_rate() -> None:
+    """Half of the limit would be taken by callers that can't dial."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=2), trunks=TRUNKS) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a", "b", "c", trunk="twilio")
+            await settle()
+            assert gate.statistics().usage.dialling == 1
+            crowd.send("d", trunk="fast")
+            await settle()
+            assert crowd.arrived == ["a", "d"]
+            await asyncio.sleep(1.05)
+            assert crowd.arrived == ["a", "d"]  # the trunk is due, and there is no slot
+            crowd.dismiss("d")
+            await settle()
+            assert crowd.arrived == ["a", "d", "b"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_on_one_trunk_the_higher_lane_goes_first_and_within_a_lane_the_earlier() -> None:
+    """A rate would turn the order of arrival or the lanes around."""
+
+    async def main() -> None:
+        lanes = Lane("urgent", priority=-1), Lane("bulk", priority=1)
+        async with opened(ScriptedSource(limit=20), *lanes, trunks=TRUNKS) as gate:
+            crowd = Crowd(gate)
+            crowd.send("first", "b1", "b2", lane="bulk", trunk="twilio")
+            await asyncio.sleep(0.5)
+            crowd.send("u1", "u2", lane="urgent", trunk="twilio")
+            await asyncio.sleep(10)
+            assert crowd.arrived == ["first", "u1", "u2", "b1", "b2"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_a_newcomer_does_not_overtake_at_the_moment_a_trunk_comes_due() -> None:
+    """Someone who just arrives would take the start of the first in the queue."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+            crowd = Crowd(gate)
+
+            async def newcomer() -> None:
+                await asyncio.sleep(1.05)
+                assert not crowd.permits.get("b")
+                crowd.send("newcomer")
+
+            before = asyncio.create_task(newcomer())
+            await settle()
+            crowd.send("a", "b")
+            await asyncio.sleep(10)
+            await before
+            assert crowd.arrived == ["a", "b", "newcomer"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_one_that_does_not_wait_overtakes_nobody_whose_trunk_has_come_due() -> None:
+    """A slot and a start would go to a caller that came later, since the timer is a moment late."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=2), trunks=TRUNKS) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a", "b", trunk="twilio")
+            await settle()
+            _stand_still(1.2)
+            with pytest.raises(NoHeadroom):
+                async with gate.try_admit(trunk="fast"):
+                    pass
+            await settle()
+            assert crowd.arrived == ["a", "b"]
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_a_caller_that_did_not_dial_gives_its_start_back() -> None:
+    """Whoever changes its mind would cost the next one a second."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+            async with gate.admit() as permit:
+                permit.cancel()
+            began = _now()
+            async with gate.admit():
+                assert _now() == began
+
+    run(main())
+
+
+def test_a_grant_that_is_cancelled_at_that_instant_gives_its_start_back() -> None:
+    """A start that nobody used would be lost."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+            crowd, began = Crowd(gate), _now()
+            crowd.send("a", "b", "c")
+            await settle()
+            asyncio.get_running_loop().call_at(began + 1.05, crowd.task("b").cancel)
+            await asyncio.sleep(2.0)
+            assert _since(began, crowd) == pytest.approx([0.0, 1.05])
+            assert crowd.arrived == ["a", "c"]
+            await crowd.disperse()
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [429, 400, 500])
+def test_a_dial_that_failed_was_an_attempt(status: int) -> None:
+    """The next dial would come too soon, since the provider counts what it refuses."""
+
+    class Answer(Refusal):
+        status_code = status
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+            began = _now()
+            with pytest.raises(Answer):
+                async with gate.admit():
+                    raise Answer
+            async with gate.admit():
+                assert _now() - began >= 1.05
+
+    run(main())
+
+
+def test_a_refusal_pushes_its_trunk_back_further_each_time_until_a_dial_succeeds() -> None:
+    """A provider that takes fewer calls than was said would refuse one after the other."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), trunks=[Trunk("a", cps=0.5)]) as gate:
+            starts = list[float]()
+            for refused in (True, True, True, False, True, False):
+                async with gate.admit(trunk="a") as permit:
+                    starts.append(_now())
+                    if refused:
+                        permit.refused(429)
+            apart = [later - earlier for earlier, later in itertools.pairwise(starts)]
+            assert apart == pytest.approx([2.1, 4.2, 8.4, 2.1, 2.1])
+
+    run(main())
+
+
+def test_a_refusal_pushes_no_other_trunk_back() -> None:
+    """One carrier that is full would stop the others for up to half a minute."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), trunks=TRUNKS) as gate:
+            for _ in range(4):
+                with pytest.raises(Refusal):
+                    async with gate.admit(trunk="twilio"):
+                        raise Refusal
+            began = _now()
+            async with gate.admit(trunk="fast"):
+                assert _now() - began <= 1.0  # a later snapshot is needed, and nothing else
+
+    run(main())
+
+
+def test_only_the_rate_is_in_the_way_and_says_so() -> None:
+    """Whoever asks why would be told of a limit that has room."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), trunks=TRUNKS) as gate:
+            async with gate.admit(trunk="twilio"):
+                await asyncio.sleep(0.65)
+                decision = gate.explain(trunk="twilio")
+                assert (decision.admitted, decision.constraint) == (False, "rate")
+                assert decision.trunk == "twilio"
+                assert decision.due_in == pytest.approx(0.4)
+                assert str(decision).startswith("denied: trunk 'twilio' due in 0.4 s; 1 of 20 in")
+                with pytest.raises(NoHeadroom) as denied:
+                    async with gate.try_admit(trunk="twilio"):
+                        pass
+                assert denied.value.retry_after == pytest.approx(0.4)
+                with pytest.raises(AdmissionTimeout) as late:
+                    async with gate.admit(trunk="twilio", timeout=0.3):
+                        pass
+                assert late.value.retry_after == pytest.approx(0.1)
+                assert gate.explain(trunk=None).admitted
+                await asyncio.sleep(0.2)
+                assert gate.explain(trunk="twilio").due_in == 0.0
+                assert gate.explain(trunk="twilio").admitted
+
+    run(main())
+
+
+def test_a_lane_lets_as_many_wait_as_it_says_whatever_their_trunks() -> None:
+    """A bound on the queue would hold for each trunk by itself."""
+
+    async def main() -> None:
+        lane = Lane("small", max_waiting=2)
+        async with opened(ScriptedSource(limit=0), lane, trunks=TRUNKS) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a", lane="small", trunk="twilio")
+            crowd.send("b", lane="small", trunk="fast")
+            crowd.send("c", lane="small", trunk=None)
+            await settle()
+            assert gate.statistics().waiting["small"] == 2
+            await crowd.disperse()
+
+    run(main())
+
+
+def test_one_timer_serves_all_who_wait_for_a_rate() -> None:
+    """A hundred thousand callers would each keep the loop busy."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=500), trunks=TRUNKS) as gate:
+            crowd, loop = Crowd(gate), asyncio.get_running_loop()
+            crowd.send(*map(str, range(100)), trunk="twilio")
+            crowd.send(*map(str, range(100, 200)), trunk="fast")
+            await settle()
+            timers: list[Any] = [each for each in loop._scheduled if not each.cancelled()]  # type: ignore[attr-defined]
+            assert len(timers) <= 2  # the alarm's and the reader's
+            await crowd.disperse()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("trunk", "error", "message"),
+    [
+        ("twillio", UsageError, "'twilio'"),
+        (5, TypeError, "trunk"),
+        (Trunk("twilio", cps=9.0), UsageError, "opened with"),
+        (Trunk("other"), UsageError, "no trunk"),
+    ],
+)
+def test_a_trunk_that_the_gate_has_not_is_refused(
+    trunk: Any, error: type[Exception], message: str
+) -> None:
+    """A typing error would dial without a rate."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), trunks=TRUNKS) as gate:
+            for ask in (gate.admit, gate.try_admit, gate.explain):
+                with pytest.raises(error, match=message):
+                    ask(trunk=trunk)
+
+    run(main())
+
+
+def test_the_short_form_goes_by_the_default_trunk() -> None:
+    """The shortest way in would dial at any rate."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=2.0) as gate:
+            began = _now()
+            for _ in range(3):
+                async with gate:
+                    pass
+            assert _now() - began == pytest.approx(2 * 0.525)
+
+    run(main())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _since(began: float, crowd: Crowd) -> list[float]:
+    return [crowd.times[name] - began for name in crowd.arrived]
+
+
+def _stand_still(seconds: float) -> None:
+    """Let time pass without a turn of the loop, as in a callback that takes long."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.now += seconds
