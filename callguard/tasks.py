@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
-__all__ = ["begin"]
+__all__ = ["begin", "end"]
 
 T = TypeVar("T")
+
+_CANCELLED_AGAIN: Final = 0.1
+"""Seconds after which a task that has not ended is cancelled again: any will do."""
 
 
 def begin(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
@@ -18,3 +21,15 @@ def begin(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     wants it, and end it before its handle has a name.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop(), name=name)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: redis-py may swallow a cancellation (`asyncio.wait_for` on Python 3.11).
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCELLED_AGAIN)

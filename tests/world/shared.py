@@ -553,15 +553,15 @@ class SharedWorld:
         if not self.plan.world.counter_in_time or self.is_calm:
             return
         going_on = self.provider.going_on.values()
-        careless = sum(self._is_excused(each) for each in going_on)
+        careless = sum(self._is_excused(each.key) for each in going_on)
         lanes = self.plan.world.gate.lanes
         most = max(ceiling(self.provider.rules, lane) + lane.reserve for lane in lanes)
         if len(going_on) > most + careless:
             self.scene.blame("promise", f"{len(going_on)} calls, at most {most}")
         self._check_books()
 
-    def _is_excused(self, call: Call) -> bool:
-        return call.key in self._careless or call.key in self.losses.excused
+    def _is_excused(self, key: str) -> bool:
+        return key in self._careless or key in self.losses.excused
 
     def _check_books(self) -> None:
         """Every call that goes on is in the reading that the ledger has, or has a permit there."""
@@ -573,7 +573,7 @@ class SharedWorld:
         reading = self.provider.readings[limits["remaining_purchase_limit"]]
         for call in self.provider.going_on.values():
             known = call.number in reading.counted or call.key in permits
-            if call.key and not known and not self._is_excused(call):
+            if call.key and not known and not self._is_excused(call.key):
                 self.scene.blame("usage", f"{call.id} goes on, and is in no contents")
 
     def call_answered(self, call: Call) -> None:
@@ -585,7 +585,8 @@ class SharedWorld:
     def dial_refused(self, key: str, *, for_room: bool) -> None:
         self._refusals += 1
         in_time = self.plan.world.counter_in_time and not self.is_calm
-        excused = any(map(self._is_excused, self.provider.going_on.values()))
+        involved = [key, *(call.key for call in self.provider.going_on.values())]
+        excused = any(map(self._is_excused, involved))
         if for_room and in_time and not self._careless and not excused:
             self.scene.blame("promise", "a call was refused for want of room")
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.asyncio import Redis
+
+from callguard.ledger.redis.deadline import Deadline
+from callguard.tasks import begin, end
 
 if TYPE_CHECKING:
     from redis.asyncio.cluster import RedisCluster
 
 __all__ = ["Connection"]
+
+_CONNECTS: Final = 4
+"""Time-outs after which connecting is given up. With TLS, a password and a database it takes seven
+round trips."""
 
 
 class Connection:
@@ -19,42 +27,87 @@ class Connection:
     the connection breaks, or a command on it is cancelled, the next command connects again; no
     command is sent twice.
 
+    To connect takes several round trips, and so may take longer than a command. It goes on where
+    nobody waits for it any longer, and the next command waits for the same.
+
     A client that runs commands in a way of its own, as a cluster's does, runs these as well.
 
     Args:
         client: redis-py's asyncio client; it stays open.
+        timeout: seconds that a command waits until it is connected, and for its answer then.
     """
 
-    def __init__(self, client: Redis | RedisCluster) -> None:
+    def __init__(self, client: Redis | RedisCluster, timeout: float) -> None:
         self._client: Any = client
         is_plain = getattr(client.execute_command, "__func__", None) is Redis.execute_command
         self._pool: Any = getattr(client, "connection_pool", None) if is_plain else None
+        self._timeout = timeout
+        self._deadline = Deadline(timeout)
         self._taken: Any = None
+        self._connecting: asyncio.Task[None] | None = None
 
     async def execute_command(self, *words: Any) -> Any:
         """Send a command, and wait for its answer; one command at a time.
 
         Raises:
             redis.exceptions.RedisError: it did not run, or failed, or its answer was lost.
+            TimeoutError: it took too long, or connecting did.
         """
         if self._pool is None:
-            return await self._client.execute_command(*words)
-        if self._taken is None:
-            self._taken = await _taken_from(self._pool)
-        await self._taken.send_command(*words)
-        return await self._client.parse_response(self._taken, words[0])
+            with self._deadline:
+                return await self._client.execute_command(*words)
+        if not self._is_connected:
+            with self._deadline:
+                await self._connected()
+        with self._deadline:
+            await self._taken.send_command(*words)
+            return await self._client.parse_response(self._taken, words[0])
 
     async def info(self, section: str) -> Any:
         """A section of what the server says about itself, parsed by redis-py."""
-        if self._pool is None:
+        if self._pool is not None:
+            return await self.execute_command("INFO", section)
+        with self._deadline:
             return await self._client.info(section)
-        return await self.execute_command("INFO", section)
 
     async def aclose(self) -> None:
-        """Give the connection back to the pool."""
+        """Give the connection back to the pool, or end connecting."""
+        self._deadline.close()
+        if self._connecting is not None:
+            await end([self._connecting])
         taken, self._taken = self._taken, None
         if taken is not None:
             await self._pool.release(taken)
+
+    @property
+    def _is_connected(self) -> bool:
+        # redis-py's connection says so of itself before the server has accepted the client.
+        return self._connecting is None and self._taken is not None and self._taken.is_connected
+
+    async def _connected(self) -> None:
+        if self._connecting is None:
+            self._connecting = begin(self._connect(), "callguard ledger, connecting")
+            self._connecting.add_done_callback(self._note_outcome)
+        connecting = self._connecting
+        await asyncio.wait([connecting])
+        connecting.result()
+
+    def _note_outcome(self, connecting: asyncio.Task[None]) -> None:
+        self._connecting = None
+        if not connecting.cancelled():
+            connecting.exception()  # nobody's, if nobody waits any more
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(_CONNECTS * self._timeout):
+                if self._taken is None:
+                    self._taken = await _taken_from(self._pool)
+                await self._taken.connect()
+        except BaseException:
+            # Half connected, it would be taken for a connection.
+            if self._taken is not None:
+                await self._taken.disconnect(nowait=True)
+            raise
 
 
 async def _taken_from(pool: Any) -> Any:

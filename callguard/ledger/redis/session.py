@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import ConnectionError as Disconnected
@@ -26,7 +26,6 @@ from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.complaints import Complaints
 from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.deadline import Deadline
 from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
@@ -36,7 +35,7 @@ from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
 from callguard.strangers import ends_us
-from callguard.tasks import begin
+from callguard.tasks import begin, end
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 logger = logging.getLogger("callguard")
-
-_CANCELLED_AGAIN: Final = 0.1
-"""Seconds after which a task that has not ended is cancelled again: any will do."""
 
 _BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
 """Seconds between two tries: short, because calls wait; drawn, because all workers come at once."""
@@ -96,8 +92,7 @@ class Session:
         self.watch = Watch(self._loop)
         self.watch.on_sleep(self._note_sleep)
         self._client = client
-        self._connection = Connection(client)
-        self._deadline = Deadline(settings.timeout)
+        self._connection = Connection(client, settings.timeout)
         self._worker = worker
         self._names = names
         self._settings = settings
@@ -159,8 +154,7 @@ class Session:
         finally:
             if self._again is not None:
                 self._again.cancel()
-            await _end(self._tasks)
-            self._deadline.close()
+            await end(self._tasks)
             await self._connection.aclose()
 
     @property
@@ -218,8 +212,7 @@ class Session:
 
     async def _ask_what_it_evicts(self) -> None:
         try:
-            with self._deadline:
-                await self._complaints.may_evict(self._connection)
+            await self._complaints.may_evict(self._connection)
         except BaseException as fault:  # whatever the client raises: it is nothing but advice
             if ends_us(fault):
                 raise
@@ -230,8 +223,7 @@ class Session:
         self.watch.look()
         request = self.conversation.request()
         try:
-            with self._deadline:
-                answer = await EXCHANGE.run(self._connection, self._names.keys, *request)
+            answer = await EXCHANGE.run(self._connection, self._names.keys, *request)
             self.watch.look()
             took_place = self.conversation.accept(answer)
         except BaseException as fault:
@@ -369,18 +361,6 @@ def _retrying(before_sleep: Callable[[RetryCallState], None]) -> AsyncRetrying:
         before_sleep=before_sleep,
         sleep=asyncio.sleep,
     )
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough: redis-py may swallow a cancellation (`asyncio.wait_for` on Python 3.11).
-    """
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCELLED_AGAIN)
 
 
 def _answer(

@@ -13,6 +13,9 @@ from redis.exceptions import ConnectionError as Disconnected
 
 from callguard.ledger.redis.connection import Connection
 
+PATIENCE = 30.0
+"""Seconds that a command may take, which is not the subject here."""
+
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Redis]:
@@ -24,7 +27,7 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
 
 async def test_a_connection_is_taken_once_and_given_back(client: Redis) -> None:
     """Each exchange would pay for a connection, or the user's client run out of them."""
-    connection = Connection(client)
+    connection = Connection(client, PATIENCE)
     assert await client.ping()
     assert len({await connection.execute_command("CLIENT", "ID") for _ in range(3)}) == 1
     with pytest.raises(Disconnected):
@@ -35,7 +38,7 @@ async def test_a_connection_is_taken_once_and_given_back(client: Redis) -> None:
 
 async def test_a_connection_that_broke_is_made_anew(client: Redis, redis_url: str) -> None:
     """A worker would be cut off for good by one restart of the server."""
-    connection = Connection(client)
+    connection = Connection(client, PATIENCE)
     broken = await connection.execute_command("CLIENT", "ID")
     async with Redis.from_url(redis_url) as other:
         await other.client_kill_filter(_id=broken)
@@ -47,7 +50,7 @@ async def test_a_connection_that_broke_is_made_anew(client: Redis, redis_url: st
 
 async def test_a_late_answer_to_a_command_that_was_cancelled_is_nobody_s(client: Redis) -> None:
     """One exchange would be answered with the answer of the one before."""
-    connection = Connection(client)
+    connection = Connection(client, PATIENCE)
     await connection.execute_command("PING")
     waiting = asyncio.create_task(connection.execute_command("BLPOP", "nobody pushes here", 0.02))
     await asyncio.sleep(0)
@@ -68,6 +71,6 @@ class OwnWay(Redis):
 async def test_a_client_that_runs_commands_in_a_way_of_its_own_runs_these(redis_url: str) -> None:
     """A client that traces, or tries again, would not see the exchanges."""
     async with OwnWay.from_url(redis_url) as client:
-        connection = Connection(client)
+        connection = Connection(client, PATIENCE)
         assert await connection.execute_command("PING", "x") == ("PING", "x")
         await connection.aclose()
