@@ -208,7 +208,6 @@ class Workspace:
             self._tally.rate_refusals += 1
             if self._settings.cps_refusal == "429":
                 raise CallTooFast(f"calls came faster than {trunk.cps} per second")
-        trunk.start(self._now)
         call = Call(
             call_id=f"call_{self._ids.getrandbits(128):032x}",
             status="registered",
@@ -219,6 +218,7 @@ class Workspace:
             placed_at=self._now,
         )
         if is_due:
+            trunk.start(self._now)
             self._ring(call, ceiling)
         else:
             call = _refused(call)

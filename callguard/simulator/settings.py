@@ -77,10 +77,9 @@ class WorkspaceSettings:
             ``floor(cps)`` in any rolling second, or one in any ``1 / cps`` seconds where `cps` is
             below 1. ``"spacing"``: no two closer than ``1 / cps`` seconds.
         cps_refusal: how a dial is refused that comes too fast, which isn't published either.
-            ``"429"``: by that status; it is no start, so that the next one isn't late for it.
-            ``"dead-call"``: by a call that dies at once, with the status ``error`` and the
-            published reason ``concurrency_limit_reached``; it is a start, as for carriers with
-            whom every attempt is.
+            ``"429"``: by that status. ``"dead-call"``: by a call that dies at once, with the status
+            ``error`` and the published reason ``concurrency_limit_reached``. A dial that was
+            refused is no start, in either form: whoever dials on in haste still gets the rate.
         talk_time: how long an answered call lasts, in seconds.
         ring_time: how long an answered call rings before, in seconds; never over `ring_limit`.
         answer_rate: the share of the dialled calls that are answered, from 0 to 1.

@@ -14,10 +14,24 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from callguard.simulator.settings import CpsRule, WorkspaceSettings
 
-__all__ = ["Trunk", "Trunks"]
+__all__ = ["Trunk", "Trunks", "room_in_seconds"]
 
 _ROUNDING: Final = 1e-6
 """Seconds by which a moment may seem too early, because adding up seconds rounds."""
+
+
+def room_in_seconds(cps: float | None, rule: CpsRule) -> tuple[float, float]:
+    """How many calls may start, and in any how many seconds; a spacing has room for one.
+
+    Args:
+        cps: starts of calls per second; None for no rule.
+        rule: how they are counted; see `WorkspaceSettings`.
+    """
+    if cps is None:
+        return math.inf, 1.0
+    if rule == "window" and cps >= 1:
+        return math.floor(cps), 1.0
+    return 1, 1 / cps
 
 
 class Trunk:
@@ -37,10 +51,8 @@ class Trunk:
         self.cps = cps
         self.most_dials = 0
         self._dials = _Latest(1.0)
-        whole = rule == "window" and cps is not None and cps >= 1
-        # A spacing is a window too: one with room for one start.
-        self._room = math.inf if cps is None else math.floor(cps) if whole else 1
-        self._starts = _Latest(1.0 if whole or cps is None else 1 / cps)
+        self._room, seconds = room_in_seconds(cps, rule)
+        self._starts = _Latest(seconds)
 
     def dial(self, now: float) -> bool:
         """Count a dial, which is no start yet; returns whether one is allowed by the rate now."""
@@ -49,7 +61,7 @@ class Trunk:
         return self._starts.count(now) < self._room
 
     def start(self, now: float) -> None:
-        """Count a start, which takes up the rate whether or not it was allowed."""
+        """Count a start, which takes up the rate."""
         self._starts.add(now)
 
 

@@ -9,6 +9,9 @@ callguard share their ledger on a real server, which is started for it, and told
 where burst is on they would only repeat what is found where it is off, because no lane bursts. A
 gate that learns by itself what the counter shows has no row: it was left out of callguard on
 purpose.
+
+With ``--cps`` the workspaces have calls per second, which the oracle keeps. Whoever loses leads has
+no speed in the table. A gate knows of no rate: it dials as fast as there is room.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import argparse
 import json
 import os
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,10 +28,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from callguard.simulator import CPS_REFUSALS, CPS_RULES
 from callguard.testing import RedisServer
-from tests.benchmarks.dialers import DIALERS, ORACLE, SHARED_DIALERS, World
+from tests.benchmarks.dialers import (
+    DIALERS,
+    ORACLE,
+    RATED_DIALERS,
+    SHARED_DIALERS,
+    Dialer,
+    World,
+)
 from tests.benchmarks.tables import markdown, write_json
-from tests.benchmarks.workspaces import WORKSPACES, plan_in
+from tests.benchmarks.workspaces import NO_RATE, WORKSPACES, Rate, plan_in
 from tests.support.seeded import seeded
 from tests.support.virtual_time import run
 
@@ -36,13 +47,18 @@ SURCHARGE = 0.10
 """USD a minute, for the whole length of each call that began above the limit
 (docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
 
+EVERY_DIALER: Mapping[str, Dialer] = {**DIALERS, **RATED_DIALERS, **SHARED_DIALERS}
+
 BURST = {False: "burst off", True: "burst on"}
 
 HEADER = (
     "dialer",
     "calls per hour",
     "share of the oracle",
+    "leads lost",
     "refused dials",
+    "of which too fast",
+    "most dials in a second",
     "peak - ceiling",
     "seconds over the limit",
     "surcharge, USD",
@@ -58,8 +74,12 @@ class Figures:
     """What came of one dialer's campaign.
 
     Attributes:
-        calls_per_hour: until the last lead's call was placed.
+        calls_per_hour: until the last lead was dialled; says nothing where leads are lost.
+        lost: leads that were never called: given up, or taken for called because a refused call
+            looked like a success.
         refused: dials that the workspace refused.
+        too_fast: those of them that came faster than calls may start.
+        most_dials: within any rolling second, those that were refused among them.
         over_ceiling: the highest count that a call of the dialer's own made, less the normal
             ceiling, which holds for whoever doesn't mean to burst; in calls.
         seconds_over: with the count above the normal limit, whoever's calls those are.
@@ -71,7 +91,10 @@ class Figures:
     """
 
     calls_per_hour: float
+    lost: int
     refused: int
+    too_fast: int
+    most_dials: int
     over_ceiling: int
     seconds_over: float
     surcharge: float | None
@@ -91,6 +114,7 @@ class Job:
     workspace: str
     burst: bool
     ledger: str = ""
+    rate: Rate = NO_RATE
 
 
 def carry_out(job: Job) -> Figures:
@@ -100,14 +124,23 @@ def carry_out(job: Job) -> Figures:
 
 
 async def _campaign(job: Job) -> Figures:
-    plan = plan_in(WORKSPACES[job.workspace], leads=job.leads, seed=job.seed, burst=job.burst)
+    plan = plan_in(
+        WORKSPACES[job.workspace],
+        leads=job.leads,
+        seed=job.seed,
+        burst=job.burst,
+        rate=job.rate,
+    )
     world = World(plan, job.ledger)
-    await {**DIALERS, **SHARED_DIALERS}[job.dialer](world)
+    await EVERY_DIALER[job.dialer](world)
     truth = await world.until_all_are_over()
     assert truth.worst_excess is not None
     return Figures(
-        calls_per_hour=job.leads / max(world.waits) * 3600,
+        calls_per_hour=truth.placed / world.over_at * 3600,
+        lost=job.leads - truth.placed,
         refused=truth.refusals,
+        too_fast=truth.rate_refusals,
+        most_dials=truth.most_dials_in_a_second,
         over_ceiling=truth.worst_excess + plan.settings.full_limit - plan.settings.limit,
         seconds_over=truth.seconds_over_limit,
         surcharge=truth.surcharge_seconds / 60 * SURCHARGE if job.burst else None,
@@ -139,9 +172,12 @@ def table(rows: dict[str, Figures]) -> str:
         (
             (
                 name,
-                f"{figures.calls_per_hour:,.0f}",
-                f"{figures.calls_per_hour / best:.3f}",
+                "" if figures.lost else f"{figures.calls_per_hour:,.0f}",
+                "" if figures.lost else f"{figures.calls_per_hour / best:.3f}",
+                f"{figures.lost:,}",
                 f"{figures.refused:,}",
+                f"{figures.too_fast:,}",
+                figures.most_dials,
                 figures.over_ceiling,
                 f"{figures.seconds_over:,.0f}",
                 "" if figures.surcharge is None else f"{figures.surcharge:,.2f}",
@@ -155,9 +191,9 @@ def table(rows: dict[str, Figures]) -> str:
     )
 
 
-def _chosen(words: Iterable[str]) -> list[str]:
+def _chosen(words: Iterable[str], rate: Rate) -> list[str]:
     """The dialers that have one of the words in their name, and the oracle before them."""
-    every = [*DIALERS, *SHARED_DIALERS]
+    every = [name for name in EVERY_DIALER if rate.cps is not None or name not in RATED_DIALERS]
     return [name for name in every if name == ORACLE or any(word in name for word in words)]
 
 
@@ -170,19 +206,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.draw is not None:
         _draw(json.loads(options.draw.read_text()), options.svg)
         return
-    content = _carry_out_all(options.leads, options.seed, _chosen(options.only))
+    rate = Rate(options.cps, options.cps_rule, options.cps_refusal)
+    content = _carry_out_all(options.leads, options.seed, _chosen(options.only, rate), rate)
     write_json(options.json, content)
     _draw(content, options.svg)
 
 
-def _carry_out_all(leads: int, seed: int, dialers: Sequence[str]) -> dict[str, Any]:
+def _carry_out_all(leads: int, seed: int, dialers: Sequence[str], rate: Rate) -> dict[str, Any]:
     """Print the table of each workspace; returns what goes into the JSON."""
-    print(f"{leads:,} leads, seed {seed}, limit 20, virtual time")
+    print(f"{leads:,} leads, seed {seed}, limit 20, {_shown(rate)}, virtual time")
     workspaces = []
     with _server(dialers) as ledger, ProcessPoolExecutor(os.cpu_count()) as pool:
         for workspace, burst in product(WORKSPACES, BURST):
             present = [name for name in dialers if not (burst and name in SHARED_DIALERS)]
-            jobs = [Job(name, leads, seed, workspace, burst, ledger) for name in present]
+            jobs = [Job(name, leads, seed, workspace, burst, ledger, rate) for name in present]
             rows = dict(zip(present, pool.map(carry_out, jobs), strict=True))
             print(f"\n{workspace}, {BURST[burst]}\n\n{table(rows)}", flush=True)
             workspaces.append(
@@ -192,7 +229,13 @@ def _carry_out_all(leads: int, seed: int, dialers: Sequence[str]) -> dict[str, A
                     "dialers": {name: asdict(figures) for name, figures in rows.items()},
                 }
             )
-    return {"leads": leads, "seed": seed, "workspaces": workspaces}
+    return {"leads": leads, "seed": seed, "rate": asdict(rate), "workspaces": workspaces}
+
+
+def _shown(rate: Rate) -> str:
+    if rate.cps is None:
+        return "no rate"
+    return f"{rate.cps:g} calls per second ({rate.rule}, refused by {rate.refusal})"
 
 
 @contextmanager
@@ -222,6 +265,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="WORD", help="dialers with this in their name"
     )
+    parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
+    parser.add_argument("--cps-rule", choices=CPS_RULES, default=NO_RATE.rule)
+    parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=NO_RATE.refusal)
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/campaign.json"))
     parser.add_argument("--svg", type=Path, help="where to draw the figures")
     parser.add_argument("--draw", type=Path, metavar="JSON", help="only draw these figures")

@@ -7,6 +7,7 @@ same calls: the n-th that is placed has the same fate, whoever places it.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -16,12 +17,22 @@ from typing import cast
 
 import callguard
 from callguard.simulator import Call, CallRefused, Truth, WebhookPlan, Workspace
+from callguard.simulator.trunks import room_in_seconds
 from tests.benchmarks.shared_ledger import SharedLedger
 from tests.campaigns.one_gate import API_KEY, EVIDENCE, WEBHOOKS, open_courier, provider
 from tests.campaigns.plan import Evidence, Plan
 from tests.support.fake_network import FakeSession, Reply
 
-__all__ = ["DIALERS", "ORACLE", "OURS", "PROCESSES", "SHARED_DIALERS", "Dialer", "World"]
+__all__ = [
+    "DIALERS",
+    "ORACLE",
+    "OURS",
+    "PROCESSES",
+    "RATED_DIALERS",
+    "SHARED_DIALERS",
+    "Dialer",
+    "World",
+]
 
 LOOP_SLEEP = 2.0
 """Seconds between two rounds of the loop; the dialers in public sleep from 2 to 30."""
@@ -31,6 +42,12 @@ PROCESSES = 4
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds to back off after a refusal: twice as many after each in a row, up to the longest. The
 first is that of the provider's own example (docs.retellai.com/deploy/outbound-call)."""
+
+TRIES = 3
+"""Dials of one lead, in the provider's own example."""
+
+ROUNDING = 1e-7
+"""Seconds that are none, because adding up seconds rounds."""
 
 MIN_INTERVAL = 0.25
 """Seconds between two readings at least, as `open_gate` has it by default."""
@@ -43,8 +60,9 @@ class World:
         plan: what is dialled, and how long things take.
         workspace: where it is dialled.
         waiting: leads that nobody is dialling.
-        unplaced: leads that have no call yet.
+        unplaced: leads that have no call yet, as far as the provider's answers tell.
         waits: seconds from the beginning until each lead's call was placed.
+        over_at: seconds from the beginning until the last answer that told of a call.
         reading_times: when each reading of the counter began.
         questions: requests about single calls.
         ledger: the address of the server on which workers share their ledger; empty for none.
@@ -57,6 +75,7 @@ class World:
         self.workspace = Workspace(plan.settings, self._time)
         self.waiting = self.unplaced = plan.leads
         self.waits: list[float] = []
+        self.over_at = 0.0
         self.reading_times: list[float] = []
         self.questions = 0
         self._provider = provider(self.workspace, plan)
@@ -83,7 +102,7 @@ class World:
         """Place the call of one lead, whichever.
 
         Raises:
-            CallRefused: there was no room.
+            CallRefused: there was no room, or it came too fast, and the answer says so.
         """
         await asyncio.sleep(self.plan.dial_seconds)
         return self.place()
@@ -92,7 +111,9 @@ class World:
         """The same, in no time."""
         call = self.workspace.dial()
         self.unplaced -= 1
-        self.waits.append(self.workspace.elapsed)
+        self.over_at = self.workspace.elapsed
+        if not is_dead(call):
+            self.waits.append(self.over_at)
         return call
 
     async def until_all_are_over(self) -> Truth:
@@ -107,22 +128,36 @@ class World:
         assert at is not None
         return max(0.0, at - self._time())
 
+    def seconds_until_due(self) -> float:
+        """Until another call may start by the rate, if all that were dialled were due."""
+        settings = self.plan.settings
+        room, seconds = room_in_seconds(settings.cps, settings.cps_rule)
+        if len(self.waits) < room:
+            return 0.0
+        return self.waits[-int(room)] + seconds - self.workspace.elapsed
+
+
+def is_dead(call: Call) -> bool:
+    """Whether the provider has refused it, though its answer was that of a success."""
+    return call.status == "error"
+
 
 Dialer = Callable[[World], Awaitable[None]]
-"""Returns when every lead has its call."""
+"""Returns when every lead has its call, or is given up."""
 
 
 async def oracle(world: World) -> None:
-    """Start a call the instant one ends, with no dialling time: as fast as the ceiling allows.
+    """Start a call the instant one ends, with no dialling time: as fast as the limits allow.
 
     A call takes up a place from the dial on, also where the workspace counts it later.
     """
-    while True:
-        for _ in range(min(world.unplaced, world.ceiling - world.workspace.truth().live)):
+    while world.unplaced:
+        if world.workspace.truth().live >= world.ceiling:
+            await asyncio.sleep(world.seconds_to_next_event())
+        elif (wait := world.seconds_until_due()) > ROUNDING:
+            await asyncio.sleep(wait)
+        else:
             world.place()
-        if not world.unplaced:
-            return
-        await asyncio.sleep(world.seconds_to_next_event())
 
 
 async def loops(world: World, *, processes: int) -> None:
@@ -166,6 +201,7 @@ class _Places:
         self._semaphore = asyncio.Semaphore(limit)
         self._over: set[str] = set()
         self.acquire = self._semaphore.acquire
+        self.release = self._semaphore.release
 
     def note_answered(self, call_id: str) -> None:
         """That a call was answered frees nothing."""
@@ -174,11 +210,15 @@ class _Places:
         """A place is free again, once for each call; its analysis says the same again."""
         if call_id not in self._over:
             self._over.add(call_id)
-            self._semaphore.release()
+            self.release()
 
 
-async def semaphore(world: World, *, plan: WebhookPlan) -> None:
-    """Hold a semaphore of the ceiling around each whole call; webhooks tell when calls end."""
+async def semaphore(world: World, *, plan: WebhookPlan, tries: float = math.inf) -> None:
+    """Hold a semaphore of the ceiling around each whole call; webhooks tell when calls end.
+
+    A dial that is refused is made again after a pause, which doubles where the tries are numbered;
+    a lead is given up after the last.
+    """
     places = _Places(world.ceiling)
     with_webhooks = replace(world.plan, evidence=_seeded(world, Evidence(webhooks=plan)))
     courier = open_courier(world.workspace, with_webhooks, cast("callguard.Gate", places))
@@ -187,19 +227,23 @@ async def semaphore(world: World, *, plan: WebhookPlan) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(world.plan.leads):
                 await places.acquire()
-                group.create_task(_dial_until_placed(world))
+                group.create_task(_dial_until_placed(world, places, tries))
     finally:
         courier.close()
 
 
-async def _dial_until_placed(world: World) -> None:
-    while True:
+async def _dial_until_placed(world: World, places: _Places, tries: float) -> None:
+    pause = FIRST_PAUSE
+    while tries:
+        tries -= 1
         try:
             await world.dial()
         except CallRefused:
-            await asyncio.sleep(FIRST_PAUSE)
+            await asyncio.sleep(pause)
+            pause = pause if tries == math.inf else 2 * pause
         else:
             return
+    places.release()
 
 
 async def backing_off(world: World) -> None:
@@ -273,11 +317,13 @@ async def _dial_through(gate: callguard.Gate, world: World) -> None:
     while True:
         try:
             async with gate.admit() as permit:
-                permit.placed((await world.dial()).call_id)
+                call = await world.dial()
+                if not is_dead(call):
+                    permit.placed(call.call_id)
+                    return
+                permit.refused()
         except CallRefused:
             continue
-        else:
-            return
 
 
 def _seeded(world: World, evidence: Evidence) -> Evidence:
@@ -323,6 +369,13 @@ DIALERS: Mapping[str, Dialer] = {
     f"{OURS}, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
 }
 """By name, in the order of the table; callguard has one worker in all of these."""
+
+RATED_DIALERS: Mapping[str, Dialer] = {
+    f"semaphore, a lead is given up after {TRIES} dials": partial(
+        semaphore, plan=WEBHOOKS, tries=TRIES
+    ),
+}
+"""Those that only differ from others where calls have a rate."""
 
 SHARED_DIALERS: Mapping[str, Dialer] = {
     f"{OURS}, {name}, {PROCESSES} workers": partial(way, workers=PROCESSES)

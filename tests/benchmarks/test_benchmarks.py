@@ -9,23 +9,32 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from callguard.simulator import CPS_REFUSALS, CpsRefusal
 from callguard.testing import RedisServer
 from tests.benchmarks import campaign, faults, micro, outage, peers, picture
-from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, SHARED_DIALERS
-from tests.benchmarks.workspaces import WORKSPACES
+from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, RATED_DIALERS, SHARED_DIALERS
+from tests.benchmarks.workspaces import NO_RATE, WORKSPACES, Rate
 from tests.support.virtual_time import run
 
 COUNTED, NOT_COUNTED, INBOUND = WORKSPACES
 
 GATED = [name for name in DIALERS if name.startswith(OURS)]
 
+OTHERS = [name for name in DIALERS if name != ORACLE and name not in GATED]
+
 ONE_A_SECOND = [name for name in [*DIALERS, *SHARED_DIALERS] if "one reading a second" in name]
 
 
 def _job(
-    dialer: str, workspace: str = COUNTED, *, leads: int = 60, burst: bool = False, ledger: str = ""
+    dialer: str,
+    workspace: str = COUNTED,
+    *,
+    leads: int = 60,
+    burst: bool = False,
+    ledger: str = "",
+    rate: Rate = NO_RATE,
 ) -> campaign.Job:
-    return campaign.Job(dialer, leads, 7, workspace, burst, ledger)
+    return campaign.Job(dialer, leads, 7, workspace, burst, ledger, rate)
 
 
 @pytest.mark.slow
@@ -92,6 +101,46 @@ def test_the_oracle_uses_every_slot_and_no_more() -> None:
     came_of_it = campaign.carry_out(_job(ORACLE))
     assert came_of_it.over_ceiling == 0
     assert came_of_it.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "most"),
+    [
+        (Rate(1.0), 1),
+        (Rate(5.0), 5),
+        (Rate(5.0, "spacing"), 5),
+        (Rate(0.01), 1),
+        (Rate(1.0, refusal="dead-call"), 1),
+    ],
+)
+def test_the_oracle_keeps_the_rate_and_uses_it_up(rate: Rate, most: int) -> None:
+    """The others would be measured beside what nobody may do, or beside less than could be done."""
+    came_of_it = campaign.carry_out(_job(ORACLE, leads=30, rate=rate))
+    assert (came_of_it.refused, came_of_it.lost, came_of_it.most_dials) == (0, 0, most)
+    assert rate.cps is not None
+    assert came_of_it.calls_per_hour <= 30 / (29 / rate.cps - 1) * 3600
+
+
+@pytest.mark.parametrize("refusal", CPS_REFUSALS)
+@pytest.mark.parametrize("dialer", [*OTHERS, *RATED_DIALERS, "callguard, probed"])
+def test_every_dialer_comes_to_its_end_under_a_rate(dialer: str, refusal: CpsRefusal) -> None:
+    """A dialer that crashes, or dials for ever, would have no row where calls have a rate."""
+    came_of_it = campaign.carry_out(_job(dialer, leads=30, rate=Rate(1.0, refusal=refusal)))
+    assert came_of_it.too_fast > 0
+    assert came_of_it.most_dials > 1
+    gives_up = dialer in RATED_DIALERS
+    is_fooled = refusal == "dead-call" and not dialer.startswith(OURS)
+    assert (came_of_it.lost > 0) == (gives_up or is_fooled)
+
+
+def test_whoever_loses_leads_has_no_speed() -> None:
+    """A dialer would look faster than the oracle because it calls hardly anybody."""
+    rate = Rate(1.0, refusal="dead-call")
+    names = [ORACLE, OTHERS[0]]
+    rows = {name: campaign.carry_out(_job(name, leads=30, rate=rate)) for name in names}
+    *_, best, other = campaign.table(rows).splitlines()
+    assert best.split("|")[2].strip()
+    assert not other.split("|")[2].strip()
 
 
 def test_readings_are_counted_in_the_fullest_second() -> None:

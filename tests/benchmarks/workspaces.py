@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from callguard.simulator import Exponential
+from callguard.simulator import CpsRefusal, CpsRule, Exponential
 from tests.campaigns.one_gate import workspace_of_the_issue
 from tests.campaigns.plan import Plan
 
-__all__ = ["WORKSPACES", "Kind", "plan_in"]
+__all__ = ["NO_RATE", "WORKSPACES", "Kind", "Rate", "plan_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast calls may start, as `WorkspaceSettings` has it; None for no rule."""
+
+    cps: float | None = None
+    rule: CpsRule = "window"
+    refusal: CpsRefusal = "429"
+
+
+NO_RATE = Rate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ a month, so that is what a gate has to leave free.
 INBOUND_TALK = Exponential(360.0)
 
 
-def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool) -> Plan:
+def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool, rate: Rate = NO_RATE) -> Plan:
     """The campaign in such a workspace, where calls may burst as the provider's formula has it."""
     settings = workspace_of_the_issue(seed, counts_ringing=kind.counts_ringing)
     burst_limit = min(3 * settings.limit, settings.limit + 300) if burst else 0
@@ -57,5 +69,8 @@ def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool) -> Plan:
         reserved_inbound=kind.reserved_inbound,
         inbound_rate=kind.inbound_rate,
         inbound_talk_time=INBOUND_TALK,
+        cps=rate.cps,
+        cps_rule=rate.rule,
+        cps_refusal=rate.refusal,
     )
     return Plan(settings, leads=leads, reserve=kind.reserve)
