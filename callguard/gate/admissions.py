@@ -27,8 +27,8 @@ from callguard.gate.home import Home
 from callguard.gate.issuer import Issuer
 from callguard.gate.queue import Grant, Queue, Terms, Waiter
 from callguard.gate.queues import Queues
-from callguard.gate.reading import Reader
 from callguard.gate.reporting import Reporter
+from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 
 __all__ = ["Admissions"]
@@ -42,7 +42,7 @@ class Admissions:
         home: where the gate lives.
         watch: the gate's clock.
         ledger: who holds what.
-        reader: takes snapshots while somebody waits.
+        schedule: takes snapshots while somebody waits.
         issuer: takes back what a caller can't use.
         explainer: says why not.
         reporter: the gate's listener.
@@ -60,7 +60,7 @@ class Admissions:
         home: Home,
         watch: Watch,
         ledger: Ledger,
-        reader: Reader,
+        schedule: Schedule,
         issuer: Issuer,
         explainer: Explainer,
         reporter: Reporter,
@@ -71,7 +71,8 @@ class Admissions:
         self._home = home
         self._watch = watch
         self._ledger = ledger
-        self._reader = reader
+        self._schedule = schedule
+        self._readings = ledger.readings
         self.issuer: Final = issuer
         self._explainer = explainer
         self._reporter = reporter
@@ -96,7 +97,7 @@ class Admissions:
         if now >= self._alarm.at:
             self.serve()
         number = self._ledger.acquire(queue.ceiling, now, queue.pace)
-        if number and (now > self._reader.due_at or self._listens):
+        if number and (now > self._readings.due_at or self._listens):
             self._follow_up(queue, number, now)
         return number
 
@@ -106,8 +107,8 @@ class Admissions:
 
     def _follow_up(self, queue: Queue, number: int, now: float) -> None:
         try:
-            if now > self._reader.due_at:
-                self._reader.want()
+            if now > self._readings.due_at:
+                self._schedule.want()
             if self._listens:
                 self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
@@ -122,7 +123,7 @@ class Admissions:
         """
         grant = await self._take_now(queue)
         if grant is None:
-            await self._reader.renew()
+            await self._schedule.renew()
             grant = await self._take_now(queue)
         if grant is None:
             raise self._explainer.denied(queue)
@@ -186,7 +187,7 @@ class Admissions:
             if self._listens:
                 waiter.announced = True
                 self._reporter.tell(Queued(queue.lane.name, queue.length, **self._names))
-            self._reader.want()
+            self._schedule.want()
             self._await_rate(queue)
         except BaseException:
             self.leave(waiter)

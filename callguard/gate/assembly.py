@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from callguard.gate.home import Home
 from callguard.gate.intake import Intake
 from callguard.gate.issuer import Issuer
 from callguard.gate.queues import Queues
-from callguard.gate.reading import Reader
 from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
+from callguard.gate.schedule import Schedule
 from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
 from callguard.source import LimitSource
@@ -37,7 +36,7 @@ class Parts:
     watch: Watch
     ledger: Ledger
     reporter: Reporter
-    reader: Reader
+    schedule: Schedule
     issuer: Issuer
     explainer: Explainer
     admissions: Admissions
@@ -50,9 +49,9 @@ class Parts:
         Raises:
             LimitsRejected: the provider refused the key.
         """
-        await self.reader.first(within)
-        if self.reader.final is not None:
-            raise self.reader.final
+        await self.schedule.first(within)
+        if self.schedule.final is not None:
+            raise self.schedule.final
 
     async def aclose(self) -> None:
         """End every background task; none begins any more. Cancelling this ends them all the same.
@@ -61,7 +60,7 @@ class Parts:
         """
         self.home.open_in = None
         try:
-            await self.reader.aclose()
+            await self.schedule.aclose()
         finally:
             if self.asker is not None:
                 await self.asker.aclose()
@@ -81,7 +80,6 @@ def assemble(
     gate_id: str | None = None,
     consult: Callable[[], Awaitable[None]] | None = None,
     watch: Watch | None = None,
-    read_at: Callable[[], float] = lambda: -math.inf,
 ) -> Parts:
     """The parts of a gate. Called in the event loop.
 
@@ -98,7 +96,6 @@ def assemble(
         gate_id: unique in the world; made up if not given.
         consult: asks a shared ledger's server, which alone gives slots; None where there is none.
         watch: sees that the machine has slept; made here where the ledger has none.
-        read_at: from when on a reading may begin by what other gates know.
     """
     home = Home()
     loop = asyncio.get_running_loop()
@@ -106,21 +103,20 @@ def assemble(
         watch = Watch(loop)
         watch.on_sleep(ledger.note_sleep)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
-    reader = Reader(
-        source, ttl=times.ttl, min_interval=times.min_interval, begins=watch.look, turn_at=read_at
-    )
+    schedule = Schedule(source, ledger.readings, begins=watch.look)
     issuer = Issuer(home, watch, ledger, judge, reporter)
-    explainer = Explainer(watch, ledger, reader, times.max_age)
+    explainer = Explainer(watch, ledger, schedule, times.max_age)
     queues = Queues(lanes, trunks, ledger.pace)
     admissions = Admissions(
-        queues, home, watch, ledger, reader, issuer, explainer, reporter, consult
+        queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )
     asker = None if ask is None else Asker(ask, issuer.note_answered, issuer.note_ended)
-    intake = Intake(watch, ledger, reader, admissions, asker, reporter)
+    intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter)
     # Upwards there are callbacks only, each bound once.
     issuer.room_made = admissions.serve
-    issuer.count_changed = reader.hasten
-    reader.serve(intake.take, intake.fail, lambda: bool(queues) or ledger.others_wait)
+    issuer.count_changed = schedule.look
+    schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait)
+    ledger.readings.serve(intake)
     return Parts(
-        home, watch, ledger, reporter, reader, issuer, explainer, admissions, intake, asker
+        home, watch, ledger, reporter, schedule, issuer, explainer, admissions, intake, asker
     )

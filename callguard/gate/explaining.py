@@ -15,7 +15,7 @@ from callguard.errors import (
     QueueFull,
 )
 from callguard.gate.queue import Queue
-from callguard.gate.reading import Reader
+from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 
 __all__ = ["Explainer"]
@@ -27,14 +27,14 @@ class Explainer:
     Args:
         watch: the gate's clock.
         ledger: who holds what.
-        reader: when the next snapshot is due, and why there is none.
+        schedule: why there is no snapshot.
         max_age: seconds that a snapshot may be trusted.
     """
 
-    def __init__(self, watch: Watch, ledger: Ledger, reader: Reader, max_age: float) -> None:
+    def __init__(self, watch: Watch, ledger: Ledger, schedule: Schedule, max_age: float) -> None:
         self._watch = watch
         self._ledger = ledger
-        self._reader = reader
+        self._schedule = schedule
         self._max_age = max_age
 
     def decide(self, queue: Queue) -> Decision:
@@ -58,14 +58,14 @@ class Explainer:
     def outage(self) -> Outage | None:
         """Since when the limits can't be read, and why; None where they can, or nobody tries."""
         away = self._ledger.withheld == "ledger away"
-        if isinstance(self._reader.error, LedgerUnavailable) and not away:
+        if isinstance(self._schedule.error, LedgerUnavailable) and not away:
             return None  # it is back, and nobody has wanted a snapshot since
-        return self._reader.outage()
+        return self._schedule.outage()
 
     def denied(self, queue: Queue) -> CallGuardError:
         """The error for a caller that doesn't wait."""
-        if self._reader.final is not None:
-            return copy.copy(self._reader.final)
+        if self._schedule.final is not None:
+            return copy.copy(self._schedule.final)
         decision = self.decide(queue)
         if decision.constraint in {"no snapshot", "snapshot too old"}:
             due = "" if decision.outage else "; the next reading is not due yet"
@@ -85,4 +85,4 @@ class Explainer:
     def _retry_after(self, decision: Decision) -> float:
         if decision.constraint == "rate" and decision.due_in is not None:
             return decision.due_in
-        return max(0.0, self._reader.due_at - self._watch.time())
+        return max(0.0, self._ledger.readings.due_at - self._watch.time())

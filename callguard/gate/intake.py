@@ -1,4 +1,4 @@
-"""What a snapshot does when it comes, or doesn't: the one way from the reader to the queues."""
+"""What a snapshot does when it comes, or doesn't: the one way from the ledger to the queues."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from callguard.clock import Watch
 from callguard.errors import CallGuardError
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
-from callguard.gate.reading import Reader
+from callguard.gate.home import Home
 from callguard.gate.reporting import Reporter
+from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 from callguard.limits import Snapshot
 
@@ -15,12 +16,13 @@ __all__ = ["Intake"]
 
 
 class Intake:
-    """Takes in what the reader brings.
+    """Takes in what the ledger brings: a `callguard.ledger.Reader`.
 
     Args:
+        home: where the gate lives.
         watch: the gate's clock.
         ledger: who holds what.
-        reader: takes the snapshots.
+        schedule: takes the snapshots.
         admissions: admits who waits for one.
         asker: asks about the calls that a snapshot may have missed; None for nobody.
         reporter: the gate's listener.
@@ -28,22 +30,24 @@ class Intake:
 
     def __init__(
         self,
+        home: Home,
         watch: Watch,
         ledger: Ledger,
-        reader: Reader,
+        schedule: Schedule,
         admissions: Admissions,
         asker: Asker | None,
         reporter: Reporter,
     ) -> None:
+        self._home = home
         self._watch = watch
         self._ledger = ledger
-        self._reader = reader
+        self._schedule = schedule
         self._admissions = admissions
         self._queues = admissions.queues
         self._asker = asker
         self._reporter = reporter
 
-    def take(self, snapshot: Snapshot, duration: float) -> None:
+    def came(self, snapshot: Snapshot, duration: float) -> None:
         """Take in a snapshot that came `duration` seconds after it was asked for.
 
         The order matters. The ledger comes first, since it alone knows whether the snapshot is
@@ -54,23 +58,30 @@ class Intake:
         self._watch.look()
         before = self._ledger.snapshot
         is_new = self._ledger.record(snapshot)
-        if is_new:
-            self._reader.recovered(snapshot)
-            self._queues.apply(snapshot.limits)
-            self._admissions.serve()
-        if self._ledger.outdated:
-            self._reader.hasten()
+        self._schedule.recovered()
         if not is_new:
             return
+        self._queues.apply(snapshot.limits)
+        self._admissions.serve()
         if self._asker is not None and self._queues:
             self._asker.ask(self._ledger.uncounted_calls())
         self._reporter.reading_taken(snapshot, before, duration)
 
-    def fail(self, error: CallGuardError, duration: float) -> None:
+    def failed(self, error: CallGuardError, duration: float) -> None:
         """Report a reading that failed; after a final no, nobody waits any longer."""
+        self._schedule.note_failure(error, duration)
         now = self._watch.time()
         snapshot = self._ledger.snapshot
         age = None if snapshot is None else now - snapshot.began
         self._reporter.reading_failed(error, now, duration, age)
-        if self._reader.final is not None:
+        if self._schedule.final is not None:
             self._admissions.fail(error, "rejected")
+
+    def moved(self) -> None:
+        """The next reading is due at another moment than it was."""
+        self._schedule.look()
+
+    def asked(self) -> None:
+        """Somebody has to read for those who wait elsewhere: their gates may be cut off."""
+        if self._home.open_in is not None:
+            self._schedule.want()

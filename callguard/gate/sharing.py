@@ -12,7 +12,6 @@ from callguard.events import LedgerAway, LedgerBack, PermitLost
 from callguard.gate.assembly import Parts
 from callguard.gate.reporting import told
 from callguard.ledger import Claim, RedisLedger, Times
-from callguard.limits import Snapshot
 from callguard.source import LimitSource
 
 __all__ = ["assembled_among_many"]
@@ -40,15 +39,13 @@ async def assembled_among_many(
     claimant = _Claimant()
     gate_id = uuid.uuid4().hex
     session = ledger.session(gate_id, secret, times, claimant)
-    readings = session.readings(source, secret)
     parts = assemble(
-        readings,
+        source,
         session.view,
         gate_id=gate_id,
         workspace=ledger.workspace_hash(secret),
         consult=session.consult,
         watch=session.watch,
-        read_at=readings.turn_at,
     )
     claimant.parts = parts
     try:
@@ -74,15 +71,6 @@ class _Claimant:
     def granted(self, lane: str, number: int, usage: int) -> None:
         """A lane has got a slot."""
         self.parts.admissions.grant(lane, number, usage)
-
-    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        """Some gate has taken a snapshot."""
-        self.parts.intake.take(snapshot, duration)
-
-    def asked_to_read(self) -> None:
-        """Somebody has to read for those who wait elsewhere: their gates may be cut off."""
-        if self.parts.home.open_in is not None:
-            self.parts.reader.want()
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls."""

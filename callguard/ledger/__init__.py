@@ -1,7 +1,7 @@
 """Ledgers: who holds a slot."""
 
 from callguard.ledger.memory import MemoryLedger
-from callguard.ledger.protocol import Claim, Claimant, Ledger
+from callguard.ledger.protocol import Claim, Claimant, Ledger, Reader, Readings, Right
 from callguard.ledger.redis import RedisLedger, workspace_hash
 from callguard.ledger.times import Times
 
@@ -10,7 +10,10 @@ __all__ = [
     "Claimant",
     "Ledger",
     "MemoryLedger",
+    "Reader",
+    "Readings",
     "RedisLedger",
+    "Right",
     "Times",
     "workspace_hash",
 ]

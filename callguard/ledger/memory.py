@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cachetools import TLRUCache
 
 from callguard.decision import Usage, Withheld
+from callguard.ledger.readings import OwnReadings
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
@@ -53,6 +54,7 @@ class MemoryLedger:
         in_use: the usage in calls, without the reported part where there is no snapshot yet.
         granted: permits granted so far, which is also the latest of them.
         others_wait: False: this ledger is the process's own.
+        readings: when the next snapshot is taken.
         snapshot: the latest snapshot, or None.
     """
 
@@ -76,6 +78,7 @@ class MemoryLedger:
         "granted",
         "in_use",
         "others_wait",
+        "readings",
         "snapshot",
     )
 
@@ -83,6 +86,7 @@ class MemoryLedger:
         self.in_use = 0
         self.granted = 0
         self.others_wait = False
+        self.readings = OwnReadings(times)
         self.snapshot: Snapshot | None = None
         self._counted_after = times.counted_after
         self._counter_lag = times.counter_lag
@@ -227,6 +231,7 @@ class MemoryLedger:
     def note_change(self, now: float) -> None:
         """The count is not what it was at `now`."""
         self._changed_at = now
+        self.readings.changed()
 
     def note_queue(self) -> None:
         """Nothing: who waits is known where slots are given."""
@@ -255,6 +260,7 @@ class MemoryLedger:
         """
         self._refused_at = now
         self._admits_until = -math.inf
+        self.readings.changed()
         pace = None if trunk is None else self._paces.get(trunk)
         if pace is not None:
             pace.push_back(number, now)
@@ -287,6 +293,7 @@ class MemoryLedger:
         self._absorb(self._placed, snapshot.began - self._counted_after)
         self._absorb(self._answered, snapshot.began - self._counter_lag)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
+        self.readings.recorded(snapshot.began, outdated=self.outdated)
         return True
 
     def _absorb(self, uncounted: dict[int, float], before: float) -> None:

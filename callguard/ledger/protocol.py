@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
 
-__all__ = ["Claim", "Claimant", "Ledger"]
+__all__ = ["Claim", "Claimant", "Ledger", "Reader", "Readings", "Right"]
+
+
+R = TypeVar("R", bound="Right")
 
 
 class Claim(NamedTuple):
@@ -40,12 +43,6 @@ class Claimant(Protocol):
     def granted(self, lane: str, number: int, usage: int) -> None:
         """A lane's claim was granted a slot, which brought the usage to `usage` calls."""
 
-    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        """Some gate has taken a snapshot, `duration` seconds after it got the right to."""
-
-    def asked_to_read(self) -> None:
-        """Callers of other gates wait, and their gate has failed to read for them."""
-
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls: their slots may be others' now.
 
@@ -58,6 +55,69 @@ class Claimant(Protocol):
 
     def reachable(self, duration: float) -> None:
         """The ledger can be reached again, after `duration` seconds."""
+
+
+class Reader(Protocol):
+    """A gate, as the ledger sees it that brings snapshots to it."""
+
+    def came(self, snapshot: Snapshot, duration: float) -> None:
+        """Some gate has taken a snapshot, `duration` seconds after it got the right to.
+
+        This is the one way by which snapshots come to a gate.
+        """
+
+    def failed(self, error: CallGuardError, duration: float) -> None:
+        """Another gate has failed to read, `duration` seconds after it got the right to."""
+
+    def moved(self) -> None:
+        """`Readings.turn_at` is another moment."""
+
+    def asked(self) -> None:
+        """Callers of other gates wait, and their gate has failed to read for them."""
+
+
+class Right(Protocol):
+    """The right to read: the gate that has it takes the next snapshot, and no other."""
+
+    @property
+    def newer_than(self) -> float | None:
+        """The request of the snapshot begins later, in seconds on the event loop's clock."""
+
+
+class Readings(Protocol[R]):
+    """Who takes the next snapshot, and when: at most one gate of all that are on the ledger.
+
+    Moments are in seconds on the event loop's clock.
+    """
+
+    @property
+    def due_at(self) -> float:
+        """From when on the next reading may begin, whoever takes it."""
+
+    @property
+    def turn_at(self) -> float:
+        """When this gate should take it for those who wait, if no other has by then."""
+
+    def serve(self, reader: Reader) -> None:
+        """Set who gets what is read; once, before the first reading."""
+
+    async def right(self, now: float) -> R | None:
+        """The right to read, or None: another gate has it. Then `turn_at` is later than `now`.
+
+        Cancelling this gives the right up, if it was given.
+
+        Raises:
+            LedgerUnavailable: the ledger can't be reached.
+        """
+
+    async def report(self, right: R, outcome: Snapshot | CallGuardError, now: float) -> None:
+        """Tell all gates what the source has answered by `right`.
+
+        A snapshot is with `Reader.came` when this returns.
+
+        Raises:
+            LedgerUnavailable: the ledger can't be reached, so that nobody has heard of it.
+        """
 
 
 class Ledger(Protocol):
@@ -73,20 +133,20 @@ class Ledger(Protocol):
         others_wait: whether callers of other gates are in the queue.
         snapshot: the latest snapshot, or None.
         withheld: why no slot is given, whatever the counts; None where the counts decide.
-        outdated: whether the count is known to have changed since the snapshot in hand began.
+        readings: who takes the next snapshot, and when.
     """
 
     granted: int
     others_wait: bool
 
     @property
+    def readings(self) -> Readings[Any]: ...
+    @property
     def snapshot(self) -> Snapshot | None: ...
     @property
     def in_use(self) -> int: ...
     @property
     def withheld(self) -> Withheld | None: ...
-    @property
-    def outdated(self) -> bool: ...
 
     def usage(self) -> Usage: ...
     def uncounted_calls(self) -> Iterable[str]: ...

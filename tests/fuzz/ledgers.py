@@ -10,12 +10,12 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from callguard.errors import CallGuardError
+from callguard.errors import CallGuardError, LimitsError
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.view import View
 from callguard.limits import Snapshot
-from tests.unit.ledger.bent_clock import settings
+from tests.unit.ledger.bent_clock import settings, side_of
 
 __all__ = ["answers_of_a_ledger"]
 
@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {
     "lost": False,
     "others": False,
     "due_in": 0,
-    "late_in": 0,
+    "free_in": 0,
 }
 
 
@@ -41,12 +41,25 @@ class _Nobody:
     def granted(self, lane: str, number: int, usage: int) -> None:
         raise AssertionError("a slot was given that nobody asked for")
 
-    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        assert snapshot.limits.current_concurrency >= 0
-        assert snapshot.began <= snapshot.received
-
     def lost(self, lanes: Any) -> None:
         pass
+
+
+class _Reader:
+    """What comes to that gate."""
+
+    def came(self, snapshot: Snapshot, duration: float) -> None:
+        assert snapshot.limits.current_concurrency >= 0
+        assert snapshot.began <= snapshot.received
+        assert duration >= 0.0
+
+    def failed(self, error: CallGuardError, duration: float) -> None:
+        assert isinstance(error, LimitsError)
+        assert duration >= 0.0
+
+    def moved(self) -> None: ...
+
+    def asked(self) -> None: ...
 
 
 def answers_of_a_ledger(data: bytes) -> None:
@@ -56,10 +69,10 @@ def answers_of_a_ledger(data: bytes) -> None:
 
 async def _talk(data: bytes) -> None:
     names, told = Names("workspace"), settings()
-    view = View(names, told.times, lambda: None)
     claimant: Any = _Nobody()
-    loop = asyncio.get_running_loop()
-    worker = Conversation("one", "label", names, told, view, claimant, loop.time)
+    side = side_of("one", names, told, claimant, asyncio.get_running_loop().time)
+    view, worker = side.view, side.conversation
+    side.readings.serve(_Reader())
     worker.request()
     assert worker.accept(json.dumps(GOOD))
     view.next_number = 3

@@ -75,10 +75,12 @@ STATES = "gate/states.py"
 ADMISSIONS = "gate/admissions.py"
 QUEUE = "gate/queue.py"
 INTAKE = "gate/intake.py"
-READER = "gate/reading.py"
+SCHEDULE = "gate/schedule.py"
+READINGS = "ledger/readings.py"
 DECISION = "decision.py"
 LUA = "ledger/redis/lua/"
 CONVERSATION = "ledger/redis/conversation.py"
+SHARED_READINGS = "ledger/redis/readings.py"
 SCRIPTS = "tests/unit/ledger/test_scripts.py"
 FAULTS = "tests/unit/ledger/test_faults.py"
 
@@ -487,22 +489,22 @@ MUTATIONS = (
     ),
     Mutation(
         "the readings' rate is ignored",
-        READER,
-        (("self.due_at = snapshot.began + self._ttl", "self.due_at = snapshot.began"),),
+        READINGS,
+        (("self.due_at = began + self._ttl", "self.due_at = began"),),
         "one reading per ttl, however many wait",
     ),
     Mutation(
         "a change of the count brings the next reading forward to at once",
-        READER,
+        READINGS,
         (("self._began + self._min_interval", "self._began"),),
         "not closer than min_interval",
     ),
     Mutation(
         "readings stop although somebody waits",
-        READER,
+        SCHEDULE,
         (
             (
-                "            if self._insists or self._wanted():\n                self.want()\n",
+                "            if goes_on and self._is_wanted:\n                self.want()\n",
                 "            pass\n",
             ),
         ),
@@ -510,8 +512,8 @@ MUTATIONS = (
     ),
     Mutation(
         "readings go on although nobody waits",
-        READER,
-        (("if self._insists or self._wanted():\n                self.want()\n", "self.want()\n"),),
+        SCHEDULE,
+        (("if goes_on and self._is_wanted:", "if goes_on:"),),
         "while nobody waits, none",
     ),
     Mutation(
@@ -523,7 +525,7 @@ MUTATIONS = (
     Mutation(
         "a closed gate leaves its reading under way",
         "gate/assembly.py",
-        (("            await self.reader.aclose()\n", "            pass\n"),),
+        (("            await self.schedule.aclose()\n", "            pass\n"),),
         "a timer or a task is left",
     ),
     Mutation(
@@ -557,13 +559,13 @@ MUTATIONS = (
     ),
     Mutation(
         "one odd answer is taken for a key that is refused",
-        READER,
+        SCHEDULE,
         (("        return error.of_the_key", "        return True"),),
         "a firewall or a deployment gives such an answer once",
     ),
     Mutation(
         "a key is given up at the first refusal of it",
-        READER,
+        SCHEDULE,
         (
             (
                 "self._is_new or (self.error is not None and _can_be_final(self.error))",
@@ -633,15 +635,15 @@ MUTATIONS = (
     ),
     Mutation(
         "a shared reading is dated by its end",
-        CONVERSATION,
-        (("right.date(snapshot.began)", "right.date(snapshot.received)"),),
+        SHARED_READINGS,
+        (("right.date(outcome.began)", "right.date(outcome.received)"),),
         "the counter may have been looked at before the call was placed",
         shared=True,
     ),
     Mutation(
         "a shared reading is dated by the worker's own clock",
-        CONVERSATION,
-        (("right.date(snapshot.began)", "int(snapshot.began * 1000)"),),
+        SHARED_READINGS,
+        (("right.date(outcome.began)", "int(outcome.began * 1000)"),),
         "it is not the server's",
         shared=True,
     ),
@@ -677,13 +679,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a failed reading is believed however long ago it was",
-        "ledger/redis/readings.py",
-        (
-            (
-                "        if error is not None and self._clock() < conversation.due_at:\n",
-                "        if error is not None:\n",
-            ),
-        ),
+        SHARED_READINGS,
+        ((" or self._clock() >= self._due_at:", ":"),),
         "every gate that opens would be rejected for the first, and none ask any more",
         "tests/unit/ledger/test_opening.py",
         shared=True,

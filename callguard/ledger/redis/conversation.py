@@ -12,59 +12,31 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Final
 
 from callguard.ledger.protocol import Claim, Claimant
-from callguard.ledger.redis.failure import Failure, Reason
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
+from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import (
     Answer,
     Asked,
-    Failed,
     Introduction,
     News,
-    Pause,
     Push,
     Request,
-    Taken,
     constants,
     encoded,
 )
 from callguard.limits import Snapshot
 
-__all__ = ["Conversation", "ReadingRight"]
+__all__ = ["Conversation"]
 
 MOST_SLOTS: Final = 1000
 """Slots that one exchange asks for at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingRight:
-    """The right to read: this worker is to take the next snapshot, and no other.
-
-    Attributes:
-        epoch: the ledger that gave it.
-        token: what tells this right from all others.
-        began: when it was given, in milliseconds on the ledger's clock.
-        heard: when this worker heard of it, in seconds on its own clock.
-    """
-
-    epoch: str
-    token: int
-    began: int
-    heard: float
-
-    def date(self, request_began: float) -> int:
-        """The ledger's time, in ms, at or before which a request began on this worker's clock.
-
-        Moments of two clocks are never compared, only how long it was from one moment to another.
-        """
-        return self.began + int(max(0.0, request_began - self.heard) * 1000)
 
 
 class Conversation:
@@ -76,17 +48,11 @@ class Conversation:
         names: what channels are called on the server.
         settings: how long things last.
         view: what there is to report, and where the answers go.
+        readings: the same of readings.
         claimant: who gets slots and news.
         clock: the event loop's, in seconds.
 
     Attributes:
-        right: the right to read that this worker was given, until somebody makes use of it.
-        wants_reading: whether the next exchange asks for the right to read.
-        reading: the right by which this worker is reading now; each exchange says that it still is.
-        failure: why the latest right of any worker brought no snapshot; None where it brought one.
-        reads: whether this worker took the latest snapshot.
-        due_at: when the next snapshot may be taken, in seconds on the event loop's clock.
-        late_at: when a worker other than the latest reader should take it.
         ask_again_at: when to ask again for slots that others are to take first; or None.
         leaves: whether the worker is to leave as soon as everything is reported.
         left: whether it has left.
@@ -101,16 +67,10 @@ class Conversation:
         names: Names,
         settings: Settings,
         view: View,
+        readings: SharedReadings,
         claimant: Claimant,
         clock: Callable[[], float],
     ) -> None:
-        self.right: ReadingRight | None = None
-        self.wants_reading = False
-        self.reading: ReadingRight | None = None
-        self.failure: Failure | None = None
-        self.reads = False
-        self.due_at = -math.inf
-        self.late_at = -math.inf
         self.ask_again_at: float | None = None
         self.leaves = False
         self.left = False
@@ -122,6 +82,7 @@ class Conversation:
         self._settings = settings
         self._constants = constants(worker, names, settings)
         self._view = view
+        self._readings = readings
         self._claimant = claimant
         self._clock = clock
         self._epoch: str | None = None
@@ -129,40 +90,13 @@ class Conversation:
         self._acknowledged = 0
         self._joined = False
         self._claims: list[Claim] = []
-        self._taken: Taken | None = None
-        self._failed: Failed | None = None
-        self._sent: Request | None = None
         self._sent_at = 0.0
         self._first_number = 1
         self._renews = True
         self._renew_at = -math.inf
-        self._began = 0
         self._ledger_clock = LedgerClock(clock)
 
     # Speaking ------------------------------------------------------------------------------------
-
-    def report(self, right: ReadingRight, snapshot: Snapshot) -> None:
-        """The next exchange reports a snapshot that was taken by `right`."""
-        if right.epoch != self._epoch:
-            return  # its date is of a clock that is no more
-        limits = snapshot.limits
-        self._taken = {
-            "token": right.token,
-            "began": right.date(snapshot.began),
-            "current": limits.current_concurrency,
-            "limits": encoded(asdict(limits)),
-        }
-
-    def report_failure(self, right: ReadingRight, wait: float, why: Reason) -> None:
-        """The next exchange reports that `right` brought no snapshot.
-
-        Args:
-            right: which one.
-            wait: seconds for which the provider asked to be left alone.
-            why: the error.
-        """
-        if right.epoch == self._epoch:
-            self._failed = {"token": right.token, "wait": int(wait * 1000), "why": why}
 
     @property
     def renewal_due(self) -> bool:
@@ -189,33 +123,25 @@ class Conversation:
             "number": self._number,
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
-            "knows": self._began,
-            "heard": 0 if self.failure is None else self.failure.token,
+            "knows": self._readings.knows,
+            "heard": self._readings.heard,
             "next": self._first_number,
             "happenings": happenings,
             "claims": [_asked(claim) for claim in self._claims],
         }
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], request["silent"] = word
+        self._readings.add_to(request)
         self._add_what_is_rare(request)
-        self._sent = request
         return encoded(request), self._constants
 
     def _add_what_is_rare(self, request: Request) -> None:
-        if self.reading is not None and self.reading.epoch == self._epoch:
-            request["reads"] = self.reading.token
-        if self.wants_reading:
-            request["wants_reading"] = True
         if self._leaving:
             request["leaves"] = True
         if self._renews:
             request["renew"] = True
         if not self._joined:
             request["join"] = self._introduction()
-        if self._taken is not None:
-            request["taken"] = self._taken
-        if self._failed is not None:
-            request["failed"] = self._failed
 
     def _claims_now(self) -> list[Claim]:
         """What those who wait need now, and an end to each claim that nobody makes any more."""
@@ -240,11 +166,9 @@ class Conversation:
 
         The server's clock went on, and so did this worker's lease.
         """
-        self.right = None  # another worker's by now, and no snapshot is dated across a sleep
+        self._readings.note_sleep(slept)
         self._sent_at -= slept
         self._renew_at -= slept
-        self.due_at -= slept
-        self.late_at -= slept
         self._ledger_clock.note_sleep(slept)
 
     def accept(self, answer: str | bytes) -> bool:
@@ -268,13 +192,10 @@ class Conversation:
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
         self._take_news(heard.news)
         self._view.others_wait = heard.others
-        self._take_pause(heard.pause)
-        if self.failure is not None and heard.others:
-            self._claimant.asked_to_read()
+        self._readings.take_pause(heard.pause, others_wait=heard.others)
         self.ask_again_at = None if heard.again is None else self._clock() + heard.again / 1000
         if heard.right is not None:
-            self.wants_reading = False
-            self.right = ReadingRight(heard.epoch, *heard.right, self._clock())
+            self._readings.take_right(heard.right)
         self._take_slots(heard.grants)
         return True
 
@@ -296,7 +217,7 @@ class Conversation:
                 return True  # this worker's clock stood still, and only an answer sets it
             self._take_news(push.news)
         if push.pause is not None:
-            self._take_pause(push.pause)
+            self._readings.take_pause(push.pause)
             return True
         return push.come or self._ceilings_changed()
 
@@ -310,15 +231,11 @@ class Conversation:
             self._claimant.lost(self._view.lose())
         if self._epoch != heard.epoch:
             self._epoch = heard.epoch
-            self._began = 0
-            self.failure = None
+            self._readings.begin_anew(heard.epoch)
             self._ledger_clock.begin_anew()
         self._joined = True
         self._acknowledged = self._number
-        if self._sent is not None and self._taken is self._sent.get("taken"):
-            self._taken = None
-        if self._sent is not None and self._failed is self._sent.get("failed"):
-            self._failed = None
+        self._readings.reported()
         self._view.reported()
         self.left = self._leaving
         if self._renews:
@@ -327,25 +244,10 @@ class Conversation:
 
     def _take_news(self, news: News) -> None:
         self._view.see(news.counts, spent=news.spent, lost=news.lost)
-        snapshot = news.snapshot
-        if snapshot is None or snapshot.began <= self._began:
-            return
-        local = self._ledger_clock.local
-        began, received = local(snapshot.began), local(snapshot.received)
-        self._began = snapshot.began
-        self.failure = None
-        self.reads = snapshot.reader == self._worker
-        self.due_at = began + self._settings.times.ttl
-        self.late_at = self.due_at + self._settings.times.ttl
-        self.wants_reading = False
-        self._view.dated = Snapshot(snapshot.limits, began, received)
-        self._claimant.snapshot_came(self._view.dated, received - began)
-
-    def _take_pause(self, pause: Pause) -> None:
-        if pause.failure is not None:
-            self.failure = pause.failure
-        self.due_at = self._clock() + pause.due_in / 1000
-        self.late_at = self._clock() + pause.late_in / 1000
+        if (shared := news.snapshot) is not None:
+            local = self._ledger_clock.local
+            snapshot = Snapshot(shared.limits, local(shared.began), local(shared.received))
+            self._readings.take_snapshot(snapshot, shared.began, shared.reader)
 
     def _take_slots(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._view.valid_until

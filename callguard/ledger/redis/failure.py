@@ -28,12 +28,14 @@ class Reason(TypedDict):
         kind: "rejected", "malformed" or "unavailable".
         status: the HTTP status of the provider's answer; 0 where it gave none that counts.
         mark: what tells the worker's key from others; see `key_mark`.
+        took: ms from the right to read until then.
     """
 
     text: str
     kind: str
     status: int
     mark: str
+    took: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Failure:
     kind: str
     status: int
     mark: str
+    took: int
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> Self:
@@ -64,6 +67,7 @@ class Failure:
             str(said["kind"]),
             int(said["status"]),
             str(said["mark"]),
+            max(0, int(said["took"])),
         )
 
     def error_for(self, mark: str) -> CallGuardError | None:
@@ -81,8 +85,14 @@ class Failure:
         return LimitsUnavailable(self.text, status=self.status or None)
 
 
-def reason(error: CallGuardError, mark: str) -> Reason:
-    """How a worker whose key has this mark reports the error that it got for a snapshot."""
+def reason(error: CallGuardError, mark: str, took: float) -> Reason:
+    """How a worker reports the error that it got for a snapshot.
+
+    Args:
+        error: the error.
+        mark: of the worker's key.
+        took: seconds from the right to read until then.
+    """
     kind, status = "unavailable", None
     if isinstance(error, LimitsRejected):
         kind, status = "rejected", error.status
@@ -91,7 +101,13 @@ def reason(error: CallGuardError, mark: str) -> Reason:
     elif isinstance(error, LimitsUnavailable):
         status = error.status
     text = str(error)[:_LONGEST_TEXT] if isinstance(error, LimitsError) else ""
-    return {"text": text, "kind": kind, "status": status or 0, "mark": mark}
+    return {
+        "text": text,
+        "kind": kind,
+        "status": status or 0,
+        "mark": mark,
+        "took": int(took * 1000),
+    }
 
 
 def key_mark(api_key: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from callguard.arguments import checked_seconds, checked_text, checked_whole
 from callguard.errors import MissingExtra, UsageError
 from callguard.ledger.redis.address import checked_address
+from callguard.ledger.redis.failure import key_mark
 from callguard.ledger.redis.keys import Names, workspace_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.times import Times
@@ -165,7 +166,14 @@ class RedisLedger:
         host = socket.gethostname().encode("utf-8", "replace").decode()
         label = f"{host}:{os.getpid()}"
         return Session(
-            self._client, worker, label, names, settings, claimant, share=self._local_share
+            self._client,
+            worker,
+            label,
+            names,
+            settings,
+            claimant,
+            key_mark(workspace),
+            share=self._local_share,
         )
 
     @property

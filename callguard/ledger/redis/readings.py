@@ -1,148 +1,302 @@
-"""One snapshot for all workers: one has the right to read, and the others hear of what it read."""
+"""One worker's side of the readings: one worker reads, and all others hear of it."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Final
 
 from callguard.errors import CallGuardError, LedgerUnavailable, LimitsUnavailable
-from callguard.ledger.redis.failure import reason
+from callguard.ledger.protocol import Reader
+from callguard.ledger.readings import OwnRight
+from callguard.ledger.redis.failure import Failure, reason
+from callguard.ledger.redis.view import View
+from callguard.ledger.redis.wire import Failed, Pause, Request, Right, Taken, encoded
+from callguard.limits import Snapshot
 
-if TYPE_CHECKING:
-    from callguard.ledger.redis.conversation import ReadingRight
-    from callguard.ledger.redis.session import Session
-    from callguard.limits import Snapshot
-    from callguard.source import LimitSource
-
-__all__ = ["SharedReadings"]
+__all__ = ["SharedReadings", "SharedRight"]
 
 _YIELDS: Final = 0.2
 """Seconds for which a worker that has failed lets others go first: an exchange takes less."""
 
 
-class SharedReadings:
-    """A fetcher for one gate of many.
+@dataclass(frozen=True, slots=True)
+class SharedRight:
+    """The right to read, which the server has given to this worker alone.
 
-    Whichever worker has read last reads again, as long as anybody waits; the others ask for the
-    right to read when no snapshot has come for a `ttl` longer. After a worker has failed to read,
-    any other goes first: the fault may be that worker's, and not the provider's.
-
-    A worker has the right for as long as it is reading. All workers hear of a failure, so that all
-    of them keep the pause after it.
-
-    Args:
-        source: where a snapshot comes from while this worker has the right to read.
-        session: the worker's connection to the ledger.
-        ttl: seconds between two readings.
-        mark: what tells this worker's key from others.
+    Attributes:
+        epoch: the ledger that gave it.
+        token: what tells this right from all others.
+        began: when it was given, in milliseconds on the ledger's clock.
+        heard: when this worker heard of it, in seconds on its own clock.
     """
 
-    def __init__(self, source: LimitSource, session: Session, ttl: float, mark: str) -> None:
-        self._source = source
-        self._session = session
+    epoch: str
+    token: int
+    began: int
+    heard: float
+
+    @property
+    def newer_than(self) -> float:
+        """The request of the snapshot begins later, in seconds on the event loop's clock."""
+        return self.heard
+
+    def date(self, request_began: float) -> int:
+        """The ledger's time, in ms, at or before which a request began on this worker's clock.
+
+        Moments of two clocks are never compared, only how long it was from one moment to another.
+        """
+        return self.began + int(max(0.0, request_began - self.heard) * 1000)
+
+
+class SharedReadings:
+    """Whichever worker has read last reads again, as long as anybody waits.
+
+    The others ask for the right to read when no snapshot has come for a `ttl` longer. After a
+    worker has failed to read, any other goes first: the fault may be that worker's, and not the
+    provider's. All workers hear of a failure, so that all of them keep the pause after it.
+
+    While the server can't be reached, and the worker has a share, it reads for itself.
+
+    Args:
+        worker: the worker's name.
+        view: what it sees of the ledger.
+        ttl: seconds between two readings.
+        mark: what tells this worker's key from others.
+        clock: the event loop's, in seconds.
+        consult: makes an exchange.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        view: View,
+        ttl: float,
+        mark: str,
+        clock: Callable[[], float],
+        consult: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._worker = worker
+        self._view = view
+        self._own = view.own_readings
         self._ttl = ttl
         self._mark = mark
-        self._raised = 0
-        self._failed = False
-        self._clock = asyncio.get_running_loop().time
+        self._clock = clock
+        self._consult = consult
+        self._reader: Reader
+        self._epoch = ""
+        self._began = 0
+        self._took_the_latest = False
+        self._due_at = -math.inf
+        self._free_at = -math.inf
+        self._away_until = -math.inf
+        # The right that was asked for, given, and is being used.
+        self._asks = False
+        self._given: SharedRight | None = None
+        self._used: SharedRight | None = None
+        # What there is to report, and what of it the latest request has said.
+        self._taken: Taken | None = None
+        self._failed: Failed | None = None
+        self._said: tuple[Taken | None, Failed | None] = (None, None)
+        # Why the latest right of any worker brought no snapshot; None where it brought one.
+        self._failure: Failure | None = None
+        # The latest right by which this worker read in vain, and whether it was its latest.
+        self._in_vain = 0
+        self._failed_last = False
 
-    async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        """A snapshot, this worker's own or another's. Cancelling gives up the right to read.
+    # What the gate asks --------------------------------------------------------------------------
 
-        Args:
-            newer_than: seconds on the event loop's clock: the snapshot began later. None stands for
-                one that is younger than a `ttl`.
+    @property
+    def due_at(self) -> float:
+        """From when on the next reading may begin, whoever takes it."""
+        return self._own.due_at if self._view.reads_alone else max(self._due_at, self._away_until)
+
+    @property
+    def turn_at(self) -> float:
+        """When this worker should take it for those who wait, if no other has by then."""
+        if self._view.reads_alone:
+            return self._own.due_at
+        goes_first = self._took_the_latest or self._view.outdated or self._failure is not None
+        turn_at = self._due_at if goes_first else self._due_at + self._ttl
+        yields = _YIELDS if self._failed_last else 0.0
+        return max(turn_at + yields, self._free_at + yields, self._away_until)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether this worker is reading, which it has to say from time to time."""
+        return self._used is not None
+
+    def serve(self, reader: Reader) -> None:
+        """Set who gets what is read; once, before the first reading."""
+        self._reader = reader
+        self._own.serve(reader)
+
+    async def right(self, now: float) -> SharedRight | OwnRight | None:
+        """The right to read, if the server gives it to this worker now.
 
         Raises:
-            LimitsError: this worker, or the one that had the right to, failed to read.
-            LedgerUnavailable: the ledger can't be reached.
+            LedgerUnavailable: the server can't be reached, and there is no share.
         """
-        after = self._clock() - self._ttl if newer_than is None else newer_than
-        asked = False
-        while (snapshot := self._known(after)) is None:
-            if self._session.view.reads_alone:
-                return await self._source.get(newer_than=newer_than)
-            self._raise_failure()
-            ask_at = self._ask_at(asked)
-            if self._clock() < ask_at:
-                await self._session.news(until=ask_at)
-                continue
-            asked = True
+        try:
+            if not self._view.reads_alone:
+                return await self._ask()
+        except LedgerUnavailable:
+            if not self._view.reads_alone:
+                self._away_until = now + self._ttl  # that costs the provider nothing
+                raise
+        return await self._own.right(now)
+
+    async def _ask(self) -> SharedRight | None:
+        self._asks = True
+        try:
+            await self._consult()
+        finally:
+            self._asks = False
+        self._used, self._given = self._given, None
+        return self._used
+
+    async def report(
+        self, right: SharedRight | OwnRight, outcome: Snapshot | CallGuardError, now: float
+    ) -> None:
+        """Tell all workers what the source has answered by `right`.
+
+        Raises:
+            LedgerUnavailable: the server can't be reached, and there is no share.
+        """
+        if isinstance(right, SharedRight):
             try:
-                right = await self._right()
-                if right is not None:
-                    await self._read(right)
+                return await self._tell(right, outcome)
             except LedgerUnavailable:
-                if not self._session.view.reads_alone:
+                if not self._view.reads_alone:
                     raise
-        return snapshot
+                right = OwnRight(right.heard, None)
+        return await self._own.report(right, outcome, now)
 
-    def turn_at(self) -> float:
-        """When the next snapshot may be taken, in seconds on the event loop's clock."""
-        alone = self._session.view.reads_alone
-        return -math.inf if alone else self._session.conversation.due_at
+    async def _tell(self, right: SharedRight, outcome: Snapshot | CallGuardError) -> None:
+        self._used = None
+        self._failed_last = not isinstance(outcome, Snapshot)
+        if right.epoch != self._epoch:
+            return  # its date is of a clock that is no more
+        if isinstance(outcome, Snapshot):
+            limits = outcome.limits
+            self._taken = {
+                "token": right.token,
+                "began": right.date(outcome.began),
+                "current": limits.current_concurrency,
+                "limits": encoded(asdict(limits)),
+            }
+        else:
+            wait = outcome.retry_after if isinstance(outcome, LimitsUnavailable) else None
+            took = max(0.0, self._clock() - right.heard)
+            self._in_vain = right.token
+            self._failed = {
+                "token": right.token,
+                "wait": int((wait or 0.0) * 1000),
+                "why": reason(outcome, self._mark, took),
+            }
+        await self._consult()
 
-    def _raise_failure(self) -> None:
-        """Raise the error of another worker that failed to read: once, and in the pause after it.
+    def give_up(self) -> None:
+        """Whoever is next may read at once: this worker leaves."""
+        self._used = None
+
+    # What is said in an exchange -----------------------------------------------------------------
+
+    @property
+    def knows(self) -> int:
+        """When the latest snapshot began that this worker has heard of; 0 for none."""
+        return self._began
+
+    @property
+    def heard(self) -> int:
+        """Which right the latest failure was of that this worker has heard of; 0 for none."""
+        return 0 if self._failure is None else self._failure.token
+
+    def add_to(self, request: Request) -> None:
+        """Say in the next exchange what there is to say of readings."""
+        if self._used is not None:
+            request["reads"] = self._used.token
+        if self._asks:
+            request["wants_reading"] = True
+        if self._taken is not None:
+            request["taken"] = self._taken
+        if self._failed is not None:
+            request["failed"] = self._failed
+        self._said = self._taken, self._failed
+
+    def reported(self) -> None:
+        """The server has heard the latest request."""
+        taken, failed = self._said
+        if self._taken is taken:
+            self._taken = None
+        if self._failed is failed:
+            self._failed = None
+
+    # What the server says ------------------------------------------------------------------------
+
+    def begin_anew(self, epoch: str) -> None:
+        """The ledger is another one, whose clock is another too."""
+        self._epoch = epoch
+        self._began = 0
+        self._failure = None
+        self._given = self._used = None
+
+    def note_sleep(self, slept: float) -> None:
+        """The machine slept for `slept` seconds, in which the server's clock went on."""
+        self._given = None  # another worker's by now, and no snapshot is dated across a sleep
+        self._due_at -= slept
+        self._free_at -= slept
+
+    def take_snapshot(self, snapshot: Snapshot, began: int, reader: str) -> None:
+        """Pass on the latest snapshot, if it is news.
+
+        Args:
+            snapshot: dated on the event loop's clock.
+            began: when it began, in ms on the ledger's clock.
+            reader: the worker that took it.
+        """
+        if began <= self._began:
+            return
+        self._began = began
+        self._failure = None
+        self._took_the_latest = reader == self._worker
+        self._due_at, self._free_at = snapshot.began + self._ttl, -math.inf
+        self._asks = False
+        self._view.dated = snapshot
+        self._reader.came(snapshot, snapshot.received - snapshot.began)
+
+    def take_pause(self, pause: Pause, *, others_wait: bool = False) -> None:
+        """Hear when the next snapshot is due, and why the latest right brought none."""
+        now = self._clock()
+        self._away_until = -math.inf
+        self._due_at = now + pause.due_in / 1000
+        self._free_at = now + pause.free_in / 1000
+        if pause.failure is not None:
+            self._take_failure(pause.failure)
+        self._reader.moved()
+        if self._failure is not None and others_wait:
+            self._reader.asked()
+
+    def _take_failure(self, failure: Failure) -> None:
+        """Report the error of another worker that failed to read: once, and in the pause after it.
 
         Of one that is longer ago nobody knows whether it would come again. If that were believed,
         a gate that opens after a key was refused would never ask, nor would any other.
         """
-        conversation = self._session.conversation
-        failure = conversation.failure
-        if failure is None or failure.token == self._raised:
-            return
-        self._raised = failure.token
+        is_known = self._failure is not None and self._failure.token == failure.token
+        self._failure = failure
         error = failure.error_for(self._mark)
-        if error is not None and self._clock() < conversation.due_at:
-            raise error
+        if is_known or failure.token == self._in_vain or self._clock() >= self._due_at:
+            return
+        if error is not None:
+            self._reader.failed(error, failure.took / 1000)
 
-    def _known(self, after: float) -> Snapshot | None:
-        snapshot = self._session.view.snapshot
-        return snapshot if snapshot is not None and snapshot.began > after else None
+    def take_right(self, right: Right) -> None:
+        """The right to read, which was asked for."""
+        self._asks = False
+        self._given = SharedRight(self._epoch, right.token, right.began, self._clock())
 
-    def _ask_at(self, asked: bool) -> float:
-        conversation, view = self._session.conversation, self._session.view
-        yields = _YIELDS if self._failed else 0.0
-        if view.snapshot is None and not asked:
-            return conversation.due_at + yields if yields else -math.inf
-        failed = conversation.failure is not None
-        first = conversation.reads or view.outdated or failed
-        return (conversation.due_at if first else conversation.late_at) + yields
-
-    async def _right(self) -> ReadingRight | None:
-        """The right to read, if the server gives it to this worker now."""
-        conversation = self._session.conversation
-        conversation.wants_reading = True
-        try:
-            await self._session.consult()
-        finally:
-            conversation.wants_reading = False
-        right, conversation.right = conversation.right, None
-        return right
-
-    async def _read(self, right: ReadingRight) -> None:
-        conversation = self._session.conversation
-        conversation.reading = right
-        try:
-            snapshot = await self._source.get(newer_than=right.heard)
-        except CallGuardError as error:
-            await self._report_failure(right, error)
-            raise
-        finally:
-            conversation.reading = None
-        self._failed = False
-        conversation.report(right, snapshot)
-        await self._session.consult()
-
-    async def _report_failure(self, right: ReadingRight, error: CallGuardError) -> None:
-        conversation = self._session.conversation
-        conversation.reading = None
-        self._raised = right.token
-        self._failed = True
-        asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
-        conversation.report_failure(right, asked_to_wait or 0.0, reason(error, self._mark))
-        with suppress(LedgerUnavailable):
-            await self._session.consult()
+    def moved(self) -> None:
+        """The server can't be reached since now."""
+        self._reader.moved()

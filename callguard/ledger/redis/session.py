@@ -26,7 +26,6 @@ from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.complaints import Complaints
 from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.failure import Failure, key_mark
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.listening import hear_out
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from redis.asyncio.cluster import RedisCluster
 
     from callguard.ledger.protocol import Claimant
-    from callguard.limits import Snapshot
-    from callguard.source import LimitSource
 
 __all__ = ["Session"]
 
@@ -65,6 +62,7 @@ class Session:
         names: what things are called on the server.
         settings: how long things last.
         claimant: who gets slots and news.
+        mark: what tells the worker's key from others.
         share: calls that the worker may admit while the server can't be reached; None for a worker
             that admits nobody then.
 
@@ -82,12 +80,17 @@ class Session:
         names: Names,
         settings: Settings,
         claimant: Claimant,
+        mark: str,
         share: int | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.view = View(names, settings.times, self.speak, share=share)
+        self._readings = SharedReadings(
+            worker, self.view, settings.times.ttl, mark, self._loop.time, self.consult
+        )
+        self.view.readings = self._readings
         self.conversation = Conversation(
-            worker, label, names, settings, self.view, claimant, self._loop.time
+            worker, label, names, settings, self.view, self._readings, claimant, self._loop.time
         )
         self.watch = Watch(self._loop)
         self.watch.on_sleep(self._note_sleep)
@@ -100,8 +103,6 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
         self._asked: list[asyncio.Future[LedgerUnavailable | None]] = []
-        self._news: asyncio.Future[None] | None = None
-        self._known: tuple[Snapshot | None, Failure | None] = (None, None)
         self._again: asyncio.TimerHandle | None = None
         self._heard_at = self._loop.time()
         self._away: LedgerUnavailable | None = None
@@ -111,15 +112,6 @@ class Session:
         self._complaints = Complaints()
         self._knows_the_server = False
         self._listens = False
-
-    def readings(self, source: LimitSource, secret: str) -> SharedReadings:
-        """Where the gate gets its snapshots, which all workers share.
-
-        Args:
-            source: asked when this worker has the right to read.
-            secret: the key with which it is asked.
-        """
-        return SharedReadings(source, self, self._settings.times.ttl, key_mark(secret))
 
     async def start(self) -> None:
         """Begin the tasks, and wait until the server has answered once, or has failed to.
@@ -147,6 +139,7 @@ class Session:
         enough: whatever was dialling counts as placed then.
         """
         self.conversation.leaves = True
+        self._readings.give_up()
         self.speak()
         try:
             if not self._rejected:
@@ -180,17 +173,6 @@ class Session:
         error = asked.result() if asked.done() else unavailable("no answer in time")
         if error is not None:
             raise copy.copy(error)
-
-    async def news(self, until: float) -> None:
-        """Wait until another worker has read or failed to, the count changed, or a moment came.
-
-        Args:
-            until: that moment, in seconds on the event loop's clock.
-        """
-        if self._news is None:
-            self._known = self._knowledge
-            self._news = self._loop.create_future()
-        await asyncio.wait([self._news], timeout=max(0.0, until - self._loop.time()))
 
     # Speaking ------------------------------------------------------------------------------------
 
@@ -254,7 +236,7 @@ class Session:
             self._away = None
             self.view.alone = False
             self._claimant.reachable(self._loop.time() - self._away_since)
-        self._note_heard()
+        self._heard_at = self._loop.time()
         self._complaints.clock_stepped(self.conversation.stepped)
         self._complaints.publishes_nothing(self.conversation.untold)
         if self._again is not None:
@@ -283,27 +265,12 @@ class Session:
             self._away_since = self._loop.time()
             self.view.alone = True
             self._claimant.unreachable(error)
-            self._announce()
+            self._readings.moved()
 
     def _note_sleep(self, slept: float, now: float) -> None:
         self.view.note_sleep(slept, now)
         self.conversation.note_sleep(slept)
         self.speak()
-
-    def _note_heard(self) -> None:
-        self._heard_at = self._loop.time()
-        if self._news is not None and (self.view.outdated or self._knowledge != self._known):
-            self._announce()
-
-    @property
-    def _knowledge(self) -> tuple[Snapshot | None, Failure | None]:
-        """What the worker knows of the latest snapshot and of the latest failure to take one."""
-        return self.view.snapshot, self.conversation.failure
-
-    def _announce(self) -> None:
-        if self._news is not None:
-            self._news.set_result(None)
-            self._news = None
 
     async def _tick(self) -> None:
         """Renew the worker's lease and its right to read in time.
@@ -316,7 +283,7 @@ class Session:
             await asyncio.sleep(most)
             silent = self._loop.time() - self._heard_at >= most
             conversation = self.conversation
-            goes_on = conversation.renewal_due or conversation.reading is not None
+            goes_on = conversation.renewal_due or self._readings.under_way
             is_deaf = silent and not self._listens
             if goes_on or (is_deaf and conversation.anyone_waits):
                 self.speak()
@@ -345,7 +312,7 @@ class Session:
         except Exception as error:  # noqa: BLE001, anybody may publish anything
             logger.warning("the ledger's server pushed what can't be right: %r", error)
             return
-        self._note_heard()
+        self._heard_at = self._loop.time()
         if calls:
             self.speak()
 

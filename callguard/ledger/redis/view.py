@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
+from callguard.ledger.protocol import Readings
+from callguard.ledger.readings import OwnReadings
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.times import Times
@@ -43,6 +45,7 @@ class View:
         others_wait: whether callers of other workers are in the queue.
         valid_until: when the worker's lease runs out, unless it is renewed.
         dated: the latest snapshot that the server brought, whose dates allow for any sleep.
+        readings: who takes the next snapshot, and when; to be set.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class View:
         self.others_wait = False
         self.valid_until = -math.inf
         self.dated: Snapshot | None = None
+        self.readings: Readings[Any]
         self._names = names
         self._speak = speak
         self._share = share
@@ -84,6 +88,11 @@ class View:
     def reads_alone(self) -> bool:
         """Whether this worker goes by its own ledger, and needs snapshots of its own."""
         return self.alone and self._share is not None
+
+    @property
+    def own_readings(self) -> OwnReadings:
+        """When this worker reads while it is alone."""
+        return self._own.readings
 
     @property
     def in_use(self) -> int:

@@ -256,13 +256,13 @@ class Pause(NamedTuple):
 
     Attributes:
         due_in: ms until the next snapshot may be taken.
-        late_in: ms until others than the latest reader should take it.
+        free_in: ms until the right to read is to be had, which a worker may have that reads.
         failure: why the latest right to read brought nothing; None where it brought something, or
             where the worker knows.
     """
 
     due_in: int
-    late_in: int
+    free_in: int
     failure: Failure | None
 
     @classmethod
@@ -270,7 +270,7 @@ class Pause(NamedTuple):
         """The pause in a reply or a push; raises as `Answer.parse` does."""
         failed = said.get("failed")
         failure = None if failed is None else Failure.parse(failed)
-        return cls(_whole(said["due_in"]), _whole(said["late_in"]), failure)
+        return cls(_whole(said["due_in"]), _whole(said["free_in"]), failure)
 
 
 class Right(NamedTuple):

@@ -207,7 +207,7 @@ WAYS_TO_FAIL = {
     "the ledger, told of the queue": _from("_parts.ledger.note_queue"),
     "the timer": _from("_home.loop.call_later"),
     "the future": _from("_home.loop.create_future"),
-    "the reading": _from("_parts.reader.want"),
+    "the reading": _from("_parts.schedule.want"),
     "telling": _from("_parts.reporter.tell"),
 }
 
@@ -375,7 +375,7 @@ def _step(coroutine: Any) -> None:
 async def _nobody_is_left(gate: Gate) -> None:
     """Whether the gate admits as many as fit, and nobody else is in the queue."""
     assert isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
-    fetcher = gate._parts.reader._source
+    fetcher = gate._parts.schedule._source
     assert isinstance(fetcher, ScriptedSource)
     fetcher.answer(limit=2)
     await asyncio.sleep(60.0)

@@ -311,7 +311,7 @@ def test_an_older_reading_never_replaces_a_newer_one() -> None:
             newest = gate._parts.ledger.snapshot
             assert newest is not None
             stale = type(newest)(newest.limits, newest.began - 1.0, newest.received + 1.0)
-            gate._parts.intake.take(stale, 2.0)
+            gate._parts.intake.came(stale, 2.0)
             assert gate._parts.ledger.snapshot is newest
 
     run(main())

@@ -239,7 +239,7 @@ class World(RuleBasedStateMachine):
         limits = Limits(current_concurrency=count, concurrency_limit=LIMIT)
         snapshot = Snapshot(limits, flight.began, self.now)
         self.seen_until = max(self.seen_until, flight.began)
-        self.do(lambda: self.gate._parts.intake.take(snapshot, 0.0))
+        self.do(lambda: self.gate._parts.intake.came(snapshot, 0.0))
 
     def _counter(self, at: float) -> int:
         """What the counter shows: rises and falls late by the same, ringing calls or not."""

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import Any, Self, cast
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from typing import Any, Self, TypeVar, cast
 
 from redis import Redis
 
-from callguard import Limits
+from callguard import CallGuardError, Limits, Snapshot
+from callguard.ledger import Claimant
+from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import Answer, Asked, Introduction, Request, constants, encoded
 from tests.support.bent_server import START, BentServer
 from tests.support.times import times
 
-__all__ = ["START", "BentLedger", "Happening", "Reply", "Worker", "claim", "settings"]
+__all__ = [
+    "START",
+    "BentLedger",
+    "Happening",
+    "Recorder",
+    "Reply",
+    "Side",
+    "Worker",
+    "at_once",
+    "claim",
+    "settings",
+    "side_of",
+]
+
+T = TypeVar("T")
 
 LIMITS = encoded(asdict(Limits(current_concurrency=0, concurrency_limit=9)))
 """What workers report, whatever they say that it counts."""
@@ -30,6 +49,64 @@ def settings(*, lease: float = 10.0, grace: float = 0.0, **changes: float) -> Se
 
 def claim(*, ceiling: int, callers: int = 1, lane: str = "default", priority: int = 0) -> Asked:
     return Asked(lane=lane, priority=priority, ceiling=ceiling, count=callers, waited=0)
+
+
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    raise AssertionError("it waits")
+
+
+class Recorder:
+    """The `Reader` of a gate at which nobody waits: what comes goes into the view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def came(self, snapshot: Snapshot, duration: float) -> None:
+        assert duration >= 0.0
+        self._view.record(snapshot)
+
+    def failed(self, error: CallGuardError, duration: float) -> None:
+        raise AssertionError(f"nobody reads here, and yet: {error} after {duration} s")
+
+    def moved(self) -> None: ...
+
+    def asked(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The library's own side of a worker, without the network."""
+
+    view: View
+    readings: SharedReadings
+    conversation: Conversation
+
+
+def side_of(
+    worker: str,
+    names: Names,
+    settings: Settings,
+    claimant: Claimant,
+    clock: Callable[[], float],
+    *,
+    share: int | None = None,
+    exchange: Callable[[], object] = bool,
+) -> Side:
+    """A worker's side; `exchange` makes one exchange for whoever asks for the right to read."""
+
+    async def consult() -> None:
+        exchange()
+
+    view = View(names, settings.times, lambda: None, share=share)
+    readings = SharedReadings(worker, view, settings.times.ttl, "key", clock, consult)
+    readings.serve(Recorder(view))
+    conversation = Conversation(worker, worker, names, settings, view, readings, claimant, clock)
+    return Side(view, readings, conversation)
 
 
 class BentLedger(BentServer):
@@ -171,7 +248,7 @@ class Worker:
 
     def fail(self, turn: Reply, wait: int = 0) -> Reply:
         """Report that the right `turn` brought no snapshot."""
-        why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key"}
+        why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key", "took": 0}
         return self.say(failed={"token": turn["token"], "wait": wait, "why": why})
 
     def read(self, current: int = 0) -> Reply:

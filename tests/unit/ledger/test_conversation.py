@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.keys import Names
-from callguard.ledger.redis.view import View
-from tests.unit.ledger.bent_clock import settings
+from tests.unit.ledger.bent_clock import settings, side_of
 
 AHEAD = 1_000.0
 """Seconds by which the ledger's clock is ahead of the worker's, as far as nothing goes wrong."""
@@ -33,11 +31,8 @@ class Talk:
     def __init__(self) -> None:
         self.now = 0.0
         names, times = Names("workspace"), settings()
-        view = View(names, times.times, lambda: None)
         claimant: Any = Quiet()
-        self._conversation = Conversation(
-            "one", "label", names, times, view, claimant, lambda: self.now
-        )
+        self._conversation = side_of("one", names, times, claimant, lambda: self.now).conversation
 
     def word(self) -> float:
         """Seconds by which the worker takes the ledger's clock to be ahead, at an exchange."""
@@ -57,7 +52,7 @@ class Talk:
             "lost": False,
             "others": False,
             "due_in": 0,
-            "late_in": 0,
+            "free_in": 0,
         }
         self.now += back
         assert self._conversation.accept(json.dumps(answer))

@@ -20,10 +20,10 @@ from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot
 from callguard.ledger import Claim, MemoryLedger, Times, memory
-from callguard.ledger.redis.conversation import Conversation, ReadingRight
+from callguard.ledger.redis.readings import SharedRight
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
-from tests.unit.ledger.bent_clock import BentLedger
+from tests.unit.ledger.bent_clock import BentLedger, at_once, side_of
 
 COUNTED_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
 """Milliseconds."""
@@ -62,10 +62,15 @@ class Side:
         self.wanted: list[Claim] = []
         self.given: list[tuple[str, int, int]] = []
         self._books = ledger
-        self.view = View(ledger.names, SETTINGS.times, lambda: None)
-        self.conversation = Conversation(
-            name, name, ledger.names, SETTINGS, self.view, self, lambda: ledger.now / 1000
+        side = side_of(
+            name,
+            ledger.names,
+            SETTINGS,
+            self,
+            lambda: ledger.now / 1000,
+            exchange=self.exchange,
         )
+        self.view, self.readings, self.conversation = side.view, side.readings, side.conversation
         self._faults: deque[str] = deque()
 
     def fail(self, fault: str) -> None:
@@ -102,17 +107,11 @@ class Side:
         ]
         self.wanted = [claim for claim in self.wanted if claim.callers]
 
-    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        self.view.record(snapshot)
-
     def lost(self, lanes: Mapping[int, str]) -> None:
         raise AssertionError("no lease runs out here")
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")
-
-    def asked_to_read(self) -> None:
-        pass
 
     def reachable(self, duration: float) -> None:
         raise AssertionError("nobody says so here")
@@ -136,7 +135,7 @@ class Flight:
     """A reading under way."""
 
     side: Side
-    right: ReadingRight
+    right: SharedRight
     began: int
 
 
@@ -285,11 +284,9 @@ class Both:
     def begin_reading(self, which: int) -> None:
         """Take the right to read, if it is to be had."""
         side = self.sides[which % 2]
-        side.conversation.wants_reading = True
-        side.exchange()
-        side.conversation.wants_reading = False
-        right, side.conversation.right = side.conversation.right, None
+        right = at_once(side.readings.right(self.now / 1000))
         if right is not None:
+            assert isinstance(right, SharedRight)
             self.flights.append(Flight(side, right, self.now))
 
     def finish_reading(self, which: int, current: int) -> None:
@@ -300,8 +297,7 @@ class Both:
         flight = self.flights.pop(which % len(self.flights))
         limits = Limits(current_concurrency=current, concurrency_limit=9)
         seconds = Snapshot(limits, flight.right.heard, self.now / 1000)
-        flight.side.conversation.report(flight.right, seconds)
-        flight.side.exchange()
+        at_once(flight.side.readings.report(flight.right, seconds, self.now / 1000))
         self.memory.record(Snapshot(limits, flight.began, self.now))
 
     def read_as_it_shows(self, which: int, late: int, call: Call) -> None:

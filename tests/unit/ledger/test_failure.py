@@ -20,7 +20,7 @@ MINE, OTHER = key_mark("key_mine"), key_mark("key_other")
 
 def heard(error: CallGuardError, **changes: Any) -> Failure:
     """What another worker, of the key `OTHER`, says of this error."""
-    return Failure.parse({"token": 7, **reason(error, OTHER), **changes})
+    return Failure.parse({"token": 7, **reason(error, OTHER, 0.5), **changes})
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_whatever_stands_on_the_server_forges_no_log() -> None:
     assert len(error.text) == 500
 
 
-@pytest.mark.parametrize("name", ["token", "text", "kind", "status", "mark"])
+@pytest.mark.parametrize("name", ["token", "text", "kind", "status", "mark", "took"])
 def test_what_says_too_little_is_an_error(name: str) -> None:
     """Half a failure would be taken for one."""
-    said = {"token": 7, **reason(LimitsUnavailable("HTTP 503"), OTHER)}
+    said = {"token": 7, **reason(LimitsUnavailable("HTTP 503"), OTHER, 0.5)}
     del said[name]
     with pytest.raises(KeyError):
         Failure.parse(said)

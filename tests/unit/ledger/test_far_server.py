@@ -16,7 +16,7 @@ from callguard.ledger import Claim
 from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.session import Session
 from tests.support.virtual_time import run
-from tests.unit.ledger.bent_clock import BentLedger
+from tests.unit.ledger.bent_clock import BentLedger, Recorder
 
 
 class Anybody:
@@ -86,7 +86,8 @@ def test_a_server_that_is_far_away_is_reached(ledger: BentLedger, takes: float) 
         server = FarServer(ledger, takes)
         claimant: Any = Anybody()
         async with far(server) as client:
-            session = Session(client, "one", "one", ledger.names, ledger.settings, claimant)
+            session = Session(client, "one", "one", ledger.names, ledger.settings, claimant, "key")
+            session.view.readings.serve(Recorder(session.view))
             await session.start()
             await asyncio.sleep(10.0)
             assert not session.view.alone

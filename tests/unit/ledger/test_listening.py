@@ -15,7 +15,7 @@ from callguard.ledger.redis.session import Session
 from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer
 from tests.support.virtual_time import run
-from tests.unit.ledger.bent_clock import settings
+from tests.unit.ledger.bent_clock import Recorder, settings
 
 SECONDS = 20.0
 LEASE = 10.0
@@ -57,7 +57,8 @@ async def exchanges(server: BentServer, *, is_deaf: bool) -> int:
     """How many exchanges a worker makes whose caller waits for so many seconds."""
     line: Any = CountingClient(server, is_deaf=is_deaf)
     claimant: Any = Waiting()
-    session = Session(line, "one", "label", server.names, settings(lease=LEASE), claimant)
+    session = Session(line, "one", "label", server.names, settings(lease=LEASE), claimant, "key")
+    session.view.readings.serve(Recorder(session.view))
     await session.start()
     await asyncio.sleep(SECONDS)
     made: int = line.exchanges

@@ -693,14 +693,14 @@ def test_a_failure_is_told_to_all_at_once(ledger: BentLedger) -> None:
     ledger.now = 1010
     turn = worker.turn()
     assert turn is not None
-    why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key"}
+    why = {"text": "HTTP 503", "kind": "unavailable", "status": 0, "mark": "key", "took": 0}
     words = worker.words(failed={"token": turn["token"], "wait": 0, "why": why})
     _, published = ledger.exchange(ledger.now, words, worker.constants)
     ((channel, message),) = published
     assert channel.endswith("all")
     said = json.loads(message)
     assert said["failed"] == {"token": turn["token"], **why}
-    assert (said["due_in"], said["late_in"]) == (1000, 2000)
+    assert (said["due_in"], said["free_in"]) == (1000, 1000)
 
 
 def test_a_failure_that_is_told_twice_is_one(ledger: BentLedger) -> None:

@@ -14,9 +14,7 @@ import pytest
 
 from callguard import CallGuardError, Limits, Snapshot
 from callguard.ledger import Claim
-from callguard.ledger.redis.conversation import Conversation
-from callguard.ledger.redis.view import View
-from tests.unit.ledger.bent_clock import BentLedger, Worker
+from tests.unit.ledger.bent_clock import BentLedger, Worker, side_of
 
 WORKERS, PERMITS = 1, 3
 """Which key is which."""
@@ -34,11 +32,8 @@ class Sharer:
         self.reported_lost: dict[int, str] = {}
         self._slept = 0.0
         self._ledger = ledger
-        times = ledger.settings.times
-        self.view = View(ledger.names, times, lambda: None, share=3)
-        self._conversation = Conversation(
-            "sharer", "", ledger.names, ledger.settings, self.view, self, lambda: self.now
-        )
+        side = side_of("sharer", ledger.names, ledger.settings, self, lambda: self.now, share=3)
+        self.view, self._conversation = side.view, side.conversation
 
     @property
     def now(self) -> float:
@@ -111,17 +106,11 @@ class Sharer:
         self.given.append(number)
         self.wanted.clear()
 
-    def snapshot_came(self, snapshot: Snapshot, duration: float) -> None:
-        self.view.record(snapshot)
-
     def lost(self, lanes: Mapping[int, str]) -> None:
         self.reported_lost.update(lanes)
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")
-
-    def asked_to_read(self) -> None:
-        pass
 
     def reachable(self, duration: float) -> None:
         raise AssertionError("nobody says so here")

@@ -1,4 +1,5 @@
--- One reading for all: who has the right to it, and what its snapshot absorbs.
+-- One reading for all: who has the right to it, and what its snapshot absorbs. When it is due,
+-- callguard/ledger/readings.py has the same rule for a ledger of one process.
 --
 -- Reads  uncounted; who wants the right, goes on reading, has a snapshot, or has none; state.changed,
 --        distrusted, spent_until and lost_until
@@ -82,7 +83,7 @@ local function Readings()
     set('due', math.ceil(math.max(began + pause, now + math.max(PAUSE, failed.wait))))
     set('poll_until', state.due)
     publish('all', { epoch = state.epoch, failed = readings.failure(), due_in = state.due - now,
-      late_in = state.due + TTL - now })
+      free_in = state.poll_until - now })
   end
 
   -- The right is still being used, and is nobody else's.

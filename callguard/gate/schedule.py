@@ -1,0 +1,250 @@
+"""The readings of one gate: while somebody wants to know, one is under way or its timer is set.
+
+When a reading is due, and whose turn it is, the ledger knows, and nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from callguard.decision import Outage
+from callguard.errors import (
+    CallGuardError,
+    LedgerUnavailable,
+    LimitsRejected,
+    LimitsUnavailable,
+    UsageError,
+)
+from callguard.ledger import Readings, Right
+from callguard.limits import Snapshot
+from callguard.showing import named
+from callguard.source import LimitSource
+from callguard.strangers import ends_us, log_failure
+from callguard.tasks import begin
+
+__all__ = ["Schedule"]
+
+logger = logging.getLogger("callguard")
+
+
+class Schedule:
+    """Takes readings, one at a time, for as long as they are wanted.
+
+    It asks the ledger for the right to read, has the source read, and reports to the ledger, which
+    brings the snapshot to all gates. It is one timer or one task, however many callers wait.
+
+    Args:
+        source: where snapshots come from.
+        readings: whose turn it is, and when.
+        begins: called as each reading begins.
+
+    Attributes:
+        error: why the latest attempt failed; None if it didn't.
+        final: the same, where no further attempt can help: the provider refuses the key, or the
+            session can't be used. Else None. It takes two such answers in a row, or one that is
+            the very first: one among good ones is somebody's mistake.
+    """
+
+    def __init__(
+        self, source: LimitSource, readings: Readings[Any], *, begins: Callable[[], None]
+    ) -> None:
+        self._source = source
+        self._readings = readings
+        self._begins = begins
+        self._loop = asyncio.get_running_loop()
+        self._is_new = True
+        self._began = math.inf
+        self._in_vain_since = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Task[None] | None = None
+        # Done when the next snapshot has come, or an attempt has failed, for those who wait for it.
+        self._settled: asyncio.Future[None] | None = None
+        self._insists = 0
+        self.error: CallGuardError | None = None
+        self.final: CallGuardError | None = None
+        self._failed: Callable[[CallGuardError, float], None]
+        self._wanted: Callable[[], bool]
+
+    def serve(
+        self, failed: Callable[[CallGuardError, float], None], wanted: Callable[[], bool]
+    ) -> None:
+        """Set for whom readings are taken; once, before the first.
+
+        Args:
+            failed: called with each failure of this gate's own, and the seconds that it took.
+            wanted: whether the next reading is to be taken when it is due.
+        """
+        self._failed, self._wanted = failed, wanted
+
+    def want(self) -> None:
+        """See to it that a reading is taken as soon as one is due."""
+        if self._reading is not None or self._timer is not None:
+            return
+        turn_at = self._readings.turn_at
+        if turn_at <= self._loop.time():
+            self._begin()
+        else:
+            self._timer = self._loop.call_at(turn_at, self._begin)
+
+    def look(self) -> None:
+        """The next reading is due at another moment than it was."""
+        if self._timer is not None and self._timer.when() != self._readings.turn_at:
+            self._stop_timer()
+            self.want()
+
+    async def renew(self) -> None:
+        """Wait for the reading under way, or for one that begins now if one is due.
+
+        Cancelling this leaves the reading to go on. Whether it failed is in `error`.
+        """
+        if self._is_due:
+            with self._insisting():
+                await self._settlement()
+
+    async def first(self, within: float) -> None:
+        """Wait for a snapshot, over all attempts that begin `within` so many seconds.
+
+        Cancelling this leaves the reading to go on.
+        """
+        ends = self._loop.time() + within
+        with self._insisting():
+            goes_on = self._is_due
+            while goes_on and (left := ends - self._loop.time()) > 0.0:
+                await self._settlement(left)
+                goes_on = self._may_pass and self._readings.turn_at < ends
+
+    @property
+    def _is_due(self) -> bool:
+        return self._reading is not None or self._readings.due_at <= self._loop.time()
+
+    async def _settlement(self, within: float | None = None) -> None:
+        """Wait until a snapshot has come or an attempt has failed, of whichever gate's."""
+        if self._settled is None:
+            self._settled = self._loop.create_future()
+        settled = self._settled
+        if self._reading is None and self._is_due:
+            self._stop_timer()
+            self._begin()
+        await asyncio.wait([settled], timeout=within)
+
+    @contextmanager
+    def _insisting(self) -> Iterator[None]:
+        """Readings go on meanwhile, though nobody is in the queue."""
+        self._insists += 1
+        try:
+            yield
+        finally:
+            self._insists -= 1
+            if not self._is_wanted:
+                self._stop_timer()
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self._insists > 0 or self._wanted()
+
+    @property
+    def _may_pass(self) -> bool:
+        """Whether the latest attempt met a fault of the provider's that the next may not meet."""
+        of_the_ledger = isinstance(self.error, LedgerUnavailable)
+        return self.error is not None and self.final is None and not of_the_ledger
+
+    def outage(self) -> Outage | None:
+        """Since when readings are tried in vain, and why."""
+        if self.error is not None:
+            return Outage(str(self.error), self._loop.time() - self._in_vain_since)
+        if self._is_new and self._began < math.inf:
+            return Outage("no answer yet", self._loop.time() - self._began)
+        return None
+
+    def recovered(self) -> None:
+        """A snapshot came, whoever took it."""
+        self._is_new = False
+        self.error = self.final = None
+        self.look()
+        self._settle()
+
+    def note_failure(self, error: CallGuardError, duration: float) -> None:
+        """An attempt has failed, whosever it was, `duration` seconds after it began."""
+        is_final = _can_be_final(error) and (
+            self._is_new or (self.error is not None and _can_be_final(self.error))
+        )
+        if self.error is None:
+            self._in_vain_since = self._loop.time() - duration
+        self.error, self.final, self._is_new = error, error if is_final else None, False
+        self.look()
+        self._settle()
+
+    async def aclose(self) -> None:
+        """End the timer and the reading under way, and wait until it has ended."""
+        self._stop_timer()
+        self._settle()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._begins()
+        self._began = self._loop.time()
+        self._reading = begin(self._read(), "callguard reading")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _settle(self) -> None:
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+        self._settled = None
+
+    async def _read(self) -> None:
+        began = self._loop.time()
+        goes_on = True
+        try:
+            error = await self._attempt()
+            self._reading = None
+            if error is not None:
+                self._failed(error, self._loop.time() - began)
+        except BaseException as error:
+            goes_on = not ends_us(error)
+            raise
+        finally:  # whatever went wrong in telling of this reading, there is a next one
+            self._reading = None
+            if goes_on and self._is_wanted:
+                self.want()
+
+    async def _attempt(self) -> CallGuardError | None:
+        """Read, if it is this gate's turn. Returns why that failed."""
+        outcome: Snapshot | CallGuardError | None = None
+        try:
+            right = await self._readings.right(self._loop.time())
+            if right is not None:
+                outcome = await self._ask_source(right)
+                await self._readings.report(right, outcome, self._loop.time())
+        except LedgerUnavailable as error:
+            return outcome if isinstance(outcome, CallGuardError) else error
+        return outcome if isinstance(outcome, CallGuardError) else None
+
+    async def _ask_source(self, right: Right) -> Snapshot | CallGuardError:
+        try:
+            return await self._source.get(newer_than=right.newer_than)
+        except CallGuardError as error:
+            return error
+        except BaseException as error:
+            if ends_us(error):
+                raise
+            log_failure(f"{named(self._source.get)} failed", error)
+            return LimitsUnavailable(f"the source failed with {type(error).__name__}")
+
+
+def _can_be_final(error: CallGuardError) -> bool:
+    """Whether an error says that the next attempt can't fare better."""
+    if isinstance(error, LimitsRejected):
+        return error.of_the_key
+    return isinstance(error, UsageError)

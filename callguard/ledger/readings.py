@@ -1,0 +1,117 @@
+"""When the limits are read, where a ledger is the process's own.
+
+ledger/redis/lua/readings.lua has the same rule for gates that share a ledger.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from callguard.errors import CallGuardError, LimitsUnavailable
+from callguard.ledger.protocol import Reader
+from callguard.ledger.times import Times
+from callguard.limits import Snapshot
+from callguard.pauses import PAUSE_AFTER_FAULT, pause
+
+__all__ = ["OwnReadings", "OwnRight"]
+
+
+class OwnRight(NamedTuple):
+    """The right to read, which nobody else can have.
+
+    Attributes:
+        began: when it was given, in seconds on the event loop's clock.
+        newer_than: when the latest snapshot began; None before the first.
+    """
+
+    began: float
+    newer_than: float | None
+
+
+class OwnReadings:
+    """Once per `ttl`, counted from beginning to beginning, and sooner after the count has changed.
+
+    After each attempt that fails, the next waits twice as long as the one before. Every method is
+    one step, and takes the time as an argument: seconds on the event loop's clock.
+
+    Args:
+        times: how long things last.
+
+    Attributes:
+        due_at: from when on the next reading may begin.
+    """
+
+    __slots__ = (
+        "_began",
+        "_failures",
+        "_latest",
+        "_min_interval",
+        "_not_before",
+        "_reader",
+        "_ttl",
+        "due_at",
+    )
+
+    def __init__(self, times: Times) -> None:
+        self.due_at = -math.inf
+        self._ttl = times.ttl
+        self._min_interval = times.min_interval
+        self._reader: Reader
+        self._latest: float | None = None
+        self._began = -math.inf
+        self._failures = 0
+        self._not_before = -math.inf
+
+    @property
+    def turn_at(self) -> float:
+        """When this gate should read for those who wait: there is no other."""
+        return self.due_at
+
+    def serve(self, reader: Reader) -> None:
+        """Set who gets what is read; once, before the first reading."""
+        self._reader = reader
+
+    async def right(self, now: float) -> OwnRight:
+        """The right to read, at once."""
+        self._began = now
+        return OwnRight(now, self._latest)
+
+    async def report(self, right: OwnRight, outcome: Snapshot | CallGuardError, now: float) -> None:
+        """Take in what the source has answered by `right`."""
+        if not isinstance(outcome, Snapshot):
+            self._fail(right, outcome, now)
+            return
+        latest = self._latest
+        self._reader.came(outcome, now - right.began)
+        if latest is not None and outcome.began <= latest:
+            # The source goes on giving what it gave before, and may do so without any waiting.
+            self.due_at = now + max(self._min_interval, PAUSE_AFTER_FAULT)
+
+    def recorded(self, began: float, *, outdated: bool) -> None:
+        """The ledger has taken a snapshot in, whoever took it, which began at `began`.
+
+        Args:
+            began: that moment.
+            outdated: whether the count is known to have changed since.
+        """
+        self._failures = 0
+        self._not_before = -math.inf
+        self._began = self._latest = began
+        self.due_at = began + self._ttl
+        if outdated:
+            self.changed()
+
+    def changed(self) -> None:
+        """The count has changed: read sooner, but not closer than `min_interval`."""
+        soon = max(self._began + self._min_interval, self._not_before)
+        self.due_at = min(self.due_at, soon)
+
+    def _fail(self, right: OwnRight, error: CallGuardError, now: float) -> None:
+        self._failures += 1
+        self._began = now
+        asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
+        soonest = now + max(asked_to_wait or 0.0, PAUSE_AFTER_FAULT)
+        # The request may have begun a little later than the right to it.
+        asked = min(now, right.began + self._ttl / 4)
+        self.due_at = self._not_before = max(asked + pause(self._ttl, self._failures), soonest)
