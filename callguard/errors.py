@@ -4,7 +4,7 @@
 
     CallGuardError
     ├── AdmissionError                 a call was not admitted
-    │   ├── NoHeadroom                 no room now, and the caller did not want to wait
+    │   ├── NoHeadroom                 not now, and the caller did not want to wait
     │   ├── QueueFull                  the lane's queue is as long as it may be
     │   └── AdmissionTimeout           waited as long as allowed (a TimeoutError too)
     ├── LimitsError                    the workspace's limits could not be read
@@ -57,8 +57,8 @@ class AdmissionError(CallGuardError):
 
     Attributes:
         decision: every number that the denial was made from; its ``str`` is the reason.
-        retry_after: seconds until the answer can differ, because a reading is due then;
-            None where no reading is expected.
+        retry_after: seconds until the answer can differ, because a reading is due then, or the
+            trunk where only its rate is in the way; None where no reading is expected.
     """
 
     def __init__(self, decision: Decision, retry_after: float | None = None) -> None:
@@ -71,7 +71,7 @@ class AdmissionError(CallGuardError):
 
 
 class NoHeadroom(AdmissionError):
-    """No room for one more call now, and the caller did not want to wait in the queue."""
+    """No room now, or the trunk is not due, and the caller did not want to wait in the queue."""
 
 
 class QueueFull(AdmissionError):

@@ -43,6 +43,7 @@ class Pace:
         "_latest",
         "_most",
         "_not_before",
+        "_redeemed",
         "_refusals",
         "_span",
         "_starts",
@@ -62,8 +63,11 @@ class Pace:
         if trunk.most > 1:
             self._starts = deque(maxlen=trunk.most)
         self._not_before = -math.inf
+        # Refusals in a row; the permits that have started since the first; and the one whose dial
+        # put an end to how many, for a call that is refused after its dial has returned.
         self._refusals = 0
         self._tries: set[int] = set()
+        self._redeemed = (0, 0)
 
     @property
     def pushed_back(self) -> bool:
@@ -112,6 +116,8 @@ class Pace:
         """
         if self._refusals and number not in self._tries:
             return
+        if number == self._redeemed[0]:
+            _, self._refusals = self._redeemed
         self._tries.clear()
         doubled = self._apart * 2.0 ** min(self._refusals, _MOST_DOUBLINGS)
         self._refusals += 1
@@ -122,6 +128,7 @@ class Pace:
         """The dial of the permit `number` was not refused: the pauses are over if it came later."""
         if number in self._tries:
             self._tries.clear()
+            self._redeemed = number, self._refusals
             self._refusals = 0
 
     def note_sleep(self, slept: float) -> None:

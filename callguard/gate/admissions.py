@@ -122,7 +122,7 @@ class Admissions:
             CallGuardError: there is none.
         """
         grant = await self._take_now(queue)
-        if grant is None:
+        if grant is None and not self._explainer.waits_for_rate(queue):
             await self._schedule.renew()
             grant = await self._take_now(queue)
         if grant is None:

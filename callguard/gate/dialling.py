@@ -45,6 +45,7 @@ class Dialling:
         timeout: float | None,
         attempts: int | StopBaseT,
         idempotent: bool,
+        give_up_after: float,
     ) -> None:
         self._issuer = admissions.issuer
         self._admissions = admissions
@@ -53,6 +54,9 @@ class Dialling:
         self._comes_back = False
         self._patience = shorter(timeout, queue.lane.max_wait)
         self._stop = _stop_of(attempts)
+        self._is_patient = not callable(attempts) and attempts > 1
+        self._give_up_after = give_up_after
+        self._first_dial: float | None = None
         self._idempotent = idempotent
         self._in_doubt = False
         self._permit: Permit | None = None
@@ -69,7 +73,8 @@ class Dialling:
                 f"got an object of type {type(dial).__name__}. Write `gate.place(lambda permit: "
                 "client.create(...))`, not `gate.place(client.create(...))`"
             )
-        return await self._retrying(self._was_refused, wait_none())(self._enter, dial)
+        again = self._retrying(self._was_refused, wait_none(), self._gives_up)
+        return await again(self._enter, dial)
 
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
         rank = self._rank if self._comes_back else None
@@ -81,6 +86,8 @@ class Dialling:
             self._permit = permit
             if self._patience is not None:
                 self._patience -= self._issuer.time() - began
+            if self._first_dial is None:
+                self._first_dial = self._issuer.time()
             result = await self._dial(dial, permit)
             self._note(result, permit)
             return result
@@ -88,7 +95,7 @@ class Dialling:
     async def _dial(self, dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
         if not self._idempotent:
             return await _dialled(dial, permit)
-        again = self._retrying(self._may_be_placed, _BACKOFF)
+        again = self._retrying(self._may_be_placed, _BACKOFF, self._stop)
         try:
             return await again(_dialled, dial, permit)
         except BaseException:
@@ -118,10 +125,24 @@ class Dialling:
         """Whether to enter again: the permit knows."""
         return self._permit is not None and self._permit.state == "refused"
 
-    def _retrying(self, again: Callable[[RetryCallState], bool], wait: WaitBaseT) -> AsyncRetrying:
+    def _gives_up(self, attempt: RetryCallState) -> bool:
+        """Whether a call that was refused is not to be dialled again."""
+        if not self._stop(attempt):
+            return False
+        first = self._first_dial
+        if first is None or not self._is_patient:
+            return True
+        return self._issuer.time() - first >= self._give_up_after
+
+    def _retrying(
+        self,
+        again: Callable[[RetryCallState], bool],
+        wait: WaitBaseT,
+        stop: StopBaseT,
+    ) -> AsyncRetrying:
         return AsyncRetrying(
             retry=again,
-            stop=self._stop,
+            stop=stop,
             wait=wait,
             sleep=asyncio.sleep,
             retry_error_callback=_answer_of,

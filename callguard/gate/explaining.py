@@ -40,9 +40,7 @@ class Explainer:
     def decide(self, queue: Queue) -> Decision:
         """Whether a call of the queue's lane and trunk would be admitted now, and why."""
         self._watch.look()
-        trunk, due_in = queue.trunk, None
-        if queue.pace is not None:
-            due_in = max(0.0, queue.pace.due_at - self._watch.time())
+        trunk = None if queue.trunk is None else queue.trunk.name
         return decide(
             queue.lane,
             self._ledger.usage(),
@@ -51,9 +49,17 @@ class Explainer:
             max_age=self._max_age,
             withheld=self._ledger.withheld,
             outage=self.outage(),
-            trunk=None if trunk is None else trunk.name,
-            due_in=due_in,
+            trunk=trunk,
+            due_in=None if trunk is None else self.due_in(trunk),
         )
+
+    def due_in(self, trunk: str) -> float:
+        """Seconds until a trunk that has a rate is due, at least 0."""
+        return max(0.0, self._ledger.due_at(trunk) - self._watch.time())
+
+    def waits_for_rate(self, queue: Queue) -> bool:
+        """Whether a call of the queue's lane fits, and only its trunk is not due."""
+        return self.decide(queue).constraint == "rate"
 
     def outage(self) -> Outage | None:
         """Since when the limits can't be read, and why; None where they can, or nobody tries."""

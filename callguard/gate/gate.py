@@ -8,7 +8,12 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from callguard.arguments import checked_call_id, checked_flag, checked_patience
+from callguard.arguments import (
+    checked_call_id,
+    checked_flag,
+    checked_patience,
+    checked_seconds,
+)
 from callguard.decision import Decision
 from callguard.errors import GateClosed, UsageError
 from callguard.gate.assembly import Parts
@@ -153,6 +158,7 @@ class Gate(Unique, EnteredAsync):
             ceilings={name: made.ceilings for name, made in decisions.items()},
             headroom={name: made.headroom for name, made in decisions.items()},
             waiting=self._queues.waiting(),
+            due_in={trunk: explainer.due_in(trunk) for trunk in self._queues.rated},
             snapshot_age=None if snapshot is None else self._time() - snapshot.began,
             admitted=ledger.granted,
             refused=self._issuer.refusals,
@@ -210,6 +216,7 @@ class Gate(Unique, EnteredAsync):
         trunk: Trunk | str | None = DEFAULT_TRUNK,
         timeout: float | None = None,
         attempts: int | StopBaseT = 10,
+        give_up_after: float = 60.0,
         idempotent: bool = False,
     ) -> T:
         """Place a call through the gate: enter, dial, and take note of the call's id.
@@ -230,7 +237,10 @@ class Gate(Unique, EnteredAsync):
             trunk: one of the gate's trunks, or its name; the default one if not given. None for a
                 call that takes none, such as a web call, for which no rate is documented.
             timeout: seconds to wait in the queue at most, over all attempts.
-            attempts: how often to dial at most, or one of tenacity's strategies to stop.
+            attempts: how often to dial before a call that is refused is given up; 1 for once only.
+                Or one of tenacity's strategies to stop, which decides alone.
+            give_up_after: seconds since the first dial before which it isn't given up either: a
+                few dials too many would use up the attempts in seconds. 0 for `attempts` alone.
             idempotent: whether `dial` uses `permit.id` as the provider's idempotency key, so that
                 dialling again can't place a second call.
 
@@ -242,7 +252,7 @@ class Gate(Unique, EnteredAsync):
             GateClosed: the gate is closed, or is closed while this waits in the queue.
             TypeError: an argument of the wrong type; or `dial` returned nothing that can be
                 awaited, which counts as placed.
-            ValueError: `timeout` is negative or NaN.
+            ValueError: `timeout` or `give_up_after` is negative or NaN.
             Exception: what `dial` raised last.
         """
         from callguard.gate.dialling import Dialling  # brings tenacity
@@ -250,7 +260,10 @@ class Gate(Unique, EnteredAsync):
         patience = checked_patience("timeout", timeout)
         checked_flag("idempotent", idempotent)
         queue = self._queues.of(lane, trunk)
-        dialling = Dialling(self._admissions, queue, patience, attempts, idempotent)
+        give_up_after = checked_seconds(
+            "give_up_after", give_up_after, above_zero=False, finite=False
+        )
+        dialling = Dialling(self._admissions, queue, patience, attempts, idempotent, give_up_after)
         return await dialling.place(dial)
 
     async def __aenter__(self) -> None:

@@ -36,6 +36,7 @@ class Queues:
     Attributes:
         known: the queues by what callers have named so far: by lane, and by trunk.
         lanes: the gate's.
+        rated: the names of the trunks that have a rate.
         due_at: when the first trunk is due on which somebody waited who would fit, as of the latest
             `next_to_go`; infinity for never.
     """
@@ -43,11 +44,12 @@ class Queues:
     def __init__(
         self,
         lanes: Iterable[Lane],
-        trunks: Iterable[Trunk] = (),
+        trunks: Sequence[Trunk] = (),
         pace: Callable[[str], Pace | None] = _no_pace,
     ) -> None:
         self.lanes: Sequence[Lane] = list(lanes)
         self._trunks: Mapping[str | None, Trunk] = {trunk.name: trunk for trunk in trunks}
+        self.rated: Sequence[str] = [trunk.name for trunk in trunks if trunk.cps is not None]
         self._pace = pace
         self._limits: Limits | None = None
         self.due_at = math.inf

@@ -21,6 +21,7 @@ class GateStatistics:
         headroom: by lane, the calls that still fit, negative after a limit was lowered; None
             without a snapshot. The age of the reading is not looked at: `Gate.explain` does.
         waiting: by lane, the callers in the queue.
+        due_in: by trunk that has a rate, seconds until it may start its next call; 0 for now.
         snapshot_age: seconds since the snapshot in hand began; None without one.
         admitted: calls admitted since the gate was opened.
         refused: calls that the provider refused of those.
@@ -33,6 +34,7 @@ class GateStatistics:
     ceilings: Mapping[str, Ceilings | None]
     headroom: Mapping[str, int | None]
     waiting: Mapping[str, int]
+    due_in: Mapping[str, float]
     snapshot_age: float | None
     admitted: int
     refused: int

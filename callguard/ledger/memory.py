@@ -147,6 +147,10 @@ class MemoryLedger:
         """When a trunk is due, for `acquire`; None where it has no rate."""
         return self._paces.get(trunk)
 
+    def due_at(self, trunk: str) -> float:
+        """From when on a trunk may start its next call; only of one that has a rate."""
+        return self._paces[trunk].due_at
+
     def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:
         """Check and commit in one step.
 

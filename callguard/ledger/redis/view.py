@@ -147,6 +147,10 @@ class View:
         """None: on a server there are no rates."""
         return None
 
+    def due_at(self, trunk: str) -> float:  # noqa: ARG002
+        """The past: on a server there are no rates."""
+        return -math.inf
+
     def unstart(self, number: int) -> None:
         """Nothing: on a server there are no rates."""
 

@@ -112,8 +112,61 @@ def test_a_call_is_dialled_as_often_as_attempts_says(
         async with opened(ScriptedSource(limit=5)) as gate:
             dial = Dial(*(Refusal() for _ in range(9)))
             with pytest.raises(Refusal):
-                await gate.place(dial, attempts=attempts)
+                await gate.place(dial, attempts=attempts, give_up_after=0.0)
             assert len(dial.permits) == 3
+
+    run(main())
+
+
+def test_a_call_is_not_given_up_in_the_seconds_in_which_its_attempts_are_used_up() -> None:
+    """Leads would be lost in a few seconds in which the provider takes none."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=5)) as gate:
+            dial = Dial(*(Refusal() for _ in range(500)))
+            with pytest.raises(Refusal):
+                await gate.place(dial, attempts=3, give_up_after=20.0)
+            assert len(dial.at) > 3
+            assert dial.at[-2] - dial.at[0] < 20.0 <= dial.at[-1] - dial.at[0]
+
+    run(main())
+
+
+def test_one_attempt_is_one() -> None:
+    """Who wants no second dial would get dozens."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=5)) as gate:
+            dial = Dial(Refusal())
+            with pytest.raises(Refusal):
+                await gate.place(dial, attempts=1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("rate", "refusals"), [(1.0, 0), (None, None)])
+def test_no_lead_is_lost_where_many_come_at_once_and_the_provider_takes_one_a_second(
+    rate: float | None, refusals: int | None
+) -> None:
+    """The first minute of every campaign would lose its leads to the provider's rate."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        source, latest, placed = ScriptedSource(limit=20), -1.0, list[float]()
+
+        async def dial(permit: Permit) -> dict[str, str]:
+            nonlocal latest
+            if loop.time() - latest < 1.0:
+                raise Refusal
+            latest = loop.time()
+            placed.append(latest)
+            loop.call_later(30.0, permit.ended)
+            return {"call_id": f"call_{len(placed)}"}
+
+        async with opened(source, counted_after=60.0, cps=rate) as gate:
+            await asyncio.gather(*(gate.place(dial) for _ in range(30)))
+            assert len(placed) == 30
+            assert refusals in {None, gate.statistics().refused}
 
     run(main())
 

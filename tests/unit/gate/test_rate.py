@@ -270,6 +270,52 @@ def test_only_the_rate_is_in_the_way_and_says_so() -> None:
     run(main())
 
 
+def test_where_only_the_rate_is_in_the_way_no_reading_is_waited_for() -> None:
+    """A caller that doesn't wait would wait for an answer that changes nothing."""
+
+    async def main() -> None:
+        source = ScriptedSource(limit=20, latency=0.2)
+        async with opened(source, trunks=[Trunk("slow", cps=0.1)]) as gate:
+            async with gate.admit(trunk="slow"):
+                await asyncio.sleep(5.0)
+                began = _now()
+                with pytest.raises(NoHeadroom):
+                    async with gate.try_admit(trunk="slow"):
+                        pass
+                assert _now() == began
+
+    run(main())
+
+
+def test_the_statistics_say_when_each_trunk_is_due() -> None:
+    """Whoever watches a gate would not see why nobody starts."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), cps=2.0, trunks=TRUNKS) as gate:
+            async with gate.admit(trunk="twilio"):
+                due_in = gate.statistics().due_in
+                assert due_in == {"default": 0.0, "twilio": 1.05, "fast": 0.0, "telnyx": 0.0}
+
+    run(main())
+
+
+def test_a_call_that_is_refused_after_its_dial_returned_pushes_its_trunk_back_too() -> None:
+    """A provider that answers 201 and then gives the call up would be asked at the same pace."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), trunks=[Trunk("a", cps=0.5)]) as gate:
+            starts = list[float]()
+            for _ in range(4):
+                async with gate.admit(trunk="a") as permit:
+                    starts.append(_now())
+                    permit.placed()
+                    permit.refused()
+            apart = [later - earlier for earlier, later in itertools.pairwise(starts)]
+            assert apart == pytest.approx([2.1, 4.2, 8.4])
+
+    run(main())
+
+
 def test_a_lane_lets_as_many_wait_as_it_says_whatever_their_trunks() -> None:
     """A bound on the queue would hold for each trunk by itself."""
 
