@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from tests.support.bent_server import BentServer, Published
 
-__all__ = ["BentClient"]
+__all__ = ["BentClient", "Line"]
 
 
 class BentClient:
@@ -64,3 +64,19 @@ class BentClient:
         """Something that was published comes here, whoever it is for."""
         if channel in self._channels:
             self._channels[channel].put_nowait({"type": "message", "data": message})
+
+
+class Line(BentClient):
+    """A line that takes no time, and brings what is published on any of `lines`."""
+
+    def __init__(self, server: BentServer, lines: list[Line]) -> None:
+        super().__init__(server)
+        self._lines = lines
+        lines.append(self)
+
+    async def _run(self, words: tuple[Any, ...]) -> bytes:
+        answer, published = self.exchange(words)
+        for channel, message in published:
+            for line in self._lines:
+                line.hear(channel, message)
+        return answer

@@ -1,4 +1,4 @@
-"""How often a worker asks whose callers wait, on a clock that jumps."""
+"""How often a worker asks whose callers wait, and how long they wait, on a clock that jumps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
+from callguard import RedisLedger, open_gate
+from callguard.gate.opening import Opening
 from callguard.ledger import Claim
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.session import Session
-from tests.support.bent_client import BentClient
-from tests.support.bent_server import BentServer
+from callguard.testing import ScriptedSource
+from tests.support.bent_client import BentClient, Line
+from tests.support.bent_server import BentServer, Published
 from tests.support.virtual_time import run
 from tests.unit.ledger.bent_clock import Recorder, settings
 
@@ -76,3 +79,77 @@ def test_a_worker_that_can_be_called_asks_no_more_often_than_its_lease_wants(
     made = run(exchanges(server, is_deaf=is_deaf))
     server.forget()
     assert most / 2 <= made <= most
+
+
+class Troubled(BentServer):
+    """A server that may not bring everything to everybody.
+
+    Attributes:
+        trouble: "no publishing", "no listening", "pushes get lost", or "".
+    """
+
+    def __init__(self, client: Redis, names: Names, trouble: str) -> None:
+        super().__init__(client, names)
+        self.trouble = trouble
+
+    def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
+        if self.trouble == "no publishing":
+            fails = "PUBLISH"
+        answer, published = super().exchange(now, *request, fails=fails)
+        return answer, [] if self.trouble == "pushes get lost" else published
+
+
+class TroubledLine(Line):
+    """A line to a `Troubled` server."""
+
+    async def subscribe(self, *channels: str) -> None:
+        if isinstance(self._server, Troubled) and self._server.trouble == "no listening":
+            raise NoPermissionError("not allowed")
+        await super().subscribe(*channels)
+
+
+HEARTBEAT = LEASE / 5
+
+
+@pytest.mark.parametrize(
+    ("trouble", "most"),
+    [
+        ("", 0.0),
+        ("no listening", HEARTBEAT / 2),
+        ("no publishing", HEARTBEAT),
+        ("pushes get lost", HEARTBEAT),
+    ],
+)
+def test_a_slot_is_another_s_soon_though_nobody_can_be_called(
+    client: Redis, workspace_key: str, trouble: str, most: float
+) -> None:
+    """Callers would wait for a push that never comes, beside free slots."""
+
+    async def waits(server: BentServer, phase: float) -> float:
+        lines: list[Line] = []
+
+        def opened() -> Opening:
+            line: Any = TroubledLine(server, lines)
+            ledger = RedisLedger(line, name=workspace_key, lease=LEASE)
+            return open_gate(source=source, ledger=ledger, ttl=5.0, max_age=60.0)
+
+        async def arrives() -> float:
+            async with second.admit() as permit:
+                permit.cancel()
+            return asyncio.get_running_loop().time()
+
+        source = ScriptedSource(limit=1)
+        async with opened() as first, opened() as second:
+            async with first.admit() as held:
+                arriving = asyncio.create_task(arrives())
+                await asyncio.sleep(20.0 + phase)
+                held.cancel()
+            left_at = asyncio.get_running_loop().time()
+            return await arriving - left_at
+
+    found = []
+    for phase in (0.0, 0.7, 1.4, 2.1, 2.8, 3.5, 4.2):
+        server = Troubled(client, Names(workspace_key), trouble)
+        found.append(run(waits(server, phase)))
+        server.forget()
+    assert most / 2 <= max(found) <= most

@@ -12,28 +12,11 @@ import pytest
 from callguard import LimitsRejected, RedisLedger, open_gate
 from callguard.gate.opening import Opening
 from callguard.testing import ScriptedSource
-from tests.support.bent_client import BentClient
-from tests.support.bent_server import BentServer
+from tests.support.bent_client import Line
 from tests.support.virtual_time import run
 from tests.unit.ledger.bent_clock import BentLedger, Worker, claim
 
 Opens = Callable[[ScriptedSource], Opening]
-
-
-class Line(BentClient):
-    """A line that takes no time, and brings what is published on any of `lines`."""
-
-    def __init__(self, server: BentServer, lines: list[Line]) -> None:
-        super().__init__(server)
-        self._lines = lines
-        lines.append(self)
-
-    async def _run(self, words: tuple[Any, ...]) -> bytes:
-        answer, published = self.exchange(words)
-        for channel, message in published:
-            for line in self._lines:
-                line.hear(channel, message)
-        return answer
 
 
 @pytest.fixture
