@@ -5,7 +5,8 @@ The production fetcher and gate run as they are; only the network and the clock 
     python -m tests.campaigns.one_gate --seeds 100
 
 prints, for each thing that may be known of the provider, the largest count above the ceiling, the
-refusals, the share of the limit that was used, and the readings per placed call.
+refusals, the share of the limit that was used, and the readings per placed call. With ``--cps``
+calls have a rate, of which the gate knows nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import cycle
+from typing import Any
 
 import callguard
 from callguard import webhooks
 from callguard.simulator import (
+    CPS_REFUSALS,
+    CPS_RULES,
     Call,
     CallRefused,
     Courier,
@@ -76,6 +80,9 @@ async def carry_out(plan: Plan) -> Report:
                     picture["last"] = workspace.truth()
                     await asyncio.sleep(plan.dial_seconds)
                     call = workspace.dial()
+                    if call.status == "error":
+                        permit.refused()
+                        continue
                     dials[lead] += 1
                     permit.placed(call.call_id)
                     return
@@ -115,6 +122,8 @@ async def carry_out(plan: Plan) -> Report:
         placed=truth.placed,
         excess=-plan.settings.limit if truth.worst_excess is None else truth.worst_excess,
         refusals=truth.refusals,
+        too_fast=truth.rate_refusals,
+        most_dials=truth.most_dials_in_a_second,
         twice=sum(count > 1 for count in dials.values()),
         not_dialled=sum(not count for count in dials.values()),
         share=_share(picture, plan.settings.limit),
@@ -221,13 +230,18 @@ KNOWLEDGE: Mapping[str, tuple[bool, bool | None]] = {
 
 
 def plans(
-    name: str, seeds: Iterable[int], leads: int, unanswered: str, evidence: str = "no evidence"
+    name: str,
+    seeds: Iterable[int],
+    leads: int,
+    unanswered: str,
+    evidence: str = "no evidence",
+    **rate: Any,
 ) -> list[Plan]:
-    """The issue's campaign under one state of knowledge, for each seed."""
+    """The issue's campaign under one state of knowledge, for each seed, with a rate if given."""
     counted, known = KNOWLEDGE[name]
     made = []
     for seed in seeds:
-        settings = workspace_of_the_issue(seed, counts_ringing=counted)
+        settings = replace(workspace_of_the_issue(seed, counts_ringing=counted), **rate)
         if unanswered == "drawn":
             settings = replace(settings, unanswered_ring=Exponential(10.0, at_most=30.0))
         told = EVIDENCE[evidence]
@@ -252,18 +266,23 @@ def main() -> None:
         default="ring out",
         help="whether an unanswered call rings for 30 s, or for a time drawn as for answered ones",
     )
+    parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
+    parser.add_argument("--cps-rule", choices=CPS_RULES, default=CPS_RULES[0])
+    parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=CPS_REFUSALS[0])
     options = parser.parse_args()
+    rate = {name: getattr(options, name) for name in ("cps", "cps_rule", "cps_refusal")}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     told = list(EVIDENCE) if options.evidence == "all" else [options.evidence]
     print(
-        "| the workspace | evidence | seeds | largest count - ceiling | refusals | share, mean "
-        "| share, least | readings per call | every lead once | left on the ledger |"
+        "| the workspace | evidence | seeds | largest count - ceiling | refusals "
+        "| of which too fast | most dials in a second | share, mean | share, least "
+        "| readings per call | leads lost | every lead once | left on the ledger |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"|{'---|' * 13}")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for name in KNOWLEDGE if options.workspace == "all" else [options.workspace]:
             for evidence in told:
-                made = plans(name, seeds, options.leads, options.unanswered, evidence)
+                made = plans(name, seeds, options.leads, options.unanswered, evidence, **rate)
                 print(f"| {name} | {evidence} | {_row(list(pool.map(report, made)))} |", flush=True)
 
 
@@ -275,9 +294,12 @@ def _row(reports: list[Report]) -> str:
             len(reports),
             max(each.excess for each in reports),
             sum(each.refusals for each in reports),
+            sum(each.too_fast for each in reports),
+            max(each.most_dials for each in reports),
             f"{statistics.mean(shares):.4f}",
             f"{min(shares):.4f}",
             f"{statistics.mean(each.readings / each.leads for each in reports):.2f}",
+            sum(each.not_dialled for each in reports),
             all(each.dialled_once for each in reports),
             sum(each.left_over for each in reports),
         )

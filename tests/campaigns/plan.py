@@ -65,6 +65,8 @@ class Report:
         placed: calls that were placed.
         excess: peak count less the ceiling.
         refusals: calls that the provider refused.
+        too_fast: those of them that came faster than calls may start.
+        most_dials: within any rolling second, those that were refused among them.
         twice: leads dialled more than once, whoever did; a lead set apart may be dialled once.
         not_dialled: leads never dialled, other than those set apart.
         left_over: permits on the ledger when all is over.
@@ -85,6 +87,8 @@ class Report:
     twice: int
     not_dialled: int
     share: float
+    too_fast: int = 0
+    most_dials: int = 0
     left_over: int = 0
     readings: int = 0
     failed: int = 0

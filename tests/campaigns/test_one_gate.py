@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from callguard.simulator import Exponential, Uniform
+from callguard.simulator import CPS_REFUSALS, CpsRefusal, Exponential, Uniform
 from tests.campaigns.one_gate import plans, report
 from tests.campaigns.plan import Plan, Settings
 
@@ -52,6 +52,18 @@ def test_the_count_never_passes_the_ceiling_and_every_caller_gets_in(block: int)
         assert came_of_it.refusals == 0, f"seed {seed}"
         assert came_of_it.dialled_once, f"seed {seed}"
         assert came_of_it.left_over == 0, f"seed {seed}"
+
+
+@pytest.mark.parametrize("refusal", CPS_REFUSALS)
+def test_a_rate_that_the_gate_does_not_know_loses_no_lead(refusal: CpsRefusal) -> None:
+    """A call that is refused for its rate would be taken for a placed one, or block the gate."""
+    known = "ringing counted, and known"
+    (plan,) = plans(known, [1], 30, "drawn", cps=1.0, cps_refusal=refusal)
+    came_of_it = report(plan)
+    assert came_of_it.dialled_once
+    assert came_of_it.left_over == 0
+    assert came_of_it.too_fast == came_of_it.refusals > 0
+    assert came_of_it.most_dials > 1
 
 
 def test_the_same_seed_replays_the_same_world() -> None:

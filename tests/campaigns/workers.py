@@ -66,10 +66,11 @@ IN_HAND = 400
 """Leads that wait at the gates at a time, over all workers."""
 
 
-def plan_of(limit: int, *, seed: int = 0, **changes: Any) -> Plan:
+def plan_of(limit: int, *, seed: int = 0, cps: float | None = None, **changes: Any) -> Plan:
     """Calls of 1.9 s mean, and a counter that is 0.1 s late, which the gates are told."""
     settings = Settings(
         limit=limit,
+        cps=cps,
         talk_time=Exponential(2.0),
         ring_time=Exponential(0.3, at_most=RING_LIMIT),
         answer_rate=0.7,
@@ -299,7 +300,8 @@ async def carry_out(plan: Plan, ledger_url: str) -> Report:
         arguments = ledger_url, name, provider.url, provider.api_key, plan.lease
         campaign = Campaign(plan, arguments)
         watch = asyncio.create_task(_watch(campaign, provider.workspace, faults))
-        async with asyncio.timeout(60 + 10 * plan.leads / limit):
+        slowest = min(limit / 10, (plan.settings.cps or math.inf) / 2)  # calls per second
+        async with asyncio.timeout(60 + plan.leads / slowest):
             await campaign.carry_out()
         pictures = await watch
         left_over = await _left_over(arguments)
@@ -313,6 +315,8 @@ async def carry_out(plan: Plan, ledger_url: str) -> Report:
         placed=truth.placed,
         excess=-limit if truth.worst_excess is None else truth.worst_excess,
         refusals=truth.refusals,
+        too_fast=truth.rate_refusals,
+        most_dials=truth.most_dials_in_a_second,
         twice=sum(count > 1 for count in counts),
         not_dialled=sum(
             not count for lead, count in enumerate(counts) if lead not in campaign.set_apart
@@ -374,6 +378,8 @@ HEADINGS = (
     "kills",
     "peak - ceiling",
     "refusals",
+    "of which too fast",
+    "most dials in a second",
     "leads dialled twice",
     "not dialled",
     "set apart",
@@ -395,6 +401,8 @@ def row(plan: Plan, report: Report, alone: Report) -> str:
         report.kills,
         report.excess,
         report.refusals,
+        report.too_fast,
+        report.most_dials,
         report.twice,
         report.not_dialled,
         report.set_apart,
@@ -432,6 +440,7 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--leads", type=int, default=4000)
     parser.add_argument("--limit", type=int, default=50)
+    parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--kill-every", type=float, default=2.0, help="seconds")
@@ -440,6 +449,7 @@ if __name__ == "__main__":
     wanted = plan_of(
         options.limit,
         seed=options.seed,
+        cps=options.cps,
         leads=options.leads,
         workers=options.workers,
         kill_every=options.kill_every,
