@@ -171,6 +171,10 @@ class Queue:
         self.ceiling = self.ceilings.highest
         self.bursts = self.ceilings.burst is not None
 
+    def ceiling_under(self, limits: Limits) -> int:
+        """What `ceiling` will be once a snapshot with these limits is in hand."""
+        return Ceilings.of(limits, self.lane).highest
+
     def join(self, waiter: Waiter) -> None:
         """Enter where the rank belongs: at the end, or further on with an old one."""
         waiters = self._waiters

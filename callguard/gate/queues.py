@@ -172,13 +172,13 @@ class Queues:
                     best = queue
         return best
 
-    def claims(self, now: float) -> list[Claim]:
+    def claims(self, now: float, limits: Limits | None = None) -> list[Claim]:
         """What the queued callers need of a shared ledger: a claim for each lane that has any."""
         return [
             Claim(
                 queue.lane.name,
                 queue.lane.priority,
-                queue.ceiling,
+                queue.ceiling if limits is None else queue.ceiling_under(limits),
                 queue.length,
                 now - queue.first.since,
             )

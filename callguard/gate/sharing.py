@@ -12,6 +12,7 @@ from callguard.events import LedgerAway, LedgerBack, PermitLost
 from callguard.gate.assembly import Parts
 from callguard.gate.reporting import told
 from callguard.ledger import Claim, RedisLedger, Times
+from callguard.limits import Limits
 from callguard.source import LimitSource
 
 __all__ = ["assembled_among_many"]
@@ -64,9 +65,9 @@ class _Claimant:
 
     parts: Parts
 
-    def claims(self) -> list[Claim]:
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
         """What the queued callers need: one claim for each lane on which anybody waits."""
-        return self.parts.admissions.queues.claims(self.parts.watch.time())
+        return self.parts.admissions.queues.claims(self.parts.watch.time(), limits)
 
     def granted(self, lane: str, number: int, usage: int) -> None:
         """A lane has got a slot."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
-from callguard.limits import Snapshot
+from callguard.limits import Limits, Snapshot
 from callguard.pacing import Pace
 
 __all__ = ["Claim", "Claimant", "Ledger", "Reader", "Readings", "Right"]
@@ -37,8 +37,12 @@ class Claim(NamedTuple):
 class Claimant(Protocol):
     """A gate, as the shared ledger sees it that reports to it and asks what its callers need."""
 
-    def claims(self) -> list[Claim]:
-        """What the queued callers need now: one claim for each lane on which anybody waits."""
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
+        """What the queued callers need now: one claim for each lane on which anybody waits.
+
+        Args:
+            limits: what the ceilings are of; None for the snapshot in hand.
+        """
 
     def granted(self, lane: str, number: int, usage: int) -> None:
         """A lane's claim was granted a slot, which brought the usage to `usage` calls."""

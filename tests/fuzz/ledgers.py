@@ -14,7 +14,7 @@ from callguard.errors import CallGuardError, LimitsError
 from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.view import View
-from callguard.limits import Snapshot
+from callguard.limits import Limits, Snapshot
 from tests.unit.ledger.bent_clock import settings, side_of
 
 __all__ = ["answers_of_a_ledger"]
@@ -35,7 +35,7 @@ GOOD: dict[str, Any] = {
 class _Nobody:
     """A claimant of a gate at which nobody waits."""
 
-    def claims(self) -> list[Any]:
+    def claims(self, limits: Limits | None = None) -> list[Any]:
         return []
 
     def granted(self, lane: str, number: int, usage: int) -> None:

@@ -794,6 +794,19 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "slots are given under the ceilings of a snapshot that the ledger has not taken",
+        LUA + "slots.lua",
+        (
+            (
+                "said.epoch == state.epoch and began == state.began",
+                "said.taken or began == state.began",
+            ),
+        ),
+        "what it says of the limits may be older than what the ledger knows",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
         "a reading that was under way while the clock stepped is dated",
         LUA + "state.lua",
         (("    set('distrusted', state.poll + 1)\n", ""),),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from callguard.ledger.protocol import Claim, Claimant
@@ -91,7 +91,7 @@ class Conversation:
         self._joined = False
         self._claims: list[Claim] = []
         self._sent_at = 0.0
-        self._first_number = 1
+        self._first_number = self._next_number = 1
         self._renews = True
         self._renew_at = -math.inf
         self._ledger_clock = LedgerClock(clock)
@@ -116,7 +116,8 @@ class Conversation:
         self._claims = self._claims_now()
         # Callers may be granted permits out of the own share before the answer comes.
         self._first_number = self._view.next_number
-        self._view.next_number += _asked_for(self._claims)
+        self._view.next_number += sum([min(claim.callers, MOST_SLOTS) for claim in self._claims])
+        self._next_number = self._view.next_number
         happenings = self._view.outbox.batch()
         self._leaving = self.leaves and self._view.outbox.batch_is_all
         request: Request = {
@@ -144,8 +145,12 @@ class Conversation:
             request["join"] = self._introduction()
 
     def _claims_now(self) -> list[Claim]:
-        """What those who wait need now, and an end to each claim that nobody makes any more."""
-        claims = self._claimant.claims()
+        """What those who wait need now, and an end to each claim that nobody makes any more.
+
+        With a snapshot to report goes what they need under that, so that they are given slots in
+        the same exchange.
+        """
+        claims = self._claimant.claims(self._readings.taken)
         if self._claims:
             lanes = {claim.lane for claim in claims}
             ended = (claim for claim in self._claims if claim.callers and claim.lane not in lanes)
@@ -208,7 +213,7 @@ class Conversation:
         Raises:
             Exception: it is no push. Anybody may publish anything.
         """
-        push = Push.parse(message)
+        push = Push.parse(message, self._readings.knows)
         if push.epoch is not None and push.epoch != self._epoch:
             return True
         if push.news is not None:
@@ -251,7 +256,7 @@ class Conversation:
 
     def _take_slots(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._view.valid_until
-        if self._view.next_number == self._first_number + _asked_for(self._claims):
+        if self._view.next_number == self._next_number:
             self._view.next_number = self._first_number + len(grants)
         for number, (index, usage) in enumerate(grants, self._first_number):
             lane = self._claims[index].lane
@@ -260,10 +265,6 @@ class Conversation:
                 self._claimant.granted(lane, number, usage)
             else:
                 self._view.withdraw(number)
-
-
-def _asked_for(claims: Iterable[Claim]) -> int:
-    return sum(min(claim.callers, MOST_SLOTS) for claim in claims)
 
 
 def _asked(claim: Claim) -> Asked:

@@ -68,6 +68,8 @@ class Outbox:
 
     def batch(self) -> list[Happening]:
         """What the next exchange reports: the same items until `reported`, and new ones."""
+        if not self:
+            return []
         happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))
         room = MOST_AT_ONCE - len(happenings)
         evidence = dict(itertools.islice(self._evidence.items(), room))

@@ -13,7 +13,7 @@ from callguard.ledger.readings import OwnRight
 from callguard.ledger.redis.failure import Failure, reason
 from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import Failed, Pause, Request, Right, Taken, encoded
-from callguard.limits import Snapshot
+from callguard.limits import Limits, Snapshot
 
 __all__ = ["SharedReadings", "SharedRight"]
 
@@ -97,6 +97,7 @@ class SharedReadings:
         self._used: SharedRight | None = None
         # What there is to report, and what of it the latest request has said.
         self._taken: Taken | None = None
+        self._taken_limits: Limits | None = None
         self._failed: Failed | None = None
         self._said: tuple[Taken | None, Failed | None] = (None, None)
         # Why the latest right of any worker brought no snapshot; None where it brought one.
@@ -179,7 +180,7 @@ class SharedReadings:
         if right.epoch != self._epoch:
             return  # its date is of a clock that is no more
         if isinstance(outcome, Snapshot):
-            limits = outcome.limits
+            limits = self._taken_limits = outcome.limits
             self._taken = {
                 "token": right.token,
                 "began": right.date(outcome.began),
@@ -202,6 +203,11 @@ class SharedReadings:
         self._used = None
 
     # What is said in an exchange -----------------------------------------------------------------
+
+    @property
+    def taken(self) -> Limits | None:
+        """What the snapshot says that the next exchange reports; None if it reports none."""
+        return None if self._taken is None else self._taken_limits
 
     @property
     def knows(self) -> int:

@@ -226,11 +226,16 @@ class View:
         """Take a snapshot into view; the server has it already, unless the worker is alone."""
         brought = snapshot is self.dated
         is_new = self._own.record_dated(snapshot) if brought else self._own.record(snapshot)
+        if self._given_alone:
+            self._forget_counted()
+        return is_new
+
+    def _forget_counted(self) -> None:
+        """Permits that were given alone and are over, so that the server need not hear of them."""
         placed = {int(said[1]) for said in self.outbox.pending() if said[0] == "place"}
         for number in self._given_alone & placed:
             if not self._own.is_uncounted(number):
                 self._forget(number)
-        return is_new
 
     def note_sleep(self, slept: float, now: float) -> None:
         """The machine slept for `slept` seconds, and the worker's lease ran on."""

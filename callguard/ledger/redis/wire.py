@@ -239,10 +239,17 @@ class News(NamedTuple):
     snapshot: SharedSnapshot | None
 
     @classmethod
-    def parse(cls, said: Mapping[str, Any]) -> Self:
-        """The news in a reply or a push; raises as `Answer.parse` does."""
+    def parse(cls, said: Mapping[str, Any], knows: int = 0) -> Self:
+        """The news in a reply or a push; raises as `Answer.parse` does.
+
+        Args:
+            said: the reply or the push.
+            knows: when the snapshot began that the worker knows.
+        """
         dialling, uncounted = said["counts"]
         snapshot = said.get("snapshot")
+        if snapshot is not None and snapshot["began"] == knows:
+            snapshot = None
         return cls(
             (_whole(dialling, least=0), _whole(uncounted, least=0)),
             bool(said["spent"]),
@@ -358,14 +365,19 @@ class Push(NamedTuple):
     come: bool
 
     @classmethod
-    def parse(cls, message: str | bytes) -> Self:
-        """The push in a message; raises as `Answer.parse` does."""
+    def parse(cls, message: str | bytes, knows: int = 0) -> Self:
+        """The push in a message; raises as `Answer.parse` does.
+
+        Args:
+            message: what was published.
+            knows: when the snapshot began that the worker knows.
+        """
         said = json.loads(message)
         if not isinstance(said, dict):
             raise TypeError(f"not a message of a ledger: {said!r}")
         return cls(
             _word(said["epoch"]) if "epoch" in said else None,
-            News.parse(said) if "snapshot" in said else None,
+            News.parse(said, knows) if "snapshot" in said else None,
             Pause.parse(said) if "failed" in said else None,
             "come" in said,
         )

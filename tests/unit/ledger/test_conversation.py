@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from callguard import Limits
 from callguard.ledger.redis.keys import Names
 from tests.unit.ledger.bent_clock import settings, side_of
 
@@ -17,7 +18,7 @@ AHEAD = 1_000.0
 class Quiet:
     """A claimant of a gate at which nobody waits."""
 
-    def claims(self) -> list[Any]:
+    def claims(self, limits: Limits | None = None) -> list[Any]:
         return []
 
 

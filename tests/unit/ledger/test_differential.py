@@ -97,7 +97,7 @@ class Side:
             return False
         return True
 
-    def claims(self) -> list[Claim]:
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
         return list(self.wanted)
 
     def granted(self, lane: str, lease: int, usage: int) -> None:

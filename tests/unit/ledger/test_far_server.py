@@ -12,6 +12,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from callguard import Limits
 from callguard.ledger import Claim
 from callguard.ledger.redis.connection import Connection
 from callguard.ledger.redis.session import Session
@@ -22,7 +23,7 @@ from tests.unit.ledger.bent_clock import BentLedger, Recorder
 class Anybody:
     """A claimant for whom nobody waits."""
 
-    def claims(self) -> list[Claim]:
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
         return []
 
     def __getattr__(self, _: str) -> Any:

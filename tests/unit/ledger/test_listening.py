@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from callguard import RedisLedger, open_gate
+from callguard import Limits, RedisLedger, open_gate
 from callguard.gate.opening import Opening
 from callguard.ledger import Claim
 from callguard.ledger.redis.keys import Names
@@ -27,7 +27,7 @@ LEASE = 10.0
 class Waiting:
     """A claimant with one caller in the queue, for whom there is no room."""
 
-    def claims(self) -> list[Claim]:
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
         return [Claim("default", 0, 0, 1, 0.0)]
 
     def __getattr__(self, _: str) -> Any:

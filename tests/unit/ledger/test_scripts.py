@@ -16,6 +16,7 @@ from redis import Redis
 from callguard.ledger.redis.settings import Settings
 from callguard.pauses import pause
 from tests.unit.ledger.bent_clock import (
+    LIMITS,
     START,
     BentLedger,
     Happening,
@@ -652,6 +653,24 @@ def test_a_failure_is_told_to_each_worker_once_and_not_after_a_reading(ledger: B
     ledger.now = 2010
     other.read()
     assert "failed" not in late.say(heard=0)
+
+
+@pytest.mark.parametrize(("stale", "given"), [(False, [[0, 1], [0, 2]]), (True, None)])
+def test_the_bringer_of_a_snapshot_is_given_slots_by_it_at_once(
+    ledger: BentLedger, stale: bool, given: list[list[int]] | None
+) -> None:
+    """Its callers would wait for one exchange more; or be admitted under the ceilings of a snapshot
+    that the ledger has not taken."""
+    (worker,) = joined(ledger, "one")
+    ledger.now = 2000
+    turn = worker.turn()
+    assert turn is not None
+    taken = {**turn, "current": 0, "limits": LIMITS}
+    if stale:
+        taken["began"] = START + 5
+    reply = worker.say(taken=taken, claims=[claim(ceiling=2, callers=3)])
+    assert (reply.get("grants") or None) == given
+    assert (reply.get("again") == 0) is stale
 
 
 def test_a_failure_is_told_to_all_at_once(ledger: BentLedger) -> None:

@@ -99,7 +99,7 @@ class Sharer:
             self._conversation.doubt()
         return accepted
 
-    def claims(self) -> list[Claim]:
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
         return list(self.wanted)
 
     def granted(self, lane: str, number: int, usage: int) -> None:

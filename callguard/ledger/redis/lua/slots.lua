@@ -247,7 +247,9 @@ local function give_slots(in_use)
   step_out(own, can_go)
   local grants, again
   if can_go then
-    local current = said.knows == state.began
+    -- The ceilings are of the snapshot that the worker brings, or else of the one that it knows.
+    local began = said.taken and said.taken.began or said.knows
+    local current = said.epoch == state.epoch and began == state.began
     local set_aside
     grants, set_aside = share(own, others > 0, in_use, current)
     again = call_up(set_aside)
