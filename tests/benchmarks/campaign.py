@@ -11,7 +11,7 @@ gate that learns by itself what the counter shows has no row: it was left out of
 purpose.
 
 With ``--cps`` the workspaces have calls per second, which the oracle keeps. Whoever loses leads has
-no speed in the table. A gate knows of no rate: it dials as fast as there is room.
+no speed in the table. A gate that isn't told the rate dials as fast as there is room.
 """
 
 from __future__ import annotations

@@ -263,6 +263,7 @@ async def gated(
     world: World,
     *,
     probed: bool = False,
+    told_rate: bool = False,
     evidence: Evidence | None = None,
     min_interval: float = MIN_INTERVAL,
     workers: int = 1,
@@ -275,6 +276,8 @@ async def gated(
     knowing = replace(world.plan, evidence=evidence and _seeded(world, evidence))
     if probed:
         knowing = replace(knowing, counts_ringing=knowing.settings.counts_ringing)
+    if told_rate:
+        knowing = replace(knowing, cps=knowing.settings.cps)
     async with AsyncExitStack() as stack:
         gates = []
         for ledger in _ledgers(world, workers, stack):
@@ -306,6 +309,7 @@ def _gate(
         lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
+        cps=plan.cps,
         min_interval=min_interval,
         refused=lambda error: isinstance(error, CallRefused),
         track="ask" if plan.evidence and plan.evidence.asking else None,
@@ -374,6 +378,10 @@ RATED_DIALERS: Mapping[str, Dialer] = {
     f"semaphore, a lead is given up after {TRIES} dials": partial(
         semaphore, plan=WEBHOOKS, tries=TRIES
     ),
+    **{
+        f"{OURS}, told the rate, {name}": partial(way, told_rate=True)
+        for name, way in _WAYS.items()
+    },
 }
 """Those that only differ from others where calls have a rate."""
 

@@ -22,6 +22,8 @@ GATED = [name for name in DIALERS if name.startswith(OURS)]
 
 OTHERS = [name for name in DIALERS if name != ORACLE and name not in GATED]
 
+GIVES_UP, *TOLD = RATED_DIALERS
+
 ONE_A_SECOND = [name for name in [*DIALERS, *SHARED_DIALERS] if "one reading a second" in name]
 
 
@@ -122,15 +124,27 @@ def test_the_oracle_keeps_the_rate_and_uses_it_up(rate: Rate, most: int) -> None
 
 
 @pytest.mark.parametrize("refusal", CPS_REFUSALS)
-@pytest.mark.parametrize("dialer", [*OTHERS, *RATED_DIALERS, "callguard, probed"])
+@pytest.mark.parametrize("dialer", [*OTHERS, GIVES_UP, "callguard, probed"])
 def test_every_dialer_comes_to_its_end_under_a_rate(dialer: str, refusal: CpsRefusal) -> None:
     """A dialer that crashes, or dials for ever, would have no row where calls have a rate."""
     came_of_it = campaign.carry_out(_job(dialer, leads=30, rate=Rate(1.0, refusal=refusal)))
     assert came_of_it.too_fast > 0
     assert came_of_it.most_dials > 1
-    gives_up = dialer in RATED_DIALERS
     is_fooled = refusal == "dead-call" and not dialer.startswith(OURS)
-    assert (came_of_it.lost > 0) == (gives_up or is_fooled)
+    assert (came_of_it.lost > 0) == (dialer == GIVES_UP or is_fooled)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [Rate(1.0), Rate(1.0, refusal="dead-call"), Rate(5.0), Rate(5.0, "spacing"), Rate(0.5)],
+)
+@pytest.mark.parametrize("dialer", TOLD)
+def test_a_gate_that_is_told_the_rate_is_never_refused(dialer: str, rate: Rate) -> None:
+    """A gate would dial faster than it was told, and be refused for it."""
+    came_of_it = campaign.carry_out(_job(dialer, leads=30, rate=rate))
+    _assert_kept(came_of_it)
+    assert rate.cps is not None
+    assert (came_of_it.lost, came_of_it.most_dials <= max(1, rate.cps)) == (0, True)
 
 
 def test_whoever_loses_leads_has_no_speed() -> None:

@@ -6,7 +6,7 @@ The production fetcher and gate run as they are; only the network and the clock 
 
 prints, for each thing that may be known of the provider, the largest count above the ceiling, the
 refusals, the share of the limit that was used, and the readings per placed call. With ``--cps``
-calls have a rate, of which the gate knows nothing.
+calls have a rate, of which the gate is told with ``--tell-rate`` only.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ async def carry_out(plan: Plan) -> Report:
         counter_lag=plan.counter_lag,
         refused=lambda error: isinstance(error, CallRefused),
         lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
+        cps=plan.cps,
         track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:
         courier = open_courier(workspace, plan, gate)
@@ -235,6 +236,7 @@ def plans(
     leads: int,
     unanswered: str,
     evidence: str = "no evidence",
+    told_cps: float | None = None,
     **rate: Any,
 ) -> list[Plan]:
     """The issue's campaign under one state of knowledge, for each seed, with a rate if given."""
@@ -247,7 +249,7 @@ def plans(
         told = EVIDENCE[evidence]
         if told is not None and told.webhooks is not None:
             told = replace(told, webhooks=replace(told.webhooks, seed=seed))
-        made.append(Plan(settings, leads=leads, counts_ringing=known, evidence=told))
+        made.append(Plan(settings, leads=leads, counts_ringing=known, evidence=told, cps=told_cps))
     return made
 
 
@@ -269,7 +271,9 @@ def main() -> None:
     parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
     parser.add_argument("--cps-rule", choices=CPS_RULES, default=CPS_RULES[0])
     parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=CPS_REFUSALS[0])
+    parser.add_argument("--tell-rate", action="store_true", help="tell the gate of the rate")
     options = parser.parse_args()
+    told_cps = options.cps if options.tell_rate else None
     rate = {name: getattr(options, name) for name in ("cps", "cps_rule", "cps_refusal")}
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     told = list(EVIDENCE) if options.evidence == "all" else [options.evidence]
@@ -282,7 +286,9 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for name in KNOWLEDGE if options.workspace == "all" else [options.workspace]:
             for evidence in told:
-                made = plans(name, seeds, options.leads, options.unanswered, evidence, **rate)
+                made = plans(
+                    name, seeds, options.leads, options.unanswered, evidence, told_cps, **rate
+                )
                 print(f"| {name} | {evidence} | {_row(list(pool.map(report, made)))} |", flush=True)
 
 

@@ -28,7 +28,7 @@ class Plan:
         settings: the workspace.
         leads: who is to be called, at most.
         seconds: for how long leads are begun.
-        counts_ringing, counter_lag, reserve: what the gates are told.
+        counts_ringing, counter_lag, reserve, cps: what the gates are told.
         evidence: what they learn of calls; None for nothing.
         faults_rate: the share of the readings that goes wrong.
         faults: what may go wrong with them.
@@ -45,6 +45,7 @@ class Plan:
     counts_ringing: bool | None = None
     counter_lag: float = 2.0
     reserve: int = 0
+    cps: float | None = None
     evidence: Evidence | None = None
     faults_rate: float = 0.0
     faults: tuple[Fault, ...] = FAULTS
