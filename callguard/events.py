@@ -50,12 +50,16 @@ class _Report:
 
 @dataclass(frozen=True, slots=True)
 class Admitted(_Report):
-    """A call was admitted after `waited` seconds in the queue, as `tier` "normal" or "burst"."""
+    """A call was admitted after `waited` seconds in the queue, as `tier` "normal" or "burst".
+
+    `trunk` is the one that it is to take, None where that has no rate.
+    """
 
     permit_id: str
     lane: str
     tier: str
     waited: float
+    trunk: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,8 +298,9 @@ class Admissions:
             self._tell_admitted(waiter.queue, number, tier, waited)
 
     def _tell_admitted(self, queue: Queue, number: int, tier: Tier, waited: float) -> None:
-        permit_id = self.issuer.id_of(number)
-        self._reporter.tell(Admitted(permit_id, queue.lane.name, tier, waited, **self._names))
+        permit_id, lane = self.issuer.id_of(number), queue.lane.name
+        trunk = None if queue.trunk is None else queue.trunk.name
+        self._reporter.tell(Admitted(permit_id, lane, tier, waited, trunk, **self._names))
 
     def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
         """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Protocol
 
 import callguard
-from tests.world.checkers import Dials, Order, Readings, Scene
+from tests.world.checkers import Dials, Order, Rates, Readings, Scene
 from tests.world.plan import CallerPlan, DialPlan
 from tests.world.provider import DialError, Refusal
 
@@ -22,6 +22,8 @@ class Hall(Protocol):
     def scene(self) -> Scene: ...
     @property
     def order(self) -> Order: ...
+    @property
+    def rates(self) -> Rates: ...
     @property
     def dials(self) -> Dials: ...
     @property
@@ -111,16 +113,17 @@ class Caller:
             return "no gate"
         self._hall.readings.wanted()
         if plan.way == "try":
-            return await self._through(gate.try_admit(plan.lane))
+            return await self._through(gate.try_admit(plan.lane, trunk=plan.trunk))
         timeout = None if plan.way == "short" else plan.timeout
-        self._hall.order.joins(self.name, plan.lane, timeout)
+        self._hall.order.joins(self.name, plan.lane, plan.trunk, timeout)
         if plan.way == "short":
             return await self._through(_Short(gate))
         if plan.way == "admit":
-            return await self._through(gate.admit(plan.lane, timeout=timeout))
+            return await self._through(gate.admit(plan.lane, trunk=plan.trunk, timeout=timeout))
         await gate.place(
             self._dial_for_the_gate,
             lane=plan.lane,
+            trunk=plan.trunk,
             timeout=timeout,
             idempotent=plan.way == "place again",
         )
@@ -137,6 +140,7 @@ class Caller:
         return "placed"
 
     def _enter(self, permit: callguard.Permit | _Unheld) -> None:
+        self._hall.rates.enters(permit.id)
         self._hall.order.enters(self.name, permit.id)
         if isinstance(permit, _Unheld):
             return
@@ -151,10 +155,10 @@ class Caller:
             await asyncio.sleep(plan.thinks)
         except asyncio.CancelledError:
             if plan.tidy:
-                permit.cancel()
+                self._cancel(permit)
             raise
         if plan.gives_up:
-            permit.cancel()
+            self._cancel(permit)
             return
         call_id = await self._dial(permit)
         if plan.named == "in block":
@@ -181,7 +185,7 @@ class Caller:
         except ConnectionRefusedError:
             self._in_doubt = permit
             if self._plan.tidy and not again:
-                permit.cancel()
+                self._cancel(permit)
             raise
         except (DialError, OSError, asyncio.CancelledError):
             self._in_doubt = permit
@@ -207,11 +211,15 @@ class Caller:
             self._hall.order.comes_back(self.name)
             self._hall.readings.wanted()
 
+    def _cancel(self, permit: callguard.Permit | _Unheld) -> None:
+        self._hall.rates.cancels(permit.id)
+        permit.cancel()
+
     def _lie(self, permit: callguard.Permit) -> None:
         self._hall.trace(f"{self.name} lies")
         self._scene.lied.add(permit.id)
         self._scene.denied.add(permit.id)
-        permit.cancel()
+        self._cancel(permit)
 
     def _say_after_block(self, what: str) -> None:
         if self._permit is not None and (self.task is None or self.task.done()):

@@ -6,6 +6,7 @@ statistics, and `explain`.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,14 @@ import callguard
 from tests.world.plan import LanePlan, Plan, Rules
 from tests.world.provider import Call, Provider, Reading
 
-__all__ = ["Count", "Dials", "Order", "Readings", "Scene", "Usage", "Violation", "ceiling"]
+__all__ = ["Count", "Dials", "Order", "Rates", "Readings", "Scene", "Usage", "Violation", "ceiling"]
 
 SLACK = 1e-6
 """Seconds by which sums of times may differ."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds for which a trunk may pause after a refusal at most, unless its
+starts are further apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.lanes = {lane.name: lane for lane in self.plan.gate.lanes}
+        self.rated = {trunk.name: trunk for trunk in self.plan.gate.trunks if trunk.cps}
 
     def blame(self, rule: str, text: str) -> None:
         self.violations.append(Violation(rule, self.now(), text))
@@ -210,6 +216,69 @@ class Count:
         return call.key in self._scene.lied or self._scene.missed(call, reading)
 
 
+class Rates:
+    """No trunk starts more than its rate allows: an admission is a start, whatever becomes of it.
+
+    But for one whose caller didn't dial, by its own word or because it was cancelled on its way in.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._undialled: set[str] = set()
+        self.opened()
+
+    def opened(self) -> None:
+        """A gate is open, which knows nothing of the starts of the one before."""
+        self._starts: dict[str, dict[str, float]] = {name: {} for name in self._scene.rated}
+        self._given_back: dict[str, float] = dict.fromkeys(self._scene.rated, -inf)
+        self._refused_at: dict[str, float] = dict.fromkeys(self._scene.rated, -inf)
+        self._trunk_of: dict[str, str] = {}
+        self._entered: set[str] = set()
+
+    def admitted(self, permit_id: str, trunk: str | None) -> None:
+        if trunk is None:
+            return
+        rate, now = self._scene.rated[trunk], self._scene.now()
+        self._starts[trunk][permit_id] = now
+        self._trunk_of[permit_id] = trunk
+        if self._within(trunk, now) > rate.most:
+            self._scene.blame("rate", f"more than {rate.most} in {rate.span} s on {trunk}")
+
+    def enters(self, permit_id: str) -> None:
+        """The caller has its permit, and may dial."""
+        self._entered.add(permit_id)
+
+    def cancels(self, permit_id: str) -> None:
+        """The caller is about to say that it didn't dial."""
+        self._undialled.add(permit_id)
+
+    def cancelled(self, permit_id: str) -> None:
+        """The gate has taken a slot back."""
+        trunk = self._trunk_of.get(permit_id)
+        if trunk and (permit_id in self._undialled or permit_id not in self._entered):
+            self._given_back[trunk] = max(
+                self._given_back[trunk], self._starts[trunk].pop(permit_id, -inf)
+            )
+
+    def refused(self, permit_id: str | None) -> None:
+        """The provider has refused a dial, which may push the trunk's next start back."""
+        if permit_id in self._trunk_of:
+            self._refused_at[self._trunk_of[permit_id]] = self._scene.now()
+
+    def is_surely_due(self, trunk: str | None) -> bool:
+        """Whether nothing keeps a call from starting, as far as anybody can know it."""
+        if trunk is None:
+            return True
+        rate, now = self._scene.rated[trunk], self._scene.now() - SLACK
+        paused_until = self._refused_at[trunk] + max(LONGEST_PAUSE, rate.span)
+        back_until = self._given_back[trunk] + rate.span
+        return now > max(paused_until, back_until) and self._within(trunk, now) < rate.most
+
+    def _within(self, trunk: str, now: float) -> int:
+        span = self._scene.rated[trunk].span
+        return sum(at + span > now for at in self._starts[trunk].values())
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """A place in the queue; one that comes back to its old place counts from the next instant on.
@@ -221,6 +290,7 @@ class _Place:
     rank: int
     name: str
     lane: LanePlan
+    trunk: str | None
     patience: float
     since: float
     stands_after: float = -inf
@@ -236,25 +306,29 @@ class _Grant:
     """An admission whose caller has not run yet.
 
     Attributes:
-        expected: the rank of whoever is first in the lane's line; inf where nobody waits.
+        expected: the rank of whoever is first in the line of lane and trunk; inf where nobody
+            waits.
         able: the priority and rank of the first in each other line that could have gone.
     """
 
     lane: LanePlan
+    trunk: str | None
     at: float
     expected: float
     able: list[tuple[int, int]]
 
 
 class Order:
-    """First come, first served within a lane; higher lanes first; nobody waits who could go.
+    """First come, first served by lane and trunk; higher lanes first; nobody waits who could go.
 
     An admission is told before its caller runs, so who has got it is known a little later. As many
     admissions as are open in between, so many of the first in the queue are taken for served.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, rates: Rates) -> None:
         self._scene = scene
+        self._rates = rates
+        self._trunks: tuple[str | None, ...] = (None, *scene.rated)
         self._places: dict[str, _Place] = {}
         self._open: dict[str, _Grant] = {}
         self._ranks = 0
@@ -264,11 +338,11 @@ class Order:
         """Whether anybody is in the queue."""
         return any(place.stands for place in self._places.values())
 
-    def joins(self, name: str, lane: str, timeout: float | None) -> None:
-        plan = self._scene.lanes[lane]
+    def joins(self, name: str, lane: str, trunk: str | None, timeout: float | None) -> None:
+        plan, rated = self._scene.lanes[lane], trunk if trunk in self._scene.rated else None
         self._ranks += 1
         patience = min(inf if timeout is None else timeout, _longest_wait(plan))
-        self._places[name] = _Place(self._ranks, name, plan, patience, self._scene.now())
+        self._places[name] = _Place(self._ranks, name, plan, rated, patience, self._scene.now())
 
     def comes_back(self, name: str) -> None:
         """A caller that was refused goes back to its old place, and waits for what it has left."""
@@ -283,19 +357,24 @@ class Order:
     def leaves(self, name: str) -> None:
         self._places.pop(name, None)
 
-    def admitted(self, permit_id: str, lane: LanePlan, usage: int, rules: Rules) -> str | None:
-        """Somebody on `lane` is admitted; who, as far as that can be told."""
+    def admitted(
+        self, permit_id: str, lane: LanePlan, trunk: str | None, usage: int, rules: Rules
+    ) -> str | None:
+        """Somebody on `lane` and `trunk` is admitted; who, as far as that can be told."""
         now = self._scene.now()
         for done in [key for key, grant in self._open.items() if grant.at < now]:
             del self._open[done]
-        expected = self._first(lane)
+        expected = self._first(lane, trunk)
         able = []
-        for other in self._scene.lanes.values():
-            first = self._first(other) if other is not lane else None
+        for other, way in itertools.product(self._scene.lanes.values(), self._trunks):
+            own = other is lane and way == trunk
+            if own or (way != trunk and not self._rates.is_surely_due(way)):
+                continue
+            first = self._first(other, way)
             if first is not None and usage <= ceiling(rules, other):
                 able.append((other.priority, first.rank))
         rank = inf if expected is None else expected.rank
-        self._open[permit_id] = _Grant(lane, now, rank, able)
+        self._open[permit_id] = _Grant(lane, trunk, now, rank, able)
         return None if expected is None else expected.name
 
     def enters(self, name: str, permit_id: str) -> None:
@@ -322,7 +401,11 @@ class Order:
         for place in self._places.values():
             if place.stands and place.deadline < scene.now() - SLACK:
                 scene.blame("overdue", f"{place.name} waits for longer than it may")
-        waiting = {place.lane.name for place in self._places.values() if self._waits(place)}
+        waiting = {
+            place.lane.name
+            for place in self._places.values()
+            if self._waits(place) and self._rates.is_surely_due(place.trunk)
+        }
         if not waiting:
             return
         reading, usage = scene.reading(), scene.gate.statistics().usage
@@ -342,13 +425,17 @@ class Order:
         now = self._scene.now()
         return place.stands and place.stands_after < now < place.deadline
 
-    def _first(self, lane: LanePlan) -> _Place | None:
+    def _first(self, lane: LanePlan, trunk: str | None) -> _Place | None:
         """Who is first in a line, those left out that have been admitted and have not run yet."""
         line = sorted(
-            (place for place in self._places.values() if place.lane is lane and self._waits(place)),
+            (
+                place
+                for place in self._places.values()
+                if place.lane is lane and place.trunk == trunk and self._waits(place)
+            ),
             key=lambda place: place.rank,
         )
-        served = sum(grant.lane is lane for grant in self._open.values())
+        served = sum(grant.lane is lane and grant.trunk == trunk for grant in self._open.values())
         return line[served] if served < len(line) else None
 
 

@@ -73,6 +73,7 @@ GATE = "gate/gate.py"
 ISSUER = "gate/issuer.py"
 STATES = "gate/states.py"
 ADMISSIONS = "gate/admissions.py"
+PACING = "pacing.py"
 QUEUE = "gate/queue.py"
 INTAKE = "gate/intake.py"
 SCHEDULE = "gate/schedule.py"
@@ -479,6 +480,80 @@ MUTATIONS = (
         QUEUE,
         (("shorter(terms.timeout, self.lane.max_wait)", "terms.timeout"),),
         "callers wait longer than they may",
+    ),
+    Mutation(
+        "a trunk saves up what it doesn't use",
+        PACING,
+        (
+            (
+                "            self.due_at = now + self._span\n",
+                "            self.due_at = max(self.due_at, now - 4 * self._span) + self._span\n",
+            ),
+        ),
+        "after a pause calls start in a burst, which the provider refuses",
+    ),
+    Mutation(
+        "a window takes as many again at its edge",
+        PACING,
+        (("if len(starts) == self._most:\n", "if number % self._most == 0:\n"),),
+        "a carrier that counts any rolling window refuses what is too much",
+    ),
+    Mutation(
+        "a refused dial is no start",
+        PACING,
+        (("self.due_at = max(self.due_at, self._not_before)", "self.due_at = now"),),
+        "the provider counts it, and refuses the next",
+    ),
+    Mutation(
+        "whoever waits for a rate holds a slot",
+        MEMORY,
+        (
+            (
+                "            if now < pace.due_at:\n                return 0\n",
+                (
+                    "            if now < pace.due_at:\n"
+                    "                self.in_use += 1\n"
+                    "                return 0\n"
+                ),
+            ),
+        ),
+        "calls that could start find no room",
+    ),
+    Mutation(
+        "a trunk that isn't due holds up another",
+        "gate/queues.py",
+        (
+            (
+                "self.due_at = min(self.due_at, queue.pace.due_at)\n",
+                "self.due_at = min(self.due_at, queue.pace.due_at)\n                    break\n",
+            ),
+        ),
+        "calls that could start wait for a rate that is not theirs",
+    ),
+    Mutation(
+        "nobody is woken when a trunk comes due",
+        ADMISSIONS,
+        (("if self.queues.due_at < self._alarm.at:", "if False:"),),
+        "callers wait with room, until something else happens",
+    ),
+    Mutation(
+        "who gives up on the way in has used up the rate",
+        ADMISSIONS,
+        (
+            (
+                'waiter.queue.lane.name, "release", dialled=False)',
+                'waiter.queue.lane.name, "release", dialled=True)',
+            ),
+        ),
+        "a start that nobody used is lost",
+        "tests/unit/gate/test_rate.py",
+    ),
+    Mutation(
+        "a newcomer takes the start of one whose trunk has just come due",
+        ADMISSIONS,
+        (("        if now >= self._alarm.at:\n            self.serve()\n", ""),),
+        "it overtakes who waited for that",
+        "tests/unit/gate/test_rate.py",
     ),
     Mutation(
         "a lane's max_waiting is forgotten",

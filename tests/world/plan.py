@@ -7,6 +7,7 @@ happen at the same instant and boundaries are met to the bit.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -28,6 +29,7 @@ __all__ = [
     "SharedPlan",
     "Step",
     "Trouble",
+    "TrunkPlan",
     "Window",
     "WorkerPlan",
     "calm_rules",
@@ -81,6 +83,25 @@ class LanePlan:
     burst: int | Literal["all"]
     max_wait: float | None
     max_waiting: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkPlan:
+    """A trunk, as `callguard.Trunk` takes it; the default one among them."""
+
+    name: str
+    cps: float | None
+    window: float | None
+
+    @property
+    def most(self) -> int:
+        """Starts in a `span` at most."""
+        return 1 if self.window is None else math.floor((self.cps or 0.0) * self.window)
+
+    @property
+    def span(self) -> float:
+        """Seconds, with the slack that is promised."""
+        return 1.05 / (self.cps or math.inf) if self.window is None else 1.05 * self.window
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +174,7 @@ class CallerPlan:
     Attributes:
         arrives: seconds since the world began.
         lane: by name.
+        trunk: by name; None for none.
         way: how it enters the gate.
         timeout: seconds to wait in the queue at most.
         thinks: seconds in the block before dialling.
@@ -183,6 +205,7 @@ class CallerPlan:
     lies: bool
     says: tuple[Saying, ...]
     cancelled: Cancelling | None
+    trunk: str | None = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +232,7 @@ class GatePlan:
     counts_ringing: bool | None
     asks: bool
     lanes: tuple[LanePlan, ...]
+    trunks: tuple[TrunkPlan, ...] = (TrunkPlan("default", None, None),)
 
     @property
     def counted_after(self) -> float:
@@ -289,7 +313,7 @@ def draw(seed: int) -> Plan:
     in_time = dice.chance(0.85)
     stale = dice.one_of((0.0, 0.0, (gate.counter_lag - flight) / 2))
     lies = dice.chance(0.15)
-    return Plan(
+    plan = Plan(
         seed=seed,
         lasts=lasts,
         gate=gate,
@@ -314,6 +338,28 @@ def draw(seed: int) -> Plan:
         retry_after=dice.one_of((1.0, 3.0, 20.0)),
         strays=tuple(dice.moments(lasts, 6)),
     )
+    return _with_trunks(plan, _Dice(f"trunks of {seed}"))
+
+
+def _with_trunks(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where calls take trunks that have rates; in half of the worlds none has."""
+    if dice.chance(0.5):
+        return plan
+    names = ("default", "a", "b")[: dice.one_of((1, 2, 2, 3))]
+    trunks = tuple(_trunk(dice, name) for name in names)
+    ways = (*names, *names, None)
+    callers = tuple(
+        caller if caller.way == "short" else replace(caller, trunk=dice.one_of(ways))
+        for caller in plan.callers
+    )
+    return replace(plan, gate=replace(plan.gate, trunks=trunks), callers=callers)
+
+
+def _trunk(dice: _Dice, name: str) -> TrunkPlan:
+    """Some rates have starts so far apart that they meet the grid."""
+    if dice.chance(0.2) and name != "default":
+        return TrunkPlan(name, dice.one_of((1.0, 2.0)), dice.one_of((1.0, 2.0, 5.0)))
+    return TrunkPlan(name, dice.one_of((None, 1.0, 1.05, 1.05, 0.525, 0.3, 4.2)), None)
 
 
 def calm_rules(plan: Plan, waiting: int) -> Rules:

@@ -17,9 +17,11 @@ from tests.support.seeded import seeded
 from tests.support.virtual_time import VirtualTimeLoop
 from tests.world.callers import Caller
 from tests.world.checkers import (
+    LONGEST_PAUSE,
     Count,
     Dials,
     Order,
+    Rates,
     Readings,
     Scene,
     Usage,
@@ -28,7 +30,7 @@ from tests.world.checkers import (
 )
 from tests.world.deliveries import Deliveries
 from tests.world.ending import lived_out, why_it_waits
-from tests.world.plan import Cancelling, LanePlan, Plan, Rules, calm_rules, draw
+from tests.world.plan import Cancelling, LanePlan, Plan, Rules, TrunkPlan, calm_rules, draw
 from tests.world.provider import DIAL_TIMEOUT, Call, Provider, Reading
 from tests.world.told import Told
 
@@ -126,7 +128,8 @@ class World:
         self.scene = Scene(plan, self.provider, loop.time)
         self.usage = Usage(self.scene)
         self.count = Count(self.scene)
-        self.order = Order(self.scene)
+        self.rates = Rates(self.scene)
+        self.order = Order(self.scene, self.rates)
         self.dials = Dials(self.scene)
         self.readings = Readings(self.scene)
         self.told = Told(self.scene.blame)
@@ -198,6 +201,7 @@ class World:
             try:
                 async with self._gate() as gate:
                     self.scene.opened(gate)
+                    self.rates.opened()
                     self._told = 0
                     self.trace("the gate is open")
                     try:
@@ -221,6 +225,8 @@ class World:
             "key_test",
             session=FakeSession(self.provider.answer),
             lanes=[lane_of(lane) for lane in told.lanes],
+            cps=told.trunks[0].cps,
+            trunks=[trunk_of(trunk) for trunk in told.trunks[1:]],
             ttl=told.ttl,
             max_age=told.max_age,
             counts_ringing=told.counts_ringing,
@@ -310,7 +316,7 @@ class World:
         await asyncio.sleep(longest_round(self.plan))
         self.readings.wanted()
         try:
-            async with gate.try_admit() as permit:
+            async with gate.try_admit(trunk=None) as permit:
                 self._enter_as_probe(permit)
                 permit.cancel()
         except callguard.CallGuardError as error:
@@ -376,6 +382,10 @@ class World:
         self.told.hear(event)
         if isinstance(event, callguard.events.Admitted):
             self._note_admission(event)
+        elif isinstance(event, callguard.events.Cancelled):
+            self.rates.cancelled(event.permit_id)
+        elif isinstance(event, callguard.events.Refused):
+            self.rates.refused(event.permit_id)
 
     def _note_admission(self, event: callguard.events.Admitted) -> None:
         gate, lane = self.scene.gate, self.scene.lanes[event.lane]
@@ -392,11 +402,12 @@ class World:
         reading = self.scene.reading()
         self.readings.wanted()
         self.dials.admitted(event.permit_id)
+        self.rates.admitted(event.permit_id, event.trunk)
         self.count.admitted(lane, total, reading)
         if reading is None or reading.rules is None:
             return
         self._check_tier(event, total, reading.rules)
-        who = self.order.admitted(event.permit_id, lane, total, reading.rules)
+        who = self.order.admitted(event.permit_id, lane, event.trunk, total, reading.rules)
         if who is not None and (caller := self._by_name[who]).awaits_grant and caller.task:
             self.trace(f"{who} is cancelled at the grant")
             self._cancel(caller.task)
@@ -470,10 +481,16 @@ def patience(plan: Plan) -> float:
     or what the provider asked for. What was dialled before is off the ledger one round later. From
     then on at least half of those who wait are admitted at once (`calm_rules`), so that all are
     after three rounds; one more is for calls that are refused in the first, whose reading was of
-    before.
+    before. Where trunks have rates, one may be pausing, and then they start one by one.
     """
     wait = READING_DEADLINE + max(plan.gate.ttl, plan.retry_after)
-    return wait + 5 * longest_round(plan)
+    apart = max(trunk.span / trunk.most for trunk in plan.gate.trunks)
+    rate = LONGEST_PAUSE + len(plan.callers) * apart if apart else 0.0
+    return wait + rate + 5 * longest_round(plan)
+
+
+def trunk_of(plan: TrunkPlan) -> callguard.Trunk:
+    return callguard.Trunk(plan.name, cps=plan.cps, window=plan.window)
 
 
 def lane_of(plan: LanePlan) -> callguard.Lane:

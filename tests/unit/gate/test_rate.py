@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from callguard import AdmissionTimeout, Lane, NoHeadroom, Trunk, UsageError
+from callguard.events import Admitted, Event
 from callguard.testing import ScriptedSource, VirtualTimeLoop
 from tests.support.virtual_time import run
 from tests.unit.gate.support import Crowd, Refusal, opened, settle
@@ -177,14 +178,19 @@ def test_a_grant_that_is_cancelled_at_that_instant_gives_its_start_back() -> Non
     """A start that nobody used would be lost."""
 
     async def main() -> None:
-        async with opened(ScriptedSource(limit=20), cps=1.0) as gate:
+        crowds = list[Crowd]()
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Admitted) and event.waited:
+                crowds[0].task("b").cancel()
+
+        async with opened(ScriptedSource(limit=20), cps=1.0, listener=hear) as gate:
             crowd, began = Crowd(gate), _now()
+            crowds.append(crowd)
             crowd.send("a", "b", "c")
-            await settle()
-            asyncio.get_running_loop().call_at(began + 1.05, crowd.task("b").cancel)
             await asyncio.sleep(2.0)
-            assert _since(began, crowd) == pytest.approx([0.0, 1.05])
             assert crowd.arrived == ["a", "c"]
+            assert _since(began, crowd) == pytest.approx([0.0, 1.05])
             await crowd.disperse()
 
     run(main())
