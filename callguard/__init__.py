@@ -25,7 +25,7 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.events import Listener
-from callguard.fetcher import LimitFetcher
+from callguard.fetcher import FixedLimit, LimitFetcher
 from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
 from callguard.lanes import Lane
 from callguard.ledger import RedisLedger
@@ -38,6 +38,7 @@ __all__ = [
     "AdmissionTimeout",
     "CallGuardError",
     "Decision",
+    "FixedLimit",
     "Gate",
     "GateClosed",
     "GateStatistics",

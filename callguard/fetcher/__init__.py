@@ -2,6 +2,7 @@
 
 from callguard.fetcher.cached import LimitFetcher
 from callguard.fetcher.calls import CallState
+from callguard.fetcher.fixed import FixedLimit
 from callguard.fetcher.http import ProviderClient
 
-__all__ = ["CallState", "LimitFetcher", "ProviderClient"]
+__all__ = ["CallState", "FixedLimit", "LimitFetcher", "ProviderClient"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from types import TracebackType
@@ -18,7 +18,7 @@ from callguard.arguments import (
 )
 from callguard.errors import UsageError
 from callguard.events import Listener
-from callguard.fetcher import CallState, LimitFetcher
+from callguard.fetcher import CallState, FixedLimit, LimitFetcher
 from callguard.fetcher.settings import checked_api_key, checked_base_url
 from callguard.gate.assembly import Parts, assemble
 from callguard.gate.entered import Entered
@@ -74,9 +74,9 @@ def open_gate(
         base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
             production server.
         session: an aiohttp session to use, which stays open; else the gate has one of its own.
-        source: where the limits are read, for a workspace that isn't Retell AI's; then there is no
-            `api_key`, `session` or `track`, and a shared ledger needs a name. None for a
-            `LimitFetcher` of the gate's own.
+        source: where the limits are read, for a workspace that isn't Retell AI's, or a
+            `FixedLimit`; then there is no `api_key`, `session` or `track`, and a shared ledger
+            needs a name. None for a `LimitFetcher` of the gate's own.
         lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
             one with ``default=True``; without, there is a plain one, ``"default"``.
         cps: calls that may start in a second on the default trunk, evenly spaced; None for any
@@ -113,16 +113,12 @@ def open_gate(
             be, two lanes or trunks of one name, or two default lanes.
     """
     times = _checked_times(ttl, max_age, counts_ringing, ring_limit, counter_lag, min_interval)
+    times = _times_of(source, times)
     checked_choice("track", track, "ask", None)
     if listener is not None:
         checked_callback("listener", listener, "an event")
-    _check_ledger(ledger)
     ways = checked_trunks(trunks, cps)
-    if ledger is not None and any(trunk.cps is not None for trunk in ways):
-        raise UsageError(
-            "a shared ledger keeps no rates yet: leave out cps=... and each trunk's rate, or open "
-            "the gate without ledger=..."
-        )
+    _check_ledger(ledger, ways)
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
@@ -230,6 +226,13 @@ def _checked_times(
     )
 
 
+def _times_of(source: LimitSource | None, times: Times) -> Times:
+    if isinstance(source, FixedLimit):  # no snapshot of its ever counts a call
+        longest = source.longest_call
+        return replace(times, counted_after=longest, counter_lag=longest)
+    return times
+
+
 class Opening(Entered, AbstractAsyncContextManager[Gate, None]):
     """What `open_gate` gives: a gate, once it is entered, and that can be done once."""
 
@@ -307,9 +310,14 @@ async def _opened(
         return Gate(parts, stack.pop_all())
 
 
-def _check_ledger(ledger: object) -> None:
+def _check_ledger(ledger: object, trunks: Iterable[Trunk]) -> None:
     if not isinstance(ledger, RedisLedger | str | None):
         raise TypeError(
             f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
             "redis-py goes into RedisLedger(client)"
+        )
+    if ledger is not None and any(trunk.cps is not None for trunk in trunks):
+        raise UsageError(
+            "a shared ledger keeps no rates yet: leave out cps=... and each trunk's rate, or open "
+            "the gate without ledger=..."
         )

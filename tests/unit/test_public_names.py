@@ -12,7 +12,7 @@ import callguard
 def test_the_public_names_are_these() -> None:
     """A name would be taken away, or given, by accident."""
     assert set(callguard.__all__) == {
-        "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Gate",
+        "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "FixedLimit", "Gate",
         "GateClosed",
         "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "LimitSource",
         "Limits", "LimitsError",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 import callguard
-from callguard import LimitsRejected, LimitsUnavailable, RedisLedger, UsageError
+from callguard import FixedLimit, LimitsRejected, LimitsUnavailable, RedisLedger, UsageError
 from callguard.testing import ScriptedSource, run
 from callguard.testing.redis_server import RedisServer
 
@@ -65,6 +66,61 @@ async def test_workers_share_a_source_on_a_ledger_with_a_name(
         with pytest.raises(callguard.NoHeadroom):
             await other.try_admit().__aenter__()
         permit.cancel()
+
+
+@pytest.mark.parametrize(
+    ("ends", "after"), [("permit.ended", 5.0), ("gate.note_ended", 5.0), ("nothing", 60.0)]
+)
+def test_under_a_fixed_limit_a_call_holds_its_slot_until_it_is_over(
+    ends: str, after: float
+) -> None:
+    """Calls that nobody counts would be forgotten, and more be placed than may go on; or one of
+    whose end nobody tells would hold its slot for ever."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        source = FixedLimit(1, longest_call=60.0)
+        async with callguard.open_gate(source=source) as gate:
+            async with gate.admit() as permit:
+                permit.placed("call_1")
+            permit.answered()
+            if ends == "permit.ended":
+                loop.call_later(5.0, permit.ended)
+            elif ends == "gate.note_ended":
+                loop.call_later(5.0, gate.note_ended, "call_1")
+            async with gate.admit() as another:
+                another.cancel()
+            assert after <= loop.time() <= after + 1.1
+
+    run(main())
+
+
+async def test_workers_share_a_fixed_limit(own_redis: RedisServer, no_grace: None) -> None:
+    """Each would have the whole limit for itself."""
+    async with (
+        RedisLedger.from_url(own_redis.url, name="fixed") as ledger,
+        callguard.open_gate(source=FixedLimit(1), ledger=ledger) as one,
+        callguard.open_gate(source=FixedLimit(1), ledger=ledger) as other,
+    ):
+        async with one.admit(timeout=20.0) as permit:
+            permit.placed("call_1")
+        with pytest.raises(callguard.NoHeadroom):
+            await other.try_admit().__aenter__()
+        other.note_ended("call_1")
+        async with other.admit(timeout=20.0) as permit:
+            permit.cancel()
+
+
+@pytest.mark.parametrize(
+    ("limit", "longest_call", "error"),
+    [(-1, 60.0, ValueError), (1.5, 60.0, TypeError), (1, 0.0, ValueError), (1, "60", TypeError)],
+)
+def test_a_fixed_limit_that_can_not_be_is_refused(
+    limit: Any, longest_call: Any, error: type[Exception]
+) -> None:
+    """A slip of the pen would open a gate that admits nobody, or anybody."""
+    with pytest.raises(error):
+        FixedLimit(limit, longest_call=longest_call)
 
 
 @pytest.mark.parametrize(
