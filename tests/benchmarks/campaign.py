@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.draw is not None:
         _draw(json.loads(options.draw.read_text()), options.svg)
         return
-    rate = Rate(options.cps, options.cps_rule, options.cps_refusal)
+    rate = Rate(options.cps, options.cps_rule, options.cps_refusal, options.dial_jitter)
     content = _carry_out_all(options.leads, options.seed, _chosen(options.only, rate), rate)
     write_json(options.json, content)
     _draw(content, options.svg)
@@ -233,9 +233,10 @@ def _carry_out_all(leads: int, seed: int, dialers: Sequence[str], rate: Rate) ->
 
 
 def _shown(rate: Rate) -> str:
+    dials = f"dials that differ by {rate.jitter:g} s"
     if rate.cps is None:
-        return "no rate"
-    return f"{rate.cps:g} calls per second ({rate.rule}, refused by {rate.refusal})"
+        return f"no rate, {dials}"
+    return f"{rate.cps:g} calls per second ({rate.rule}, refused by {rate.refusal}), {dials}"
 
 
 @contextmanager
@@ -268,6 +269,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
     parser.add_argument("--cps-rule", choices=CPS_RULES, default=NO_RATE.rule)
     parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=NO_RATE.refusal)
+    parser.add_argument(
+        "--dial-jitter", type=float, default=0.0, help="seconds by which dials differ from 0.2 s"
+    )
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/campaign.json"))
     parser.add_argument("--svg", type=Path, help="where to draw the figures")
     parser.add_argument("--draw", type=Path, metavar="JSON", help="only draw these figures")

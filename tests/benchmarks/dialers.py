@@ -79,6 +79,7 @@ class World:
         self.reading_times: list[float] = []
         self.questions = 0
         self._provider = provider(self.workspace, plan)
+        self._dial_times = random.Random(plan.settings.seed)
 
     @property
     def ceiling(self) -> int:
@@ -104,7 +105,7 @@ class World:
         Raises:
             CallRefused: there was no room, or it came too fast, and the answer says so.
         """
-        await asyncio.sleep(self.plan.dial_seconds)
+        await asyncio.sleep(self.plan.dial_time(self._dial_times))
         return self.place()
 
     def place(self) -> Call:

@@ -14,11 +14,17 @@ __all__ = ["NO_RATE", "WORKSPACES", "Kind", "Rate", "plan_in"]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How fast calls may start, as `WorkspaceSettings` has it; None for no rule."""
+    """How fast calls may start, as `WorkspaceSettings` has it, and how evenly dials arrive.
+
+    Attributes:
+        cps, rule, refusal: of the workspace.
+        jitter: seconds by which a dial takes longer or shorter than others, at most.
+    """
 
     cps: float | None = None
     rule: CpsRule = "window"
     refusal: CpsRefusal = "429"
+    jitter: float = 0.0
 
 
 NO_RATE = Rate()
@@ -73,4 +79,4 @@ def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool, rate: Rate = NO_R
         cps_rule=rate.rule,
         cps_refusal=rate.refusal,
     )
-    return Plan(settings, leads=leads, reserve=kind.reserve)
+    return Plan(settings, leads=leads, reserve=kind.reserve, dial_jitter=rate.jitter)

@@ -72,13 +72,14 @@ async def carry_out(plan: Plan) -> Report:
     workspace = Workspace(plan.settings, loop.time)
     dials: dict[int, int] = dict.fromkeys(range(plan.leads), 0)
     picture: dict[str, Truth] = {}
+    draw = random.Random(plan.settings.seed)
 
     async def dial(gate: callguard.Gate, lead: int) -> None:
         while True:
             try:
                 async with gate.admit() as permit:
                     picture["last"] = workspace.truth()
-                    await asyncio.sleep(plan.dial_seconds)
+                    await asyncio.sleep(plan.dial_time(draw))
                     call = workspace.dial()
                     if call.status == "error":
                         permit.refused()
@@ -236,7 +237,6 @@ def plans(
     leads: int,
     unanswered: str,
     evidence: str = "no evidence",
-    told_cps: float | None = None,
     **rate: Any,
 ) -> list[Plan]:
     """The issue's campaign under one state of knowledge, for each seed, with a rate if given."""
@@ -249,7 +249,7 @@ def plans(
         told = EVIDENCE[evidence]
         if told is not None and told.webhooks is not None:
             told = replace(told, webhooks=replace(told.webhooks, seed=seed))
-        made.append(Plan(settings, leads=leads, counts_ringing=known, evidence=told, cps=told_cps))
+        made.append(Plan(settings, leads=leads, counts_ringing=known, evidence=told))
     return made
 
 
@@ -272,6 +272,9 @@ def main() -> None:
     parser.add_argument("--cps-rule", choices=CPS_RULES, default=CPS_RULES[0])
     parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=CPS_REFUSALS[0])
     parser.add_argument("--tell-rate", action="store_true", help="tell the gate of the rate")
+    parser.add_argument(
+        "--dial-jitter", type=float, default=0.0, help="seconds by which dials differ from 0.2 s"
+    )
     options = parser.parse_args()
     told_cps = options.cps if options.tell_rate else None
     rate = {name: getattr(options, name) for name in ("cps", "cps_rule", "cps_refusal")}
@@ -286,9 +289,12 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for name in KNOWLEDGE if options.workspace == "all" else [options.workspace]:
             for evidence in told:
-                made = plans(
-                    name, seeds, options.leads, options.unanswered, evidence, told_cps, **rate
-                )
+                made = [
+                    replace(plan, cps=told_cps, dial_jitter=options.dial_jitter)
+                    for plan in plans(
+                        name, seeds, options.leads, options.unanswered, evidence, **rate
+                    )
+                ]
                 print(f"| {name} | {evidence} | {_row(list(pool.map(report, made)))} |", flush=True)
 
 

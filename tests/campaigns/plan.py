@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class Plan:
         faults_rate: the share of the readings that goes wrong.
         faults: what may go wrong with them.
         reading_seconds, dial_seconds: how long each takes, where the network isn't real.
+        dial_jitter: seconds by which a dial takes longer or shorter, at most.
         workers: gates that share a ledger, each in a process of its own.
         kill_every: seconds between two kills of a worker; None for no kills.
         most_kills: kills at most.
@@ -51,10 +53,16 @@ class Plan:
     faults: tuple[Fault, ...] = FAULTS
     reading_seconds: float = 0.1
     dial_seconds: float = 0.2
+    dial_jitter: float = 0.0
     workers: int = 1
     kill_every: float | None = None
     most_kills: int = sys.maxsize
     lease: float = 2.0
+
+    def dial_time(self, draw: random.Random) -> float:
+        """Seconds that the next dial takes until the provider has it."""
+        jitter = draw.uniform(-self.dial_jitter, self.dial_jitter)
+        return max(0.0, self.dial_seconds + jitter)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,16 @@ def test_a_rate_that_the_gate_does_not_know_loses_no_lead(refusal: CpsRefusal) -
     assert came_of_it.most_dials > 1
 
 
+def test_dials_differ_by_no_more_than_they_are_set_to() -> None:
+    """A gate would be shown to keep a rate on another network than was asked for."""
+    plan = Plan(Settings(), dial_seconds=0.2, dial_jitter=0.05)
+    draw = random.Random(1)
+    times = [plan.dial_time(draw) for _ in range(1000)]
+    assert 0.15 <= min(times) < 0.16
+    assert 0.24 < max(times) <= 0.25
+    assert Plan(Settings(), dial_seconds=0.2).dial_time(draw) == 0.2
+
+
 def test_the_same_seed_replays_the_same_world() -> None:
     """A failing seed could not be looked at again."""
     for seed in range(10):
