@@ -8,6 +8,9 @@
             permit.placed(call.call_id)
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from callguard.decision import Decision, Outage, Usage
 from callguard.errors import (
     AdmissionError,
@@ -24,7 +27,6 @@ from callguard.errors import (
     QueueFull,
     UsageError,
 )
-from callguard.events import Listener
 from callguard.fetcher import FixedLimit, LimitFetcher
 from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
 from callguard.lanes import Lane
@@ -32,6 +34,9 @@ from callguard.ledger import RedisLedger
 from callguard.limits import Limits, Snapshot
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
+
+if TYPE_CHECKING:
+    from callguard.events import Listener
 
 __all__ = [
     "AdmissionError",
@@ -67,3 +72,11 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """What is imported when it is first asked for: most programs listen to no events."""
+    if name in ("events", "Listener"):
+        events = import_module("callguard.events")
+        return events.Listener if name == "Listener" else events
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import traceback
-from decimal import Decimal
-from fractions import Fraction
 from functools import partial
 from typing import Final
 
@@ -30,7 +28,7 @@ def shown(value: object) -> str:
     """
     if isinstance(value, str):
         text = repr(without_numbers(value[: 2 * _LONGEST]))
-    elif value is None or isinstance(value, bool | int | float | Decimal | Fraction):
+    elif value is None or isinstance(value, bool | int | float) or _is_exact(value):
         text = _digits(value)
     else:
         kind = type(value).__name__
@@ -51,6 +49,13 @@ def traced(error: BaseException) -> str:
     What was being handled meanwhile is the user's, and may be the dial's: it doesn't belong there.
     """
     return without_numbers("".join(traceback.format_exception(error, chain=False)).rstrip())
+
+
+def _is_exact(value: object) -> bool:
+    from decimal import Decimal
+    from fractions import Fraction
+
+    return isinstance(value, Decimal | Fraction)
 
 
 def _digits(value: object) -> str:

@@ -20,7 +20,6 @@ from typing import Final, Literal
 from callguard.clock import Watch
 from callguard.decision import Tier
 from callguard.errors import CallGuardError
-from callguard.events import Admitted, LeftQueue, Queued, TimedOut
 from callguard.gate.alarm import Alarm
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
@@ -75,9 +74,7 @@ class Admissions:
         self._readings = ledger.readings
         self.issuer: Final = issuer
         self._explainer = explainer
-        self._reporter = reporter
-        self._names = reporter.names
-        self._listens = reporter.listens
+        self._teller = reporter.teller
         self._consult = consult
         self._alarm = Alarm(home.loop, self.serve)
 
@@ -97,7 +94,7 @@ class Admissions:
         if now >= self._alarm.at:
             self.serve()
         number = self._ledger.acquire(queue.ceiling, now, queue.pace)
-        if number and (now > self._readings.due_at or self._listens):
+        if number and (now > self._readings.due_at or self._teller is not None):
             self._follow_up(queue, number, now)
         return number
 
@@ -109,7 +106,7 @@ class Admissions:
         try:
             if now > self._readings.due_at:
                 self._schedule.want()
-            if self._listens:
+            if self._teller is not None:
                 self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
             self.issuer.cancel(number, queue.lane.name, "release", dialled=False)  # nobody gets it
@@ -184,9 +181,9 @@ class Admissions:
             most = queue.most_wait(terms)
             if most is not None:
                 waiter.timer = self._home.loop.call_later(most, self._expire, waiter)
-            if self._listens:
+            if self._teller is not None:
                 waiter.announced = True
-                self._reporter.tell(Queued(queue.lane.name, queue.length, **self._names))
+                self._teller.queued(queue.lane.name, queue.length)
             self._schedule.want()
             self._await_rate(queue)
         except BaseException:
@@ -229,7 +226,7 @@ class Admissions:
             if not number:
                 break
             self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal")
-            if self._listens:
+            if self._teller is not None:
                 granted.append(waiter)
         if self.queues.due_at < self._alarm.at:
             self._alarm.set(self.queues.due_at, now)
@@ -254,8 +251,7 @@ class Admissions:
             waiter = queue.first
             if not waiter.future.done():
                 self._grant(waiter, number, queue.ceilings.tier(usage))
-                if self._listens:
-                    self._tell_granted(waiter)
+                self._tell_granted(waiter)
                 return
             queue.leave(waiter)
         self._ledger.release(number)
@@ -288,22 +284,24 @@ class Admissions:
 
     def _timed_out(self, queue: Queue, waited: float) -> CallGuardError:
         self.timeouts += 1
-        self._reporter.tell(TimedOut(queue.lane.name, waited, **self._names))
+        if self._teller is not None:
+            self._teller.timed_out(queue.lane.name, waited)
         return self._explainer.timed_out(queue)
 
     def _tell_granted(self, waiter: Waiter) -> None:
-        if waiter.grant is not None:
+        if self._teller is not None and waiter.grant is not None:
             number, tier = waiter.grant
             waited = self._watch.time() - waiter.since
             self._tell_admitted(waiter.queue, number, tier, waited)
 
     def _tell_admitted(self, queue: Queue, number: int, tier: Tier, waited: float) -> None:
-        permit_id, lane = self.issuer.id_of(number), queue.lane.name
-        trunk = None if queue.trunk is None else queue.trunk.name
-        self._reporter.tell(Admitted(permit_id, lane, tier, waited, trunk, **self._names))
+        if self._teller is not None:
+            permit_id, lane = self.issuer.id_of(number), queue.lane.name
+            trunk = None if queue.trunk is None else queue.trunk.name
+            self._teller.admitted(permit_id, lane, tier, waited, trunk)
 
     def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
         """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""
-        if waiter.announced:
+        if self._teller is not None and waiter.announced:
             waited = self._watch.time() - waiter.since
-            self._reporter.tell(LeftQueue(waiter.queue.lane.name, waited, why, **self._names))
+            self._teller.left_queue(waiter.queue.lane.name, waited, why)

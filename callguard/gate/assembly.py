@@ -6,9 +6,9 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from callguard.clock import Watch
-from callguard.events import Listener
 from callguard.fetcher import CallState
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
@@ -24,6 +24,9 @@ from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
+
+if TYPE_CHECKING:
+    from callguard.events import Listener
 
 __all__ = ["Parts", "assemble"]
 

@@ -47,7 +47,7 @@ class Gate(Unique, EnteredAsync):
     _advice = "its calls would be counted twice; open one in each process, on one ledger"
 
     def __init__(self, parts: Parts, closing: AsyncExitStack) -> None:
-        self.id = parts.reporter.names["gate"]
+        self.id = parts.reporter.gate
         self._parts = parts
         self._closing = closing
         self._home = parts.home
@@ -57,7 +57,7 @@ class Gate(Unique, EnteredAsync):
         self._issuer = parts.issuer
         self._time = parts.watch.time
         self._ledger = parts.ledger
-        self._listens = parts.reporter.listens
+        self._teller = parts.reporter.teller
         by_default = any(lane.default for lane in self._queues.lanes)
         self._default = self._queues.of(None) if by_default else None
         self._default_name = "" if self._default is None else self._default.lane.name
@@ -291,7 +291,7 @@ class Gate(Unique, EnteredAsync):
             raise UsageError(
                 "the gate was left more often than entered; use `async with gate:`"
             ) from None
-        if error is None and not self._listens:
+        if error is None and self._teller is None:
             self._ledger.place(number, self._time())
         else:
             self._issuer.leave(number, self._default_name, error)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from callguard.clock import Watch
-from callguard.events import Cancelled, Ended, Placed, Refused
 from callguard.gate.calls import Calls, Issued
 from callguard.gate.home import Home
 from callguard.gate.refusal import Judge
@@ -54,14 +53,13 @@ class Issuer:
         self._watch = watch
         self.time: Final = watch.time
         self._ledger = ledger
-        self._reporter = reporter
-        self._listens = reporter.listens
-        self._names = reporter.names
+        self._gate = reporter.gate
+        self._teller = reporter.teller
         self._calls = Calls()
 
     def id_of(self, number: int) -> str:
         """The id of a permit: unique in the world."""
-        return f"{self._names['gate']}-{number}"
+        return f"{self._gate}-{number}"
 
     def lost(self, number: int) -> bool:
         """Whether the permit's slot may be somebody else's by now."""
@@ -72,18 +70,18 @@ class Issuer:
         """Record that a dial has returned, or was given up: its call counts as placed."""
         time = self.time
         self._ledger.place(number, time())
-        if self._listens:
+        if self._teller is not None:
             self._tell_placed(number, lane, call_id)
 
     def restore(self, number: int, lane: str, call_id: str | None) -> None:
         """Count a call again that had given its slot back: it was placed after all."""
         self._ledger.restore(number, self.time())
-        if self._listens:
+        if self._teller is not None:
             self._tell_placed(number, lane, call_id)
 
     def bind(self, number: int, permit: Issued, call_id: str) -> None:
         """Record the provider's id of a placed call."""
-        if self._listens:
+        if self._teller is not None:
             self._calls.bind(call_id, permit)
         self._ledger.bind(number, call_id, self.time())
         self.room_made()  # evidence about the call may have come first
@@ -97,15 +95,15 @@ class Issuer:
         self._give_back(number, step)
         if not dialled:
             self._ledger.unstart(number)
-        if self._listens:
-            self._reporter.tell(Cancelled(self.id_of(number), lane, **self._names))
+        if self._teller is not None:
+            self._teller.cancelled(self.id_of(number), lane)
         self.room_made()
 
     def end(self, number: int, lane: str, call_id: str | None, step: Step | None) -> None:
         """Record that a call is over, which perhaps nobody had said to be placed."""
         if step is not None:
             self._give_back(number, step)
-            if self._listens:
+            if self._teller is not None:
                 if step == "release":
                     self._tell_placed(number, lane, call_id)
                 self._tell_ended(self.id_of(number), lane, call_id)
@@ -158,7 +156,7 @@ class Issuer:
         if refused and self._calls.note_refusal(call_id):
             self._ledger.refuse(now)
             self._tell_refused(permit_id, lane, None, call_id)
-        elif self._listens:
+        elif self._teller is not None:
             self._tell_ended(permit_id, lane, call_id)
         self._note_change()
         self.room_made()
@@ -174,15 +172,18 @@ class Issuer:
             self._ledger.withdraw(number)
 
     def _tell_placed(self, number: int, lane: str, call_id: str | None) -> None:
-        self._reporter.tell(Placed(self.id_of(number), lane, call_id, **self._names))
+        if self._teller is not None:
+            self._teller.placed(self.id_of(number), lane, call_id)
 
     def _tell_ended(self, permit_id: str | None, lane: str | None, call_id: str | None) -> None:
-        if call_id is None or self._calls.note_end(call_id):
-            self._reporter.tell(Ended(permit_id, lane, call_id, **self._names))
+        is_news = call_id is None or self._calls.note_end(call_id)
+        if self._teller is not None and is_news:
+            self._teller.ended(permit_id, lane, call_id)
 
     def _tell_refused(
         self, permit_id: str | None, lane: str | None, status: int | None, call_id: str | None
     ) -> None:
         """Once for each call: more is going on than was known."""
         self.refusals += 1
-        self._reporter.tell(Refused(permit_id, lane, status, call_id, **self._names))
+        if self._teller is not None:
+            self._teller.refused(permit_id, lane, status, call_id)

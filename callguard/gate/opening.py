@@ -17,7 +17,6 @@ from callguard.arguments import (
     checked_seconds,
 )
 from callguard.errors import UsageError
-from callguard.events import Listener
 from callguard.fetcher import CallState, FixedLimit, LimitFetcher
 from callguard.fetcher.settings import checked_api_key, checked_base_url
 from callguard.gate.assembly import Parts, assemble
@@ -33,6 +32,8 @@ from callguard.trunks import Trunk, checked_trunks
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from callguard.events import Listener
 
 __all__ = ["OPENS_WITHIN", "connect", "open_gate"]
 

@@ -1,11 +1,11 @@
-"""What the gate says of itself: events for the listener, two log lines an outage, and counts."""
+"""What the gate says of its readings: events, two log lines an outage, and counts."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from callguard.errors import (
     CallGuardError,
@@ -13,32 +13,18 @@ from callguard.errors import (
     LimitsMalformed,
     LimitsUnavailable,
 )
-from callguard.events import (
-    Event,
-    LimitsChanged,
-    Listener,
-    OutageBegan,
-    OutageEnded,
-    ReadingFailed,
-    ReadingTaken,
-)
 from callguard.limits import Limits, Snapshot
-from callguard.showing import named
-from callguard.strangers import log_failure
 
-__all__ = ["Names", "Outcome", "Reporter", "told"]
+if TYPE_CHECKING:
+    from callguard.events import Listener
+    from callguard.gate.telling import Teller
+
+__all__ = ["Outcome", "Reporter"]
 
 Outcome: TypeAlias = Literal["taken", "rejected", "unavailable", "malformed"]
 """How an attempt to read the limits ended."""
 
 logger = logging.getLogger("callguard")
-
-
-class Names(TypedDict):
-    """What every event says of where it comes from."""
-
-    gate: str
-    workspace: str
 
 
 class Reporter:
@@ -50,14 +36,13 @@ class Reporter:
         workspace: what stands for the workspace.
 
     Attributes:
-        listens: whether anybody hears the events.
-        names: what every event says of where it comes from.
+        teller: tells the listener; None where nobody listens.
+        gate: the gate's id.
     """
 
     def __init__(self, listener: Listener | None, gate: str, workspace: str) -> None:
-        self.listens = listener is not None
-        self.names: Names = {"gate": gate, "workspace": workspace}
-        self._listener = listener
+        self.gate = gate
+        self.teller = None if listener is None else _teller(listener, gate, workspace)
         self._outage_since: float | None = None
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
 
@@ -66,27 +51,13 @@ class Reporter:
         """The attempts to read the limits so far, by outcome."""
         return self._readings.copy()
 
-    def tell(self, event: Event) -> None:
-        """Pass `event` to the listener; what that raises is logged and goes no further."""
-        if self._listener is None:
-            return
-        try:
-            self._listener(event)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001, `future.result()` raises CancelledError, say
-            log_failure(
-                f"the listener {named(self._listener)} failed on {type(event).__name__}", error
-            )
-
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
         """A reading came, `duration` seconds after it was asked for."""
         self._readings["taken"] += 1
-        self.tell(
-            ReadingTaken(snapshot, duration, snapshot.received - snapshot.began, **self.names)
-        )
-        if before is not None and _standing(before.limits) != _standing(snapshot.limits):
-            self.tell(LimitsChanged(before.limits, snapshot.limits, **self.names))
+        if self.teller is not None:
+            self.teller.reading_taken(snapshot, duration)
+            if before is not None and _standing(before.limits) != _standing(snapshot.limits):
+                self.teller.limits_changed(before.limits, snapshot.limits)
         if self._outage_since is not None:
             self._end_outage(snapshot.received - self._outage_since)
 
@@ -95,7 +66,8 @@ class Reporter:
     ) -> None:
         """No reading came, after `duration` seconds; that in hand is `age` seconds old at `now`."""
         self._readings[_outcome(error)] += 1
-        self.tell(ReadingFailed(*told(error), duration, age, **self.names))
+        if self.teller is not None:
+            self.teller.reading_failed(error, duration, age)
         if self._outage_since is None:
             self._outage_since = now
             self._begin_outage(error, age)
@@ -108,7 +80,8 @@ class Reporter:
             in_hand,
             extra={"callguard.error": str(error), "callguard.snapshot_age": age},
         )
-        self.tell(OutageBegan(*told(error), **self.names))
+        if self.teller is not None:
+            self.teller.outage_began(error)
 
     def _end_outage(self, duration: float) -> None:
         self._outage_since = None
@@ -117,12 +90,14 @@ class Reporter:
             duration,
             extra={"callguard.duration": duration},
         )
-        self.tell(OutageEnded(duration, **self.names))
+        if self.teller is not None:
+            self.teller.outage_ended(duration)
 
 
-def told(error: CallGuardError) -> tuple[str, str]:
-    """What events say of an error: the name of its class, and its text."""
-    return type(error).__name__, str(error)
+def _teller(listener: Listener, gate: str, workspace: str) -> Teller:
+    from callguard.gate.telling import Teller  # brings the events
+
+    return Teller(listener, gate, workspace)
 
 
 def _standing(limits: Limits) -> Limits:

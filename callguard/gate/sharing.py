@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from callguard.errors import CallGuardError
-from callguard.events import LedgerAway, LedgerBack, PermitLost
 from callguard.gate.assembly import Parts
-from callguard.gate.reporting import told
 from callguard.ledger import Claim, RedisLedger, Times
 from callguard.limits import Limits
 from callguard.source import LimitSource
@@ -75,21 +73,22 @@ class _Claimant:
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls."""
-        reporter = self.parts.reporter
+        teller = self.parts.reporter.teller
         for number, lane in lanes.items():
             permit_id = self.parts.issuer.id_of(number)
             logger.warning("silent for longer than the lease: permit %s is lost", permit_id)
-            reporter.tell(PermitLost(permit_id, lane, **reporter.names))
+            if teller is not None:
+                teller.permit_lost(permit_id, lane)
 
     def unreachable(self, error: CallGuardError) -> None:
         """The ledger can't be reached since now."""
         logger.warning("%s", error)
-        reporter = self.parts.reporter
-        reporter.tell(LedgerAway(*told(error), **reporter.names))
+        if self.parts.reporter.teller is not None:
+            self.parts.reporter.teller.ledger_away(error)
         self.parts.admissions.serve()
 
     def reachable(self, duration: float) -> None:
         """The ledger can be reached again."""
         logger.info("the ledger's server can be reached again, after %.1f s", duration)
-        reporter = self.parts.reporter
-        reporter.tell(LedgerBack(duration, **reporter.names))
+        if self.parts.reporter.teller is not None:
+            self.parts.reporter.teller.ledger_back(duration)

@@ -52,8 +52,11 @@ def test_every_error_is_in_the_tree_that_its_module_draws() -> None:
 
 
 def test_importing_callguard_brings_only_what_a_gate_needs() -> None:
-    """A user with one process would pay for the commands, the simulator, webhooks or Redis."""
-    unneeded = "typer rich redis callguard.simulator callguard.cli callguard.webhooks"
+    """A user with one process would pay for commands, the simulator, webhooks, events or Redis."""
+    unneeded = (
+        "typer rich redis decimal fractions callguard.events callguard.simulator callguard.cli "
+        "callguard.webhooks"
+    )
     script = f"import sys, callguard; print(*[m for m in {unneeded.split()} if m in sys.modules])"
     shown = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -208,7 +208,7 @@ WAYS_TO_FAIL = {
     "the timer": _from("_home.loop.call_later"),
     "the future": _from("_home.loop.create_future"),
     "the reading": _from("_parts.schedule.want"),
-    "telling": _from("_parts.reporter.tell"),
+    "telling": _from("_parts.reporter.teller._tell"),
 }
 
 
