@@ -130,6 +130,7 @@ class Schedule:
         if self._reading is None and self._is_due:
             self._stop_timer()
             self._begin()
+        self.want()
         await asyncio.wait([settled], timeout=within)
 
     @contextmanager
@@ -145,7 +146,8 @@ class Schedule:
 
     @property
     def _is_wanted(self) -> bool:
-        return self._insists > 0 or self._wanted()
+        # Who insists has been served when it is settled, and says so if that isn't enough.
+        return (self._insists > 0 and self._settled is not None) or self._wanted()
 
     @property
     def _may_pass(self) -> bool:

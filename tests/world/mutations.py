@@ -753,10 +753,10 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
-        "a failed reading is believed however long ago it was",
+        "a failed reading is reported however long ago it was",
         SHARED_READINGS,
         ((" or self._clock() >= self._due_at:", ":"),),
-        "every gate that opens would be rejected for the first, and none ask any more",
+        "a gate would tell of an outage that was over before it opened",
         "tests/unit/ledger/test_opening.py",
         shared=True,
     ),

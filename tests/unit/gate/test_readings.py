@@ -15,6 +15,7 @@ from callguard import (
     LimitsRejected,
     LimitsUnavailable,
     NoHeadroom,
+    open_gate,
 )
 from callguard.gate.opening import OPENS_WITHIN
 from callguard.pauses import LONGEST_PAUSE, pause
@@ -39,6 +40,19 @@ def test_a_reading_past_its_ttl_still_admits_and_is_renewed_in_the_background() 
             await asyncio.sleep(3.5)
             assert gate.statistics().snapshot_age == pytest.approx(3.5)
             assert len(fetcher.asked) == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize("answers_after", [0.0, 0.8])
+def test_a_gate_that_opens_asks_once(answers_after: float) -> None:
+    """The provider would be asked again for nobody, where its answer takes longer than a ttl."""
+
+    async def main() -> None:
+        source = ScriptedSource(limit=5, latency=answers_after)
+        async with open_gate(source=source, ttl=0.5):
+            await asyncio.sleep(5.0)
+            assert len(source.asked) == 1
 
     run(main())
 
