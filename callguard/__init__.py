@@ -30,13 +30,13 @@ from callguard.errors import (
 from callguard.fetcher import FixedLimit, LimitFetcher
 from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
 from callguard.lanes import Lane
-from callguard.ledger import RedisLedger
 from callguard.limits import Limits, Snapshot
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
 
 if TYPE_CHECKING:
     from callguard.events import Listener
+    from callguard.ledger import RedisLedger
 
 __all__ = [
     "AdmissionError",
@@ -75,8 +75,10 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """What is imported when it is first asked for: most programs listen to no events."""
+    """What is imported when it is first asked for: most programs need none of it."""
     if name in ("events", "Listener"):
         events = import_module("callguard.events")
         return events.Listener if name == "Listener" else events
+    if name == "RedisLedger":
+        return import_module("callguard.ledger").RedisLedger
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

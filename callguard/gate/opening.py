@@ -25,7 +25,7 @@ from callguard.gate.gate import Gate
 from callguard.gate.refusal import Judge
 from callguard.gate.sharing import assembled_among_many
 from callguard.lanes import Lane, checked_lanes
-from callguard.ledger import MemoryLedger, RedisLedger, Times, workspace_hash
+from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.showing import shown
 from callguard.source import LimitSource
 from callguard.trunks import Trunk, checked_trunks
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from callguard.events import Listener
+    from callguard.ledger import RedisLedger
 
 __all__ = ["OPENS_WITHIN", "connect", "open_gate"]
 
@@ -134,7 +135,7 @@ def open_gate(
         listener=listener,
         ask=origin.ask,
     )
-    own = RedisLedger.from_url(ledger) if isinstance(ledger, str) else None
+    own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
     kept = MemoryLedger(times, ways) if shared is None else shared
     return Opening(partial(_opened, parts, origin, times, kept, own))
@@ -311,13 +312,23 @@ async def _opened(
         return Gate(parts, stack.pop_all())
 
 
+def _ledger_at(address: str) -> RedisLedger:
+    from callguard.ledger import RedisLedger
+
+    return RedisLedger.from_url(address)
+
+
 def _check_ledger(ledger: object, trunks: Iterable[Trunk]) -> None:
-    if not isinstance(ledger, RedisLedger | str | None):
+    if ledger is None:
+        return
+    from callguard.ledger import RedisLedger
+
+    if not isinstance(ledger, RedisLedger | str):
         raise TypeError(
             f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
             "redis-py goes into RedisLedger(client)"
         )
-    if ledger is not None and any(trunk.cps is not None for trunk in trunks):
+    if any(trunk.cps is not None for trunk in trunks):
         raise UsageError(
             "a shared ledger keeps no rates yet: leave out cps=... and each trunk's rate, or open "
             "the gate without ledger=..."

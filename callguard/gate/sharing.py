@@ -6,12 +6,16 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from callguard.errors import CallGuardError
 from callguard.gate.assembly import Parts
-from callguard.ledger import Claim, RedisLedger, Times
+from callguard.ledger import Claim, Times
 from callguard.limits import Limits
 from callguard.source import LimitSource
+
+if TYPE_CHECKING:
+    from callguard.ledger import RedisLedger
 
 __all__ = ["assembled_among_many"]
 

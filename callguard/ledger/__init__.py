@@ -1,9 +1,14 @@
 """Ledgers: who holds a slot."""
 
+from typing import TYPE_CHECKING
+
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.protocol import Claim, Claimant, Ledger, Reader, Readings, Right
-from callguard.ledger.redis import RedisLedger, workspace_hash
+from callguard.ledger.redis.keys import workspace_hash
 from callguard.ledger.times import Times
+
+if TYPE_CHECKING:
+    from callguard.ledger.redis.ledger import RedisLedger
 
 __all__ = [
     "Claim",
@@ -17,3 +22,12 @@ __all__ = [
     "Times",
     "workspace_hash",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What is imported when it is first asked for: most programs are one process."""
+    if name == "RedisLedger":
+        from callguard.ledger.redis.ledger import RedisLedger
+
+        return RedisLedger
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
