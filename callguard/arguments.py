@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Final, TypeVar
 
@@ -14,6 +15,7 @@ __all__ = [
     "checked_choice",
     "checked_flag",
     "checked_moment",
+    "checked_not_after",
     "checked_patience",
     "checked_rate",
     "checked_seconds",
@@ -104,6 +106,26 @@ def checked_moment(name: str, value: object) -> float:
     if math.isnan(moment) or moment == math.inf:
         raise ValueError(f"{name} must be a moment that comes, got {shown(value)}")
     return moment
+
+
+def checked_not_after(name: str, value: object) -> datetime:
+    """The value of the argument `name`, which is a moment in the world: an aware datetime.
+
+    Raises:
+        TypeError: not a datetime.
+        ValueError: a naive one, which doesn't say where that time of day is.
+    """
+    if not isinstance(value, datetime):
+        raise TypeError(
+            f"{name} must be a datetime with a time zone, such as "
+            f"datetime(2026, 11, 26, 20, tzinfo=ZoneInfo('America/New_York')), got {shown(value)}"
+        )
+    if value.utcoffset() is None:
+        raise ValueError(
+            f"{name} must say in which time zone it is, got {shown(value)}: give it the lead's, "
+            "such as tzinfo=ZoneInfo('America/New_York')"
+        )
+    return value
 
 
 def checked_whole(name: str, value: object, *, least: int | None = None) -> int:

@@ -25,6 +25,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from callguard.decision import Decision
 
 __all__ = [
@@ -79,10 +81,31 @@ class QueueFull(AdmissionError):
 
 
 class AdmissionTimeout(AdmissionError, TimeoutError):
-    """Waited in the queue as long as `timeout` or `Lane.max_wait` allowed."""
+    """Waited in the queue as long as `timeout`, `not_after` or `Lane.max_wait` allowed.
+
+    Attributes:
+        not_after: the moment that ended the wait, or had passed before it; None for any other end.
+    """
+
+    def __init__(
+        self,
+        decision: Decision,
+        retry_after: float | None = None,
+        not_after: datetime | None = None,
+    ) -> None:
+        super().__init__(decision, retry_after)
+        self.args = (decision, retry_after, not_after)  # what a copy is made from
+        self.not_after = not_after
+
+    def at(self, moment: datetime) -> AdmissionTimeout:
+        """The same error, where it was `moment` that ended the wait: it can't help to try again."""
+        return AdmissionTimeout(self.decision, None, moment)
 
     def __str__(self) -> str:
-        return f"timed out in the queue; {self.decision}"
+        if self.not_after is None:
+            return f"timed out in the queue; {self.decision}"
+        why = "" if self.decision.admitted else f"; {self.decision}"
+        return f"too late: not to be admitted after {self.not_after.isoformat()}{why}"
 
 
 class LimitsError(CallGuardError):

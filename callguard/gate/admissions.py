@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from callguard.clock import Watch
 from callguard.decision import Tier
-from callguard.errors import CallGuardError
+from callguard.errors import AdmissionTimeout, CallGuardError
 from callguard.gate.alarm import Alarm
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
@@ -50,6 +50,7 @@ class Admissions:
     Attributes:
         queues: who waits.
         issuer: takes back what a caller can't use.
+        explainer: says why not.
         timeouts: callers that left because their time was up.
     """
 
@@ -73,7 +74,7 @@ class Admissions:
         self._schedule = schedule
         self._readings = ledger.readings
         self.issuer: Final = issuer
-        self._explainer = explainer
+        self.explainer: Final = explainer
         self._teller = reporter.teller
         self._consult = consult
         self._alarm = Alarm(home.loop, self.serve)
@@ -119,11 +120,11 @@ class Admissions:
             CallGuardError: there is none.
         """
         grant = await self._take_now(queue)
-        if grant is None and not self._explainer.waits_for_rate(queue):
+        if grant is None and not self.explainer.waits_for_rate(queue):
             await self._schedule.renew()
             grant = await self._take_now(queue)
         if grant is None:
-            raise self._explainer.denied(queue)
+            raise self.explainer.denied(queue)
         return grant
 
     async def _take_now(self, queue: Queue) -> Grant | None:
@@ -161,9 +162,9 @@ class Admissions:
                 return None
         grant = await self._take_now(queue)
         if grant is None and queue.is_patient(terms):
-            raise self._explainer.queue_full(queue)
+            raise self.explainer.queue_full(queue)
         if grant is None:
-            raise self._timed_out(queue, 0.0)
+            raise self.timed_out(queue, 0.0)
         return grant
 
     def join(self, queue: Queue, terms: Terms) -> Waiter:
@@ -278,15 +279,16 @@ class Admissions:
         waiter.queue.leave(waiter)
         self._ledger.note_queue()
         waited = self._watch.time() - waiter.since
-        waiter.future.set_exception(self._timed_out(waiter.queue, waited))
+        waiter.future.set_exception(self.timed_out(waiter.queue, waited))
 
     # What is told of it ------------------------------------------------------------------------
 
-    def _timed_out(self, queue: Queue, waited: float) -> CallGuardError:
+    def timed_out(self, queue: Queue, waited: float) -> AdmissionTimeout:
+        """The error for a caller whose time is up, which is counted and reported."""
         self.timeouts += 1
         if self._teller is not None:
             self._teller.timed_out(queue.lane.name, waited)
-        return self._explainer.timed_out(queue)
+        return self.explainer.timed_out(queue)
 
     def _tell_granted(self, waiter: Waiter) -> None:
         if self._teller is not None and waiter.grant is not None:

@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_none, wait_random_e
 from callguard.arguments import checked_whole, is_sendable
 from callguard.fetcher.calls import REFUSED_REASON
 from callguard.gate.admissions import Admissions
+from callguard.gate.dated import DatedPermit, Deadline
 from callguard.gate.permit import Permit
 from callguard.gate.queue import Queue, Terms, shorter
 from callguard.gate.refusal import is_transient
@@ -46,6 +47,7 @@ class Dialling:
         attempts: int | StopBaseT,
         idempotent: bool,
         give_up_after: float,
+        deadline: Deadline | None = None,
     ) -> None:
         self._issuer = admissions.issuer
         self._admissions = admissions
@@ -56,6 +58,7 @@ class Dialling:
         self._stop = _stop_of(attempts)
         self._is_patient = not callable(attempts) and attempts > 1
         self._give_up_after = give_up_after
+        self._deadline = deadline
         self._first_dial: float | None = None
         self._idempotent = idempotent
         self._in_doubt = False
@@ -80,8 +83,7 @@ class Dialling:
         rank = self._rank if self._comes_back else None
         began = self._issuer.time()
         self._permit = None
-        admission = Permit(self._admissions, self._queue, Terms(self._patience, rank=rank))
-        async with admission as permit:
+        async with self._admission(Terms(self._patience, rank=rank)) as permit:
             self._comes_back = True
             self._permit = permit
             if self._patience is not None:
@@ -92,10 +94,15 @@ class Dialling:
             self._note(result, permit)
             return result
 
+    def _admission(self, terms: Terms) -> Permit:
+        if self._deadline is None:
+            return Permit(self._admissions, self._queue, terms)
+        return DatedPermit(self._admissions, self._queue, terms, self._deadline)
+
     async def _dial(self, dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
         if not self._idempotent:
             return await _dialled(dial, permit)
-        again = self._retrying(self._may_be_placed, _BACKOFF, self._stop)
+        again = self._retrying(self._may_be_placed, _BACKOFF, self._stops_asking)
         try:
             return await again(_dialled, dial, permit)
         except BaseException:
@@ -133,6 +140,11 @@ class Dialling:
         if first is None or not self._is_patient:
             return True
         return self._issuer.time() - first >= self._give_up_after
+
+    def _stops_asking(self, attempt: RetryCallState) -> bool:
+        """Whether a call whose outcome is unknown is not to be dialled under its permit again."""
+        is_late = self._deadline is not None and self._deadline.left <= attempt.upcoming_sleep
+        return is_late or self._stop(attempt)
 
     def _retrying(
         self,

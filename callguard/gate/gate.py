@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from callguard.arguments import (
     checked_call_id,
     checked_flag,
+    checked_not_after,
     checked_patience,
     checked_seconds,
 )
 from callguard.decision import Decision
 from callguard.errors import GateClosed, UsageError
 from callguard.gate.assembly import Parts
+from callguard.gate.dated import DatedPermit, Deadline
 from callguard.gate.entered import EnteredAsync
 from callguard.gate.permit import Permit
 from callguard.gate.queue import AT_ONCE, Terms
@@ -76,6 +79,7 @@ class Gate(Unique, EnteredAsync):
         *,
         trunk: Trunk | str | None = DEFAULT_TRUNK,
         timeout: float | None = None,
+        not_after: datetime | None = None,
     ) -> Permit:
         """Enter the gate, after waiting in the queue for as long as it takes.
 
@@ -88,23 +92,36 @@ class Gate(Unique, EnteredAsync):
                 call that takes none, such as a web call, for which no rate is documented.
             timeout: seconds to wait in the queue at most, unless the lane's `max_wait` is shorter.
                 0 is now or never, None as long as it takes.
+            not_after: the moment after which the call must not be admitted, such as the end of the
+                hours in which this lead may be called; aware of its time zone. Of this and
+                `timeout` the earlier holds. How long that is, the wall clock says at this call; if
+                it is set later, that changes nothing.
 
         Raises:
-            AdmissionTimeout: the time was up.
+            AdmissionTimeout: the time was up, or the moment had passed.
             QueueFull: the lane's line is as long as it may be.
             LimitsRejected: the provider refused the key, twice in a row, while this waited.
             GateClosed: the gate is closed, or is closed while this waits.
             UsageError: the gate has no such lane or trunk, or belongs to another event loop.
-            TypeError: `timeout` is no number.
-            ValueError: `timeout` is negative or NaN.
+            TypeError: `timeout` is no number, or `not_after` no datetime.
+            ValueError: `timeout` is negative or NaN, or `not_after` has no time zone.
         """
         try:
             queue = self._known[lane][trunk]
         except (KeyError, TypeError):
             queue = self._queues.of(lane, trunk)
-        if timeout is None:
+        if timeout is None and not_after is None:
             return Permit(self._admissions, queue)
-        return Permit(self._admissions, queue, Terms(checked_patience("timeout", timeout)))
+        terms = Terms(checked_patience("timeout", timeout))
+        deadline = self._deadline(not_after)
+        if deadline is None:
+            return Permit(self._admissions, queue, terms)
+        return DatedPermit(self._admissions, queue, terms, deadline)
+
+    def _deadline(self, not_after: datetime | None) -> Deadline | None:
+        if not_after is None:
+            return None
+        return Deadline.of(checked_not_after("not_after", not_after), self._parts.watch.clock)
 
     def try_admit(
         self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
@@ -215,6 +232,7 @@ class Gate(Unique, EnteredAsync):
         lane: Lane | str | None = None,
         trunk: Trunk | str | None = DEFAULT_TRUNK,
         timeout: float | None = None,
+        not_after: datetime | None = None,
         attempts: int | StopBaseT = 10,
         give_up_after: float = 60.0,
         idempotent: bool = False,
@@ -237,6 +255,8 @@ class Gate(Unique, EnteredAsync):
             trunk: one of the gate's trunks, or its name; the default one if not given. None for a
                 call that takes none, such as a web call, for which no rate is documented.
             timeout: seconds to wait in the queue at most, over all attempts.
+            not_after: the moment after which nothing is dialled, the first time or again; see
+                `admit`.
             attempts: how often to dial before a call that is refused is given up; 1 for once only.
                 Or one of tenacity's strategies to stop, which decides alone.
             give_up_after: seconds since the first dial before which it isn't given up either: a
@@ -252,7 +272,8 @@ class Gate(Unique, EnteredAsync):
             GateClosed: the gate is closed, or is closed while this waits in the queue.
             TypeError: an argument of the wrong type; or `dial` returned nothing that can be
                 awaited, which counts as placed.
-            ValueError: `timeout` or `give_up_after` is negative or NaN.
+            ValueError: `timeout` or `give_up_after` is negative or NaN, or `not_after` has no
+                time zone.
             Exception: what `dial` raised last.
         """
         from callguard.gate.dialling import Dialling  # brings tenacity
@@ -263,7 +284,10 @@ class Gate(Unique, EnteredAsync):
         give_up_after = checked_seconds(
             "give_up_after", give_up_after, above_zero=False, finite=False
         )
-        dialling = Dialling(self._admissions, queue, patience, attempts, idempotent, give_up_after)
+        deadline = self._deadline(not_after)
+        dialling = Dialling(
+            self._admissions, queue, patience, attempts, idempotent, give_up_after, deadline
+        )
         return await dialling.place(dial)
 
     async def __aenter__(self) -> None:
