@@ -15,7 +15,7 @@ _CANCELLED_AGAIN: Final = 0.1
 
 
 def begin(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-    """A task that begins at the loop's next turn, whatever the loop's task factory.
+    """A task that begins at the loop's next iteration, whatever the loop's task factory.
 
     An eager one, such as `asyncio.eager_task_factory`, would begin it inside of the step that
     wants it, and end it before its handle has a name.

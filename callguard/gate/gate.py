@@ -99,7 +99,7 @@ class Gate(Unique, EnteredAsync):
 
         Raises:
             AdmissionTimeout: the time was up, or the moment had passed.
-            QueueFull: the lane's line is as long as it may be.
+            QueueFull: the lane's queue is as long as it may be.
             LimitsRejected: the provider refused the key, twice in a row, while this waited.
             GateClosed: the gate is closed, or is closed while this waits.
             UsageError: the gate has no such lane or trunk, or belongs to another event loop.
@@ -206,7 +206,7 @@ class Gate(Unique, EnteredAsync):
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:
         """Record that a call is over, whoever placed it, from any source.
 
-        A place that the call still held goes to the next in the queue; otherwise the next reading
+        A slot that the call still held goes to the next in the queue; otherwise the next reading
         is brought forward, because the count has changed. May be said from any thread, any number
         of times, and before the dial of the call has returned.
 

@@ -25,7 +25,7 @@ class GateStatistics:
         snapshot_age: seconds since the snapshot in hand began; None without one.
         admitted: calls admitted since the gate was opened.
         refused: calls that the provider refused of those.
-        timed_out: callers that left the line because their time was up.
+        timed_out: callers that left the queue because their time was up.
         readings: by outcome, the attempts to read the limits.
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
     """

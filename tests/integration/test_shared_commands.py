@@ -195,13 +195,13 @@ def test_ps_and_status_warn_of_a_second_ledger(
     assert json.loads(listed.out)["lookalikes"] == [other]
 
 
-async def test_books_that_nobody_keeps(redis_url: str, workspace_key: str) -> None:
+async def test_a_ledger_that_nobody_keeps(redis_url: str, workspace_key: str) -> None:
     """A ledger that never was would look like one in which nobody has a permit."""
     async with RedisLedger.from_url(redis_url) as ledger:
         assert not (await ledger.look(workspace_key)).known
 
 
-async def test_look_at_books_with_a_name(redis_url: str, workspace_key: str) -> None:
+async def test_look_at_a_ledger_with_a_name(redis_url: str, workspace_key: str) -> None:
     """The ledger of workers with different keys could not be looked at by their name."""
     async with (
         serve(limit=2, talk_time=Constant(0.1), api_key=workspace_key) as server,

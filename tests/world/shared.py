@@ -543,7 +543,7 @@ class SharedWorld:
     def ring(self, published: Published) -> None:
         """An exchange was made, and this is what it tells the others."""
         if published:
-            self._check_books()
+            self._check_ledger()
         for channel, message in published:
             for worker in self.workers:
                 worker.client.ring(channel, message)
@@ -558,12 +558,12 @@ class SharedWorld:
         most = max(ceiling(self.provider.rules, lane) + lane.reserve for lane in lanes)
         if len(going_on) > most + careless:
             self.scene.blame("promise", f"{len(going_on)} calls, at most {most}")
-        self._check_books()
+        self._check_ledger()
 
     def _is_excused(self, key: str) -> bool:
         return key in self._careless or key in self.losses.excused
 
-    def _check_books(self) -> None:
+    def _check_ledger(self) -> None:
         """Every call that goes on is in the reading that the ledger has, or has a permit there."""
         if self.losses.pending or not self.plan.world.counter_in_time:
             return

@@ -103,7 +103,7 @@ def test_table() -> None:
     assert "off" in rendered(standing(Limits(0, 20, 0, False, 60)))
 
 
-def test_shared_books() -> None:
+def test_a_shared_ledger() -> None:
     """A script would dial into slots that gates have given to calls not counted yet."""
     shown = standing(Limits(17, 20), CONTENTS)
     fields = shown.as_json()
@@ -116,7 +116,7 @@ def test_shared_books() -> None:
     assert "dialling" not in standing(Limits(17, 20)).as_json()
 
 
-def test_shared_books_that_let_nobody_in() -> None:
+def test_a_shared_ledger_that_admits_nobody() -> None:
     """A script would read that a call fits while every gate admits nobody."""
     shown = standing(Limits(0, 20), replace(CONTENTS, spent_until=1000.0))
     assert shown.exit_code == ExitCode.FULL

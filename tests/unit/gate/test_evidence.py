@@ -49,7 +49,7 @@ DELIVERIES = ("started", "ended", "bound")
     "order",
     [order for length in range(1, 5) for order in itertools.product(DELIVERIES, repeat=length)],
 )
-def test_deliveries_in_any_order_and_number_end_in_the_same_books(order: tuple[str, ...]) -> None:
+def test_deliveries_in_any_order_and_number_end_in_the_same_ledger(order: tuple[str, ...]) -> None:
     """A delivery that is doubled, late, early or out of order would leave another usage."""
 
     async def main() -> None:

@@ -307,7 +307,7 @@ def test_a_caller_whose_coroutine_is_closed_leaves_the_queue(enter: Enter, grant
 
 @pytest.mark.parametrize("error", [*RAISED, TimeoutError])
 @pytest.mark.parametrize("granted", [False, True])
-def test_asking_shared_books_may_fail_and_leaves_nobody_behind(
+def test_asking_a_shared_ledger_may_fail_and_leaves_nobody_behind(
     granted: bool, error: type[BaseException]
 ) -> None:
     """Who doesn't want to wait would be left waiting where the ledger's server fails."""
@@ -332,7 +332,7 @@ def test_asking_shared_books_may_fail_and_leaves_nobody_behind(
 
 
 @pytest.mark.parametrize("error", RAISED)
-def test_books_that_fail_while_a_slot_is_given_lose_nobody(error: type[BaseException]) -> None:
+def test_a_ledger_that_fails_while_a_slot_is_given_loses_nobody(error: type[BaseException]) -> None:
     """Whoever was next would be taken out of the queue without a slot, and wait for ever."""
 
     async def main() -> None:

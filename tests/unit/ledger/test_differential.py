@@ -15,7 +15,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot
@@ -28,18 +28,18 @@ from tests.unit.ledger.bent_clock import BentLedger, at_once, side_of
 COUNTED_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
 """Milliseconds."""
 
-SETTINGS = Settings(
-    Times(
+
+def settings_of(ttl: int, min_interval: int) -> Settings:
+    """How long things last where readings are so many ms apart."""
+    times = Times(
         counted_after=COUNTED_AFTER / 1000,
         counter_lag=COUNTER_LAG / 1000,
-        ttl=0.001,
-        min_interval=0.0,
+        ttl=ttl / 1000,
+        min_interval=min_interval / 1000,
         max_age=MAX_AGE / 1000,
-    ),
-    lease=1e6,
-    grace=0.0,
-    timeout=1.0,
-)
+    )
+    return Settings(times, lease=1e6, grace=0.0, timeout=1.0)
+
 
 STEPS = (2, 50, 100, 400, MAX_AGE, MAX_AGE + 2)
 """Milliseconds."""
@@ -61,11 +61,11 @@ class Side:
     def __init__(self, name: str, ledger: BentLedger) -> None:
         self.wanted: list[Claim] = []
         self.given: list[tuple[str, int, int]] = []
-        self._books = ledger
+        self._ledger = ledger
         side = side_of(
             name,
             ledger.names,
-            SETTINGS,
+            ledger.settings,
             self,
             lambda: ledger.now / 1000,
             exchange=self.exchange,
@@ -88,9 +88,9 @@ class Side:
     def _exchange_once(self) -> bool:
         request = self.conversation.request()
         fault = self._faults.popleft() if self._faults else None
-        answer = b"" if fault == "not sent" else self._books.run(*request)
+        answer = b"" if fault == "not sent" else self._ledger.run(*request)
         if fault == "sent twice":
-            assert b"overtaken" in self._books.run(*request)
+            assert b"overtaken" in self._ledger.run(*request)
         lost = fault in {"not sent", "not answered"}
         if lost or not self.conversation.accept(answer):
             self.conversation.doubt()
@@ -100,8 +100,8 @@ class Side:
     def claims(self, limits: Limits | None = None) -> list[Claim]:
         return list(self.wanted)
 
-    def granted(self, lane: str, lease: int, usage: int) -> None:
-        self.given.append((lane, lease, usage))
+    def granted(self, lane: str, number: int, usage: int) -> None:
+        self.given.append((lane, number, usage))
         self.wanted = [
             claim._replace(callers=claim.callers - (claim.lane == lane)) for claim in self.wanted
         ]
@@ -119,10 +119,10 @@ class Side:
 
 @dataclass
 class Call:
-    """A call, under the lease that each ledger has given it."""
+    """A call, under the number that each ledger has given it."""
 
     side: Side
-    lease: int
+    number: int
     in_memory: int
     name: str
     state: str = "dialling"
@@ -152,8 +152,8 @@ class Both:
             Times(
                 counted_after=COUNTED_AFTER,
                 counter_lag=COUNTER_LAG,
-                ttl=1,
-                min_interval=0,
+                ttl=self.ledger.settings.times.ttl * 1000,
+                min_interval=self.ledger.settings.times.min_interval * 1000,
                 max_age=MAX_AGE,
             )
         )
@@ -200,14 +200,14 @@ class Both:
         expected = []
         for claim in reversed(asked):
             for _ in range(claim.callers):
-                if lease := self.memory.acquire(claim.ceiling, self.now):
+                if number := self.memory.acquire(claim.ceiling, self.now):
                     expected.append((claim.lane, self.memory.in_use))
-                    self.calls.append(Call(side, 0, lease, f"call_{lease}"))
+                    self.calls.append(Call(side, 0, number, f"call_{number}"))
         assert [(lane, usage) for lane, _, usage in side.given] == expected
-        for call, (_, lease, _) in zip(
+        for call, (_, number, _) in zip(
             self.calls[len(self.calls) - len(expected) :], side.given, strict=True
         ):
-            call.lease = lease
+            call.number = number
 
     def happens_next(self, choice: int, which: int, call: Call) -> None:
         """One of the things that can happen to a call; evidence comes to any worker."""
@@ -218,27 +218,27 @@ class Both:
 
     def place(self, call: Call, view: View) -> None:
         call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
-        view.place(call.lease, self.now)
+        view.place(call.number, self.now)
         self.memory.place(call.in_memory, self.now)
 
     def release(self, call: Call, view: View) -> None:
         call.state = "given back"
-        view.release(call.lease)
+        view.release(call.number)
         self.memory.release(call.in_memory)
 
     def withdraw(self, call: Call, view: View) -> None:
         call.state = "given back"
-        view.withdraw(call.lease)
+        view.withdraw(call.number)
         self.memory.withdraw(call.in_memory)
 
     def restore(self, call: Call, view: View) -> None:
         call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
-        view.restore(call.lease, self.now)
+        view.restore(call.number, self.now)
         self.memory.restore(call.in_memory, self.now)
 
     def answered(self, call: Call, view: View) -> None:
         self._note_answer(call)
-        view.answered(call.lease, self.now)
+        view.answered(call.number, self.now)
         self.memory.answered(call.in_memory, self.now)
 
     def bind(self, call: Call, view: View) -> None:
@@ -254,7 +254,7 @@ class Both:
         if call.name in self._answered_early:
             self._answered_last = known_at
             call.counted_at = min(call.counted_at, known_at + COUNTER_LAG)
-        view.bind(call.lease, call.name, self.now)
+        view.bind(call.number, call.name, self.now)
         self.memory.bind(call.in_memory, call.name, self.now)
 
     def note_answered(self, call: Call, view: View) -> None:
@@ -287,6 +287,7 @@ class Both:
         right = at_once(side.readings.right(self.now / 1000))
         if right is not None:
             assert isinstance(right, SharedRight)
+            at_once(self.memory.readings.right(self.now))
             self.flights.append(Flight(side, right, self.now))
 
     def finish_reading(self, which: int, current: int) -> None:
@@ -316,6 +317,7 @@ class Both:
             assert side.view.in_use == self.memory.in_use
             assert side.view.spent is self.memory.spent
             assert side.view.withheld == self.memory.withheld
+            assert side.readings.due_at * 1000 == pytest.approx(self.memory.readings.due_at)
         _, _, _, permits, dialling, uncounted, *_ = self.ledger.names.keys
         client = self.ledger.client
         counted = [*client.zrange(dialling, 0, -1), *client.zrange(uncounted, 0, -1)]
@@ -338,6 +340,20 @@ histories = st.lists(st.tuples(st.lists(of_a_call, max_size=4), of_all), min_siz
 """What happens to calls, and then something that concerns all, again and again."""
 
 
+CHANGED_MEANWHILE: list[tuple[list[Happening], Happening]] = [
+    ([], each)
+    for each in (
+        ("step", 400),
+        ("begin_reading", 0),
+        ("step", 2),
+        ("note_change", 0),
+        ("finish_reading", 0, 0),
+        ("step", 2),
+    )
+]
+"""The count changes while a reading is under way, so that the next is due sooner."""
+
+
 def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None:
     """Let everything happen to both, to four calls at first; a call is told by its age."""
     both.acquire(0, 2, 0, 6)
@@ -350,19 +366,22 @@ def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None
     both.agree()
 
 
+@pytest.mark.parametrize(("ttl", "min_interval"), [(1, 0), (60, 20)])
 def test_both_ledgers_give_the_same_answers(
-    client: Redis, workspace_key: str, monkeypatch: pytest.MonkeyPatch
+    client: Redis, workspace_key: str, monkeypatch: pytest.MonkeyPatch, ttl: int, min_interval: int
 ) -> None:
     """The law would hold in one process and not among many, or the other way round."""
     in_milliseconds = 1000 * memory.EARLY_EVIDENCE_SECONDS
     monkeypatch.setattr(memory, "EARLY_EVIDENCE_SECONDS", in_milliseconds)
     numbers = itertools.count()
+    told = settings_of(ttl, min_interval)
 
     @settings(max_examples=100)
     @given(histories)
+    @example(CHANGED_MEANWHILE)
     def agree(history: list[tuple[list[Happening], Happening]]) -> None:
         workspace = f"{workspace_key} {next(numbers)}"
-        with BentLedger(client, workspace, SETTINGS) as ledger:
+        with BentLedger(client, workspace, told) as ledger:
             replay(Both(ledger), history)
 
     agree()

@@ -35,7 +35,7 @@ def test_a_call_is_seen_only_by_a_reading_that_began_after_it_was_surely_visible
     assert ledger.usage().uncounted == uncounted
 
 
-def test_the_books_through_a_life_of_readings_and_calls() -> None:
+def test_the_ledger_through_a_life_of_readings_and_calls() -> None:
     """A step of the accounting would lose a call or count it for ever."""
     ledger = opened(current=3)
     numbers = [ledger.acquire(10, 0.5) for _ in range(3)]
@@ -74,7 +74,7 @@ def test_a_reading_no_newer_than_that_in_hand_changes_nothing(began: float) -> N
         (5.0, 5.1, True),
     ],
 )
-def test_a_refusal_closes_the_books_until_a_reading_that_began_later(
+def test_a_refusal_closes_the_ledger_until_a_reading_that_began_later(
     refused_at: float, began: float, admits: bool
 ) -> None:
     """A reading that may not know of the refused call's cause would open the gate."""

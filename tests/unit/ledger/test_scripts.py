@@ -26,7 +26,7 @@ from tests.unit.ledger.bent_clock import (
     settings,
 )
 
-MakeBooks = Callable[[Settings], BentLedger]
+MakeLedger = Callable[[Settings], BentLedger]
 
 CALL = "0123456789abcdef01234567"
 """What stands for a call."""
@@ -104,7 +104,7 @@ def test_an_exchange_that_runs_twice_gives_places_once(ledger: BentLedger) -> No
     [{"name": "new"}, {"epoch": "another"}, {"acknowledged": 1}],
     ids=["never joined", "other ledger", "an answer was lost"],
 )
-def test_a_worker_that_knows_other_books_has_to_join(
+def test_a_worker_that_knows_another_ledger_has_to_join(
     client: Redis, ledger: BentLedger, change: dict[str, Any]
 ) -> None:
     """Ledger and worker would go on from different ideas of what was given."""
@@ -122,8 +122,8 @@ def test_a_worker_that_knows_other_books_has_to_join(
 
 
 @pytest.mark.parametrize(("began", "given"), [(999, 0), (1000, 0), (1001, 1)])
-def test_new_books_let_nobody_in_before_a_reading_that_began_after_the_grace(
-    make_ledger: MakeBooks, began: int, given: int
+def test_a_new_ledger_admits_nobody_before_a_reading_that_began_after_the_grace(
+    make_ledger: MakeLedger, began: int, given: int
 ) -> None:
     """Ledger that were lost would fill before a worker that knew them could say so."""
     ledger = make_ledger(settings(grace=1.0))
@@ -170,7 +170,7 @@ def forget_the_worker(ledger: BentLedger, image: dict[bytes, bytes]) -> None:
 
 @pytest.mark.parametrize("lose", [lose_all, turn_back, forget_the_worker])
 @pytest.mark.parametrize(("began", "given"), [(17_000, 0), (17_001, 1)])
-def test_lost_books_stay_closed_until_every_call_that_was_dialled_is_visible(
+def test_a_lost_ledger_stays_closed_until_every_call_that_was_dialled_is_visible(
     ledger: BentLedger,
     lose: Callable[[BentLedger, dict[bytes, bytes]], None],
     began: int,
@@ -195,7 +195,7 @@ def test_lost_books_stay_closed_until_every_call_that_was_dialled_is_visible(
     assert worker.ask(9) == given
 
 
-def test_the_longest_times_that_any_worker_goes_by_count_when_books_are_lost(
+def test_the_longest_times_that_any_worker_goes_by_count_when_a_ledger_is_lost(
     client: Redis, ledger: BentLedger, workspace_key: str
 ) -> None:
     """A worker with short times would open ledger in which another's calls are not visible yet."""
@@ -306,7 +306,7 @@ def test_a_worker_that_left_may_say_so_again(ledger: BentLedger) -> None:
 
 @pytest.mark.parametrize(("now", "given"), [(15009, 1), (15010, 1), (15011, 0)])
 def test_a_reading_authorises_nothing_past_its_age(
-    make_ledger: MakeBooks, now: int, given: int
+    make_ledger: MakeLedger, now: int, given: int
 ) -> None:
     """Calls would be admitted on a count that is long out of date."""
     ledger = make_ledger(settings(lease=60.0))
@@ -352,7 +352,7 @@ def test_without_a_reading_nobody_is_let_in(ledger: BentLedger) -> None:
     ],
 )
 def test_a_call_is_seen_by_a_reading_that_began_after_it_was_surely_visible(
-    make_ledger: MakeBooks, answered_at: int | None, began: int, uncounted: int
+    make_ledger: MakeLedger, answered_at: int | None, began: int, uncounted: int
 ) -> None:
     """A call would be dropped too early, or be kept for too long.
 
@@ -481,7 +481,7 @@ def test_evidence_counts_whichever_worker_it_came_to(ledger: BentLedger) -> None
     ],
 )
 def test_evidence_that_came_before_the_dial_returned_counts_from_when_it_came(
-    make_ledger: MakeBooks, kinds: list[str], began: int, uncounted: int
+    make_ledger: MakeLedger, kinds: list[str], began: int, uncounted: int
 ) -> None:
     """An answer at 600 ms would be forgotten, or count only from when the dial returned."""
     ledger = make_ledger(settings(counter_lag=0.5))
@@ -496,7 +496,7 @@ def test_evidence_that_came_before_the_dial_returned_counts_from_when_it_came(
 
 @pytest.mark.parametrize(("now", "uncounted"), [(300_099, 0), (300_100, 1)])
 def test_early_evidence_is_forgotten_after_five_minutes(
-    make_ledger: MakeBooks, now: int, uncounted: int
+    make_ledger: MakeLedger, now: int, uncounted: int
 ) -> None:
     """Evidence of calls that were never placed here would pile up."""
     ledger = make_ledger(settings(lease=1000.0))
