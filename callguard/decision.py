@@ -14,7 +14,7 @@ Nothing here waits, logs or reads a clock; the time is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -152,8 +152,8 @@ class Decision:
         max_age: seconds that a snapshot may be trusted.
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
         trunk: the name of the trunk that the call is to take; None where that has no rate.
-        due_in: seconds until the trunk may start its next call, 0 where it may now; None where it
-            has no rate.
+        lifts_in: seconds until what keeps the call out can be gone: until the next reading may
+            begin, or the trunk is due; 0 where the call fits. None where that isn't known.
     """
 
     admitted: bool
@@ -167,7 +167,7 @@ class Decision:
     max_age: float
     outage: Outage | None = None
     trunk: str | None = None
-    due_in: float | None = None
+    lifts_in: float | None = None
 
     @property
     def headroom(self) -> int | None:
@@ -179,7 +179,7 @@ class Decision:
     def __str__(self) -> str:
         verdict = "admitted" if self.admitted else "denied"
         outage = "" if self.outage is None else f"; {self.outage}"
-        return f"{verdict}: {_reason(self)}{outage}"
+        return f"{verdict}: {_reason(self)}{_when(self)}{outage}"
 
 
 def decide(
@@ -193,6 +193,7 @@ def decide(
     outage: Outage | None = None,
     trunk: str | None = None,
     due_in: float | None = None,
+    reading_in: float | None = None,
 ) -> Decision:
     """Whether one more call of `lane` fits on top of `usage`.
 
@@ -206,6 +207,7 @@ def decide(
         outage: since when the limits can't be read, and why.
         trunk: the name of the trunk that the call is to take; None where that has no rate.
         due_in: seconds until the trunk is due, at least 0; None where it has no rate.
+        reading_in: seconds until the next reading may begin, at least 0; None where nobody knows.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
@@ -227,8 +229,18 @@ def decide(
         max_age=max_age,
         outage=outage,
         trunk=trunk,
-        due_in=due_in,
+        lifts_in=_lifts_in(constraint, due_in, reading_in),
     )
+
+
+def _lifts_in(
+    constraint: Constraint | None, due_in: float | None, reading_in: float | None
+) -> float | None:
+    if constraint is None:
+        return 0.0
+    if constraint == "rate":
+        return due_in
+    return reading_in if constraint in _AWAIT_A_READING else None
 
 
 def _constraint(
@@ -283,6 +295,14 @@ def _cap(limits: Limits, lane: Lane) -> int:
     return limits.concurrency_limit
 
 
+_AWAIT_A_READING: Final[Collection[Constraint]] = {
+    "no snapshot",
+    "snapshot too old",
+    "snapshot spent",
+    "ledger lost",
+}
+"""What nothing but a later snapshot can lift."""
+
 _WITHHELD: Final[Mapping[Constraint | None, str]] = {
     "ledger away": "the ledger's server can't be reached",
     "local share": "the ledger's server can't be reached, and this gate's own share is used up",
@@ -311,9 +331,20 @@ def _reason(decision: Decision) -> str:
 
 
 def _due(decision: Decision) -> str:
-    if not decision.due_in:
+    if decision.constraint != "rate" or decision.lifts_in is None:
         return ""
-    return f"trunk {decision.trunk!r} due in {max(0.1, decision.due_in):.1f} s; "
+    return f"trunk {decision.trunk!r} due in {max(0.1, decision.lifts_in):.1f} s; "
+
+
+def _when(decision: Decision) -> str:
+    """When that lifts, where the reason doesn't say so already."""
+    if decision.admitted or decision.constraint == "rate":
+        return ""
+    if decision.lifts_in is None:
+        return "; until when is unknown"
+    if decision.lifts_in > 0.0:
+        return f"; the next reading in {max(0.1, decision.lifts_in):.1f} s"
+    return "; the next reading is due now"
 
 
 def _reserve(limits: Limits, lane: Lane) -> str:

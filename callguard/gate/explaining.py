@@ -51,6 +51,7 @@ class Explainer:
             outage=self.outage(),
             trunk=trunk,
             due_in=None if trunk is None else self.due_in(trunk),
+            reading_in=self._reading_in(),
         )
 
     def due_in(self, trunk: str) -> float:
@@ -74,8 +75,7 @@ class Explainer:
             return copy.copy(self._schedule.final)
         decision = self.decide(queue)
         if decision.constraint in {"no snapshot", "snapshot too old"}:
-            due = "" if decision.outage else "; the next reading is not due yet"
-            return LimitsUnavailable(f"{decision}{due}")
+            return LimitsUnavailable(str(decision))
         return NoHeadroom(decision, self._retry_after(decision))
 
     def timed_out(self, queue: Queue) -> AdmissionTimeout:
@@ -89,6 +89,7 @@ class Explainer:
         return QueueFull(decision, self._retry_after(decision))
 
     def _retry_after(self, decision: Decision) -> float:
-        if decision.constraint == "rate" and decision.due_in is not None:
-            return decision.due_in
+        return self._reading_in() if decision.lifts_in is None else decision.lifts_in
+
+    def _reading_in(self) -> float:
         return max(0.0, self._ledger.readings.due_at - self._watch.time())

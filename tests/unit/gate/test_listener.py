@@ -136,7 +136,8 @@ def test_explain_says_what_an_operator_wants_to_know() -> None:
                 await asyncio.sleep(0.4)
                 assert str(gate.explain("bulk")) == (
                     "denied: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, "
-                    "2 uncounted); reserve 0; burst not allowed on lane 'bulk'"
+                    "2 uncounted); reserve 0; burst not allowed on lane 'bulk'; until when is "
+                    "unknown"
                 )
 
     run(main())

@@ -258,7 +258,7 @@ def test_only_the_rate_is_in_the_way_and_says_so() -> None:
                 decision = gate.explain(trunk="twilio")
                 assert (decision.admitted, decision.constraint) == (False, "rate")
                 assert decision.trunk == "twilio"
-                assert decision.due_in == pytest.approx(0.4)
+                assert decision.lifts_in == pytest.approx(0.4)
                 assert str(decision).startswith("denied: trunk 'twilio' due in 0.4 s; 1 of 20 in")
                 with pytest.raises(NoHeadroom) as denied:
                     async with gate.try_admit(trunk="twilio"):
@@ -270,7 +270,7 @@ def test_only_the_rate_is_in_the_way_and_says_so() -> None:
                 assert late.value.retry_after == pytest.approx(0.1)
                 assert gate.explain(trunk=None).admitted
                 await asyncio.sleep(0.2)
-                assert gate.explain(trunk="twilio").due_in == 0.0
+                assert gate.explain(trunk="twilio").lifts_in == 0.0
                 assert gate.explain(trunk="twilio").admitted
 
     run(main())
