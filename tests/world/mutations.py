@@ -180,7 +180,10 @@ MUTATIONS = (
         (
             (
                 "self._admissions.issuer.place(self._number, self._queue.lane.name)",
-                'self._admissions.issuer.cancel(self._number, self.lane.name, "release")',
+                (
+                    "self._admissions.issuer.cancel("
+                    'self._number, self.lane.name, "release", dialled=False)'
+                ),
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
