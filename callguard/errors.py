@@ -13,6 +13,7 @@
     │   └── LimitsMalformed            an answer that can't be right
     ├── LedgerUnavailable              the shared ledger can't be reached
     ├── GateClosed                     the gate is closed, or was while a caller waited
+    │   └── GateDraining               it is about to be: it drains, and admits nobody any more
     └── UsageError                     callguard was used in a way that can't work
         └── MissingExtra               an extra is not installed
 
@@ -34,6 +35,7 @@ __all__ = [
     "AdmissionTimeout",
     "CallGuardError",
     "GateClosed",
+    "GateDraining",
     "LedgerUnavailable",
     "LimitsError",
     "LimitsMalformed",
@@ -161,6 +163,10 @@ class LedgerUnavailable(CallGuardError):
 
 class GateClosed(CallGuardError):
     """The block of `open_gate` was left: nobody is admitted any more, and nobody waits."""
+
+
+class GateDraining(GateClosed):
+    """`Gate.drain` was called: nobody is admitted any more, and nobody waits."""
 
 
 class UsageError(CallGuardError):

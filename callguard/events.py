@@ -82,9 +82,9 @@ class TimedOut(_Report):
 class LeftQueue(_Report):
     """A caller left the queue after `waited` seconds, neither admitted nor timed out.
 
-    `why` is "cancelled" where its wait was, "closed" where the gate was closed, and "rejected"
-    where the provider refused the key. One that was admitted before it was cancelled is `Admitted`
-    and then `Cancelled`.
+    `why` is "cancelled" where its wait was, "closed" where the gate was closed or began to drain,
+    and "rejected" where the provider refused the key. One that was admitted before it was cancelled
+    is `Admitted` and then `Cancelled`.
     """
 
     lane: str

@@ -51,6 +51,7 @@ class Admissions:
         queues: who waits.
         issuer: takes back what a caller can't use.
         explainer: says why not.
+        served: called after each round of the queues; None unless the gate drains.
         timeouts: callers that left because their time was up.
     """
 
@@ -67,6 +68,7 @@ class Admissions:
         consult: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.timeouts = 0
+        self.served: Callable[[], None] | None = None
         self.queues: Final = queues
         self._home = home
         self._watch = watch
@@ -158,6 +160,7 @@ class Admissions:
             return await self._take_or_deny(queue)
         if queue.full and terms.rank is None:
             await asyncio.sleep(0)  # a caller that was cancelled is queued until its task runs
+            self._home.check_open()
             if queue.may_wait(terms):
                 return None
         grant = await self._take_now(queue)
@@ -233,6 +236,8 @@ class Admissions:
             self._alarm.set(self.queues.due_at, now)
         for waiter in granted:
             self._tell_granted(waiter)
+        if self.served is not None:
+            self.served()
 
     def _await_rate(self, queue: Queue) -> None:
         """Have the queues served when this one's trunk is due, if that is what is waited for."""

@@ -12,6 +12,7 @@ from callguard.clock import Watch
 from callguard.fetcher import CallState
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
+from callguard.gate.draining import Draining
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
 from callguard.gate.intake import Intake
@@ -44,6 +45,7 @@ class Parts:
     explainer: Explainer
     admissions: Admissions
     intake: Intake
+    draining: Draining
     asker: Asker | None
 
     async def read_first(self, within: float) -> None:
@@ -61,7 +63,8 @@ class Parts:
 
         A gate that could not be opened is closed here alone.
         """
-        self.home.open_in = None
+        self.home.close()
+        self.draining.look()
         try:
             await self.schedule.aclose()
         finally:
@@ -115,11 +118,22 @@ def assemble(
     )
     asker = None if ask is None else Asker(ask, issuer.note_answered, issuer.note_ended)
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter)
+    draining = Draining(home, ledger, schedule, admissions)
     # Upwards there are callbacks only, each bound once.
     issuer.room_made = admissions.serve
     issuer.count_changed = schedule.look
-    schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait)
+    schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)
     ledger.readings.serve(intake)
     return Parts(
-        home, watch, ledger, reporter, schedule, issuer, explainer, admissions, intake, asker
+        home,
+        watch,
+        ledger,
+        reporter,
+        schedule,
+        issuer,
+        explainer,
+        admissions,
+        intake,
+        draining,
+        asker,
     )

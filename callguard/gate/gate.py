@@ -24,6 +24,7 @@ from callguard.gate.entered import EnteredAsync
 from callguard.gate.permit import Permit
 from callguard.gate.queue import AT_ONCE, Terms
 from callguard.gate.statistics import GateStatistics
+from callguard.gate.steering import Steering
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
 from callguard.trunks import DEFAULT_TRUNK, Trunk
@@ -36,7 +37,7 @@ __all__ = ["Gate"]
 T = TypeVar("T")
 
 
-class Gate(Unique, EnteredAsync):
+class Gate(Steering, Unique, EnteredAsync):
     """Admits exactly as many calls as fit; made by `callguard.open_gate`.
 
     ``async with gate:`` is the short form of ``async with gate.admit():``, for dials of which no
@@ -70,7 +71,8 @@ class Gate(Unique, EnteredAsync):
         self._unheld: deque[int] = deque()
 
     def __repr__(self) -> str:
-        state = "closed" if self._home.open_in is None else "open"
+        closed = "draining" if self._home.draining else "closed"
+        state = closed if self._home.open_in is None else "open"
         return f"<Gate {self.id}, {state}, {self._parts.ledger.usage()}>"
 
     def admit(
@@ -326,7 +328,7 @@ class Gate(Unique, EnteredAsync):
         Calls that go on are not touched. Closing twice is allowed. Cancelling this ends everything
         all the same, before the cancellation is passed on.
         """
-        self._home.open_in = None
+        self._home.close()
         error = GateClosed("the gate was closed while this caller waited in the queue")
         self._admissions.fail(error, "closed")
         await self._closing.aclose()

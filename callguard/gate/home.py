@@ -10,7 +10,7 @@ from functools import partial
 from threading import get_ident
 from typing import ParamSpec
 
-from callguard.errors import GateClosed, UsageError
+from callguard.errors import GateClosed, GateDraining, UsageError
 
 __all__ = ["Home"]
 
@@ -25,14 +25,15 @@ class Home:
 
     Attributes:
         loop: the event loop.
-        open_in: the same while the gate is open; None once it is closed.
+        open_in: the same while the gate is open; None once it drains or is closed.
+        draining: whether the gate drains, and is not closed yet.
         running: gives the event loop that runs in the thread that asks, if any.
 
     Raises:
         UsageError: no event loop of asyncio's runs here.
     """
 
-    __slots__ = ("_thread", "loop", "open_in", "running")
+    __slots__ = ("_thread", "draining", "loop", "open_in", "running")
 
     def __init__(self) -> None:
         self._thread = get_ident()
@@ -44,7 +45,16 @@ class Home:
                 "`async with callguard.open_gate()` in a coroutine, and start that by asyncio.run"
             ) from None
         self.open_in: AbstractEventLoop | None = self.loop
+        self.draining = False
         self.running = _running_loop_for(self.loop)
+
+    def drain(self) -> None:
+        """From now on, the gate drains."""
+        self.open_in, self.draining = None, True
+
+    def close(self) -> None:
+        """From now on, the gate is closed."""
+        self.open_in, self.draining = None, False
 
     def elsewhere(self) -> bool:
         """Whether this is asked outside of the event loop, and of its thread while it stands still.
@@ -79,12 +89,15 @@ class Home:
             )
 
     def check_open(self) -> None:
-        """Refuse to admit elsewhere, or once the gate is closed.
+        """Refuse to admit elsewhere, or once the gate drains or is closed.
 
         Raises:
+            GateDraining: it drains.
             GateClosed: it is closed.
             UsageError: this is not the event loop.
         """
+        if self.draining:
+            raise GateDraining("the gate is draining, and admits nobody any more")
         if self.open_in is None:
             raise GateClosed("the gate is closed; use it inside of `async with open_gate()`")
         self.check()

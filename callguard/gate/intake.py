@@ -63,7 +63,7 @@ class Intake:
             return
         self._queues.apply(snapshot.limits)
         self._admissions.serve()
-        if self._asker is not None and self._queues:
+        if self._asker is not None and (self._queues or self._home.draining):
             self._asker.ask(self._ledger.uncounted_calls())
         self._reporter.reading_taken(snapshot, before, duration)
 

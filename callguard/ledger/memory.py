@@ -135,6 +135,11 @@ class MemoryLedger:
         uncounted = len(self._placed) + len(self._answered)
         return Usage(reported, self.in_use - (reported or 0) - uncounted, uncounted)
 
+    def unsettled(self) -> int:
+        """Calls of this gate's own that are dialling or uncounted."""
+        usage = self.usage()
+        return usage.dialling + usage.uncounted
+
     def uncounted_calls(self) -> Iterator[str]:
         """The provider's ids of the uncounted calls, as far as they are known, the oldest first."""
         return iter(self._number_of)

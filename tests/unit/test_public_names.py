@@ -13,7 +13,7 @@ def test_the_public_names_are_these() -> None:
     """A name would be taken away, or given, by accident."""
     assert set(callguard.__all__) == {
         "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "FixedLimit", "Gate",
-        "GateClosed",
+        "GateClosed", "GateDraining",
         "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "LimitSource",
         "Limits", "LimitsError",
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "MissingExtra",

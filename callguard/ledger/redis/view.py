@@ -131,6 +131,10 @@ class View:
         own = self._own.usage()
         return own if self.reads_alone else Usage(own.reported, *self._counts)
 
+    def unsettled(self) -> int:
+        """Calls of this worker's own that are dialling or uncounted."""
+        return self._own.unsettled()
+
     def uncounted_calls(self) -> Iterable[str]:
         """The provider's ids of this worker's uncounted calls, the oldest first."""
         return self._own.uncounted_calls()

@@ -20,6 +20,7 @@ from callguard import (
     AdmissionTimeout,
     Gate,
     GateClosed,
+    GateDraining,
     Lane,
     LimitFetcher,
     LimitsRejected,
@@ -820,6 +821,30 @@ async def test_closing_the_gate_fails_who_waits_and_lets_go_of_nobody_else(
         await settle()
         statistics = gate.statistics()
         assert (statistics.waiting["default"], statistics.usage) == (0, Usage(0, 1, 1))
+
+
+async def test_draining_lets_nobody_in_and_waits_for_the_calls_that_go_on(
+    open_gate: Open, counter: Counter
+) -> None:
+    """A worker that stops would dial on, or leave before its calls are in the count."""
+    counter.answer(limit=2)
+    async with (
+        open_gate(counted_after=0.2, counter_lag=0.2, ttl=SOON) as gate,
+        crowd_at(gate) as crowd,
+    ):
+        await arrive(crowd, "placed", "dialling")
+        crowd.permits["placed"].placed()
+        crowd.send("waiter")
+        await heard(gate)
+        draining = asyncio.create_task(gate.drain())
+        with pytest.raises(GateDraining, match="began to drain"):
+            await crowd.task("waiter")
+        with pytest.raises(GateDraining, match="is draining"):
+            await gate.place(lambda _: settle())
+        await until(lambda: gate.statistics().usage.uncounted == 0)
+        assert not draining.done()
+        crowd.dismiss(["dialling"])
+        await draining
 
 
 # Evidence and dialling ---------------------------------------------------------------------------
