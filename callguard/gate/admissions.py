@@ -28,7 +28,7 @@ from callguard.gate.queue import Grant, Queue, Terms, Waiter
 from callguard.gate.queues import Queues
 from callguard.gate.reporting import Reporter
 from callguard.gate.schedule import Schedule
-from callguard.ledger import Ledger
+from callguard.ledger import Claim, Ledger
 
 __all__ = ["Admissions"]
 
@@ -250,9 +250,9 @@ class Admissions:
         waiter.queue.leave(waiter)
         waiter.future.set_result((number, tier))
 
-    def grant(self, lane: str, number: int, usage: int) -> None:
-        """Pass a slot on that a shared ledger has given to a lane, whoever is first by now."""
-        queue = self.queues[lane]
+    def grant(self, claim: Claim, number: int, usage: int) -> None:
+        """Pass a slot on that a shared ledger has given to a claim, whoever is first by now."""
+        queue = self.queues.of(*claim.key)
         while queue.length:
             waiter = queue.first
             if not waiter.future.done():
@@ -260,6 +260,7 @@ class Admissions:
                 self._tell_granted(waiter)
                 return
             queue.leave(waiter)
+        self._ledger.unstart(number)
         self._ledger.release(number)
 
     def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:

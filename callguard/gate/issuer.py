@@ -92,9 +92,9 @@ class Issuer:
 
     def cancel(self, number: int, lane: str, step: Step | None, *, dialled: bool) -> None:
         """Give a slot back of which no call was placed; and its start, if none was `dialled`."""
-        self._give_back(number, step)
         if not dialled:
             self._ledger.unstart(number)
+        self._give_back(number, step)
         if self._teller is not None:
             self._teller.cancelled(self.id_of(number), lane)
         self.room_made()

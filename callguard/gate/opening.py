@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
@@ -108,8 +108,7 @@ def open_gate(
     Raises:
         LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
             refusals in a row; whatever else the provider answers is an outage.
-        UsageError: no key, an address that can't be used, or a rate on a shared ledger, which has
-            none yet.
+        UsageError: no key, or an address that can't be used.
         TypeError: an argument of the wrong type, said at the call, before anything is opened.
         ValueError: a time that is not a number of seconds in its range, a rate that can't
             be, two lanes or trunks of one name, or two default lanes.
@@ -120,7 +119,7 @@ def open_gate(
     if listener is not None:
         checked_callback("listener", listener, "an event")
     ways = checked_trunks(trunks, cps)
-    _check_ledger(ledger, ways)
+    _check_ledger(ledger)
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
@@ -138,7 +137,7 @@ def open_gate(
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
     kept = MemoryLedger(times, ways) if shared is None else shared
-    return Opening(partial(_opened, parts, origin, times, kept, own))
+    return Opening(partial(_opened, parts, origin, times, kept, own, ways))
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +290,7 @@ async def _opened(
     times: Times,
     ledger: RedisLedger | MemoryLedger,
     own: RedisLedger | None,
+    trunks: Sequence[Trunk],
 ) -> Gate:
     """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`.
 
@@ -305,7 +305,9 @@ async def _opened(
             workspace = workspace_hash(origin.secret)
             parts = parts_of(origin.source, ledger, workspace=workspace)
         else:
-            sharing = assembled_among_many(parts_of, origin.source, origin.secret, times, ledger)
+            sharing = assembled_among_many(
+                parts_of, origin.source, origin.secret, times, ledger, trunks
+            )
             parts = await stack.enter_async_context(sharing)
         stack.push_async_callback(parts.aclose)
         await parts.read_first(OPENS_WITHIN)
@@ -318,7 +320,7 @@ def _ledger_at(address: str) -> RedisLedger:
     return RedisLedger.from_url(address)
 
 
-def _check_ledger(ledger: object, trunks: Iterable[Trunk]) -> None:
+def _check_ledger(ledger: object) -> None:
     if ledger is None:
         return
     from callguard.ledger import RedisLedger
@@ -327,9 +329,4 @@ def _check_ledger(ledger: object, trunks: Iterable[Trunk]) -> None:
         raise TypeError(
             f"ledger must be an address, a RedisLedger or None, got {shown(ledger)}; a client of "
             "redis-py goes into RedisLedger(client)"
-        )
-    if any(trunk.cps is not None for trunk in trunks):
-        raise UsageError(
-            "a shared ledger keeps no rates yet: leave out cps=... and each trunk's rate, or open "
-            "the gate without ledger=..."
         )

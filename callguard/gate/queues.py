@@ -68,9 +68,6 @@ class Queues:
     def __bool__(self) -> bool:
         return any(queue.length for queue in self._queues)
 
-    def __getitem__(self, name: str) -> Queue:
-        return self._of_lane[name][0]
-
     def of(self, lane: Lane | str | None, trunk: Trunk | str | None = DEFAULT_TRUNK) -> Queue:
         """The queue of a lane and a trunk, named as a caller names them.
 
@@ -173,7 +170,7 @@ class Queues:
         return best
 
     def claims(self, now: float, limits: Limits | None = None) -> list[Claim]:
-        """What the queued callers need of a shared ledger: a claim for each lane that has any."""
+        """What the queued callers need of a shared ledger: one claim for each queue."""
         return [
             Claim(
                 queue.lane.name,
@@ -181,6 +178,7 @@ class Queues:
                 queue.ceiling if limits is None else queue.ceiling_under(limits),
                 queue.length,
                 now - queue.first.since,
+                queue.trunk,
             )
             for queue in self._queues
             if queue.length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from callguard.gate.assembly import Parts
 from callguard.ledger import Claim, Times
 from callguard.limits import Limits
 from callguard.source import LimitSource
+from callguard.trunks import Trunk
 
 if TYPE_CHECKING:
     from callguard.ledger import RedisLedger
@@ -29,6 +30,7 @@ async def assembled_among_many(
     secret: str,
     times: Times,
     ledger: RedisLedger,
+    trunks: Sequence[Trunk] = (),
 ) -> AsyncIterator[Parts]:
     """A gate's parts, with a ledger and readings that it shares with all others on `ledger`.
 
@@ -38,10 +40,11 @@ async def assembled_among_many(
         secret: the workspace's key, which the ledger is called after unless it has a name.
         times: how long things last.
         ledger: where the ledger is.
+        trunks: the ways to the telephone network, the default one among them.
     """
     claimant = _Claimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, secret, times, claimant)
+    session = ledger.session(gate_id, secret, times, claimant, trunks)
     parts = assemble(
         source,
         session.view,
@@ -71,9 +74,9 @@ class _Claimant:
         """What the queued callers need: one claim for each lane on which anybody waits."""
         return self.parts.admissions.queues.claims(self.parts.watch.time(), limits)
 
-    def granted(self, lane: str, number: int, usage: int) -> None:
-        """A lane has got a slot."""
-        self.parts.admissions.grant(lane, number, usage)
+    def granted(self, claim: Claim, number: int, usage: int) -> None:
+        """A lane and trunk has got a slot."""
+        self.parts.admissions.grant(claim, number, usage)
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls."""

@@ -9,6 +9,7 @@ from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
 from callguard.limits import Limits, Snapshot
 from callguard.pacing import Pace
+from callguard.trunks import Trunk
 
 __all__ = ["Claim", "Claimant", "Ledger", "Reader", "Readings", "Right"]
 
@@ -17,7 +18,7 @@ R = TypeVar("R", bound="Right")
 
 
 class Claim(NamedTuple):
-    """What a gate asks of a shared ledger for the callers of one lane.
+    """What a gate asks of a shared ledger for the callers of one lane and trunk.
 
     Attributes:
         lane: the lane's name.
@@ -25,6 +26,7 @@ class Claim(NamedTuple):
         ceiling: the highest usage up to which a call may go, under the snapshot in hand.
         callers: how many are in the queue.
         waited: seconds that the first of them has waited.
+        trunk: their trunk; None where that has no rate.
     """
 
     lane: str
@@ -32,6 +34,12 @@ class Claim(NamedTuple):
     ceiling: int
     callers: int
     waited: float
+    trunk: Trunk | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """The names of lane and trunk, by which it is told from the gate's other claims."""
+        return self.lane, None if self.trunk is None else self.trunk.name
 
 
 class Claimant(Protocol):
@@ -44,8 +52,8 @@ class Claimant(Protocol):
             limits: what the ceilings are of; None for the snapshot in hand.
         """
 
-    def granted(self, lane: str, number: int, usage: int) -> None:
-        """A lane's claim was granted a slot, which brought the usage to `usage` calls."""
+    def granted(self, claim: Claim, number: int, usage: int) -> None:
+        """A claim was granted a slot, which brought the usage to `usage` calls."""
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls: their slots may be others' now.

@@ -38,7 +38,7 @@ class _Nobody:
     def claims(self, limits: Limits | None = None) -> list[Any]:
         return []
 
-    def granted(self, lane: str, number: int, usage: int) -> None:
+    def granted(self, claim: Any, number: int, usage: int) -> None:
         raise AssertionError("a slot was given that nobody asked for")
 
     def lost(self, lanes: Any) -> None:
@@ -77,7 +77,7 @@ async def _talk(data: bytes) -> None:
     assert worker.accept(json.dumps(GOOD))
     view.next_number = 3
     for number in (1, 2):
-        view.hold(number, "default")
+        view.hold(number, "default", None, 0.0)
     view.place(1, 0.0)
     for answer in data.split(b"\0")[:3]:
         with suppress(CallGuardError, ValueError, TypeError, KeyError, AttributeError):

@@ -133,8 +133,8 @@ async def test_all_that_is_kept_expires_and_is_told_by_hashes(
         provider(limit=2) as workspace,
         RedisLedger.from_url(own_redis.url, lease=LEASE, timeout=TIMEOUT) as ledger,
         Redis.from_url(own_redis.url, decode_responses=True) as client,
-        sharing(workspace, ledger, workspace_key, ring_limit=600.0) as one,
-        sharing(workspace, ledger, workspace_key, ring_limit=600.0) as other,
+        sharing(workspace, ledger, workspace_key, ring_limit=600.0, cps=100.0) as one,
+        sharing(workspace, ledger, workspace_key, ring_limit=600.0, cps=100.0) as other,
     ):
         callers = Callers(one), Callers(other)
         callers[0].send(2)

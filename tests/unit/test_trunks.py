@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-import callguard
-from callguard import Trunk, UsageError
+from callguard import Trunk
 from callguard.trunks import checked_trunks
 
 
@@ -76,10 +75,3 @@ def test_trunks_that_can_not_be_told_apart_are_refused(
     """A call would go by another rate than the one that was meant."""
     with pytest.raises(error, match=message):
         checked_trunks(trunks, None)
-
-
-@pytest.mark.parametrize("arguments", [{"cps": 1.0}, {"trunks": [Trunk("twilio")]}])
-def test_a_rate_that_a_shared_ledger_does_not_keep_is_refused(arguments: dict[str, Any]) -> None:
-    """Workers would each dial at the whole rate, though it was said once."""
-    with pytest.raises(UsageError, match="shared ledger"):
-        callguard.open_gate("key", ledger="redis://localhost", **arguments)

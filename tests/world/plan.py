@@ -61,7 +61,7 @@ ODD_STATUSES = (204, 302, 400, 401, 401, 402, 403, 404, 405, 409, 410, 418, 425,
 
 TRANSIENT = ("500", "503", "cut", "hang", "429")
 
-KEYS = 11
+KEYS = 12
 """Those that a ledger has on its server."""
 
 WRITES = ("HSET", "HSETNX", "HDEL", "ZADD", "ZREM", "PEXPIRE")

@@ -16,7 +16,7 @@ from typing import Final
 
 from callguard.ledger.protocol import Claim, Claimant
 from callguard.ledger.redis.faults import foreign
-from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
@@ -33,7 +33,7 @@ from callguard.ledger.redis.wire import (
 )
 from callguard.limits import Snapshot
 
-__all__ = ["Conversation"]
+__all__ = ["Conversation", "asked_for"]
 
 MOST_SLOTS: Final = 1000
 """Slots that one exchange asks for at most."""
@@ -53,7 +53,8 @@ class Conversation:
         clock: the event loop's, in seconds.
 
     Attributes:
-        ask_again_at: when to ask again for slots that others are to take first; or None.
+        ask_again_at: when to ask again for slots that others are to take first, or because a trunk
+            is due; or None.
         leaves: whether the worker is to leave as soon as everything is reported.
         left: whether it has left.
         stepped: seconds by which the server's clock had stepped by the last exchange.
@@ -128,7 +129,7 @@ class Conversation:
             "heard": self._readings.heard,
             "next": self._first_number,
             "happenings": happenings,
-            "claims": [_asked(claim) for claim in self._claims],
+            "claims": [asked_for(claim) for claim in self._claims],
         }
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], request["silent"] = word
@@ -152,8 +153,8 @@ class Conversation:
         """
         claims = self._claimant.claims(self._readings.taken)
         if self._claims:
-            lanes = {claim.lane for claim in claims}
-            ended = (claim for claim in self._claims if claim.callers and claim.lane not in lanes)
+            keys = {claim.key for claim in claims}
+            ended = (claim for claim in self._claims if claim.callers and claim.key not in keys)
             claims.extend(claim._replace(callers=0) for claim in ended)
         return claims
 
@@ -198,9 +199,16 @@ class Conversation:
         self._take_news(heard.news)
         self._view.others_wait = heard.others
         self._readings.take_pause(heard.pause, others_wait=heard.others)
-        self.ask_again_at = None if heard.again is None else self._clock() + heard.again / 1000
+        if heard.again is not None:
+            self.ask_again_at = self._clock() + heard.again / 1000
+        elif self.ask_again_at is not None and self.ask_again_at <= self._sent_at:
+            self.ask_again_at = None  # it has been done
         if heard.right is not None:
             self._readings.take_right(heard.right)
+        for index, left in heard.dues:
+            _, trunk = self._claims[index].key
+            if trunk is not None:
+                self._view.trunks_due_at[trunk] = self._clock() + left / 1000
         self._take_slots(heard.grants)
         return True
 
@@ -228,8 +236,8 @@ class Conversation:
 
     def _ceilings_changed(self) -> bool:
         """Whether the server knows another ceiling of a lane than the callers have, or none."""
-        known = {claim.lane: claim.ceiling for claim in self._claims}
-        return any(known.get(claim.lane) != claim.ceiling for claim in self._claimant.claims())
+        known = {claim.key: claim.ceiling for claim in self._claims}
+        return any(known.get(claim.key) != claim.ceiling for claim in self._claimant.claims())
 
     def _acknowledge(self, heard: Answer) -> None:
         if heard.void:
@@ -259,19 +267,26 @@ class Conversation:
         if self._view.next_number == self._next_number:
             self._view.next_number = self._first_number + len(grants)
         for number, (index, usage) in enumerate(grants, self._first_number):
-            lane = self._claims[index].lane
+            claim = self._claims[index]
+            _, trunk = claim.key
             if valid:
-                self._view.hold(number, lane)
-                self._claimant.granted(lane, number, usage)
+                self._view.hold(number, claim.lane, trunk, self._clock())
+                self._claimant.granted(claim, number, usage)
             else:
                 self._view.withdraw(number)
 
 
-def _asked(claim: Claim) -> Asked:
-    return {
+def asked_for(claim: Claim) -> Asked:
+    """What is said of a claim."""
+    asked: Asked = {
         "lane": claim.lane,
         "priority": claim.priority,
         "ceiling": claim.ceiling,
         "count": min(claim.callers, MOST_SLOTS),
         "waited": int(claim.waited * 1000),
     }
+    if (trunk := claim.trunk) is not None:
+        asked["trunk"] = trunk_hash(trunk.name)
+        asked["most"] = trunk.most
+        asked["span"] = math.ceil(trunk.span * 1000)
+    return asked

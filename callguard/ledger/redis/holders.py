@@ -206,7 +206,7 @@ def _permits(
 ) -> Iterator[LedgerPermit]:
     uncounted, texts = _pairs(found["uncounted"]), _pairs(found["permits"])
     for permit in (*found["dialling"], *uncounted):
-        since, lane = texts.get(permit, f"{now} unknown").split(" ", 1)
+        since, _, lane = texts.get(permit, f"{now} - unknown").split(" ", 2)
         visible = uncounted.get(permit)
         yield LedgerPermit(
             id=permit,
@@ -220,9 +220,10 @@ def _permits(
 
 def _waiting(found: Mapping[str, Any], sessions: Mapping[str, str], now: int) -> Iterator[Waiting]:
     for claim, text in _pairs(found["claims"]).items():
-        worker, _, lane = claim.partition("/")
-        priority, _, callers, _, _, _, since = (int(number) for number in text.split())
-        yield Waiting(sessions.get(worker), lane, priority, callers, _seconds(now - since))
+        worker, _, lane = claim.split("/", 2)
+        priority, _, callers, _, _, _, since, *_ = text.split()
+        waited = _seconds(now - int(since))
+        yield Waiting(sessions.get(worker), lane, int(priority), int(callers), waited)
 
 
 def _snapshot(facts: Mapping[str, str]) -> Snapshot:

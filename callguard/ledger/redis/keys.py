@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["EVERY_LEDGER", "Names", "workspace_hash"]
+__all__ = ["EVERY_LEDGER", "Names", "trunk_hash", "workspace_hash"]
 
 _KEYS = (
     "ledger",
@@ -18,6 +18,7 @@ _KEYS = (
     "called",
     "calls",
     "early",
+    "starts",
 )
 
 EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
@@ -50,6 +51,11 @@ class Names:
     def call(self, call_id: str) -> str:
         """A hash in the place of the provider's id of a call, in 24 hexadecimal digits."""
         return hashlib.blake2b(_bytes(call_id), digest_size=12, key=self._secret).hexdigest()
+
+
+def trunk_hash(name: str) -> str:
+    """A hash in the place of a trunk's name, as other texts can hold it: 16 hexadecimal digits."""
+    return hashlib.blake2b(_bytes(name), digest_size=8).hexdigest()
 
 
 def workspace_hash(workspace: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Sequence
 from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -17,6 +18,7 @@ from callguard.ledger.redis.keys import Names, workspace_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.times import Times
 from callguard.showing import shown
+from callguard.trunks import Trunk
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -150,6 +152,7 @@ class RedisLedger:
         workspace: str,
         times: Times,
         claimant: Claimant,
+        trunks: Sequence[Trunk] = (),
     ) -> Session:
         """A worker's connection to the ledger, to be started. Made in the event loop.
 
@@ -158,6 +161,7 @@ class RedisLedger:
             workspace: the workspace's API key, which names the ledger if nothing else does.
             times: how long things last.
             claimant: who gets slots and news.
+            trunks: those of the gate, the same at all of them.
         """
         from callguard.ledger.redis.session import Session
 
@@ -174,6 +178,7 @@ class RedisLedger:
             claimant,
             key_mark(workspace),
             share=self._local_share,
+            trunks=trunks,
         )
 
     @property

@@ -46,5 +46,5 @@ class Script:
             return await server.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
 
 
-EXCHANGE = Script("state", "permits", "claims", "workers", "readings", "slots", "exchange")
+EXCHANGE = Script("state", "rates", "permits", "claims", "workers", "readings", "slots", "exchange")
 HOLDERS = Script("holders")

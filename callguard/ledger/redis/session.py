@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import ConnectionError as Disconnected
@@ -35,6 +35,7 @@ from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
 from callguard.strangers import ends_us
 from callguard.tasks import begin, end
+from callguard.trunks import Trunk
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -65,6 +66,7 @@ class Session:
         mark: what tells the worker's key from others.
         share: calls that the worker may admit while the server can't be reached; None for a worker
             that admits nobody then.
+        trunks: those of the gate.
 
     Attributes:
         view: the ledger, as the gate sees and changes it.
@@ -82,9 +84,10 @@ class Session:
         claimant: Claimant,
         mark: str,
         share: int | None = None,
+        trunks: Sequence[Trunk] = (),
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.view = View(names, settings.times, self.speak, share=share)
+        self.view = View(names, settings.times, self.speak, share=share, trunks=trunks)
         self._readings = SharedReadings(
             worker, self.view, settings.times.ttl, mark, self._loop.time, self.consult
         )

@@ -10,11 +10,12 @@ from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.protocol import Readings
 from callguard.ledger.readings import OwnReadings
-from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
+from callguard.trunks import Trunk
 
 __all__ = ["View"]
 
@@ -34,8 +35,8 @@ class View:
         names: what calls are called on the server.
         times: how long things last.
         speak: called when there is something to report.
-        share: calls that may be dialling or uncounted at once while the worker is alone; None for
-            a worker that admits nobody then.
+        share: calls that may be dialling or uncounted at once while it is alone; None for nobody.
+        trunks: those of the gate. While it is alone, the worker keeps their rates by itself.
 
     Attributes:
         granted: permits granted so far.
@@ -44,6 +45,7 @@ class View:
         outbox: what there is to report.
         others_wait: whether callers of other workers are in the queue.
         valid_until: when the worker's lease runs out, unless it is renewed.
+        trunks_due_at: when trunks are due, as the server said last.
         dated: the latest snapshot that the server brought, whose dates allow for any sleep.
         readings: who takes the next snapshot, and when; to be set.
     """
@@ -55,6 +57,7 @@ class View:
         speak: Callable[[], None],
         *,
         share: int | None = None,
+        trunks: Sequence[Trunk] = (),
     ) -> None:
         self.granted = 0
         self.alone = False
@@ -62,12 +65,14 @@ class View:
         self.outbox = Outbox()
         self.others_wait = False
         self.valid_until = -math.inf
+        self.trunks_due_at: dict[str, float] = {}
         self.dated: Snapshot | None = None
         self.readings: Readings[Any]
         self._names = names
         self._speak = speak
         self._share = share
-        self._own = MemoryLedger(times)
+        self._own = MemoryLedger(times, trunks)
+        self._trunks = {trunk.name: trunk for trunk in trunks if trunk.cps is not None}
         self._counts = (0, 0)
         self._spent = False
         self._ledger_lost = False
@@ -147,22 +152,30 @@ class View:
 
     # What the gate says --------------------------------------------------------------------------
 
-    def pace(self, trunk: str) -> Pace | None:  # noqa: ARG002
-        """None: on a server there are no rates."""
-        return None
+    def pace(self, trunk: str) -> Pace | None:
+        """When a trunk is due by this worker's own starts; the server knows those of others too."""
+        return self._own.pace(trunk)
 
-    def due_at(self, trunk: str) -> float:  # noqa: ARG002
-        """The past: on a server there are no rates."""
-        return -math.inf
+    def due_at(self, trunk: str) -> float:
+        """From when on a trunk may start its next call, as far as this worker knows."""
+        return max(self._own.due_at(trunk), self.trunks_due_at.get(trunk, -math.inf))
 
     def unstart(self, number: int) -> None:
-        """Nothing: on a server there are no rates."""
+        """Nobody has dialled with a permit: its start, if it was charged, never was."""
+        if self._trunks:
+            self.trunks_due_at.clear()
+            self._own.unstart(number)
+            self._say("unstart", number)
 
-    def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:  # noqa: ARG002
+    def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:
         """A permit out of the share while the worker is alone; else 0: the server gives slots."""
-        if not self.reads_alone or self._share_is_used_up or not self._own.acquire(ceiling, now):
+        may_give = self.reads_alone and not self._share_is_used_up
+        is_due = pace is None or now >= pace.due_at
+        if not (may_give and is_due and self._own.acquire(ceiling, now)):
             return 0
         number = self.next_number
+        if pace is not None:
+            pace.start(number, now)
         self.next_number += 1
         self.granted += 1
         self._held[number] = ""
@@ -220,11 +233,14 @@ class View:
         self._own.note_change(now)
         self._say("note_change")
 
-    def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:  # noqa: ARG002
+    def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:
         """The provider refused a call: nothing more until a snapshot that begins later."""
         self._spent = True
-        self._own.refuse(now)
+        self._own.refuse(now, number, trunk)
         self._say("refuse")
+        if (rated := self._trunks.get(trunk or "")) is not None:
+            apart = math.ceil(rated.span / rated.most * 1000)
+            self._say("push_back", number, trunk_hash(rated.name), apart)
 
     def record(self, snapshot: Snapshot) -> bool:
         """Take a snapshot into view; the server has it already, unless the worker is alone."""
@@ -252,8 +268,10 @@ class View:
         """The permits whose end the server is not known to have heard of, with their lanes."""
         return list(self._held.items())
 
-    def hold(self, number: int, lane: str) -> None:
-        """The server has given a slot to a lane."""
+    def hold(self, number: int, lane: str, trunk: str | None, now: float) -> None:
+        """The server has given a slot to a lane, and a start to its trunk where that has a rate."""
+        if (pace := self._own.pace(trunk or "")) is not None:
+            pace.start(number, now)
         self.granted += 1
         self._held[number] = lane
         self._own.in_use += 1

@@ -20,6 +20,7 @@ from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.ledger_clock import JITTER
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits
+from callguard.pacing import LONGEST_PAUSE as LONGEST_REST
 from callguard.pauses import LONGEST_PAUSE, PAUSE_AFTER_FAULT
 
 __all__ = [
@@ -67,6 +68,7 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
         LONGEST_PAUSE,
         PATIENCE,
         EARLY_EVIDENCE_SECONDS,
+        LONGEST_REST,
     )
     numbers = (*(math.ceil(each * 1000) for each in seconds), EARLY_EVIDENCE)
     words = (worker, names.channels, *(str(number) for number in numbers))
@@ -78,12 +80,13 @@ Happening = tuple[str | int, ...]
 
 ``adopt``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its number, the
 first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
-``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing.
+``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing. ``unstart`` names a
+permit, and ``push_back`` a permit, the hash of its trunk, and how many ms apart starts are there.
 """
 
 
 class Asked(TypedDict):
-    """What the callers in the queue of one lane need.
+    """What the callers in the queue of one lane and trunk need.
 
     Attributes:
         lane: the lane's name.
@@ -91,6 +94,9 @@ class Asked(TypedDict):
         ceiling: calls; the highest usage up to which one may go.
         count: callers; 0 to ask for nothing any more.
         waited: ms that the first of them has waited.
+        trunk: the hash of the trunk's name; left out, as the next two, where that has no rate.
+        most: starts that the trunk takes in a span.
+        span: ms.
     """
 
     lane: str
@@ -98,6 +104,9 @@ class Asked(TypedDict):
     ceiling: int
     count: int
     waited: int
+    trunk: NotRequired[str]
+    most: NotRequired[int]
+    span: NotRequired[int]
 
 
 class Introduction(TypedDict):
@@ -302,10 +311,11 @@ class Answer(NamedTuple):
         void: whether what the worker held was taken for placed.
         others: whether callers of other workers are in the queue.
         pause: when the next snapshot is due.
-        again: ms until the worker should ask again, because others are to take slots first; or
-            None.
+        again: ms until the worker should ask again, because others are to take slots first, or a
+            trunk is due then; or None.
         right: the right to read, if the worker was given it.
         grants: for each slot the index of the claim that got it, and the usage that it brought.
+        dues: for each claim whose trunk is not due its index, and ms until that is.
         stepped: ms by which the server's clock went and the ledger's never will.
         untold: the server's words where it lets this worker publish nothing; or None.
     """
@@ -319,6 +329,7 @@ class Answer(NamedTuple):
     again: int | None
     right: Right | None
     grants: list[tuple[int, int]]
+    dues: list[tuple[int, int]]
     stepped: int
     untold: str | None
 
@@ -332,7 +343,8 @@ class Answer(NamedTuple):
         """
         again, right = reply.get("again"), reply.get("right_to_read")
         grants = [(_whole(index), _whole(usage)) for index, usage in reply.get("grants") or ()]
-        if any(not 0 <= index < claims for index, _ in grants):
+        dues = [(_whole(index), _whole(left)) for index, left in reply.get("dues") or ()]
+        if any(not 0 <= index < claims for index, _ in (*grants, *dues)):
             raise ValueError(f"slots for claims that nobody made: {grants}")
         return cls(
             epoch=_word(reply["epoch"]),
@@ -344,6 +356,7 @@ class Answer(NamedTuple):
             again=None if again is None else _whole(again),
             right=None if right is None else Right(_whole(right["token"]), _whole(right["began"])),
             grants=grants,
+            dues=dues,
             stepped=_whole(reply.get("stepped") or 0),
             untold=reply.get("untold"),
         )

@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar, cast
 
 from redis import Redis
 
-from callguard import CallGuardError, Limits, Snapshot
-from callguard.ledger import Claimant
-from callguard.ledger.redis.conversation import Conversation
+from callguard import CallGuardError, Limits, Snapshot, Trunk
+from callguard.ledger import Claim, Claimant
+from callguard.ledger.redis.conversation import Conversation, asked_for
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
@@ -47,8 +47,15 @@ def settings(*, lease: float = 10.0, grace: float = 0.0, **changes: float) -> Se
     return Settings(times(**changes), lease=lease, grace=grace, timeout=1.0)
 
 
-def claim(*, ceiling: int, callers: int = 1, lane: str = "default", priority: int = 0) -> Asked:
-    return Asked(lane=lane, priority=priority, ceiling=ceiling, count=callers, waited=0)
+def claim(
+    *,
+    ceiling: int,
+    callers: int = 1,
+    lane: str = "default",
+    priority: int = 0,
+    trunk: Trunk | None = None,
+) -> Asked:
+    return asked_for(Claim(lane, priority, ceiling, callers, 0.0, trunk))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -218,11 +225,12 @@ class Worker:
         callers: int = 1,
         *,
         priority: int = 0,
+        trunk: Trunk | None = None,
         happenings: list[Happening] | None = None,
     ) -> int:
-        """Ask for slots on one lane; how many were given."""
+        """Ask for slots on one lane and trunk; how many were given."""
         before = len(self.held)
-        asked = claim(ceiling=ceiling, callers=callers, priority=priority)
+        asked = claim(ceiling=ceiling, callers=callers, priority=priority, trunk=trunk)
         self.say(*(happenings or []), claims=[asked])
         return len(self.held) - before
 

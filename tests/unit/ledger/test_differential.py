@@ -100,10 +100,11 @@ class Side:
     def claims(self, limits: Limits | None = None) -> list[Claim]:
         return list(self.wanted)
 
-    def granted(self, lane: str, number: int, usage: int) -> None:
-        self.given.append((lane, number, usage))
+    def granted(self, granted: Claim, number: int, usage: int) -> None:
+        self.given.append((granted.lane, number, usage))
         self.wanted = [
-            claim._replace(callers=claim.callers - (claim.lane == lane)) for claim in self.wanted
+            claim._replace(callers=claim.callers - (claim.key == granted.key))
+            for claim in self.wanted
         ]
         self.wanted = [claim for claim in self.wanted if claim.callers]
 

@@ -539,7 +539,7 @@ def test_a_worker_that_could_not_join_leaves_nothing(
 # Another release ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", [0, 2])
+@pytest.mark.parametrize("protocol", [0, 1, 3])
 def test_the_ledger_of_another_protocol_is_left_alone(ledger: BentLedger, protocol: int) -> None:
     """Two releases on one server would misread each other in silence."""
     (worker,) = working(ledger, "one")

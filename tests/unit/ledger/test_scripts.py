@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from callguard import Trunk
 from callguard.ledger.redis.settings import Settings
 from callguard.pauses import pause
 from tests.unit.ledger.bent_clock import (
@@ -996,7 +997,8 @@ def busy(ledger: BentLedger, api_key: str) -> list[Worker]:
     """Workers that have made use of every key."""
     one, two, six = workers = joined(ledger, "one", "two", "six")
     name = ledger.names.call
-    one.ask(9, 3)
+    one.ask(9, 1, trunk=Trunk("twilio"))
+    one.ask(9, 2)
     one.say(["place", 1, "default"], ["bind", 1, name("call_bound")])
     one.say(["note_ended", name("call_early")])
     two.ask(0, 3)

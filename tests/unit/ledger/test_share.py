@@ -102,7 +102,7 @@ class Sharer:
     def claims(self, limits: Limits | None = None) -> list[Claim]:
         return list(self.wanted)
 
-    def granted(self, lane: str, number: int, usage: int) -> None:
+    def granted(self, claim: Claim, number: int, usage: int) -> None:
         self.given.append(number)
         self.wanted.clear()
 

@@ -1,45 +1,44 @@
--- How claims stand on the server. A claim is what one worker wants for its callers on one lane.
+-- How claims stand on the server. A claim is what one worker wants for its callers on one lane and
+-- trunk.
 --
 -- Reads  claims
 -- Sets   claims, queue and called, where a worker's claims end
 
 -- The key says whose claim it is; what it wants stands in `claims`, and where it stands in one of two
 -- sets: in `queue`, in order, until its worker is called, and in `called` from then on.
-local CLAIM = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
+local CLAIM = string.rep('(%S+) ', 9) .. '(%S+)'
 
 local function claim_of(key, text)
-  local priority, ceiling, count, order, next_order, called_at, since = string.match(text, CLAIM)
+  local priority, ceiling, count, order, next_order, called_at, since, trunk, most, span =
+    string.match(text, CLAIM)
   return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
     count = tonumber(count), order = tonumber(order), next_order = tonumber(next_order),
-    called_at = tonumber(called_at), since = tonumber(since), served = 0 }
+    called_at = tonumber(called_at), since = tonumber(since), served = 0,
+    trunk = trunk, most = tonumber(most), span = tonumber(span) }
 end
 
 local function text_of(claim)
-  return string.format('%d %d %d %d %d %d %d', claim.priority, claim.ceiling, claim.count,
-    claim.order, claim.next_order, claim.called_at, claim.since)
+  return string.format('%d %d %d %d %d %d %d %s %d %d', claim.priority, claim.ceiling, claim.count,
+    claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span)
 end
 
--- A number as text that is ordered as the number is; none is further from 0 than 2^31, but for the
--- order, which counts from 1.
-local function sortable(number)
-  return string.format('%013d', number + 1e12)
-end
-
--- The claims of one priority and ceiling stand together in the queue, in their order.
-local function class_of(priority, ceiling)
-  return sortable(priority) .. ' ' .. sortable(ceiling)
+-- The claims of one priority, ceiling and trunk stand together in the queue, in their order.
+local function class_of(claim)
+  return string.format('%s %s %s %d %d', sortable(claim.priority), sortable(claim.ceiling),
+    claim.trunk, claim.most, claim.span)
 end
 
 local function entry_of(claim)
-  return class_of(claim.priority, claim.ceiling) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
+  return class_of(claim) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
 end
 
-local ENTRY = '^(%d+) (%d+) %d+ (.*)$'
+local ENTRY = '^(%d+) (%d+) (%S+) (%d+) (%d+) %d+ (.*)$'
 
--- Priority, ceiling and key of an entry in the queue.
+-- Of an entry in the queue what tells its class, and the key of its claim.
 local function parts_of(entry)
-  local priority, ceiling, key = string.match(entry, ENTRY)
-  return priority - 1e12, ceiling - 1e12, key
+  local priority, ceiling, trunk, most, span, key = string.match(entry, ENTRY)
+  return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk,
+    most = tonumber(most), span = tonumber(span) }, key
 end
 
 -- The claims of these keys, in their order; false for one that there is not.

@@ -1,5 +1,5 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, permits, claims, workers, readings and slots.
+-- is the last part; the parts before it are state, rates, permits, claims, workers, readings and slots.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
@@ -7,22 +7,26 @@
 --                   the exchange in which it was first told so
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
---       4 permits   hash: permit -> "since lane"; what people see of those in the next two
+--       4 permits   hash: permit -> "since start lane", where start is "trunk:when", or "-" where the
+--                   trunk has no rate; what people see of those in the next two
 --       5 dialling  sorted set, by text: the permits whose dial has not returned
 --       6 uncounted sorted set: permit -> from when on the counter surely shows its call
---       7 claims    hash: "worker/lane" -> "priority ceiling count order next_order called_at since",
---                   where next_order is the order after this one, once the claim was called
---       8 queue     sorted set, by text: "priority ceiling order worker/lane", in digits that are
---                   ordered as the numbers are; the claims that were not called
---       9 called    sorted set: worker/lane -> when its worker was called to come
+--       7 claims    hash: "worker/trunk/lane" -> "priority ceiling count order next_order called_at
+--                   since trunk most span", where next_order is the order after this one, once the
+--                   claim was called, and trunk is "-" where that has no rate
+--       8 queue     sorted set, by text: "priority ceiling trunk most span order worker/trunk/lane",
+--                   in digits that are ordered as the numbers are; the claims that were not called
+--       9 called    sorted set: worker/trunk/lane -> when its worker was called to come
 --      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call
 --      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
+--      12 starts    sorted set, by text: "trunk when permit"; the latest of each trunk
 -- ARGV  1 JSON: see `Request` in wire.py
 --       2 words: see `constants` in wire.py
 -- Returns JSON: see `Status` and `Answer` in wire.py; what it publishes is `Push`
 -- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and where there may be room four for each priority
---       that anybody waits in, and a look at as many claims as there are slots
+--       that anybody waits in, and a look at as many claims as there are slots. For each trunk with a
+--       rate that anybody waits for three more, and one for all that start
 --
 -- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
 
@@ -86,7 +90,7 @@ if said.failed then
 end
 local right = said.wants_reading and readings.right() or nil
 
-local others, grants, again = give_slots(state.current + state.dialling + state.uncounted)
+local others, grants, again, due = give_slots(state.current + state.dialling + state.uncounted)
 if state.absorbing > 0 then
   again = 0 -- there is more to be absorbed
 end
@@ -105,7 +109,7 @@ return cjson.encode({
   status = 'ok', now = now, epoch = state.epoch, void = (state[void_field] or 0) > 0 or nil, again = again,
   others = others, counts = { state.dialling, state.uncounted },
   spent = state.began <= state.spent_until, lost = state.began <= state.lost_until,
-  grants = grants, right_to_read = right,
+  grants = grants, dues = #due > 0 and due or nil, right_to_read = right,
   due_in = state.due - now, free_in = state.poll_until - now,
   snapshot = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
   failed = state.failed > 0 and said.heard ~= state.failed and readings.failure() or nil,

@@ -7,9 +7,6 @@
 -- `permits` has of it is for people to look at: written last and deleted first, so that an exchange that
 -- fails half way leaves nothing there that nobody looks after.
 
--- Whether anything has made room for one more call in this exchange.
-local room_made = false
-
 -- Permits that are dialling and give their slots back, until they are told from the others.
 local released = {}
 
@@ -59,7 +56,7 @@ local function absorb(ids)
 end
 
 local function describe(id, lane)
-  if redis.call('HSETNX', permits, id, now .. ' ' .. lane) == 1 then
+  if redis.call('HSETNX', permits, id, now .. ' - ' .. lane) == 1 then
     written[permits] = true
   end
 end
@@ -79,6 +76,9 @@ end
 
 local function place(id, lane)
   settle_released() -- this one may be among them, and count again
+  if state.pauses > 0 then
+    rates().succeed(id)
+  end
   grow('uncounted', redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id))
   local was_dialling = redis.call('ZREM', dialling, id)
   grow('dialling', -was_dialling)
@@ -171,6 +171,10 @@ local function take_in(happenings)
       count_changed()
     elseif kind == 'refuse' then
       refused()
+    elseif kind == 'unstart' then
+      rates().unstart(id_of(what))
+    elseif kind == 'push_back' then
+      rates().push_back(id_of(what), more, happening[4])
     else
       evidence = evidence or Evidence()
       evidence[kind](what, more)

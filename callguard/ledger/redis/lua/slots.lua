@@ -12,6 +12,9 @@
 -- Looked at are a worker's own claims, those that were called and may come still, and of the queue
 -- the first of each priority and ceiling, as many as there may be slots for. So what an exchange costs
 -- goes by the slots that are free, and not by who waits.
+--
+-- A claim whose trunk is not due is passed over, and holds up nobody. When the first of those trunks is
+-- due, one worker is to ask again: the one in whose exchange that came up.
 
 local function may_admit()
   return state.began > state.spent_until and now <= state.began + MAX_AGE
@@ -26,7 +29,7 @@ end
 local function own_claims(any_stored)
   local keys = {}
   for i, claim in ipairs(said.claims) do
-    keys[i] = me .. '/' .. claim.lane
+    keys[i] = me .. '/' .. (claim.trunk or '-') .. '/' .. claim.lane
   end
   local found, stored = {}, any_stored and stored_claims(keys) or {}
   for i, claim in ipairs(said.claims) do
@@ -35,7 +38,8 @@ local function own_claims(any_stored)
       priority = claim.priority, ceiling = claim.ceiling, count = claim.count,
       order = before and before.order or next_order(),
       next_order = before and before.next_order or 0,
-      called_at = 0, since = now - claim.waited, served = 0, before = before }
+      called_at = 0, since = now - claim.waited, served = 0, before = before,
+      trunk = claim.trunk or '-', most = claim.most or 0, span = claim.span or 0 }
   end
   return found
 end
@@ -45,7 +49,8 @@ end
 local function anybody_can_go(own, in_use)
   local one_can = room_made or state.look_at > 0 and now >= state.look_at
   for _, claim in ipairs(own) do
-    one_can = one_can or in_use < claim.ceiling
+    one_can = one_can or in_use < claim.ceiling and (starts_left(claim) > 0
+      or state.look_at == 0 or state.look_at > rates().due(claim))
   end
   return one_can and may_admit()
 end
@@ -101,14 +106,14 @@ end
 -- The lowest priority in the queue, or the lowest after one; nil if there is none.
 local function next_priority(after)
   local first = entries_between(after and sortable(after) .. '!' or '', '~', 1)[1]
-  return first and (parts_of(first))
+  return first and parts_of(first).priority
 end
 
 -- Put the claims of these entries into a group. What stands in the queue for no claim is in the way.
 local function join_group(group, entries)
   local keys, stale = {}, {}
   for i, entry in ipairs(entries) do
-    local _, _, key = parts_of(entry)
+    local _, key = parts_of(entry)
     keys[i] = key
   end
   for i, claim in ipairs(stored_claims(keys)) do
@@ -121,20 +126,41 @@ local function join_group(group, entries)
   in_chunks('ZREM', queue, stale)
 end
 
+-- The trunks, each by one of its claims, on which somebody may have to wait for the rate.
+local waiting_on = {}
+
 -- Put the claims into a group that come first in the queue, of one priority. Those of one ceiling can
--- get as many slots as there are below it.
+-- get as many slots as there are below it, and on one trunk as may start there.
 local function join_first(group, priority, in_use)
-  local from, beyond = class_of(priority, in_use + 1), sortable(priority) .. '!'
+  local from = sortable(priority) .. ' ' .. sortable(in_use + 1)
+  local beyond = sortable(priority) .. '!'
   local entries = entries_between(from, beyond, 1)
   while #entries > 0 do
-    local _, ceiling = parts_of(entries[1])
-    local class = class_of(priority, ceiling)
-    if ceiling - in_use > 1 then
-      entries = entries_between(class, class .. '!', ceiling - in_use)
+    local first = parts_of(entries[1])
+    local class, left = class_of(first), starts_left(first)
+    local most = math.min(first.ceiling - in_use, left)
+    if most > 1 then
+      entries = entries_between(class, class .. '!', most)
     end
-    join_group(group, entries)
+    if most > 0 then
+      join_group(group, entries)
+    end
+    if left <= #entries then
+      waiting_on[first.trunk] = first
+    end
     entries = entries_between(class .. '!', beyond, 1)
   end
+end
+
+-- When the first trunk is due on which somebody waits for that; infinity for never.
+local function next_due()
+  local due = math.huge
+  for _, claim in pairs(waiting_on) do
+    if starts_left(claim) == 0 then
+      due = math.min(due, rates().due(claim))
+    end
+  end
+  return due
 end
 
 local function by_priority(one, other)
@@ -176,6 +202,10 @@ end
 local function share(own, others_wait, in_use, current)
   local grants, set_aside, taken, texts = {}, {}, {}, {}
   local function give(claim, usage)
+    local start = '-'
+    if claim.most > 0 then
+      rates().take(claim)
+    end
     if not claim.mine then
       set_aside[claim.key] = claim
     elseif current then
@@ -184,8 +214,11 @@ local function share(own, others_wait, in_use, current)
       grants[#grants + 1] = { claim.index, usage }
       local id = id_of(said.next + #grants - 1)
       taken[#taken + 1] = id
+      if claim.most > 0 then
+        start = rates().start(claim, id)
+      end
       texts[#texts + 1] = id
-      texts[#texts + 1] = now .. ' ' .. claim.lane
+      texts[#texts + 1] = now .. ' ' .. start .. ' ' .. claim.lane
     end
     if not claim.mine and claim.next_order == 0 then
       claim.next_order = next_order()
@@ -196,9 +229,12 @@ local function share(own, others_wait, in_use, current)
     while served do
       served = false
       for _, claim in ipairs(group) do
-        if claim.served < claim.count and usage < claim.ceiling then
+        local wants = claim.served < claim.count and usage < claim.ceiling
+        if wants and starts_left(claim) > 0 then
           usage, served, claim.served = usage + 1, true, claim.served + 1
           give(claim, usage)
+        elseif wants then
+          waiting_on[claim.trunk] = claim
         end
       end
     end
@@ -207,11 +243,15 @@ local function share(own, others_wait, in_use, current)
   written[permits] = state.dialling == 0 and #taken > 0 or written[permits]
   grow('dialling', in_chunks('ZADD', dialling, scored(0, taken)))
   in_chunks('HSET', permits, texts)
+  if the_rates then
+    the_rates.settle()
+  end
   return grants, set_aside
 end
 
 -- Tell those for whom a slot is set aside to come. Returns in how many ms they will have come, or
--- be passed over by whoever speaks then; nil if there is nobody.
+-- be passed over by whoever speaks then, or a trunk is due; nil if there is nobody, or where somebody
+-- else has been told already when the trunk is due.
 local function call_up(set_aside)
   local first
   local entries, times, texts = {}, {}, {}
@@ -230,12 +270,29 @@ local function call_up(set_aside)
   in_chunks('HSET', claims, texts)
   in_chunks('ZREM', queue, entries)
   written[called] = in_chunks('ZADD', called, times) > 0 or written[called]
-  set('look_at', first and first + PATIENCE + 1 or 0)
-  return first and state.look_at - now
+  local at = math.min(first and first + PATIENCE + 1 or math.huge, next_due())
+  if at == math.huge then
+    set('look_at', 0)
+    return nil
+  end
+  local is_new = first or at ~= state.look_at
+  set('look_at', at)
+  return is_new and at - now or nil
 end
 
--- Give slots to this worker, and call others. Returns whether others wait, the grants, and in how
--- many ms to ask again.
+-- For each own claim whose trunk is not due, its index, and in how many ms that is.
+local function dues(own)
+  local found = {}
+  for _, claim in ipairs(own) do
+    if claim.most > 0 and starts_left(claim) == 0 then
+      found[#found + 1] = { claim.index, rates().due(claim) - now }
+    end
+  end
+  return found
+end
+
+-- Give slots to this worker, and call others. Returns whether others wait, the grants, in how many ms
+-- to ask again, and what is due when.
 local function give_slots(in_use)
   mend_claims()
   local others = state.claims
@@ -258,5 +315,5 @@ local function give_slots(in_use)
     end
   end
   step_in(own)
-  return others > 0, grants, again
+  return others > 0, grants, again, dues(own)
 end

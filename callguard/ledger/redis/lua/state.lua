@@ -5,14 +5,15 @@
 -- Sets   the ledger's hash; state.clock, raw and distrusted; when keys expire; tells what others are to
 --        hear
 
-local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early =
-  unpack(KEYS)
+local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early,
+  starts = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
 -- In ms, but for EARLY, which is calls; see `constants` in wire.py.
 local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE, JITTER, PAUSE,
-  LONGEST_PAUSE, PATIENCE, EARLY_FOR, EARLY = string.match(ARGV[2], string.rep('(%S+) ', 14) .. '(%S+)')
+  LONGEST_PAUSE, PATIENCE, EARLY_FOR, LONGEST_REST, EARLY =
+  string.match(ARGV[2], string.rep('(%S+) ', 15) .. '(%S+)')
 
-local PROTOCOL = 1 -- what this script, and what is said to it, are written for
+local PROTOCOL = 2 -- what this script, and what is said to it, are written for
 local AT_ONCE = 250 -- permits that one exchange absorbs or buries, so that others need not wait
 local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
 
@@ -21,6 +22,9 @@ local number_field, void_field = 'number/' .. me, 'void/' .. me
 local now, raw_now, raw -- the ledger's time, the server's, and so much of that as the ledger's has gone
 
 local state, changed = {}, {}
+-- Whether anything has made room for one more call in this exchange.
+local room_made = false
+
 local begun_anew = false -- what stands in the ledger is of a ledger that is no more
 
 -- Read numbers of the ledger; one that is not there is 0. Returns them as they are written.
@@ -50,7 +54,7 @@ end
 
 -- The parts of the ledger that can be evicted one by one: how many each has stands in the ledger.
 local PARTS = { dialling = { 'ZCARD', dialling }, uncounted = { 'ZCARD', uncounted },
-  workers = { 'ZCARD', workers }, claims = { 'HLEN', claims } }
+  workers = { 'ZCARD', workers }, claims = { 'HLEN', claims }, starts = { 'ZCARD', starts } }
 
 -- A write to a part says by how many it has grown or, below 0, shrunk. A key that was empty expires
 -- from now on; any other does so already.
@@ -120,13 +124,19 @@ local function scored(score, members)
   return flat
 end
 
+-- A number as text that is ordered as the number is; none is further from 0 than 2^31, but for the
+-- order, which counts from 1, and moments.
+local function sortable(number)
+  return string.format('%013d', number + 1e12)
+end
+
 local function id_of(number)
   return me .. '-' .. string.format('%d', number)
 end
 
 state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted', 'workers', 'claims', 'began',
   'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'order', 'swept',
-  'tried', 'distrusted', 'absorbing', 'look_at', number_field, void_field)[1]
+  'tried', 'distrusted', 'absorbing', 'look_at', 'starts', 'pauses', 'rates_since', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
 
 -- The ledger's clock goes as far as the server's has gone, and the server's is a wall clock: it may

@@ -94,6 +94,7 @@ local function Workers()
   local function object()
     set('lost_until', now + state.lease + state.counted_after)
     set('spent_until', math.max(state.spent_until, state.lost_until))
+    set('rates_since', now)
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
 
@@ -123,7 +124,7 @@ local function Workers()
       redis.call('HSET', ledger, 'dialling', -1)
     end
     redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)
-    redis.call('UNLINK', claims, queue, called, calls)
+    redis.call('UNLINK', claims, queue, called, calls, starts)
     begun_anew = true
     local counted_after, lease = state.counted_after, state.lease
     for name in pairs(state) do

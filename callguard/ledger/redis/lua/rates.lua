@@ -1,0 +1,156 @@
+-- How fast calls may start, by trunk: `most` of them in any `span` ms. Both come with each claim, so
+-- that the workers alone know them. callguard/pacing.py has the same for gates that share nothing.
+--
+-- Reads  starts; of the ledger "pause/" .. trunk
+-- Sets   starts; state.pauses and rates_since, and of the ledger "pause/" .. trunk
+--
+-- A start is dated by what has passed on the server's clock, whether or not any worker vouched for it:
+-- a ledger's clock that catches up later brings nobody's start forward.
+
+-- Made by `rates` when it is needed, as all that is below a capital letter.
+local function Rates()
+  local rates = {}
+  local found = {} -- by trunk: how many may start `left` now, the `first` start in the span, and `due`
+  local members, spans = {}, {}
+
+  -- What was started is not known any more: as many as may, and just now.
+  if is_torn('starts') then
+    redis.call('DEL', starts)
+    set('starts', 0)
+    set('rates_since', now)
+  end
+
+  local function pause_of(trunk)
+    local field = 'pause/' .. trunk
+    local text = changed[field] or not begun_anew and redis.call('HGET', ledger, field)
+    local ends, refusals, at, redeemed, by = string.match(text or '0 0 0 0 -', '(%S+) (%S+) (%S+) (%S+) (%S+)')
+    return { ends = tonumber(ends), refusals = tonumber(refusals), at = tonumber(at),
+      redeemed = tonumber(redeemed), by = by }
+  end
+
+  local function keep_pause(trunk, pause)
+    set('pause/' .. trunk, string.format('%d %d %d %d %s', pause.ends, pause.refusals, pause.at,
+      pause.redeemed, pause.by))
+  end
+
+  local function look(trunk, most, span)
+    if found[trunk] then
+      return found[trunk]
+    end
+    local from, to = '[' .. trunk .. ' ' .. sortable(now - span + 1), '(' .. trunk .. '!'
+    local count = redis.call('ZLEXCOUNT', starts, from, to)
+    local one = { left = math.max(0, most - count), due = 0 }
+    if count > 0 then
+      local oldest = redis.call('ZRANGEBYLEX', starts, from, to, 'LIMIT', math.max(0, count - most), 1)[1]
+      one.first = tonumber(string.match(oldest, '^%S+ (%d+)')) - 1e12
+    end
+    if one.left == 0 then
+      one.due = one.first + span
+    end
+    if state.pauses > 0 then
+      one.due = math.max(one.due, pause_of(trunk).ends)
+    end
+    if state.rates_since > 0 then
+      one.due = math.max(one.due, state.rates_since + span)
+    end
+    if one.due > now then
+      one.left = 0
+    end
+    found[trunk] = one
+    return one
+  end
+
+  -- How many calls of a claim may start now, as far as its trunk goes.
+  function rates.left(claim)
+    return look(claim.trunk, claim.most, claim.span).left
+  end
+
+  -- From when on its trunk may start the next call; only where none may start now.
+  function rates.due(claim)
+    return look(claim.trunk, claim.most, claim.span).due
+  end
+
+  -- One of those that may start now does, or is to come and do so.
+  function rates.take(claim)
+    local one = look(claim.trunk, claim.most, claim.span)
+    one.left = one.left - 1
+    one.first = one.first or now + raw_now - raw
+    if one.left == 0 then
+      one.due = one.first + claim.span
+    end
+  end
+
+  -- A start of a permit is charged; returns what its text has of that.
+  function rates.start(claim, id)
+    local at = now + raw_now - raw
+    members[#members + 1] = claim.trunk .. ' ' .. sortable(at) .. ' ' .. id
+    spans[claim.trunk] = claim.span
+    return string.format('%s:%d', claim.trunk, at)
+  end
+
+  function rates.settle()
+    for trunk, span in pairs(spans) do
+      grow('starts', -redis.call('ZREMRANGEBYLEX', starts, '[' .. trunk .. ' ',
+        '(' .. trunk .. ' ' .. sortable(now - span + 1)))
+    end
+    grow('starts', in_chunks('ZADD', starts, scored(0, members)))
+  end
+
+  -- Since when a permit is, its trunk, and when it started there; nil where that has no rate.
+  local function start_of(id)
+    local text = redis.call('HGET', permits, id)
+    local since, trunk, at = string.match(text or '', '^(%d+) (%S+):(%d+) ')
+    return tonumber(since), trunk, tonumber(at)
+  end
+
+  -- Nobody has dialled with a permit: its start never was, unless that is too long ago to matter.
+  function rates.unstart(id)
+    local _, trunk, at = start_of(id)
+    if trunk then
+      grow('starts', -redis.call('ZREM', starts, trunk .. ' ' .. sortable(at) .. ' ' .. id))
+      found[trunk], room_made = nil, true
+    end
+  end
+
+  -- The provider refused a dial. Of those that were under way together, the first counts.
+  function rates.push_back(id, trunk, apart)
+    local pause, since = pause_of(trunk), start_of(id)
+    if pause.refusals > 0 and (since or 0) <= pause.at then
+      return
+    end
+    if pause.refusals == 0 then
+      pause.refusals = pause.by == id and pause.redeemed or 0
+      set('pauses', state.pauses + 1)
+    end
+    local doubled = apart * 2 ^ math.min(pause.refusals, 30)
+    pause.ends = now + raw_now - raw + math.max(apart, math.min(doubled, LONGEST_REST))
+    pause.refusals, pause.at = pause.refusals + 1, now
+    keep_pause(trunk, pause)
+    found[trunk] = nil
+  end
+
+  -- A dial was not refused: the pauses are over, if it came after them.
+  function rates.succeed(id)
+    local since, trunk = start_of(id)
+    local pause = trunk and pause_of(trunk)
+    if pause and pause.refusals > 0 and since > pause.at then
+      pause.refusals, pause.redeemed, pause.by = 0, pause.refusals, id
+      keep_pause(trunk, pause)
+      set('pauses', state.pauses - 1)
+    end
+  end
+
+  return rates
+end
+
+local the_rates
+
+local function rates()
+  the_rates = the_rates or Rates()
+  return the_rates
+end
+
+-- How many calls of a claim may start now, as far as its trunk goes.
+local function starts_left(claim)
+  return claim.most == 0 and math.huge or rates().left(claim)
+end

@@ -1,0 +1,196 @@
+"""A trunk's rate on the server: one for all workers, the same as in one process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from redis import Redis
+
+from callguard import Trunk
+from callguard.ledger.redis.keys import trunk_hash
+from callguard.ledger.redis.settings import Settings
+from callguard.pacing import Pace
+from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim, settings
+
+MakeLedger = Callable[[Settings], BentLedger]
+
+TWILIO, FAST = Trunk("twilio", cps=1.05), Trunk("fast", cps=4.2)
+"""Their starts are 1000 and 250 ms apart."""
+
+TRUNKS = [TWILIO, FAST, Trunk("telnyx", cps=2.0, window=2.0)]
+
+PATIENT = {"max_age": 1e6, "ttl": 1e6}
+
+
+def joined(ledger: BentLedger, *names: str) -> list[Worker]:
+    """Workers on a ledger that has a snapshot."""
+    workers = [Worker(ledger, name) for name in names]
+    for worker in workers:
+        worker.join()
+    ledger.now = 10
+    workers[0].read()
+    for worker in workers[1:]:
+        worker.say()
+    return workers
+
+
+@pytest.fixture
+def ledger(make_ledger: MakeLedger) -> BentLedger:
+    return make_ledger(settings(lease=1e5, **PATIENT))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "ask", "ask", "cancel", "place", "refuse"]),
+        st.integers(0, 2),
+        st.integers(0, 12),
+    ),
+    max_size=40,
+)
+
+
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(steps=STEPS)
+def test_the_server_and_one_process_keep_the_same_rate(
+    client: Redis, workspace_key: str, steps: list[tuple[str, int, int]]
+) -> None:
+    """The two implementations of the rule would part, and only one of them be right."""
+    with BentLedger(client, workspace_key, settings(lease=1e5, **PATIENT)) as ledger:
+        (worker,) = joined(ledger, "one")
+        paces = {trunk.name: Pace(trunk) for trunk in TRUNKS}
+        held: list[tuple[int, Trunk]] = []
+        for what, which, wait in steps:
+            ledger.now += 125 * wait
+            worker.say()
+            now = ledger.now / 1000
+            if what == "ask":
+                trunk = TRUNKS[which]
+                pace = paces[trunk.name]
+                given = worker.ask(99, trunk=trunk)
+                assert given == (now >= pace.due_at)
+                worker.say(claims=[claim(ceiling=0, callers=0, trunk=trunk)])
+                if given:
+                    number = worker.held.pop()
+                    pace.start(number, now)
+                    held.append((number, trunk))
+            elif held:
+                number, trunk = held.pop(which % len(held))
+                pace = paces[trunk.name]
+                if what == "cancel":
+                    worker.say(["unstart", number], ["release", number])
+                    pace.give_back(number)
+                elif what == "place":
+                    worker.say(["place", number, "default"])
+                    pace.succeed(number)
+                else:
+                    apart = math.ceil(trunk.span / trunk.most * 1000)
+                    pushed: Happening = ["push_back", number, trunk_hash(trunk.name), apart]
+                    worker.say(pushed, ["release", number])
+                    pace.push_back(number, now)
+
+
+def test_all_workers_together_keep_one_rate(ledger: BentLedger) -> None:
+    """Each would dial at the whole rate, and the provider refuse all but one."""
+    one, two = joined(ledger, "one", "two")
+    assert one.ask(9, 1, trunk=TWILIO) == 1
+    assert two.ask(9, 3, trunk=TWILIO) == 0
+    assert two.ask(9, 3, trunk=FAST) == 1
+    ledger.now += 999
+    assert two.ask(9, 3, trunk=TWILIO) == 0
+    ledger.now += 1
+    two.say(claims=[claim(ceiling=9, callers=3, trunk=TWILIO)])
+    assert len(two.held) == 2
+
+
+def test_workers_take_turns_on_a_trunk(ledger: BentLedger) -> None:
+    """One worker would have all the starts, and the callers of the others wait for ever."""
+    one, two = joined(ledger, "one", "two")
+    one.ask(9, 5, trunk=TWILIO)
+    two.ask(9, 5, trunk=TWILIO)
+    for _ in range(6):
+        ledger.now += 1000
+        for worker in (one, two):
+            worker.say(claims=[claim(ceiling=9, callers=5, trunk=TWILIO)])
+        two.say(claims=[claim(ceiling=9, callers=5, trunk=TWILIO)])
+        one.say(claims=[claim(ceiling=9, callers=5, trunk=TWILIO)])
+    assert abs(len(one.held) - len(two.held)) <= 1
+    assert len(one.held) + len(two.held) == 7
+
+
+def test_one_of_those_that_wait_is_told_when_the_trunk_is_due(ledger: BentLedger) -> None:
+    """Nobody would come when it is, or everybody at once."""
+    one, two, six = joined(ledger, "one", "two", "six")
+    told = [
+        worker.say(claims=[claim(ceiling=9, callers=1, trunk=TWILIO)]).get("again")
+        for worker in (one, two, six)
+    ]
+    assert told == [None, 1000, None]
+    ledger.now += 1000
+    reply = two.say(claims=[claim(ceiling=9, callers=1, trunk=TWILIO)])
+    assert (len(reply["grants"]), reply["again"]) == (1, 1000)  # for six, which waits still
+    ledger.now += 1000
+    assert 0 < two.say()["again"] <= 251  # until six has come, which was called
+    reply = six.say(claims=[claim(ceiling=9, callers=1, trunk=TWILIO)])
+    assert len(reply["grants"]) == 1
+    assert reply.get("again") is None
+
+
+def test_who_waits_for_no_rate_is_told_of_none(ledger: BentLedger) -> None:
+    """Each admission would cost an exchange more a second later."""
+    (one,) = joined(ledger, "one")
+    reply = one.say(claims=[claim(ceiling=9, callers=1, trunk=TWILIO)])
+    assert len(one.held) == 1
+    assert reply.get("again") is None
+
+
+def test_a_trunk_that_is_not_due_holds_up_nobody_on_another(ledger: BentLedger) -> None:
+    """Calls that could start would wait behind those that can't."""
+    one, two = joined(ledger, "one", "two")
+    one.ask(9, 5, priority=0, trunk=TWILIO)
+    assert two.ask(9, 1, priority=1, trunk=FAST) == 1
+    two.say(claims=[claim(ceiling=9, callers=2, priority=1)])
+    assert len(two.held) == 3
+
+
+def test_the_reply_says_when_a_trunk_is_due(ledger: BentLedger) -> None:
+    """`explain` would say that a call fits which has to wait for another worker's."""
+    one, two = joined(ledger, "one", "two")
+    one.ask(9, 1, trunk=TWILIO)
+    ledger.now += 400
+    assert two.say(claims=[claim(ceiling=9, callers=1, trunk=TWILIO)])["dues"] == [[0, 600]]
+
+
+def test_a_ledger_that_lost_its_starts_begins_with_a_full_span(
+    ledger: BentLedger, client: Redis
+) -> None:
+    """Calls would start too soon after those that nobody knows of any more."""
+    (one,) = joined(ledger, "one")
+    assert one.ask(9, 1, trunk=TWILIO) == 1
+    ledger.now += 500
+    client.delete(ledger.names.keys[-1])
+    assert one.ask(9, 1, trunk=TWILIO) == 0
+    ledger.now += 999
+    assert one.ask(9, 1, trunk=TWILIO) == 0
+    ledger.now += 1
+    assert one.ask(9, 1, trunk=TWILIO) == 1
+
+
+def test_a_clock_that_catches_up_brings_no_start_forward(make_ledger: MakeLedger) -> None:
+    """After an exchange that was late, two calls would start too close together."""
+    told: Settings = settings(lease=1e5, **PATIENT)
+    ledger = make_ledger(told)
+    one, two = joined(ledger, "one", "two")
+    late = one.words(claims=[claim(ceiling=9, callers=1, trunk=TWILIO)])
+    ledger.now += 800  # it was under way for so long
+    one.believe(one.send(late))
+    assert len(one.held) == 1
+    ledger.now += 800
+    two.say()
+    assert two.ask(9, 1, trunk=TWILIO) == 0
+    ledger.now += 200
+    assert two.ask(9, 1, trunk=TWILIO) == 1
