@@ -11,7 +11,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from callguard.decision import Decision, Outage, Usage
+from callguard.decision import Decision, Outage, Pause, Usage
 from callguard.errors import (
     AdmissionError,
     AdmissionTimeout,
@@ -62,6 +62,7 @@ __all__ = [
     "MissingExtra",
     "NoHeadroom",
     "Outage",
+    "Pause",
     "Permit",
     "QueueFull",
     "RedisLedger",

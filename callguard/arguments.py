@@ -18,6 +18,7 @@ __all__ = [
     "checked_not_after",
     "checked_patience",
     "checked_rate",
+    "checked_reason",
     "checked_seconds",
     "checked_text",
     "checked_whole",
@@ -172,6 +173,16 @@ def checked_text(name: str, value: object, instead: str) -> str:
     if not is_sendable(value):
         raise ValueError(f"{name} must be text that can be sent, got {shown(value)}: {instead}")
     return value
+
+
+def checked_reason(value: object) -> str:
+    """The value of the argument `reason`, which is a text that may be empty.
+
+    Raises:
+        TypeError: not a text.
+        ValueError: one with half a surrogate pair.
+    """
+    return checked_text("reason", value, "it is shown to those who ask") if value != "" else ""
 
 
 def checked_call_id(value: object) -> str:

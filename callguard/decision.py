@@ -3,7 +3,8 @@
 The laws that this file holds:
 
 - A lane's ceiling is a pure function of the `Limits` and the `Lane`; see `Ceilings.of`.
-- A call is admitted if and only if ``usage + 1 <= ceiling`` and its trunk is due.
+- A call is admitted if and only if ``usage + 1 <= ceiling``, its trunk is due, and neither its lane
+  nor its trunk is paused.
 - A burst limit below the limit never lowers a ceiling.
 - Without a snapshot, with one older than `max_age`, or with one taken before the provider's last
   refusal, nothing is admitted: an unknown count is never 0. Nor where the ledger withholds its
@@ -26,6 +27,7 @@ __all__ = [
     "Constraint",
     "Decision",
     "Outage",
+    "Pause",
     "Tier",
     "Usage",
     "Withheld",
@@ -44,6 +46,7 @@ the snapshot.
 """
 
 Constraint = Literal[
+    "paused",
     Withheld,
     "no snapshot",
     "snapshot too old",
@@ -55,9 +58,10 @@ Constraint = Literal[
 ]
 """What keeps a call out.
 
-The ledger: see `Withheld`. The snapshot: there is none, or it is older than `max_age`. The counts:
-the workspace's limit, its burst limit, the lane's own right to burst, or slots that are free but
-kept for others. The rate: there is room, and the trunk is not due.
+A pause, whatever else there is. The ledger: see `Withheld`. The snapshot: there is none, or it is
+older than `max_age`. The counts: the workspace's limit, its burst limit, the lane's own right to
+burst, or slots that are free but kept for others. The rate: there is room, and the trunk is not
+due.
 """
 
 
@@ -135,6 +139,39 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody has paused everything, a lane, a trunk, or a lane on a trunk.
+
+    Attributes:
+        lane: the lane's name; None for each.
+        trunk: the trunk's name; None for each.
+        by: who paused it: the machine's name and the process's number.
+        seconds: since it was paused.
+        reason: why, in the words of who paused it; may be empty.
+    """
+
+    lane: str | None
+    trunk: str | None
+    by: str
+    seconds: float
+    reason: str
+
+    def __str__(self) -> str:
+        lane = "" if self.lane is None else f"lane {self.lane!r} "
+        trunk = "" if self.trunk is None else f"trunk {self.trunk!r} "
+        both = "on " if lane and trunk else ""
+        why = f' ("{self.reason}")' if self.reason else ""
+        return f"{lane}{both}{trunk}paused from {self.by} {_ago(self.seconds)} ago{why}"
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.0f} h"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Whether one more call fits, with every number that this was made from.
 
@@ -154,6 +191,7 @@ class Decision:
         trunk: the name of the trunk that the call is to take; None where that has no rate.
         lifts_in: seconds until what keeps the call out can be gone: until the next reading may
             begin, or the trunk is due; 0 where the call fits. None where that isn't known.
+        pause: the pause that keeps the call out; None where nothing is paused that concerns it.
     """
 
     admitted: bool
@@ -168,6 +206,7 @@ class Decision:
     outage: Outage | None = None
     trunk: str | None = None
     lifts_in: float | None = None
+    pause: Pause | None = None
 
     @property
     def headroom(self) -> int | None:
@@ -194,6 +233,7 @@ def decide(
     trunk: str | None = None,
     due_in: float | None = None,
     reading_in: float | None = None,
+    pause: Pause | None = None,
 ) -> Decision:
     """Whether one more call of `lane` fits on top of `usage`.
 
@@ -208,12 +248,15 @@ def decide(
         trunk: the name of the trunk that the call is to take; None where that has no rate.
         due_in: seconds until the trunk is due, at least 0; None where it has no rate.
         reading_in: seconds until the next reading may begin, at least 0; None where nobody knows.
+        pause: the pause that concerns the lane and the trunk, if there is one.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
     constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, withheld)
     if constraint is None and due_in:
         constraint = "rate"
+    if pause is not None:
+        constraint = "paused"
     tier: Tier | None = None
     if constraint is None and ceilings is not None and usage.total is not None:
         tier = ceilings.tier(usage.total + 1)
@@ -230,6 +273,7 @@ def decide(
         outage=outage,
         trunk=trunk,
         lifts_in=_lifts_in(constraint, due_in, reading_in),
+        pause=pause,
     )
 
 
@@ -318,6 +362,8 @@ def _reason(decision: Decision) -> str:
     own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, "
     parts = f"({reported}{own})"
+    if decision.pause is not None:
+        return f"{decision.pause} {parts}"
     if decision.constraint in _WITHHELD:
         return f"{_WITHHELD[decision.constraint]} {parts}"
     if limits is None:
@@ -340,6 +386,8 @@ def _when(decision: Decision) -> str:
     """When that lifts, where the reason doesn't say so already."""
     if decision.admitted or decision.constraint == "rate":
         return ""
+    if decision.pause is not None:
+        return "; until it is resumed"
     if decision.lifts_in is None:
         return "; until when is unknown"
     if decision.lifts_in > 0.0:

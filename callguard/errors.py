@@ -62,7 +62,8 @@ class AdmissionError(CallGuardError):
     Attributes:
         decision: every number that the denial was made from; its ``str`` is the reason.
         retry_after: seconds until the answer can differ, because a reading is due then, or the
-            trunk where only its rate is in the way; None where no reading is expected.
+            trunk where only its rate is in the way; None where no reading is expected,
+            or it is paused.
     """
 
     def __init__(self, decision: Decision, retry_after: float | None = None) -> None:
@@ -75,7 +76,7 @@ class AdmissionError(CallGuardError):
 
 
 class NoHeadroom(AdmissionError):
-    """No room now, or the trunk is not due, and the caller did not want to wait in the queue."""
+    """No room now, the trunk is not due, or a pause; and the caller did not want to wait."""
 
 
 class QueueFull(AdmissionError):

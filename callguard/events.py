@@ -24,12 +24,14 @@ __all__ = [
     "Listener",
     "OutageBegan",
     "OutageEnded",
+    "Paused",
     "PermitLost",
     "Placed",
     "Queued",
     "ReadingFailed",
     "ReadingTaken",
     "Refused",
+    "Resumed",
     "TimedOut",
 ]
 
@@ -216,6 +218,28 @@ class LedgerBack(_Report):
     duration: float
 
 
+@dataclass(frozen=True, slots=True)
+class Paused(_Report):
+    """Nobody is admitted any more on a lane, on a trunk, or on a lane and trunk; None is for each.
+
+    `by` is who paused it, a machine's name and a process's number, and `reason` why.
+    """
+
+    lane: str | None
+    trunk: str | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(_Report):
+    """What was `Paused` is so no more, after `duration` seconds."""
+
+    lane: str | None
+    trunk: str | None
+    duration: float
+
+
 Event: TypeAlias = (
     Admitted
     | Queued
@@ -233,6 +257,8 @@ Event: TypeAlias = (
     | OutageBegan
     | OutageEnded
     | LimitsChanged
+    | Paused
+    | Resumed
 )
 
 

@@ -101,6 +101,11 @@ class Admissions:
             self._follow_up(queue, number, now)
         return number
 
+    @property
+    def shared(self) -> bool:
+        """Whether a server gives the slots."""
+        return self._consult is not None
+
     def tier(self, queue: Queue) -> Tier:
         """The tier of the call that was admitted last, just now."""
         return queue.ceilings.tier(self._ledger.in_use)
@@ -122,7 +127,7 @@ class Admissions:
             CallGuardError: there is none.
         """
         grant = await self._take_now(queue)
-        if grant is None and not self.explainer.waits_for_rate(queue):
+        if grant is None and not self.explainer.needs_no_reading(queue):
             await self._schedule.renew()
             grant = await self._take_now(queue)
         if grant is None:

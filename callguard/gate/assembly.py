@@ -111,8 +111,8 @@ def assemble(
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     schedule = Schedule(source, ledger.readings, begins=watch.look)
     issuer = Issuer(home, watch, ledger, judge, reporter)
-    explainer = Explainer(watch, ledger, schedule, times.max_age)
-    queues = Queues(lanes, trunks, ledger.pace)
+    queues = Queues(lanes, trunks, ledger.pace, watch.time)
+    explainer = Explainer(watch, ledger, schedule, queues, times.max_age)
     admissions = Admissions(
         queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )

@@ -15,6 +15,7 @@ from callguard.errors import (
     QueueFull,
 )
 from callguard.gate.queue import Queue
+from callguard.gate.queues import Queues
 from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 
@@ -28,13 +29,17 @@ class Explainer:
         watch: the gate's clock.
         ledger: who holds what.
         schedule: why there is no snapshot.
+        queues: which of them are paused, and why.
         max_age: seconds that a snapshot may be trusted.
     """
 
-    def __init__(self, watch: Watch, ledger: Ledger, schedule: Schedule, max_age: float) -> None:
+    def __init__(
+        self, watch: Watch, ledger: Ledger, schedule: Schedule, queues: Queues, max_age: float
+    ) -> None:
         self._watch = watch
         self._ledger = ledger
         self._schedule = schedule
+        self._queues = queues
         self._max_age = max_age
 
     def decide(self, queue: Queue) -> Decision:
@@ -52,15 +57,16 @@ class Explainer:
             trunk=trunk,
             due_in=None if trunk is None else self.due_in(trunk),
             reading_in=self._reading_in(),
+            pause=self._queues.pause_on(queue) if queue.paused else None,
         )
 
     def due_in(self, trunk: str) -> float:
         """Seconds until a trunk that has a rate is due, at least 0."""
         return max(0.0, self._ledger.due_at(trunk) - self._watch.time())
 
-    def waits_for_rate(self, queue: Queue) -> bool:
-        """Whether a call of the queue's lane fits, and only its trunk is not due."""
-        return self.decide(queue).constraint == "rate"
+    def needs_no_reading(self, queue: Queue) -> bool:
+        """Whether no snapshot can help: a call fits, and only its trunk is not due; or a pause."""
+        return self.decide(queue).constraint in {"rate", "paused"}
 
     def outage(self) -> Outage | None:
         """Since when the limits can't be read, and why; None where they can, or nobody tries."""
@@ -88,7 +94,9 @@ class Explainer:
         decision = self.decide(queue)
         return QueueFull(decision, self._retry_after(decision))
 
-    def _retry_after(self, decision: Decision) -> float:
+    def _retry_after(self, decision: Decision) -> float | None:
+        if decision.pause is not None:
+            return None
         return self._reading_in() if decision.lifts_in is None else decision.lifts_in
 
     def _reading_in(self) -> float:

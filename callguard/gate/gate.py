@@ -139,7 +139,7 @@ class Gate(Steering, Unique, EnteredAsync):
                 call that takes none, such as a web call, for which no rate is documented.
 
         Raises:
-            NoHeadroom: no room for one more call, or the trunk is not due.
+            NoHeadroom: no room for one more call, the trunk is not due, or it is paused.
             LimitsUnavailable: there is no snapshot that may be trusted.
             LimitsRejected: the provider refused the key.
             GateClosed: the gate is closed, or is closed while this waits.
@@ -184,6 +184,7 @@ class Gate(Steering, Unique, EnteredAsync):
             timed_out=self._admissions.timeouts,
             readings=self._parts.reporter.readings,
             outage=explainer.outage(),
+            pauses=self._queues.halts.all(),
         )
 
     def note_answered(self, call_id: str) -> None:

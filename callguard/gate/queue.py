@@ -38,6 +38,9 @@ class Terms(NamedTuple):
 PATIENT: Final = Terms()
 AT_ONCE: Final = Terms(waits=False)
 
+NEVER: Final = -(2**62)
+"""The ceiling of a queue that is paused."""
+
 
 class Waiter:
     """One caller in a queue.
@@ -88,8 +91,10 @@ class Queue:
 
     Attributes:
         ceilings: by the snapshot in hand; without one the ledger admits nobody, whatever they are.
-        ceiling: the highest of them, which a call is measured against.
+        ceiling: what a call is measured against: the highest of them, or while the queue is paused
+            one that no usage is below. So nobody has to ask whether it is.
         bursts: whether a call may cost burst's surcharge.
+        paused: whether nobody is admitted from here until that is lifted.
         length: how many wait.
     """
 
@@ -103,6 +108,7 @@ class Queue:
         "lane",
         "length",
         "pace",
+        "paused",
         "trunk",
     )
 
@@ -120,6 +126,7 @@ class Queue:
         self._siblings.append(self)
         self.ceilings = Ceilings(0, None, 0)
         self.ceiling = self.ceilings.highest
+        self.paused = False
         self.bursts = False
         self.length = 0
         self._endless = lane.max_wait is None and lane.max_waiting is None
@@ -168,8 +175,14 @@ class Queue:
     def apply(self, limits: Limits) -> None:
         """Take the ceilings from a new snapshot."""
         self.ceilings = Ceilings.of(limits, self.lane)
-        self.ceiling = self.ceilings.highest
+        if not self.paused:
+            self.ceiling = self.ceilings.highest
         self.bursts = self.ceilings.burst is not None
+
+    def pause(self, *, paused: bool) -> None:
+        """From now on, nobody is admitted from here; or again."""
+        self.paused = paused
+        self.ceiling = NEVER if paused else self.ceilings.highest
 
     def ceiling_under(self, limits: Limits) -> int:
         """What `ceiling` will be once a snapshot with these limits is in hand."""

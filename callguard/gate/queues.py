@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 
+from callguard.decision import Pause
 from callguard.errors import UsageError
+from callguard.gate.halts import Halts, Scope
 from callguard.gate.queue import Queue
 from callguard.lanes import Lane
 from callguard.ledger import Claim
@@ -37,6 +40,7 @@ class Queues:
         known: the queues by what callers have named so far: by lane, and by trunk.
         lanes: the gate's.
         rated: the names of the trunks that have a rate.
+        halts: what is paused.
         due_at: when the first trunk is due on which somebody waited who would fit, as of the latest
             `next_to_go`; infinity for never.
     """
@@ -46,11 +50,13 @@ class Queues:
         lanes: Iterable[Lane],
         trunks: Sequence[Trunk] = (),
         pace: Callable[[str], Pace | None] = _no_pace,
+        time: Callable[[], float] = monotonic,
     ) -> None:
         self.lanes: Sequence[Lane] = list(lanes)
         self._trunks: Mapping[str | None, Trunk] = {trunk.name: trunk for trunk in trunks}
         self.rated: Sequence[str] = [trunk.name for trunk in trunks if trunk.cps is not None]
         self._pace = pace
+        self.halts = Halts(time)
         self._limits: Limits | None = None
         self.due_at = math.inf
         self._last_rank = 0
@@ -66,7 +72,8 @@ class Queues:
         return iter(self._queues)
 
     def __bool__(self) -> bool:
-        return any(queue.length for queue in self._queues)
+        """Whether anybody waits whom a snapshot could help."""
+        return any(queue.length and not queue.paused for queue in self._queues)
 
     def of(self, lane: Lane | str | None, trunk: Trunk | str | None = DEFAULT_TRUNK) -> Queue:
         """The queue of a lane and a trunk, named as a caller names them.
@@ -89,8 +96,35 @@ class Queues:
         queue = Queue(lane, rated, pace, queues)
         if self._limits is not None:
             queue.apply(self._limits)
+        queue.pause(paused=self.pause_on(queue) is not None)
         self._queues.append(queue)
         return queue
+
+    def scope(self, lane: Lane | str | None, trunk: Trunk | str | None) -> Scope:
+        """What a pause of a lane and a trunk is of; None for each of them.
+
+        Raises:
+            TypeError: neither a lane nor a name, or neither a trunk nor a name.
+            UsageError: the gate has no such lane or trunk, or the trunk has no rate.
+        """
+        way = None if trunk is None else self._trunk(trunk)
+        if trunk is not None and (way is None or way.cps is None):
+            raise UsageError(
+                "a trunk that has no rate can't be paused, since its calls are told from others by "
+                "nothing: give it one, as in Trunk(..., cps=5.0), or pause a lane"
+            )
+        return Scope(
+            None if lane is None else self._lane(lane).name, None if way is None else way.name
+        )
+
+    def pause_on(self, queue: Queue) -> Pause | None:
+        """The pause that concerns a queue, if there is one."""
+        return self.halts.on(queue.lane.name, None if queue.trunk is None else queue.trunk.name)
+
+    def look_at_halts(self) -> None:
+        """Pause the queues that are paused by now, and no others."""
+        for queue in self._queues:
+            queue.pause(paused=self.pause_on(queue) is not None)
 
     def _lane(self, lane: Lane | str | None) -> Lane:
         if lane is None:
@@ -181,5 +215,5 @@ class Queues:
                 queue.trunk,
             )
             for queue in self._queues
-            if queue.length
+            if queue.length and not queue.paused
         ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from callguard.decision import Ceilings, Outage, Usage
+from callguard.decision import Ceilings, Outage, Pause, Usage
 from callguard.gate.reporting import Outcome
 
 __all__ = ["GateStatistics"]
@@ -28,6 +28,7 @@ class GateStatistics:
         timed_out: callers that left the queue because their time was up.
         readings: by outcome, the attempts to read the limits.
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
+        pauses: what is paused, who says so, since when and why.
     """
 
     usage: Usage
@@ -41,3 +42,4 @@ class GateStatistics:
     timed_out: int
     readings: Mapping[Outcome, int]
     outage: Outage | None
+    pauses: Sequence[Pause] = ()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
+from callguard.arguments import checked_reason
+from callguard.errors import UsageError
 from callguard.gate.assembly import Parts
+from callguard.gate.halts import Scope
+from callguard.lanes import Lane
+from callguard.trunks import Trunk
 
 __all__ = ["Steering"]
 
 
 class Steering:
-    """The part of a `Gate` by which a dialer is stopped."""
+    """The part of a `Gate` by which a dialer is stopped and goes on."""
 
     _parts: Parts
 
@@ -30,3 +38,72 @@ class Steering:
             UsageError: the gate belongs to another event loop.
         """
         await self._parts.draining.drain()
+
+    def pause(
+        self,
+        lane: Lane | str | None = None,
+        trunk: Trunk | str | None = None,
+        *,
+        reason: str = "",
+    ) -> None:
+        """Admit nobody until `resume`: on a lane, on a trunk, on a lane and trunk, or at all.
+
+        Who waits stays in the queue, and whoever else comes joins it; others go on. Calls that were
+        admitted go on too. `explain` says who has paused, since when and why. Of the same lane and
+        trunk the latest pause holds. It ends with the gate; not on a shared ledger yet.
+
+        Args:
+            lane: one of the gate's lanes, or its name; None for each.
+            trunk: one of the gate's trunks that has a rate, or its name; None for each.
+            reason: why, for those who ask.
+
+        Raises:
+            GateClosed: the gate drains, or is closed.
+            UsageError: the gate has no such lane or trunk, the trunk has no rate, or the gate is on
+                a shared ledger or belongs to another event loop.
+            TypeError: an argument of the wrong type.
+            ValueError: a reason with half a surrogate pair.
+        """
+        checked_reason(reason)
+        scope, parts = self._scope(lane, trunk), self._parts
+        queues = parts.admissions.queues
+        pause = queues.halts.set(scope, f"{socket.gethostname()}:{os.getpid()}", reason)
+        queues.look_at_halts()
+        if parts.reporter.teller is not None:
+            parts.reporter.teller.paused(pause)
+
+    def resume(self, lane: Lane | str | None = None, trunk: Trunk | str | None = None) -> bool:
+        """Lift the pause of the same lane and trunk; other pauses that concern them hold on.
+
+        Who waits is admitted as far as there is room.
+
+        Args:
+            lane: as in `pause`; None for the pause of each.
+            trunk: as in `pause`; None for the pause of each.
+
+        Returns:
+            Whether it was paused.
+
+        Raises:
+            GateClosed: the gate drains, or is closed.
+            UsageError: as in `pause`.
+            TypeError: an argument of the wrong type.
+        """
+        scope, parts = self._scope(lane, trunk), self._parts
+        queues = parts.admissions.queues
+        pause = queues.halts.lift(scope)
+        if pause is None:
+            return False
+        queues.look_at_halts()
+        parts.admissions.serve()
+        if queues:
+            parts.schedule.want()
+        if parts.reporter.teller is not None:
+            parts.reporter.teller.resumed(pause)
+        return True
+
+    def _scope(self, lane: Lane | str | None, trunk: Trunk | str | None) -> Scope:
+        self._parts.home.check_open()
+        if self._parts.admissions.shared:
+            raise UsageError("a gate on a shared ledger can't be paused yet: drain it, or close it")
+        return self._parts.admissions.queues.scope(lane, trunk)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from callguard.decision import Tier
+from callguard.decision import Pause, Tier
 from callguard.errors import CallGuardError
 from callguard.events import (
     Admitted,
@@ -22,12 +22,14 @@ from callguard.events import (
     Listener,
     OutageBegan,
     OutageEnded,
+    Paused,
     PermitLost,
     Placed,
     Queued,
     ReadingFailed,
     ReadingTaken,
     Refused,
+    Resumed,
     TimedOut,
 )
 from callguard.limits import Limits, Snapshot
@@ -104,6 +106,14 @@ class Teller:
 
     def permit_lost(self, permit_id: str, lane: str) -> None:
         self._tell(PermitLost(permit_id, lane, **self._names))
+
+    # Of a pause --------------------------------------------------------------------------------
+
+    def paused(self, pause: Pause) -> None:
+        self._tell(Paused(pause.lane, pause.trunk, pause.by, pause.reason, **self._names))
+
+    def resumed(self, pause: Pause) -> None:
+        self._tell(Resumed(pause.lane, pause.trunk, pause.seconds, **self._names))
 
     # Of the limits and the ledger ----------------------------------------------------------------
 

@@ -18,7 +18,8 @@ def test_the_public_names_are_these() -> None:
         "Limits", "LimitsError",
         "LimitsMalformed", "LimitsRejected", "LimitsUnavailable", "Listener", "MissingExtra",
         "NoHeadroom",
-        "Outage", "Permit", "QueueFull", "RedisLedger", "Snapshot", "Trunk", "Usage", "UsageError",
+        "Outage", "Pause",
+        "Permit", "QueueFull", "RedisLedger", "Snapshot", "Trunk", "Usage", "UsageError",
         "connect",
         "open_gate",
     }  # fmt: skip

@@ -284,6 +284,18 @@ MUTATIONS = (
         "tests/unit/gate/test_dialling.py",
     ),
     Mutation(
+        "a snapshot ends a pause",
+        QUEUE,
+        (
+            (
+                "        if not self.paused:\n            self.ceiling",
+                "        if True:\n            self.ceiling",
+            ),
+        ),
+        "assert set(crowd.arrived)",
+        "tests/unit/gate/test_pausing.py",
+    ),
+    Mutation(
         "a lower lane goes first",
         QUEUE,
         (("return ours < theirs or (ours", "return ours > theirs or (ours"),),
