@@ -28,6 +28,7 @@ from callguard.errors import (
     QueueFull,
     UsageError,
 )
+from callguard.eta import Eta
 from callguard.fetcher import FixedLimit, LimitFetcher
 from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
 from callguard.lanes import Lane
@@ -44,6 +45,7 @@ __all__ = [
     "AdmissionTimeout",
     "CallGuardError",
     "Decision",
+    "Eta",
     "FixedLimit",
     "Gate",
     "GateClosed",

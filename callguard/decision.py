@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from callguard.eta import Eta
 from callguard.lanes import Lane
 from callguard.limits import Limits, Snapshot
 
@@ -190,7 +191,10 @@ class Decision:
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
         trunk: the name of the trunk that the call is to take; None where that has no rate.
         lifts_in: seconds until what keeps the call out can be gone: until the next reading may
-            begin, or the trunk is due; 0 where the call fits. None where that isn't known.
+            begin, until the trunk is due, or `eta.p50` where it is a limit; 0 where the call fits.
+            None where that isn't known.
+        eta: how long a caller would wait that joined the queue now, by how fast others went; None
+            where that isn't known.
         pause: the pause that keeps the call out; None where nothing is paused that concerns it.
     """
 
@@ -206,6 +210,7 @@ class Decision:
     outage: Outage | None = None
     trunk: str | None = None
     lifts_in: float | None = None
+    eta: Eta | None = None
     pause: Pause | None = None
 
     @property
@@ -233,6 +238,7 @@ def decide(
     trunk: str | None = None,
     due_in: float | None = None,
     reading_in: float | None = None,
+    eta: Eta | None = None,
     pause: Pause | None = None,
 ) -> Decision:
     """Whether one more call of `lane` fits on top of `usage`.
@@ -248,6 +254,8 @@ def decide(
         trunk: the name of the trunk that the call is to take; None where that has no rate.
         due_in: seconds until the trunk is due, at least 0; None where it has no rate.
         reading_in: seconds until the next reading may begin, at least 0; None where nobody knows.
+        eta: how long a caller would wait that joined the queue now, by how fast others went; None
+            where that isn't known.
         pause: the pause that concerns the lane and the trunk, if there is one.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
@@ -257,6 +265,9 @@ def decide(
         constraint = "rate"
     if pause is not None:
         constraint = "paused"
+    if constraint is None:
+        eta = Eta(0.0, 0.0)
+    lifts_in = _lifts_in(constraint, due_in, reading_in, eta)
     tier: Tier | None = None
     if constraint is None and ceilings is not None and usage.total is not None:
         tier = ceilings.tier(usage.total + 1)
@@ -272,19 +283,27 @@ def decide(
         max_age=max_age,
         outage=outage,
         trunk=trunk,
-        lifts_in=_lifts_in(constraint, due_in, reading_in),
+        lifts_in=lifts_in,
+        eta=None if eta is None or lifts_in is None else eta.at_least(lifts_in),
         pause=pause,
     )
 
 
 def _lifts_in(
-    constraint: Constraint | None, due_in: float | None, reading_in: float | None
+    constraint: Constraint | None,
+    due_in: float | None,
+    reading_in: float | None,
+    eta: Eta | None,
 ) -> float | None:
     if constraint is None:
         return 0.0
     if constraint == "rate":
         return due_in
-    return reading_in if constraint in _AWAIT_A_READING else None
+    if constraint in _AWAIT_A_READING:
+        return reading_in
+    if eta is None or constraint == "paused" or constraint in _WITHHELD:
+        return None
+    return eta.p50
 
 
 def _constraint(
@@ -339,6 +358,9 @@ def _cap(limits: Limits, lane: Lane) -> int:
     return limits.concurrency_limit
 
 
+_EXACT_BELOW: Final = 9.95
+"""Seconds from which on nobody cares for tenths."""
+
 _AWAIT_A_READING: Final[Collection[Constraint]] = {
     "no snapshot",
     "snapshot too old",
@@ -390,9 +412,16 @@ def _when(decision: Decision) -> str:
         return "; until it is resumed"
     if decision.lifts_in is None:
         return "; until when is unknown"
+    if decision.constraint not in _AWAIT_A_READING and decision.eta is not None:
+        p50, p90 = _rounded(decision.eta.p50), _rounded(decision.eta.p90)
+        return f"; by the present rate of grants yours is next in about {p50} s (p90 {p90} s)"
     if decision.lifts_in > 0.0:
         return f"; the next reading in {max(0.1, decision.lifts_in):.1f} s"
     return "; the next reading is due now"
+
+
+def _rounded(seconds: float) -> str:
+    return f"{max(0.1, seconds):.1f}" if seconds < _EXACT_BELOW else f"{seconds:.0f}"
 
 
 def _reserve(limits: Limits, lane: Lane) -> str:

@@ -61,9 +61,9 @@ class AdmissionError(CallGuardError):
 
     Attributes:
         decision: every number that the denial was made from; its ``str`` is the reason.
-        retry_after: seconds until the answer can differ, because a reading is due then, or the
-            trunk where only its rate is in the way; None where no reading is expected,
-            or it is paused.
+        retry_after: seconds until the answer can differ: `Decision.lifts_in`, or where that isn't
+            known, until the next reading may begin; None where no reading is expected, or it is
+            paused.
     """
 
     def __init__(self, decision: Decision, retry_after: float | None = None) -> None:

@@ -22,7 +22,7 @@ _NARROWEST_CHART: Final = 40
 _BETWEEN: Final = "  "
 """What stands between two figures on a line."""
 
-_LONGEST_REASON: Final = 160
+_LONGEST_REASON: Final = 175
 """Characters of the sentence at the bottom, about."""
 
 

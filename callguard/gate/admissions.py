@@ -206,7 +206,7 @@ class Admissions:
         A caller may be cancelled after its slot was granted, and before its task has run. Nobody
         else knows of that slot, so it goes to the next in the queue from here.
         """
-        if waiter.queue.leave(waiter):
+        if waiter.queue.leave(waiter, self._watch.time()):
             self._ledger.note_queue()
         grant = waiter.grant
         if grant is not None:
@@ -229,12 +229,12 @@ class Admissions:
         while (queue := queues.next_to_go(ledger.in_use, now)) is not None:
             waiter = queue.first
             if waiter.future.done():  # it was cancelled, and its task has not run yet
-                queue.leave(waiter)
+                queue.leave(waiter, now)
                 continue
             number = ledger.acquire(queue.ceiling, now, queue.pace)
             if not number:
                 break
-            self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal")
+            self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal", now)
             if self._teller is not None:
                 granted.append(waiter)
         if self.queues.due_at < self._alarm.at:
@@ -251,31 +251,32 @@ class Admissions:
             if now < queue.pace.due_at:
                 self._alarm.set(queue.pace.due_at, now)
 
-    def _grant(self, waiter: Waiter, number: int, tier: Tier) -> None:
-        waiter.queue.leave(waiter)
+    def _grant(self, waiter: Waiter, number: int, tier: Tier, now: float) -> None:
+        waiter.queue.flow.grant(now)
+        waiter.queue.leave(waiter, now)
         waiter.future.set_result((number, tier))
 
     def grant(self, claim: Claim, number: int, usage: int) -> None:
         """Pass a slot on that a shared ledger has given to a claim, whoever is first by now."""
-        queue = self.queues.of(*claim.key)
+        queue, now = self.queues.of(*claim.key), self._watch.time()
         while queue.length:
             waiter = queue.first
             if not waiter.future.done():
-                self._grant(waiter, number, queue.ceilings.tier(usage))
+                self._grant(waiter, number, queue.ceilings.tier(usage), now)
                 self._tell_granted(waiter)
                 return
-            queue.leave(waiter)
+            queue.leave(waiter, now)
         self._ledger.unstart(number)
         self._ledger.release(number)
 
     def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
         """Raise `error` in everyone who waits."""
         self._alarm.stop()
-        failed = []
+        failed, now = [], self._watch.time()
         for queue in self.queues:
             while queue.length:
                 waiter = queue.first
-                queue.leave(waiter)
+                queue.leave(waiter, now)
                 if not waiter.future.done():
                     # An exception of its own for each: raising adds to an exception's traceback.
                     waiter.future.set_exception(copy.copy(error))
@@ -287,9 +288,10 @@ class Admissions:
     def _expire(self, waiter: Waiter) -> None:
         if waiter.future.done():
             return
-        waiter.queue.leave(waiter)
+        now = self._watch.time()
+        waiter.queue.leave(waiter, now)
         self._ledger.note_queue()
-        waited = self._watch.time() - waiter.since
+        waited = now - waiter.since
         waiter.future.set_exception(self.timed_out(waiter.queue, waited))
 
     # What is told of it ------------------------------------------------------------------------

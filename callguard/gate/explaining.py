@@ -14,6 +14,7 @@ from callguard.errors import (
     NoHeadroom,
     QueueFull,
 )
+from callguard.gate.foresight import Foresight
 from callguard.gate.queue import Queue
 from callguard.gate.queues import Queues
 from callguard.gate.schedule import Schedule
@@ -29,7 +30,7 @@ class Explainer:
         watch: the gate's clock.
         ledger: who holds what.
         schedule: why there is no snapshot.
-        queues: which of them are paused, and why.
+        queues: who waits, and which of them are paused, and why.
         max_age: seconds that a snapshot may be trusted.
     """
 
@@ -40,17 +41,19 @@ class Explainer:
         self._ledger = ledger
         self._schedule = schedule
         self._queues = queues
+        self._foresight = Foresight(queues, ledger)
         self._max_age = max_age
 
     def decide(self, queue: Queue) -> Decision:
         """Whether a call of the queue's lane and trunk would be admitted now, and why."""
         self._watch.look()
+        now = self._watch.time()
         trunk = None if queue.trunk is None else queue.trunk.name
         return decide(
             queue.lane,
             self._ledger.usage(),
             self._ledger.snapshot,
-            now=self._watch.time(),
+            now=now,
             max_age=self._max_age,
             withheld=self._ledger.withheld,
             outage=self.outage(),
@@ -58,6 +61,7 @@ class Explainer:
             due_in=None if trunk is None else self.due_in(trunk),
             reading_in=self._reading_in(),
             pause=self._queues.pause_on(queue) if queue.paused else None,
+            eta=self._foresight.eta(queue, now),
         )
 
     def due_in(self, trunk: str) -> float:

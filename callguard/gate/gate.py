@@ -16,14 +16,13 @@ from callguard.arguments import (
     checked_patience,
     checked_seconds,
 )
-from callguard.decision import Decision
 from callguard.errors import GateClosed, UsageError
 from callguard.gate.assembly import Parts
 from callguard.gate.dated import DatedPermit, Deadline
 from callguard.gate.entered import EnteredAsync
+from callguard.gate.observing import Observing
 from callguard.gate.permit import Permit
 from callguard.gate.queue import AT_ONCE, Terms
-from callguard.gate.statistics import GateStatistics
 from callguard.gate.steering import Steering
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
@@ -37,7 +36,7 @@ __all__ = ["Gate"]
 T = TypeVar("T")
 
 
-class Gate(Steering, Unique, EnteredAsync):
+class Gate(Observing, Steering, Unique, EnteredAsync):
     """Admits exactly as many calls as fit; made by `callguard.open_gate`.
 
     ``async with gate:`` is the short form of ``async with gate.admit():``, for dials of which no
@@ -146,46 +145,6 @@ class Gate(Steering, Unique, EnteredAsync):
             UsageError: the gate has no such lane or trunk, or belongs to another event loop.
         """
         return Permit(self._admissions, self._queues.of(lane, trunk), AT_ONCE)
-
-    def explain(
-        self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
-    ) -> Decision:
-        """Whether a call would be admitted on `lane` and `trunk` now, and why or why not.
-
-        Raises:
-            GateClosed: the gate is closed.
-            UsageError: the gate has no such lane or trunk, or belongs to another event loop.
-        """
-        self._home.check_open()
-        return self._parts.explainer.decide(self._queues.of(lane, trunk))
-
-    def statistics(self) -> GateStatistics:
-        """A frozen picture of the gate; also of a closed one.
-
-        Raises:
-            UsageError: the gate belongs to another event loop.
-        """
-        if self._home.open_in is not None:
-            self._home.check()
-        ledger, explainer = self._parts.ledger, self._parts.explainer
-        decisions = {
-            lane.name: explainer.decide(self._queues.of(lane)) for lane in self._queues.lanes
-        }
-        snapshot = ledger.snapshot
-        return GateStatistics(
-            usage=ledger.usage(),
-            ceilings={name: made.ceilings for name, made in decisions.items()},
-            headroom={name: made.headroom for name, made in decisions.items()},
-            waiting=self._queues.waiting(),
-            due_in={trunk: explainer.due_in(trunk) for trunk in self._queues.rated},
-            snapshot_age=None if snapshot is None else self._time() - snapshot.began,
-            admitted=ledger.granted,
-            refused=self._issuer.refusals,
-            timed_out=self._admissions.timeouts,
-            readings=self._parts.reporter.readings,
-            outage=explainer.outage(),
-            pauses=self._queues.halts.all(),
-        )
 
     def note_answered(self, call_id: str) -> None:
         """Record that a call was answered, whoever placed it, from any source.

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from callguard.decision import Ceilings, Tier
+from callguard.eta import Flow
 from callguard.lanes import Lane
 from callguard.limits import Limits
 from callguard.pacing import Pace
@@ -94,6 +95,7 @@ class Queue:
         ceiling: what a call is measured against: the highest of them, or while the queue is paused
             one that no usage is below. So nobody has to ask whether it is.
         bursts: whether a call may cost burst's surcharge.
+        flow: how fast they go who wait.
         paused: whether nobody is admitted from here until that is lifted.
         length: how many wait.
     """
@@ -105,6 +107,7 @@ class Queue:
         "bursts",
         "ceiling",
         "ceilings",
+        "flow",
         "lane",
         "length",
         "pace",
@@ -128,6 +131,7 @@ class Queue:
         self.ceiling = self.ceilings.highest
         self.paused = False
         self.bursts = False
+        self.flow = Flow()
         self.length = 0
         self._endless = lane.max_wait is None and lane.max_waiting is None
         self._waiters: deque[Waiter] = deque()
@@ -179,8 +183,10 @@ class Queue:
             self.ceiling = self.ceilings.highest
         self.bursts = self.ceilings.burst is not None
 
-    def pause(self, *, paused: bool) -> None:
+    def pause(self, now: float, *, paused: bool) -> None:
         """From now on, nobody is admitted from here; or again."""
+        if self.length and paused != self.paused:
+            (self.flow.end if paused else self.flow.begin)(now)
         self.paused = paused
         self.ceiling = NEVER if paused else self.ceilings.highest
 
@@ -196,9 +202,11 @@ class Queue:
         else:
             waiters.insert(bisect_left(waiters, waiter.rank, key=attrgetter("rank")), waiter)
         waiter.queued = True
+        if not (self.length or self.paused):
+            self.flow.begin(waiter.since)
         self.length += 1
 
-    def leave(self, waiter: Waiter) -> bool:
+    def leave(self, waiter: Waiter, now: float) -> bool:
         """Leave the queue; whether the caller was in it until now."""
         if not waiter.queued:
             return False
@@ -206,6 +214,8 @@ class Queue:
         if waiter.timer is not None:
             waiter.timer.cancel()
         self.length -= 1
+        if not self.length:
+            self.flow.end(now)
         waiters = self._waiters
         if waiters[0] is waiter:
             waiters.popleft()

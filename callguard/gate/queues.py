@@ -56,6 +56,7 @@ class Queues:
         self._trunks: Mapping[str | None, Trunk] = {trunk.name: trunk for trunk in trunks}
         self.rated: Sequence[str] = [trunk.name for trunk in trunks if trunk.cps is not None]
         self._pace = pace
+        self._time = time
         self.halts = Halts(time)
         self._limits: Limits | None = None
         self.due_at = math.inf
@@ -96,7 +97,7 @@ class Queues:
         queue = Queue(lane, rated, pace, queues)
         if self._limits is not None:
             queue.apply(self._limits)
-        queue.pause(paused=self.pause_on(queue) is not None)
+        queue.pause(self._time(), paused=self.pause_on(queue) is not None)
         self._queues.append(queue)
         return queue
 
@@ -124,7 +125,7 @@ class Queues:
     def look_at_halts(self) -> None:
         """Pause the queues that are paused by now, and no others."""
         for queue in self._queues:
-            queue.pause(paused=self.pause_on(queue) is not None)
+            queue.pause(self._time(), paused=self.pause_on(queue) is not None)
 
     def _lane(self, lane: Lane | str | None) -> Lane:
         if lane is None:

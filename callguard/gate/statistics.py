@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from callguard.decision import Ceilings, Outage, Pause, Usage
+from callguard.eta import Eta
 from callguard.gate.reporting import Outcome
 
 __all__ = ["GateStatistics"]
@@ -21,6 +22,7 @@ class GateStatistics:
         headroom: by lane, the calls that still fit, negative after a limit was lowered; None
             without a snapshot. The age of the reading is not looked at: `Gate.explain` does.
         waiting: by lane, the callers in the queue.
+        eta: by lane, how long a caller would wait that joined the queue now; None for not known.
         due_in: by trunk that has a rate, seconds until it may start its next call; 0 for now.
         snapshot_age: seconds since the snapshot in hand began; None without one.
         admitted: calls admitted since the gate was opened.
@@ -35,6 +37,7 @@ class GateStatistics:
     ceilings: Mapping[str, Ceilings | None]
     headroom: Mapping[str, int | None]
     waiting: Mapping[str, int]
+    eta: Mapping[str, Eta | None]
     due_in: Mapping[str, float]
     snapshot_age: float | None
     admitted: int

@@ -12,7 +12,8 @@ import callguard
 def test_the_public_names_are_these() -> None:
     """A name would be taken away, or given, by accident."""
     assert set(callguard.__all__) == {
-        "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "FixedLimit", "Gate",
+        "AdmissionError", "AdmissionTimeout", "CallGuardError", "Decision", "Eta",
+        "FixedLimit", "Gate",
         "GateClosed", "GateDraining",
         "GateStatistics", "Lane", "LedgerUnavailable", "LimitFetcher", "LimitSource",
         "Limits", "LimitsError",

@@ -466,7 +466,7 @@ MUTATIONS = (
         (
             (
                 (
-                    "        waiter.queue.leave(waiter)\n"
+                    "        waiter.queue.leave(waiter, now)\n"
                     "        self._ledger.note_queue()\n"
                     "        waited"
                 ),
@@ -474,7 +474,7 @@ MUTATIONS = (
             ),
             (
                 (
-                    "        if waiter.queue.leave(waiter):\n"
+                    "        if waiter.queue.leave(waiter, self._watch.time()):\n"
                     "            self._ledger.note_queue()\n"
                     "        grant"
                 ),
@@ -482,7 +482,7 @@ MUTATIONS = (
                     "        if waiter.grant is None and waiter.future.done() and "
                     "not waiter.future.cancelled():\n"
                     "            return\n"
-                    "        if waiter.queue.leave(waiter):\n"
+                    "        if waiter.queue.leave(waiter, self._watch.time()):\n"
                     "            self._ledger.note_queue()\n"
                     "        grant"
                 ),

@@ -37,8 +37,8 @@ def test_whoever_came_first_is_first_however_the_others_leave(
             waiting.sort(key=lambda waiter: waiter.rank)
         elif step == "leave" and waiting:
             leaving = waiting.pop(which % len(waiting))
-            assert queue.leave(leaving), "it was in the queue"
-            assert not queue.leave(leaving), "it was out of the queue already"
+            assert queue.leave(leaving, 0.0), "it was in the queue"
+            assert not queue.leave(leaving, 0.0), "it was out of the queue already"
             gone.append(leaving)
         assert queue.length == len(waiting)
         if waiting:
@@ -52,7 +52,7 @@ def test_those_who_left_are_not_kept_for_ever() -> None:
     queue = Queue(Lane("default"))
     head = _joined(queue, 1, loop)
     for rank in range(2, 2_000):
-        queue.leave(_joined(queue, rank, loop))
+        queue.leave(_joined(queue, rank, loop), 0.0)
     assert (queue.first, queue.length) == (head, 1)
     assert len(queue._waiters) < 50
     loop.close()

@@ -1,0 +1,74 @@
+"""When a caller would go that joined a queue now: who is ahead of it, and how fast they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from callguard.eta import Eta, Rate
+from callguard.gate.queue import Queue
+from callguard.gate.queues import Queues
+from callguard.ledger import Ledger
+
+__all__ = ["Foresight"]
+
+
+class Foresight:
+    """Foresees by the rate at which callers of the queues went of late.
+
+    Each queue's own rate has in it what others take in the meantime: those on equal lanes, on other
+    workers, and those who are yet to come on higher lanes. Only who waits on a higher lane already
+    is ahead besides.
+
+    Args:
+        queues: who waits.
+        ledger: who holds what.
+    """
+
+    def __init__(self, queues: Queues, ledger: Ledger) -> None:
+        self._queues = queues
+        self._ledger = ledger
+
+    def eta(self, queue: Queue, now: float) -> Eta | None:
+        """How long a caller would wait that joined `queue` at `now`; None where nobody knows."""
+        has_slots = self._ledger.in_use < queue.ceiling
+        ahead = [
+            each
+            for each in self._queues
+            if each.length and (each.trunk is queue.trunk or not has_slots)
+            if each is not queue and each.lane.priority <= queue.lane.priority
+        ]
+        paced = self._paced(queue, ahead, now)
+        others = sum(each.length for each in ahead)
+        if paced is not None and self._ledger.in_use + others + queue.length < queue.ceiling:
+            return Eta(paced, paced)
+        rate = queue.flow.rate(now)
+        if rate is None:
+            place, rate = float(others), self._of_any(now)
+        else:
+            higher = [each for each in ahead if each.lane.priority < queue.lane.priority]
+            place = sum(_as_many(each, rate, now) for each in higher)
+        if rate is None:
+            return None
+        return rate.eta(place + queue.length + 1).at_least(paced or 0.0)
+
+    def _of_any(self, now: float) -> Rate | None:
+        """The best known rate of any queue, for one that has none yet."""
+        known = [rate for queue in self._queues if (rate := queue.flow.rate(now)) is not None]
+        return max(known, key=lambda rate: rate.grants, default=None)
+
+    def _paced(self, queue: Queue, ahead: Sequence[Queue], now: float) -> float | None:
+        """Seconds that the trunk's rate alone takes; None where it has none."""
+        trunk = queue.trunk
+        if trunk is None:
+            return None
+        starts = queue.length + sum(each.length for each in ahead if each.trunk is trunk)
+        due_in = max(0.0, self._ledger.due_at(trunk.name) - now)
+        return due_in + starts // trunk.most * trunk.span
+
+
+def _as_many(queue: Queue, rate: Rate, now: float) -> float:
+    """How many grants at `rate` take as long as all who wait in `queue`."""
+    theirs = queue.flow.rate(now)
+    if theirs is None or not rate.mean:
+        return queue.length
+    return queue.length * theirs.mean / rate.mean
