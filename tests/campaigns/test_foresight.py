@@ -1,0 +1,29 @@
+"""What callers are told of their wait, beside how long they waited."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.campaigns.foresight import CELLS, Wait, plan_of, shares, waits_of
+
+SEEDS, WAITS = range(3), 150
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[-1] == "no rate"])
+def test_half_go_before_p50_and_nine_in_ten_before_p90(cell: tuple[str, str, str, str]) -> None:
+    """A caller would be told of a wait that is half as long as it is, or twice."""
+    waits = [wait for seed in SEEDS for wait in waits_of(plan_of(*cell, seed), WAITS)]
+    before_p50, before_p90 = shares(waits)
+    assert 0.38 <= before_p50 <= 0.62
+    assert 0.82 <= before_p90 <= 0.97
+
+
+def test_a_wait_for_the_trunk_alone_is_foreseen_to_the_moment() -> None:
+    """A caller would be told of chance where there is a clock."""
+    plan = plan_of("ringing counted, and known", "webhooks", "nobody else", "0.3 a second", 1)
+    waits = waits_of(plan, WAITS)
+    assert sum(map(_is_right, waits)) >= 0.9 * WAITS
+
+
+def _is_right(wait: Wait) -> bool:
+    return wait.exact or abs(wait.waited - wait.told.p50) <= 0.2 * wait.waited
