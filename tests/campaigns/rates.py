@@ -1,0 +1,389 @@
+"""The rate of a trunk, by the provider's own count, with many leads at once.
+
+    python -m tests.campaigns.rates --leads 30 300 --cps 1 5
+
+All leads wait from the beginning. The provider refuses what comes faster than its rate in any
+rolling second, by a 429 or by a call that dies at once; the gates are told the rate. Prints for
+each case, as Markdown and by the simulator's truth: dials refused, leads that were never called or
+twice, the most dials in any rolling second (refused ones among them), and how long it took from the
+first start to the last beside the floor, ``(leads - 1) / cps``. One process runs under virtual
+time, on a network whose dials don't all take as long; several are real, on a real server, against
+the HTTP simulator. Exits with 1 where anything was refused, lost or doubled, or took more than 1.06
+times the floor.
+
+The limit is 20, and it must not be what bounds the starts. So a call lasts 0.8 s, and the counter
+is late by 0.1 s, and trusted to be 0.2 s late at most: with five starts a second about half of the
+slots are in use. The table has the most that a gate saw in use at an admission, the new call among
+them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import aiohttp
+
+import callguard
+from callguard.ledger import RedisLedger
+from callguard.simulator import (
+    CPS_REFUSALS,
+    CallRefused,
+    Constant,
+    CpsRefusal,
+    Workspace,
+    WorkspaceSettings,
+    serve,
+)
+from callguard.simulator.bodies import described
+from tests.benchmarks.tables import markdown
+from tests.campaigns.one_gate import API_KEY, provider
+from tests.campaigns.plan import Plan
+from tests.support.fake_network import FakeSession
+from tests.support.processes import Parent, workers
+from tests.support.programs import command, server, surroundings
+from tests.support.virtual_time import run
+
+LIMIT = 20
+
+COUNTER_LAG = 0.2
+
+LATENCY = Constant(0.02)
+"""Seconds for each answer over HTTP, where a dial counts when its request has come."""
+
+MOST_OVER = 1.06
+"""Times the floor: the gate's own slack is 1.05."""
+
+REFUSED_REASON = "concurrency_limit_reached"
+
+Answer = Mapping[str, object]
+Dial = Callable[[int, callguard.Permit], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One campaign.
+
+    Attributes:
+        leads: who is to be called; two at least.
+        cps: calls that may start per second.
+        refusal: how the provider refuses what comes faster.
+        way: through which of the gate's doors; see `WAYS`.
+        processes: 1 under virtual time, more for as many real ones.
+        jitter: seconds by which dials differ from 0.2 s, at most, under virtual time.
+        told: whether the gates know the rate.
+    """
+
+    leads: int
+    cps: float
+    refusal: CpsRefusal
+    way: str
+    processes: int = 1
+    jitter: float = 0.02
+    told: bool = True
+
+    @property
+    def told_cps(self) -> float | None:
+        """The rate, as the gates know it."""
+        return self.cps if self.told else None
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        """The workspace."""
+        return WorkspaceSettings(
+            limit=LIMIT,
+            cps=self.cps,
+            cps_rule="window",
+            cps_refusal=self.refusal,
+            talk_time=Constant(0.5),
+            ring_time=Constant(0.3),
+            answer_rate=1.0,
+            rise_lag=COUNTER_LAG / 2,
+            fall_lag=COUNTER_LAG / 2,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it, by the simulator's truth.
+
+    Attributes:
+        refused: dials that the provider refused, in whatever form.
+        lost, twice: leads that were never called, and those that were called more than once.
+        most_dials: within any rolling second, those that were refused among them.
+        most_used: slots in use, at most, by what the gates knew at an admission.
+        first: seconds from when all waited to the first start.
+        seconds: from the first start to the last.
+        over: that, beside the floor.
+    """
+
+    refused: int
+    lost: int
+    twice: int
+    most_dials: int
+    most_used: int
+    first: float
+    seconds: float
+    over: float
+
+    @classmethod
+    def of(cls, case: Case, workspace: Workspace, began: float, most_used: int) -> Outcome:
+        """Look at the workspace when all is over; they waited from `began`, on its clock, on."""
+        truth = workspace.truth()
+        calls = [call for call in workspace.calls() if call.status != "error"]
+        starts = sorted(call.placed_at for call in calls) or [began]
+        counts = Counter(call.to_number for call in calls)
+        seconds = starts[-1] - starts[0]
+        return cls(
+            refused=truth.refusals,
+            lost=sum(not counts[number_of(lead)] for lead in range(case.leads)),
+            twice=sum(count > 1 for count in counts.values()),
+            most_dials=truth.most_dials_in_a_second,
+            most_used=most_used,
+            first=starts[0] - began,
+            seconds=seconds,
+            over=seconds * case.cps / (case.leads - 1),
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether the rate was kept, nobody was lost, and it was used."""
+        return not (self.refused or self.lost or self.twice) and self.over <= MOST_OVER
+
+
+async def by_admit(
+    gate: callguard.Gate, dial: Callable[[callguard.Permit], Awaitable[Answer]]
+) -> None:
+    """Call one lead through `Gate.admit`, again after each refusal."""
+    while True:
+        permit = gate.admit()
+        try:
+            async with permit:
+                answer = await dial(permit)
+                if answer.get("disconnection_reason") == REFUSED_REASON:
+                    permit.refused()
+                else:
+                    permit.placed(str(answer["call_id"]))
+        except (CallRefused, aiohttp.ClientResponseError):
+            if permit.state != "refused":
+                raise
+        if permit.state != "refused":
+            return
+
+
+async def by_place(
+    gate: callguard.Gate, dial: Callable[[callguard.Permit], Awaitable[Answer]]
+) -> None:
+    """Call one lead through `Gate.place`; one that it gives up is lost."""
+    try:
+        await gate.place(dial)
+    except (CallRefused, aiohttp.ClientResponseError) as error:
+        if getattr(error, "status", 429) != 429:
+            raise
+
+
+WAYS = {"admit": by_admit, "place": by_place}
+
+
+async def dial_all(gate: callguard.Gate, way: str, dial: Dial, leads: Iterable[int]) -> int:
+    """Call the leads, all of which wait at once; returns the most slots in use at an admission."""
+    most = 0
+
+    async def looked_at(lead: int, permit: callguard.Permit) -> Answer:
+        nonlocal most
+        most = max(most, gate.statistics().usage.total or 0)
+        return await dial(lead, permit)
+
+    await asyncio.gather(*(WAYS[way](gate, partial(looked_at, lead)) for lead in leads))
+    return most
+
+
+async def in_one(case: Case) -> Outcome:
+    """The campaign by one gate, under virtual time."""
+    loop = asyncio.get_running_loop()
+    workspace = Workspace(case.settings, loop.time)
+    plan = Plan(case.settings, dial_jitter=case.jitter)
+    draw = random.Random(plan.settings.seed)
+
+    async def dial(lead: int, _permit: callguard.Permit) -> Answer:
+        await asyncio.sleep(plan.dial_time(draw))
+        return described(workspace.dial(to_number=number_of(lead)))
+
+    async with callguard.open_gate(
+        API_KEY,
+        session=FakeSession(provider(workspace, plan)),
+        counts_ringing=True,
+        counter_lag=COUNTER_LAG,
+        refused=lambda error: isinstance(error, CallRefused),
+        cps=case.told_cps,
+    ) as gate:
+        began = loop.time()
+        most_used = await dial_all(gate, case.way, dial, range(case.leads))
+    return Outcome.of(case, workspace, began, most_used)
+
+
+async def work(
+    parent: Parent,
+    ledger_url: str,
+    name: str,
+    url: str,
+    api_key: str,
+    way: str,
+    cps: float | None,
+) -> None:
+    """Call the leads that the parent says, and tell it the most slots in use."""
+
+    async def dial(lead: int, permit: callguard.Permit) -> Answer:
+        body = {
+            "from_number": "+10000000000",
+            "to_number": number_of(lead),
+            "idempotency_key": permit.id,
+        }
+        async with http.post(
+            f"{url}/v2/create-phone-call", json=body, raise_for_status=True
+        ) as response:
+            answer: Answer = await response.json()
+            return answer
+
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {api_key}"}) as http,
+        RedisLedger.from_url(ledger_url, name=name) as ledger,
+        callguard.open_gate(
+            api_key,
+            base_url=url,
+            ledger=ledger,
+            counts_ringing=True,
+            counter_lag=COUNTER_LAG,
+            cps=cps,
+        ) as gate,
+    ):
+        parent.tell(ready=True)
+        while (said := await parent.hear()) is not None:
+            parent.tell(most_used=await dial_all(gate, way, dial, said["leads"]))
+
+
+async def in_many(case: Case, ledger_url: str) -> Outcome:
+    """The campaign by real processes on one ledger, each of which has its part of the leads."""
+    name = uuid.uuid4().hex
+    async with (
+        serve(case.settings, latency=LATENCY) as simulated,
+        workers(
+            case.processes,
+            work,
+            ledger_url,
+            name,
+            simulated.url,
+            simulated.api_key,
+            case.way,
+            case.told_cps,
+        ) as crowd,
+        asyncio.timeout(60 + 2 * case.leads / case.cps),
+    ):
+        began = simulated.workspace.now
+        for number, worker in enumerate(crowd):
+            worker.tell(leads=list(range(number, case.leads, case.processes)))
+        said = await asyncio.gather(*(worker.expect() for worker in crowd))
+        most_used = max(each["most_used"] for each in said)
+        return Outcome.of(case, simulated.workspace, began, most_used)
+
+
+def number_of(lead: int) -> str:
+    """The number that a lead is called under."""
+    return f"+1{lead:010}"
+
+
+HEADINGS = (
+    "refused by, through, in",
+    "leads",
+    "calls per second",
+    "dials refused",
+    "leads lost",
+    "called twice",
+    "most dials in a second",
+    f"most slots in use, of {LIMIT}",
+    "first start after, s",
+    "first to last start, s",
+    "floor, s",
+    "over the floor",
+)
+
+
+def row(case: Case, outcome: Outcome) -> Sequence[object]:
+    """A case's line in the table."""
+    processes = "one process" if case.processes == 1 else f"{case.processes} processes"
+    return (
+        f"{case.refusal}, {case.way}, {processes}",
+        case.leads,
+        f"{case.cps:g}",
+        outcome.refused,
+        outcome.lost,
+        outcome.twice,
+        outcome.most_dials,
+        outcome.most_used,
+        f"{outcome.first:.2f}",
+        f"{outcome.seconds:.2f}",
+        f"{(case.leads - 1) / case.cps:.2f}",
+        f"{outcome.over:.4f}",
+    )
+
+
+def cases(options: argparse.Namespace) -> list[Case]:
+    """What the command line asks for."""
+    return [
+        Case(leads, cps, refusal, way, processes, options.dial_jitter, not options.untold)
+        for processes, leads, cps, refusal, way in product(
+            options.processes, options.leads, options.cps, options.refusal, options.way
+        )
+    ]
+
+
+async def carry_out_real(wanted: Sequence[Case], ledger: str | None, at_once: int) -> list[Outcome]:
+    """Those of several processes, so many cases at a time."""
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(case: Case, url: str) -> Outcome:
+        async with turn:
+            return await in_many(case, url)
+
+    with server(ledger) as url:
+        return await asyncio.gather(*(one(case, url) for case in wanted))
+
+
+def main(arguments: Sequence[str] | None = None) -> bool:
+    """The command; returns whether all is as it should be."""
+    parser = command(__doc__)
+    parser.add_argument("--leads", type=int, nargs="+", default=[30])
+    parser.add_argument("--cps", type=float, nargs="+", default=[1.0, 5.0])
+    parser.add_argument("--refusal", nargs="+", choices=CPS_REFUSALS, default=CPS_REFUSALS)
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--at-once", type=int, default=1, help="cases of real processes at a time")
+    parser.add_argument("--untold", action="store_true", help="don't tell the gates of the rate")
+    parser.add_argument(
+        "--dial-jitter", type=float, default=0.02, help="seconds by which dials differ from 0.2 s"
+    )
+    options = parser.parse_args(arguments)
+    if min(options.leads) < 2:
+        parser.error("from the first start to the last there must be two leads")
+    print(f"{surroundings()}; limit {LIMIT}, dials of 0.2 s ± {options.dial_jitter:g} s\n")
+    wanted = cases(options)
+    virtual = [case for case in wanted if case.processes == 1]
+    real = [case for case in wanted if case.processes > 1]
+    outcomes = [(case, run(in_one(case))) for case in virtual]
+    if real:
+        came_of_it = asyncio.run(carry_out_real(real, options.ledger, options.at_once))
+        outcomes += zip(real, came_of_it, strict=True)
+    print(markdown(HEADINGS, (row(*each) for each in outcomes)))
+    return all(outcome.good for _, outcome in outcomes)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
