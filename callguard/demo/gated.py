@@ -54,6 +54,7 @@ async def gate_dialer(
         api_key,
         base_url=url,
         lanes=LANES.values(),
+        cps=None,  # the simulated workspace takes any number
         ttl=0.15,
         counts_ringing=True,
         counter_lag=0.3,

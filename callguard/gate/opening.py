@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OPENS_WITHIN", "connect", "open_gate"]
 
+logger = logging.getLogger("callguard")
+
 OPENS_WITHIN: Final = 2.0
 """Seconds that opening waits for the first snapshot: longer than a provider takes to answer that is
 well, and short for somebody who starts a program. Our own choice."""
@@ -50,7 +53,7 @@ def open_gate(
     session: aiohttp.ClientSession | None = None,
     source: LimitSource | None = None,
     lanes: Iterable[Lane] = (),
-    cps: float | None = None,
+    cps: float | None = 1.0,
     trunks: Iterable[Trunk] = (),
     ttl: float = 1.0,
     max_age: float = 15.0,
@@ -81,8 +84,9 @@ def open_gate(
             needs a name. None for a `LimitFetcher` of the gate's own.
         lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
             one with ``default=True``; without, there is a plain one, ``"default"``.
-        cps: calls that may start in a second on the default trunk, evenly spaced; None for any
-            number. It is the rate of calls that name no trunk.
+        cps: calls that may start in a second on the default trunk, which is that of calls that name
+            none, evenly spaced; None for any number. The default is the provider's, on all of its
+            ways (docs.retellai.com/deploy/outbound-call, read 2026-11-22).
         trunks: further ways to the telephone network, each with its own rate; see `Trunk`.
         ttl: seconds between two readings while somebody waits; in an outage the pause doubles with
             each failure, up to 5 s.
@@ -311,6 +315,13 @@ async def _opened(
             parts = await stack.enter_async_context(sharing)
         stack.push_async_callback(parts.aclose)
         await parts.read_first(OPENS_WITHIN)
+        default = trunks[0]
+        if default.cps is not None:
+            logger.info(
+                "calls start on the default trunk at %g a second at most: open_gate(cps=...) is "
+                "for another rate, and None for none",
+                default.cps,
+            )
         return Gate(parts, stack.pop_all())
 
 

@@ -33,7 +33,7 @@ def delivery(event: str, call_id: str) -> tuple[bytes, str]:
 async def measured(prepare: Callable[[callguard.Gate], Callable[[int], None]]) -> float:
     """Deliveries a second of one round."""
     session = FakeSession(lambda *_: limits_reply(0, 10 * LIVE))
-    async with callguard.open_gate(API_KEY, session=session) as gate:
+    async with callguard.open_gate(API_KEY, session=session, cps=None) as gate:
         for number in range(LIVE):
             async with gate.admit() as permit:
                 permit.placed(f"call_{number}")

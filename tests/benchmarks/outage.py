@@ -133,7 +133,9 @@ async def _opened(
     async with (
         aiohttp.ClientSession(trace_configs=[trace]) as session,
         RedisLedger.from_url(ledger_url, name=name) as ledger,
-        callguard.open_gate("key_outage", base_url=url, session=session, ledger=ledger) as gate,
+        callguard.open_gate(
+            "key_outage", base_url=url, session=session, ledger=ledger, cps=None
+        ) as gate,
     ):
         yield gate
 

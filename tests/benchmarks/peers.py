@@ -150,7 +150,9 @@ async def _gate(limit: int, _callers: int) -> AsyncIterator[Limiter]:
     """A gate as a user opens it, but for the network."""
     provider = _Provider(limit)
     session = FakeSession(lambda *_: limits_reply(0, provider.limit))
-    async with callguard.open_gate("key_bench", session=session, ttl=TTL, max_age=10 * TTL) as gate:
+    async with callguard.open_gate(
+        "key_bench", session=session, ttl=TTL, max_age=10 * TTL, cps=None
+    ) as gate:
         yield _Gated(gate, provider)
 
 

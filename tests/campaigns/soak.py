@@ -102,6 +102,7 @@ async def carry_out(plan: Plan) -> Report:
             callguard.open_gate(
                 server.api_key,
                 base_url=server.url,
+                cps=None,
                 ttl=0.5,
                 min_interval=0.1,
                 ring_limit=plan.settings.ring_limit,

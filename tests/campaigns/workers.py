@@ -100,6 +100,7 @@ async def open_gate(
             api_key,
             base_url=url,
             ledger=ledger,
+            cps=None,
             ttl=TTL,
             min_interval=TTL / 4,
             max_age=15 * TTL,

@@ -187,7 +187,7 @@ every_end = pytest.mark.parametrize(("end", "row"), CASES)
 @asynccontextmanager
 async def gate_at(url: str | None) -> AsyncIterator[callguard.Gate]:
     async with callguard.open_gate(
-        KEY, base_url=url, ttl=0.05, min_interval=0.0, counter_lag=2.0
+        KEY, base_url=url, cps=None, ttl=0.05, min_interval=0.0, counter_lag=2.0
     ) as gate:
         yield gate
 

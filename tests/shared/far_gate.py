@@ -111,7 +111,11 @@ async def run_gate(
     async with (
         RedisLedger.from_url(redis_url, name=name, lease=lease, timeout=timeout) as ledger,
         open_gate(
-            key, base_url=provider_url, ledger=ledger, listener=tell_lost, **{**TIMES, **times}
+            key,
+            base_url=provider_url,
+            ledger=ledger,
+            listener=tell_lost,
+            **{"cps": None, **TIMES, **times},
         ) as gate,
     ):
         parent.tell(what="ready", pid=os.getpid())

@@ -91,7 +91,7 @@ async def sharing(
     provider: Provider, ledger: RedisLedger, key: str = "key_here", **arguments: Any
 ) -> AsyncIterator[Gate]:
     """A gate in this process, on a shared ledger."""
-    settings = {**TIMES, **arguments}
+    settings = {"cps": None, **TIMES, **arguments}
     async with open_gate(key, base_url=provider.url, ledger=ledger, **settings) as gate:
         yield gate
 

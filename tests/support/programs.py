@@ -32,7 +32,7 @@ async def open_shared(
     """A gate as users open it on a shared ledger, but for the network: it always reads 0 calls."""
     session = FakeSession(lambda *_: limits_reply(0, limit))
     async with callguard.open_gate(
-        workspace, session=session, ledger=ledger, ring_limit=ring_limit
+        workspace, session=session, ledger=ledger, cps=None, ring_limit=ring_limit
     ) as gate:
         yield gate
 

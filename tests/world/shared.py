@@ -281,6 +281,7 @@ class Worker:
             "key_test",
             session=FakeSession(self.answer),
             lanes=[lane_of(lane) for lane in told.lanes],
+            cps=None,
             ttl=told.ttl,
             max_age=told.max_age,
             counts_ringing=told.counts_ringing,

@@ -98,7 +98,7 @@ async def test_a_local_share_admits_so_many_and_no_more(
     async with (
         serve(limit=5, api_key=workspace_key) as server,
         callguard.RedisLedger.from_url(own_redis.url, local_share=2) as ledger,
-        callguard.open_gate(server.api_key, base_url=server.url, ledger=ledger) as gate,
+        callguard.open_gate(server.api_key, base_url=server.url, ledger=ledger, cps=None) as gate,
     ):
         await asyncio.to_thread(own_redis.stop)
         async with gate.admit(timeout=20.0) as first, gate.admit(timeout=20.0) as second:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from typing import Any
 
 import pytest
 
+import callguard
 from callguard import AdmissionTimeout, Lane, NoHeadroom, Trunk, UsageError
 from callguard.events import Admitted, Event
 from callguard.testing import ScriptedSource, VirtualTimeLoop
@@ -390,6 +392,22 @@ def test_the_short_form_goes_by_the_default_trunk() -> None:
             assert _now() - began == pytest.approx(2 * 0.525)
 
     run(main())
+
+
+def test_without_a_word_calls_start_one_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    """Who knows nothing of rates would dial faster than the provider takes calls."""
+
+    async def main() -> None:
+        async with callguard.open_gate(source=ScriptedSource(limit=20)) as gate:
+            began = _now()
+            for _ in range(3):
+                async with gate.admit():
+                    pass
+            assert _now() - began == pytest.approx(2.1)
+
+    with caplog.at_level(logging.INFO, logger="callguard"):
+        run(main())
+    assert "1 a second" in caplog.text
 
 
 def _now() -> float:

@@ -35,7 +35,7 @@ async def campaign(calls: int) -> None:
     """A dialer that finds its workspace in the environment."""
     headers = {"Authorization": f"Bearer {os.environ['RETELL_API_KEY']}"}
     async with (
-        callguard.open_gate() as gate,
+        callguard.open_gate(cps=None) as gate,
         httpx.AsyncClient(base_url=os.environ["RETELL_BASE_URL"], headers=headers) as client,
     ):
         await asyncio.gather(*(dial(client, gate, f"+1{number}") for number in range(calls)))
