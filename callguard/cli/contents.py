@@ -47,6 +47,8 @@ class Found:
         """Say on stderr what makes the figures doubtful."""
         if not self.contents.known:
             complain(f"warning: {self.absence}")
+        for pause in self.contents.pauses:
+            complain(f"warning: {pause}")
         for other in self.lookalikes:
             complain(
                 f"warning: another ledger here, {other}, has the same limits and count as this, "

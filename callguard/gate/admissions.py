@@ -101,11 +101,6 @@ class Admissions:
             self._follow_up(queue, number, now)
         return number
 
-    @property
-    def shared(self) -> bool:
-        """Whether a server gives the slots."""
-        return self._consult is not None
-
     def tier(self, queue: Queue) -> Tier:
         """The tier of the call that was admitted last, just now."""
         return queue.ceilings.tier(self._ledger.in_use)
@@ -259,7 +254,7 @@ class Admissions:
     def grant(self, claim: Claim, number: int, usage: int) -> None:
         """Pass a slot on that a shared ledger has given to a claim, whoever is first by now."""
         queue, now = self.queues.of(*claim.key), self._watch.time()
-        while queue.length:
+        while queue.length and not queue.paused:
             waiter = queue.first
             if not waiter.future.done():
                 self._grant(waiter, number, queue.ceilings.tier(usage), now)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from callguard.decision import Pause
+from callguard.ledger import Halt
 
 __all__ = ["Halts", "Scope"]
 
@@ -39,6 +40,20 @@ class Halts:
         self._held.pop(scope, None)
         return found
 
+    def replace(self, halts: Iterable[Halt]) -> tuple[list[Pause], list[Pause]]:
+        """From now on, just these pauses hold; those of them that are news, and those that end."""
+        before = self._held
+        self._held = {
+            Scope(halt.lane, halt.trunk): (halt.since, halt.by, halt.reason) for halt in halts
+        }
+        made = [
+            self._pause(scope, *held)
+            for scope, held in self._held.items()
+            if scope not in before or before[scope][1:] != held[1:]
+        ]
+        ended = [scope for scope in before if scope not in self._held]
+        return made, [self._pause(scope, *before[scope]) for scope in ended]
+
     def on(self, lane: str, trunk: str | None) -> Pause | None:
         """The widest pause that concerns a lane and a trunk; None where there is none."""
         scopes = Scope(None, None), Scope(lane, None), Scope(None, trunk), Scope(lane, trunk)
@@ -51,5 +66,7 @@ class Halts:
     def _of(self, scope: Scope) -> Pause | None:
         if scope not in self._held:
             return None
-        since, by, reason = self._held[scope]
-        return Pause(scope.lane, scope.trunk, by, self._time() - since, reason)
+        return self._pause(scope, *self._held[scope])
+
+    def _pause(self, scope: Scope, since: float, by: str, reason: str) -> Pause:
+        return Pause(*scope, by, max(0.0, self._time() - since), reason)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from callguard.errors import CallGuardError
 from callguard.gate.assembly import Parts
-from callguard.ledger import Claim, Times
+from callguard.gate.pausing import take_over
+from callguard.ledger import Claim, Halt, Times
 from callguard.limits import Limits
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
@@ -86,6 +87,10 @@ class _Claimant:
             logger.warning("silent for longer than the lease: permit %s is lost", permit_id)
             if teller is not None:
                 teller.permit_lost(permit_id, lane)
+
+    def halted(self, halts: Sequence[Halt]) -> None:
+        """All that is paused for all gates."""
+        take_over(self.parts, halts)
 
     def unreachable(self, error: CallGuardError) -> None:
         """The ledger can't be reached since now."""

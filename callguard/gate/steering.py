@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
-
 from callguard.arguments import checked_reason
-from callguard.errors import UsageError
 from callguard.gate.assembly import Parts
 from callguard.gate.halts import Scope
+from callguard.gate.pausing import pause, resume
 from callguard.lanes import Lane
 from callguard.trunks import Trunk
 
@@ -50,7 +47,11 @@ class Steering:
 
         Who waits stays in the queue, and whoever else comes joins it; others go on. Calls that were
         admitted go on too. `explain` says who has paused, since when and why. Of the same lane and
-        trunk the latest pause holds. It ends with the gate; not on a shared ledger yet.
+        trunk the latest pause holds. It ends with the gate.
+
+        On a shared ledger it is a pause of all gates there: it holds here at once, for others as
+        soon as the server hears of it, and until somebody resumes it, whichever gates come and go.
+        A ledger that is lost, or that nobody uses for an hour, loses its pauses.
 
         Args:
             lane: one of the gate's lanes, or its name; None for each.
@@ -59,18 +60,13 @@ class Steering:
 
         Raises:
             GateClosed: the gate drains, or is closed.
-            UsageError: the gate has no such lane or trunk, the trunk has no rate, or the gate is on
-                a shared ledger or belongs to another event loop.
+            UsageError: the gate has no such lane or trunk, the trunk has no rate, or the gate
+                belongs to another event loop.
             TypeError: an argument of the wrong type.
             ValueError: a reason with half a surrogate pair.
         """
         checked_reason(reason)
-        scope, parts = self._scope(lane, trunk), self._parts
-        queues = parts.admissions.queues
-        pause = queues.halts.set(scope, f"{socket.gethostname()}:{os.getpid()}", reason)
-        queues.look_at_halts()
-        if parts.reporter.teller is not None:
-            parts.reporter.teller.paused(pause)
+        pause(self._parts, self._scope(lane, trunk), reason)
 
     def resume(self, lane: Lane | str | None = None, trunk: Trunk | str | None = None) -> bool:
         """Lift the pause of the same lane and trunk; other pauses that concern them hold on.
@@ -89,21 +85,8 @@ class Steering:
             UsageError: as in `pause`.
             TypeError: an argument of the wrong type.
         """
-        scope, parts = self._scope(lane, trunk), self._parts
-        queues = parts.admissions.queues
-        pause = queues.halts.lift(scope)
-        if pause is None:
-            return False
-        queues.look_at_halts()
-        parts.admissions.serve()
-        if queues:
-            parts.schedule.want()
-        if parts.reporter.teller is not None:
-            parts.reporter.teller.resumed(pause)
-        return True
+        return resume(self._parts, self._scope(lane, trunk))
 
     def _scope(self, lane: Lane | str | None, trunk: Trunk | str | None) -> Scope:
         self._parts.home.check_open()
-        if self._parts.admissions.shared:
-            raise UsageError("a gate on a shared ledger can't be paused yet: drain it, or close it")
         return self._parts.admissions.queues.scope(lane, trunk)

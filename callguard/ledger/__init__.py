@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from callguard.ledger.memory import MemoryLedger
-from callguard.ledger.protocol import Claim, Claimant, Ledger, Reader, Readings, Right
+from callguard.ledger.protocol import Claim, Claimant, Halt, Ledger, Reader, Readings, Right
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.ledger.times import Times
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Claim",
     "Claimant",
+    "Halt",
     "Ledger",
     "MemoryLedger",
     "Reader",

@@ -179,6 +179,9 @@ class MemoryLedger:
             if pace.give_back(number):
                 break
 
+    def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
+        """Nothing: there is no other gate to hear of it."""
+
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
         if self._pushed_back:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from callguard.decision import Usage, Withheld
@@ -11,7 +11,7 @@ from callguard.limits import Limits, Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
 
-__all__ = ["Claim", "Claimant", "Ledger", "Reader", "Readings", "Right"]
+__all__ = ["Claim", "Claimant", "Halt", "Ledger", "Reader", "Readings", "Right"]
 
 
 R = TypeVar("R", bound="Right")
@@ -42,6 +42,24 @@ class Claim(NamedTuple):
         return self.lane, None if self.trunk is None else self.trunk.name
 
 
+class Halt(NamedTuple):
+    """Something is paused, for all gates on a ledger.
+
+    Attributes:
+        lane: the lane's name; None for each.
+        trunk: the trunk's name; None for each.
+        by: who paused it.
+        since: when, in seconds.
+        reason: why.
+    """
+
+    lane: str | None
+    trunk: str | None
+    by: str
+    since: float
+    reason: str
+
+
 class Claimant(Protocol):
     """A gate, as the shared ledger sees it that reports to it and asks what its callers need."""
 
@@ -61,6 +79,9 @@ class Claimant(Protocol):
         Args:
             lanes: the lane of each permit.
         """
+
+    def halted(self, halts: Sequence[Halt]) -> None:
+        """All that is paused for all gates, since when in seconds on the event loop's clock."""
 
     def unreachable(self, error: CallGuardError) -> None:
         """The ledger can't be reached since now."""
@@ -177,6 +198,7 @@ class Ledger(Protocol):
     def note_ended(self, call_id: str, now: float) -> None: ...
     def note_change(self, now: float) -> None: ...
     def note_queue(self) -> None: ...
+    def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None: ...
     def lost(self, number: int, now: float) -> bool: ...
     def note_sleep(self, slept: float, now: float) -> None: ...
     def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None: ...

@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from callguard.ledger.protocol import Claim, Claimant
+from callguard.ledger.protocol import Claim, Claimant, Halt
 from callguard.ledger.redis.faults import foreign
+from callguard.ledger.redis.halts import with_unheard
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
 from callguard.ledger.redis.readings import SharedReadings
@@ -91,6 +92,7 @@ class Conversation:
         self._acknowledged = 0
         self._joined = False
         self._claims: list[Claim] = []
+        self._halts = 0
         self._sent_at = 0.0
         self._first_number = self._next_number = 1
         self._renews = True
@@ -133,6 +135,8 @@ class Conversation:
         }
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], request["silent"] = word
+        if self._halts:
+            request["halts"] = self._halts
         self._readings.add_to(request)
         self._add_what_is_rare(request)
         return encoded(request), self._constants
@@ -209,8 +213,16 @@ class Conversation:
             _, trunk = self._claims[index].key
             if trunk is not None:
                 self._view.trunks_due_at[trunk] = self._clock() + left / 1000
+        if heard.halts is not None:
+            self._take_halts(*heard.halts)
         self._take_slots(heard.grants)
         return True
+
+    def _take_halts(self, version: int, halts: Sequence[Halt]) -> None:
+        local, unheard = self._ledger_clock.local, self._view.outbox.pending()
+        dated = [halt._replace(since=local(round(halt.since * 1000))) for halt in halts]
+        self._halts = version
+        self._claimant.halted(with_unheard(dated, unheard, self._clock()))
 
     def hear(self, message: str | bytes) -> bool:
         """Take in what the server pushed.
@@ -244,6 +256,7 @@ class Conversation:
             self._claimant.lost(self._view.lose())
         if self._epoch != heard.epoch:
             self._epoch = heard.epoch
+            self._halts = 0
             self._readings.begin_anew(heard.epoch)
             self._ledger_clock.begin_anew()
         self._joined = True

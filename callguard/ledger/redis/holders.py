@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from callguard.decision import Usage, Withheld
+from callguard.decision import Pause, Usage, Withheld
 from callguard.ledger.redis.faults import FAULTS, unavailable
+from callguard.ledger.redis.halts import halts_in
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.scripts import HOLDERS
 from callguard.limits import Limits, Snapshot
@@ -97,6 +98,7 @@ class Contents:
             provider refused a call then, or the ledger may know too little until then.
         lost_until: the same, where the ledger may know too little because it is new, or because
             another one was lost.
+        pauses: what is paused at all gates.
     """
 
     now: float
@@ -107,6 +109,7 @@ class Contents:
     snapshot: Snapshot | None
     spent_until: float
     lost_until: float
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def spent(self) -> bool:
@@ -141,6 +144,7 @@ class Contents:
             "waiting": [asdict(each) for each in self.waiting],
             "usage": {**asdict(self.usage), "total": self.usage.total},
             "spent": self.spent,
+            "pauses": [asdict(pause) for pause in self.pauses],
             "snapshot": None
             if self.snapshot is None
             else {"age": round(self.now - self.snapshot.began, 3), **asdict(self.snapshot.limits)},
@@ -191,6 +195,10 @@ def _read(answer: str | bytes) -> Contents:
         snapshot=_snapshot(facts) if began else None,
         spent_until=int(facts.get("spent_until", 0)) / 1000,
         lost_until=int(facts.get("lost_until", 0)) / 1000,
+        pauses=tuple(
+            Pause(halt.lane, halt.trunk, halt.by, now / 1000 - halt.since, halt.reason)
+            for halt in halts_in(facts.get("halts", "{}"))
+        ),
     )
 
 

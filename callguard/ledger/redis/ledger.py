@@ -209,6 +209,52 @@ class RedisLedger:
 
         return await look(self._client, Names(self._name or workspace), self._timeout)
 
+    async def pause(
+        self,
+        workspace: str,
+        lane: str | None = None,
+        trunk: str | None = None,
+        *,
+        by: str,
+        reason: str = "",
+    ) -> bool | None:
+        """Pause a lane, a trunk, both together or all at every gate on the ledger.
+
+        Cancelling this may leave it paused.
+
+        Args:
+            workspace: the workspace's API key, which names the ledger if nothing else does.
+            lane: the lane's name; None for each.
+            trunk: the trunk's name; None for each.
+            by: who pauses it, for those who ask.
+            reason: why, for those who ask.
+
+        Returns:
+            True; None where there is no such ledger.
+
+        Raises:
+            LedgerUnavailable: the server did not answer in time, or refused.
+        """
+        return await self._change(workspace, (lane, trunk), (by, reason))
+
+    async def resume(
+        self, workspace: str, lane: str | None = None, trunk: str | None = None
+    ) -> bool | None:
+        """Resume at every gate what was paused by these names; see `pause`.
+
+        Returns:
+            Whether it was paused; None where there is no such ledger.
+        """
+        return await self._change(workspace, (lane, trunk), None)
+
+    async def _change(
+        self, workspace: str, scope: tuple[str | None, str | None], why: tuple[str, str] | None
+    ) -> bool | None:
+        from callguard.ledger.redis.halts import change
+
+        names = Names(self._name or workspace)
+        return await change(self._client, names, self._timeout, scope, why)
+
     async def neighbours(self, workspace: str) -> tuple[Neighbour, ...]:
         """The other ledgers on the server that can be found soon. Looking changes nothing.
 

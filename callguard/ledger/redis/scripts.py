@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError
 
-__all__ = ["EXCHANGE", "HOLDERS", "Script"]
+__all__ = ["EXCHANGE", "HOLDERS", "PAUSE", "Script"]
 
 
 class Runs(Protocol):
@@ -46,5 +46,17 @@ class Script:
             return await server.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
 
 
-EXCHANGE = Script("state", "rates", "permits", "claims", "workers", "readings", "slots", "exchange")
+EXCHANGE = Script(
+    "state",
+    "halts",
+    "halted",
+    "rates",
+    "permits",
+    "claims",
+    "workers",
+    "readings",
+    "slots",
+    "exchange",
+)
 HOLDERS = Script("holders")
+PAUSE = Script("halts", "pause")

@@ -10,6 +10,7 @@ from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.protocol import Readings
 from callguard.ledger.readings import OwnReadings
+from callguard.ledger.redis.halts import HALT, scope_key
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.times import Times
@@ -123,8 +124,7 @@ class View:
 
     @property
     def _share_is_used_up(self) -> bool:
-        own = self._own.usage()
-        return own.dialling + own.uncounted >= (self._share or 0)
+        return self._own.unsettled() >= (self._share or 0)
 
     @property
     def outdated(self) -> bool:
@@ -183,6 +183,10 @@ class View:
         self._say("adopt", number, "")
         return number
 
+    def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
+        """Pause a lane and a trunk at all gates, and say by whom and why; or resume them."""
+        self._say(HALT, scope_key(lane, trunk), *(why or ()))
+
     def note_queue(self) -> None:
         """Somebody has joined the queue, or left it."""
         self._speak()
@@ -221,12 +225,14 @@ class View:
     def note_answered(self, call_id: str, now: float) -> None:
         """Evidence that a call was answered, whichever worker placed it."""
         self._own.note_answered(call_id, now)
-        self._note(NOTE_ANSWERED, call_id)
+        self.outbox.note(NOTE_ANSWERED, self._names.call(call_id))
+        self._speak()
 
     def note_ended(self, call_id: str, now: float) -> None:
         """Evidence that a call is over, whichever worker placed it."""
         self._own.note_ended(call_id, now)
-        self._note(NOTE_ENDED, call_id)
+        self.outbox.note(NOTE_ENDED, self._names.call(call_id))
+        self._speak()
 
     def note_change(self, now: float) -> None:
         """The provider's count has changed."""
@@ -304,17 +310,12 @@ class View:
             spent: whether the snapshot in hand authorises nothing.
             lost: whether that is because the ledger is new or was lost.
         """
-        dialling, uncounted = counts
-        self._counts = (dialling, uncounted)
+        self._counts = (counts[0], counts[1])
         self._spent = spent
         self._ledger_lost = lost
 
     def _say(self, kind: str, *what: str | int) -> None:
         self.outbox.say(kind, *what)
-        self._speak()
-
-    def _note(self, kind: str, call_id: str) -> None:
-        self.outbox.note(kind, self._names.call(call_id))
         self._speak()
 
     def _forget(self, number: int) -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
 from callguard.ledger.memory import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
+from callguard.ledger.protocol import Halt
 from callguard.ledger.redis.failure import Failure, Reason
+from callguard.ledger.redis.halts import halts_in
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.ledger_clock import JITTER
 from callguard.ledger.redis.settings import Settings
@@ -82,6 +84,7 @@ Happening = tuple[str | int, ...]
 first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
 ``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing. ``unstart`` names a
 permit, and ``push_back`` a permit, the hash of its trunk, and how many ms apart starts are there.
+``halt`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
 """
 
 
@@ -162,6 +165,7 @@ class Request(TypedDict):
         epoch: the ledger that it knows; empty for none.
         knows: when the snapshot began of which its ceilings are; 0 for none.
         heard: the token of the latest failure that it knows; 0 for none.
+        halts: the version of what is paused that it knows; left out for none.
         next: the number of the first permit that it would be granted.
         happenings: what has happened since, in its order.
         claims: what its callers need.
@@ -185,6 +189,7 @@ class Request(TypedDict):
     next: int
     happenings: list[Happening]
     claims: list[Asked]
+    halts: NotRequired[int]
     sent: NotRequired[int]
     silent: NotRequired[int]
     renew: NotRequired[bool]
@@ -316,6 +321,7 @@ class Answer(NamedTuple):
         right: the right to read, if the worker was given it.
         grants: for each slot the index of the claim that got it, and the usage that it brought.
         dues: for each claim whose trunk is not due its index, and ms until that is.
+        halts: the version of what is paused, and that; None where the worker knows it.
         stepped: ms by which the server's clock went and the ledger's never will.
         untold: the server's words where it lets this worker publish nothing; or None.
     """
@@ -330,6 +336,7 @@ class Answer(NamedTuple):
     right: Right | None
     grants: list[tuple[int, int]]
     dues: list[tuple[int, int]]
+    halts: tuple[int, tuple[Halt, ...]] | None
     stepped: int
     untold: str | None
 
@@ -357,6 +364,7 @@ class Answer(NamedTuple):
             right=None if right is None else Right(_whole(right["token"]), _whole(right["began"])),
             grants=grants,
             dues=dues,
+            halts=_halts(reply.get("halts")),
             stepped=_whole(reply.get("stepped") or 0),
             untold=reply.get("untold"),
         )
@@ -407,6 +415,13 @@ def _whole(value: object, *, least: int = -_LARGEST) -> int:
     if not least <= value <= _LARGEST:
         raise ValueError(f"not a number from {least} to {_LARGEST}: {value!r}")
     return math.floor(value)
+
+
+def _halts(said: Sequence[Any] | None) -> tuple[int, tuple[Halt, ...]] | None:
+    if said is None:
+        return None
+    version, text = said
+    return _whole(version, least=0), halts_in(text)
 
 
 def _word(value: object) -> str:

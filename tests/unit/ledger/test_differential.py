@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot
-from callguard.ledger import Claim, MemoryLedger, Times, memory
+from callguard.ledger import Claim, Halt, MemoryLedger, Times, memory
 from callguard.ledger.redis.readings import SharedRight
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
@@ -110,6 +110,8 @@ class Side:
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         raise AssertionError("no lease runs out here")
+
+    def halted(self, halts: Sequence[Halt]) -> None: ...
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")

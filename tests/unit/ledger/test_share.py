@@ -7,13 +7,13 @@ for 10000 ms.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 import pytest
 
 from callguard import CallGuardError, Limits, Snapshot
-from callguard.ledger import Claim
+from callguard.ledger import Claim, Halt
 from tests.unit.ledger.bent_clock import BentLedger, Worker, side_of
 
 WORKERS, PERMITS = 1, 3
@@ -108,6 +108,8 @@ class Sharer:
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         self.reported_lost.update(lanes)
+
+    def halted(self, halts: Sequence[Halt]) -> None: ...
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")

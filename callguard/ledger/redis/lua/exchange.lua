@@ -1,5 +1,5 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, rates, permits, claims, workers, readings and slots.
+-- is the last part; the parts before it are state, halts, halted, rates, permits, claims, workers, readings and slots.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
@@ -113,5 +113,6 @@ return cjson.encode({
   due_in = state.due - now, free_in = state.poll_until - now,
   snapshot = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
   failed = state.failed > 0 and said.heard ~= state.failed and readings.failure() or nil,
+  halts = not knows_halts() and { state.halts_version, known_halts() } or nil,
   stepped = stepped ~= 0 and stepped or nil, untold = tell(),
 })

@@ -171,6 +171,8 @@ local function take_in(happenings)
       count_changed()
     elseif kind == 'refuse' then
       refused()
+    elseif kind == 'halt' then
+      change_halts(what, more, happening[4])
     elseif kind == 'unstart' then
       rates().unstart(id_of(what))
     elseif kind == 'push_back' then

@@ -306,7 +306,7 @@ local function give_slots(in_use)
   if can_go then
     -- The ceilings are of the snapshot that the worker brings, or else of the one that it knows.
     local began = said.taken and said.taken.began or said.knows
-    local current = said.epoch == state.epoch and began == state.began
+    local current = said.epoch == state.epoch and began == state.began and knows_halts()
     local set_aside
     grants, set_aside = share(own, others > 0, in_use, current)
     again = call_up(set_aside)

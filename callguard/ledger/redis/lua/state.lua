@@ -136,7 +136,7 @@ end
 
 state.epoch = read('epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted', 'workers', 'claims', 'began',
   'current', 'spent_until', 'lost_until', 'due', 'poll', 'poll_until', 'failed', 'failures', 'order', 'swept',
-  'tried', 'distrusted', 'absorbing', 'look_at', 'starts', 'pauses', 'rates_since', number_field, void_field)[1]
+  'tried', 'distrusted', 'absorbing', 'look_at', 'starts', 'pauses', 'rates_since', 'halts_version', number_field, void_field)[1]
 state.number = state[number_field] ~= 0 and state[number_field] or nil
 
 -- The ledger's clock goes as far as the server's has gone, and the server's is a wall clock: it may

@@ -1,0 +1,67 @@
+"""Pausing and resuming a gate, of its own accord or because all on its ledger do."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+
+from callguard.decision import Pause
+from callguard.gate.assembly import Parts
+from callguard.gate.halts import Scope
+from callguard.ledger import Halt
+
+__all__ = ["pause", "resume", "take_over"]
+
+
+def pause(parts: Parts, scope: Scope, reason: str) -> None:
+    """Pause a scope here, and at all gates on the ledger."""
+    queues, by = parts.admissions.queues, this_process()
+    made = queues.halts.set(scope, by, reason)
+    queues.look_at_halts()
+    parts.ledger.halt(*scope, (by, reason))
+    _tell(parts, [made], [])
+
+
+def resume(parts: Parts, scope: Scope) -> bool:
+    """Resume a scope here, and at all gates on the ledger; whether it was paused."""
+    lifted = parts.admissions.queues.halts.lift(scope)
+    if lifted is None:
+        return False
+    parts.ledger.halt(*scope, None)
+    _go_on(parts)
+    _tell(parts, [], [lifted])
+    return True
+
+
+def take_over(parts: Parts, halts: Iterable[Halt]) -> None:
+    """Pause and resume as the ledger says, which knows of all gates."""
+    made, lifted = parts.admissions.queues.halts.replace(halts)
+    _go_on(parts)
+    parts.ledger.note_queue()
+    _tell(parts, made, lifted)
+
+
+def this_process() -> str:
+    """Who pauses: the machine's name and the process's number."""
+    host = socket.gethostname().encode("utf-8", "replace").decode()
+    return f"{host}:{os.getpid()}"
+
+
+def _go_on(parts: Parts) -> None:
+    """Admit who waits and is paused no more; before anybody hears of it, so that none overtakes."""
+    queues = parts.admissions.queues
+    queues.look_at_halts()
+    parts.admissions.serve()
+    if queues:
+        parts.schedule.want()
+
+
+def _tell(parts: Parts, made: Iterable[Pause], lifted: Iterable[Pause]) -> None:
+    teller = parts.reporter.teller
+    if teller is None:
+        return
+    for each in made:
+        teller.paused(each)
+    for each in lifted:
+        teller.resumed(each)

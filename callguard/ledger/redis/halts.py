@@ -1,0 +1,102 @@
+"""What is paused on a shared ledger: its form on the server, and how it is changed from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from callguard.ledger.protocol import Halt
+from callguard.ledger.redis.faults import FAULTS, unavailable
+from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.scripts import PAUSE
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
+
+    from callguard.ledger.redis.wire import Happening
+
+__all__ = ["HALT", "change", "halts_in", "scope_key", "with_unheard"]
+
+HALT = "halt"
+"""The happening: the scope, and where it is paused by whom and why."""
+
+
+def scope_key(lane: str | None, trunk: str | None) -> str:
+    """What a lane and a trunk are called on the server; None for each."""
+    return json.dumps([lane, trunk])
+
+
+def halts_in(text: str | bytes) -> tuple[Halt, ...]:
+    """What is paused, as the server has it; since when in seconds on the ledger's clock.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError(f"not the pauses of a ledger: {found!r}")
+    return tuple(_halt(key, said) for key, said in found.items())
+
+
+def _halt(key: str, said: Mapping[str, Any]) -> Halt:
+    lane, trunk = json.loads(key)
+    by, reason, since = said["by"], said["reason"], said["since"]
+    words = all(isinstance(each, str) for each in (by, reason))
+    names = all(each is None or isinstance(each, str) for each in (lane, trunk))
+    if not words or not names or not isinstance(since, int | float):
+        raise TypeError(f"not a pause of a ledger: {key}")
+    return Halt(lane, trunk, by, since / 1000, reason)
+
+
+def with_unheard(
+    halts: Iterable[Halt], happenings: Iterable[Happening], now: float
+) -> tuple[Halt, ...]:
+    """What is paused once the server will have heard of these happenings, which it hasn't yet."""
+    by_scope = {(halt.lane, halt.trunk): halt for halt in halts}
+    for kind, *what in happenings:
+        if kind == HALT:
+            key, *why = map(str, what)
+            lane, trunk = json.loads(key)
+            by_scope.pop((lane, trunk), None)
+            if why:
+                by, reason = why
+                by_scope[lane, trunk] = Halt(lane, trunk, by, now, reason)
+    return tuple(by_scope.values())
+
+
+async def change(
+    client: Redis | RedisCluster,
+    names: Names,
+    timeout: float,
+    scope: tuple[str | None, str | None],
+    why: tuple[str, str] | None,
+) -> bool | None:
+    """Pause a lane and a trunk, or resume them, for all gates on a ledger.
+
+    Cancelling this may leave it done.
+
+    Args:
+        client: redis-py's asyncio client; it stays open.
+        names: what things are called on the server.
+        timeout: seconds to wait for the answer.
+        scope: the names of the lane and the trunk; None for each.
+        why: who pauses it, and why; None to resume it.
+
+    Returns:
+        Whether that changed anything; None where there is no such ledger.
+
+    Raises:
+        LedgerUnavailable: the server did not answer, or refused.
+    """
+    arguments = (scope_key(*scope), names.channels, *(why or ()))
+    try:
+        async with asyncio.timeout(timeout):
+            done = await PAUSE.run(client, names.keys[:1], *arguments)
+    except TimeoutError:
+        raise unavailable(f"no answer in {timeout:g} s") from None
+    except FAULTS as fault:
+        raise unavailable(fault) from None
+    return None if done < 0 else bool(done)

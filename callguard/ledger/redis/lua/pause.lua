@@ -1,0 +1,21 @@
+-- Somebody who is no worker pauses a scope, or resumes it. Runs behind halts.lua.
+--
+-- KEYS  1 ledger, as of exchange.lua
+-- ARGV  1 the scope  2 the beginning of every channel's name; and to pause it  3 by whom  4 why
+-- Returns  1; 0 where it was not paused, and -1 where there is no such ledger
+-- Cost  four commands
+
+local ledger, scope, channel, by, reason = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local epoch, clock, before = unpack(redis.call('HMGET', ledger, 'epoch', 'clock', 'halts'))
+if not epoch then
+  return -1
+end
+local halt = by and { by = by, reason = reason, since = tonumber(clock) } or nil
+local after = halts_after(before, scope, halt)
+if not halt and not cjson.decode(before or '{}')[scope] then
+  return 0
+end
+redis.call('HSET', ledger, 'halts', after)
+redis.call('HINCRBY', ledger, 'halts_version', 1)
+redis.pcall('PUBLISH', channel .. 'all', cjson.encode({ come = true }))
+return 1

@@ -1,0 +1,119 @@
+"""A pause on a shared ledger is one of all its gates."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from redis.asyncio import Redis
+
+from callguard import Lane, RedisLedger
+from callguard.events import Event, Paused, Resumed
+from callguard.ledger.redis.keys import Names
+from tests.shared.provider import provider
+from tests.shared.support import Callers, eventually, sharing
+
+LANES: dict[str, Any] = {"lanes": [Lane("bulk"), Lane("urgent")]}
+
+
+async def test_a_pause_holds_at_each_gate_and_ends_wherever_it_is_resumed(
+    redis_url: str, workspace_key: str
+) -> None:
+    """One worker would dial on into a carrier's trouble, because another was told of it."""
+    heard: list[Event] = []
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        sharing(workspace, ledger, **LANES) as here,
+        sharing(workspace, ledger, listener=heard.append, **LANES) as there,
+    ):
+        here.pause("bulk", reason="carrier trouble")
+        await eventually(lambda: there.explain("bulk").constraint == "paused")
+        assert f":{os.getpid()} " in str(there.explain("bulk"))
+        assert '("carrier trouble")' in str(there.explain("bulk"))
+        callers = [Callers(gate) for gate in (here, there)]
+        for each in callers:
+            each.send(1, "bulk")
+            each.send(1, "urgent")
+            await each.have_arrived(1)
+        await asyncio.sleep(0.6)  # three snapshots
+        assert [[permit.lane.name for permit in each.arrived] for each in callers] == [
+            ["urgent"],
+            ["urgent"],
+        ]
+        assert there.resume("bulk")
+        for each in callers:
+            await each.have_arrived(2)
+            await each.go()
+        assert not here.resume("bulk")
+        told = [event for event in heard if isinstance(event, Paused | Resumed)]
+        assert [(type(event), event.lane) for event in told] == [
+            (Paused, "bulk"),
+            (Resumed, "bulk"),
+        ]
+
+
+async def test_a_pause_outlives_the_gates_and_who_comes_next_knows_of_it(
+    redis_url: str, workspace_key: str
+) -> None:
+    """A deployment would end a pause, because all workers were restarted in it."""
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+    ):
+        async with sharing(workspace, ledger) as gate:
+            gate.pause(reason="maintenance")
+        async with sharing(workspace, ledger) as gate:
+            [pause] = gate.statistics().pauses
+            assert (pause.lane, pause.trunk, pause.reason) == (None, None, "maintenance")
+            callers = Callers(gate)
+            callers.send(1)
+            await asyncio.sleep(0.5)
+            assert not callers.arrived
+            gate.resume()
+            await callers.have_arrived(1)
+            await callers.go()
+
+
+async def test_a_pause_from_outside_holds_at_the_gates_and_is_seen_by_who_looks(
+    redis_url: str, workspace_key: str
+) -> None:
+    """Whoever has no worker at hand could stop nothing."""
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+    ):
+        assert await ledger.pause("key", by="me") is None
+        async with sharing(workspace, ledger) as gate:
+            assert await ledger.resume("key") is False
+            assert await ledger.pause("key", "default", by="me", reason="lunch")
+            await eventually(lambda: gate.explain().constraint == "paused")
+            [seen] = (await ledger.look("key")).pauses
+            assert (seen.lane, seen.trunk, seen.by, seen.reason) == ("default", None, "me", "lunch")
+            assert 0.0 <= seen.seconds < 30.0
+            assert await ledger.resume("key", "default")
+            await eventually(lambda: gate.explain().admitted)
+            assert (await ledger.look("key")).pauses == ()
+
+
+async def test_a_ledger_that_is_lost_loses_its_pauses_and_says_so(
+    redis_url: str, workspace_key: str
+) -> None:
+    """Gates that came before and after the loss would not agree on what is paused."""
+    heard: list[Event] = []
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        Redis.from_url(redis_url) as client,
+        sharing(workspace, ledger, listener=heard.append) as gate,
+    ):
+        gate.pause()
+        await eventually(lambda: client.hget(Names(workspace_key).keys[0], "halts"))
+        await client.delete(*Names(workspace_key).keys)
+        await eventually(lambda: not gate.statistics().pauses)
+        assert any(isinstance(event, Resumed) for event in heard)
+        callers = Callers(gate)
+        callers.send(1)
+        await callers.have_arrived(1)
+        await callers.go()

@@ -1,0 +1,69 @@
+"""What is paused, on the server: whoever doesn't know of it gets nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from callguard.ledger import Halt
+from callguard.ledger.redis.halts import halts_in, scope_key, with_unheard
+from tests.unit.ledger.bent_clock import BentLedger, Worker, claim
+
+BULK = scope_key("bulk", None)
+
+
+def test_a_worker_that_does_not_know_what_is_paused_gets_nothing_until_it_does(
+    ledger: BentLedger,
+) -> None:
+    """A slot would be given for a claim of what was paused a moment ago."""
+    one, other = Worker(ledger, "one"), Worker(ledger, "other")
+    one.join()
+    other.join()
+    ledger.now += 1000
+    one.read()
+    other.say()
+    one.say(["halt", BULK, "host:1", "why"])
+    before = other.say(claims=[claim(ceiling=9)])
+    assert (before["grants"], before["again"]) == ({}, 0)
+    version, text = before["halts"]
+    assert halts_in(text) == (Halt("bulk", None, "host:1", before["now"] / 1000, "why"),)
+    after = other.say(claims=[claim(ceiling=9)], halts=version)
+    assert len(after["grants"]) == 1
+    assert "halts" not in after
+
+
+def test_what_is_resumed_is_gone_and_what_else_is_paused_stays(ledger: BentLedger) -> None:
+    """A pause would come back, or end with another."""
+    worker = Worker(ledger, "one")
+    worker.join()
+    everything = scope_key(None, None)
+    worker.say(["halt", BULK, "host:1", ""], ["halt", everything, "host:2", "no \\u0022 reason é"])
+    said = worker.say(["halt", BULK])
+    assert [(each.lane, each.by) for each in halts_in(said["halts"][1])] == [(None, "host:2")]
+    said = worker.say(["halt", everything])
+    assert halts_in(said["halts"][1]) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "5",
+        '{"x": {}}',
+        json.dumps({BULK: {"by": 5, "reason": "", "since": 1}}),
+        json.dumps({BULK: {"by": "", "reason": "", "since": "x"}}),
+        json.dumps({"[5, null]": {"by": "", "reason": "", "since": 1}}),
+    ],
+)
+def test_what_is_no_pause_is_not_believed(text: str) -> None:
+    """Whatever anybody writes to the server would end up in a gate."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        halts_in(text)
+
+
+def test_what_a_worker_has_yet_to_say_holds_for_it_at_once() -> None:
+    """A pause would end for a moment where the server's word was older than it."""
+    old = Halt("bulk", None, "host:1", 5.0, ""), Halt(None, "twilio", "host:1", 5.0, "")
+    happenings = [("note_change",), ("halt", BULK), ("halt", scope_key("a", "b"), "me", "why")]
+    assert with_unheard(old, happenings, 9.0) == (old[1], Halt("a", "b", "me", 9.0, "why"))
