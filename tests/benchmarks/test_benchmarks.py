@@ -11,7 +11,7 @@ from redis import Redis
 
 from callguard.simulator import CPS_REFUSALS, CpsRefusal
 from callguard.testing import RedisServer
-from tests.benchmarks import campaign, faults, micro, outage, peers, picture
+from tests.benchmarks import campaign, faults, micro, outage, peers, picture, trunks
 from tests.benchmarks.dialers import DIALERS, ORACLE, OURS, RATED_DIALERS, SHARED_DIALERS
 from tests.benchmarks.workspaces import NO_RATE, WORKSPACES, Rate
 from tests.support.virtual_time import run
@@ -205,6 +205,26 @@ def test_each_part_of_the_micro_benchmark_has_the_gate_in_it(part: str, tmp_path
     micro.main(["--small", "--only", part, "--json", str(written)])
     tables = json.loads(written.read_text())["tables"]
     assert all(peers.OURS in [row[""] for row in table["rows"]] for table in tables.values())
+
+
+@pytest.mark.slow
+async def test_what_a_rate_costs_is_measured_with_and_without_one(
+    capsys: pytest.CaptureFixture[str], redis_url: str
+) -> None:
+    """A figure would be missing, or have nothing beside it."""
+    small = ["--rounds", "1", "--admissions", "20", "--few", "20", "--many", "40"]
+    await trunks.main([*small, "--ledger", redis_url])
+    said = capsys.readouterr().out
+    assert said.count("###") == 4
+    assert said.count(f"| {trunks.WITHOUT} |") == 3
+    assert "40 callers, the first 20" in said
+
+
+def test_callers_who_wait_for_ten_trunks_are_measured_while_they_wait() -> None:
+    """The cost of a queue would be that of callers who go at once."""
+    assert run(trunks.waiting_for_ten(30, 20)) > 0.0
+    with pytest.raises(ZeroDivisionError):
+        run(trunks.waiting_for_ten(30, 10))
 
 
 @pytest.mark.parametrize("name", faults.TRIALS)
