@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 import callguard
 from callguard.cli.demo import demo
 from callguard.cli.demo_worker import demo_worker
+from callguard.cli.pause import pause, resume
 from callguard.cli.probe import probe
 from callguard.cli.ps import ps
 from callguard.cli.simulator import simulator
@@ -37,6 +38,8 @@ app = typer.Typer(
 app.command(cls=_Command)(demo)
 app.command(cls=_Command)(status)
 app.command(cls=_Command)(ps)
+app.command(cls=_Command)(pause)
+app.command(cls=_Command)(resume)
 app.command(cls=_Command)(probe)
 app.command(cls=_Command)(simulator)
 app.command(hidden=True)(demo_worker)

@@ -30,11 +30,13 @@ class Foresight:
 
     def eta(self, queue: Queue, now: float) -> Eta | None:
         """How long a caller would wait that joined `queue` at `now`; None where nobody knows."""
+        if queue.paused:
+            return None
         has_slots = self._ledger.in_use < queue.ceiling
         ahead = [
             each
             for each in self._queues
-            if each.length and (each.trunk is queue.trunk or not has_slots)
+            if each.length and not each.paused and (each.trunk is queue.trunk or not has_slots)
             if each is not queue and each.lane.priority <= queue.lane.priority
         ]
         paced = self._paced(queue, ahead, now)

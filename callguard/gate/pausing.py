@@ -11,7 +11,7 @@ from callguard.gate.assembly import Parts
 from callguard.gate.halts import Scope
 from callguard.ledger import Halt
 
-__all__ = ["pause", "resume", "take_over"]
+__all__ = ["pause", "resume", "take_over", "this_process"]
 
 
 def pause(parts: Parts, scope: Scope, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -88,6 +89,40 @@ def holding(url: str, api_key: str, ledger: str, name: str | None = None) -> Ite
         finally:
             let_go.set()
         held_up.result(LONGEST)
+
+
+def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) -> None:
+    """Nobody could stop a campaign whose carrier is in trouble, but by ending its workers."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url),
+    ):
+        paused, shown, listed, standing, resumed, again, other = (
+            command(
+                *arguments,
+                RETELL_API_KEY=workspace_key,
+                RETELL_BASE_URL=server.url,
+                CALLGUARD_LEDGER=redis_url,
+            )
+            for arguments in (
+                ("pause", "--lane", "default", "--reason", "carrier trouble"),
+                ("ps",),
+                ("ps", "--json"),
+                ("status",),
+                ("resume", "--lane", "default"),
+                ("resume", "--lane", "default"),
+                ("pause", "--name", "nobody's"),
+            )
+        )
+    assert (paused.code, paused.out) == (ExitCode.OK, "lane 'default' paused\n")
+    for each in (shown, standing):
+        assert re.search(r"lane 'default' paused from \S+ \d+ s ago \(\"carrier", each.err)
+    assert [pause["lane"] for pause in json.loads(listed.out)["pauses"]] == ["default"]
+    assert (resumed.code, resumed.out) == (ExitCode.OK, "lane 'default' resumed\n")
+    assert again.code == ExitCode.FAILED
+    assert "lane 'default' was not paused" in again.err
+    assert other.code == ExitCode.FAILED
+    assert "no gate has used such a ledger" in other.err
 
 
 def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> None:

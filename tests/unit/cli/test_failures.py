@@ -57,6 +57,10 @@ ADDRESSES = [
         bad("ps", "--ledger", "redis://h", "--name", ""),
         bad("status", "--ledger", "redis://h", "--name", "\udcff"),
         bad("ps"),
+        *[bad(command) for command in ("pause", "resume")],
+        *[bad(command, "--ledger", "redis://h", "--lane", "") for command in ("pause", "resume")],
+        bad("pause", "--ledger", "redis://h", "--reason", "\udcff"),
+        bad("resume", "--ledger", "redis://h", RETELL_API_KEY=""),
         *[bad("status", "--timeout", time) for time in ("nan", "inf", "0", "-1", "soon")],
         *[
             bad("probe", *TO, *FROM, "--yes", option, "nan")

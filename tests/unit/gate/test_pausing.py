@@ -189,6 +189,26 @@ def test_who_does_not_wait_or_no_longer_is_told_of_the_pause() -> None:
     run(main())
 
 
+def test_nobody_foresees_when_a_pause_ends_and_no_one_waits_for_who_is_paused() -> None:
+    """A caller would be told a time at which it won't go, or of callers ahead that don't move."""
+
+    async def main() -> None:
+        trunks = [Trunk("twilio", cps=1.0)]
+        async with opened(ScriptedSource(limit=5), *LANES, trunks=trunks) as gate:
+            gate.pause("bulk")
+            crowd = Crowd(gate)
+            crowd.send(*"abc", lane="bulk", trunk="twilio")
+            await settle()
+            assert gate.eta("bulk", trunk="twilio") is None
+            foreseen = gate.eta("urgent", trunk="twilio")
+            assert foreseen is not None
+            assert gate.explain("urgent", trunk="twilio").admitted
+            assert foreseen.p90 == 0.0
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_each_pause_is_lifted_by_its_own_name() -> None:
     """Whoever resumes all would resume a lane that was paused for a reason of its own."""
 

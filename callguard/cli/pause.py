@@ -1,0 +1,107 @@
+"""``callguard pause`` and ``callguard resume``: for all gates on a shared ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callguard.arguments import is_sendable
+from callguard.cli.exits import ExitCode
+from callguard.cli.failures import report, verdict
+from callguard.cli.options import LedgerOption, NameOption
+from callguard.cli.running import run
+from callguard.cli.saying import say
+from callguard.errors import CallGuardError, UsageError
+from callguard.fetcher.settings import checked_api_key
+from callguard.gate.pausing import this_process
+from callguard.ledger import RedisLedger
+
+__all__ = ["pause", "resume"]
+
+LaneOption = Annotated[str | None, typer.Option(help="The lane's name; each lane if left out.")]
+TrunkOption = Annotated[str | None, typer.Option(help="The trunk's name; each trunk if left out.")]
+
+
+def pause(
+    *,
+    ledger: LedgerOption = None,
+    name: NameOption = None,
+    lane: LaneOption = None,
+    trunk: TrunkOption = None,
+    reason: Annotated[str, typer.Option(help="Why, for those who ask.")] = "",
+) -> None:
+    """Admit nobody at any gate on a shared ledger, or nobody on a lane or a trunk.
+
+    Who waits stays in the queue, and calls that were admitted go on. It holds until it is resumed,
+    whichever gates come and go. The ledger is that of RETELL_API_KEY, or the one called --name.
+
+    Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
+    wrong use, 78 redis-py is not installed.
+    """
+    run(_change("pause", ledger, name, (lane, trunk), reason))
+
+
+def resume(
+    *,
+    ledger: LedgerOption = None,
+    name: NameOption = None,
+    lane: LaneOption = None,
+    trunk: TrunkOption = None,
+) -> None:
+    """Resume at all gates on a shared ledger what was paused by the same lane and trunk.
+
+    Other pauses hold on; `callguard ps` shows them.
+
+    Exit code: 0, 1 it was not paused, or no gate has used such a ledger for an hour, 69 the server
+    can't be reached, 64 wrong use, 78 redis-py is not installed.
+    """
+    run(_change("resume", ledger, name, (lane, trunk), None))
+
+
+async def _change(
+    command: str,
+    url: str | None,
+    name: str | None,
+    scope: tuple[str | None, str | None],
+    reason: str | None,
+) -> ExitCode:
+    try:
+        done = await _changed(url, name, scope, reason)
+    except CallGuardError as error:
+        return report(error, *verdict(error, command), as_json=False)
+    if done is None:
+        absent = UsageError("no gate has used such a ledger for an hour, if ever")
+        key = "check RETELL_API_KEY, or --name if the gates' ledger has one"
+        return report(absent, ExitCode.FAILED, key, as_json=False)
+    if not done:
+        what = UsageError(f"{_shown(*scope)} was not paused")
+        return report(what, ExitCode.FAILED, "`callguard ps` shows what is", as_json=False)
+    say(f"{_shown(*scope)} {command}d")
+    return ExitCode.OK
+
+
+async def _changed(
+    url: str | None,
+    name: str | None,
+    scope: tuple[str | None, str | None],
+    reason: str | None,
+) -> bool | None:
+    if not url:
+        raise UsageError("no ledger: pass --ledger redis://…, or set CALLGUARD_LEDGER")
+    for option, word in zip(("--name", "--lane", "--trunk"), (name, *scope), strict=True):
+        if word is not None and not is_sendable(word):
+            raise UsageError(f"{option} must be text that can be sent, and not empty")
+    if reason and not is_sendable(reason):
+        raise UsageError("--reason must be text that can be sent")
+    key = "" if name is not None else checked_api_key(None)
+    async with RedisLedger.from_url(url, name=name) as ledger:
+        if reason is None:
+            return await ledger.resume(key, *scope)
+        return await ledger.pause(key, *scope, by=this_process(), reason=reason)
+
+
+def _shown(lane: str | None, trunk: str | None) -> str:
+    words = [f"lane {lane!r}"] if lane is not None else []
+    words += [f"trunk {trunk!r}"] if trunk is not None else []
+    return " on ".join(words) or "everything"
