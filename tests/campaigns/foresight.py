@@ -21,6 +21,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import callguard
 from callguard.simulator import CallRefused, Workspace
@@ -80,20 +81,31 @@ def arrivals(queued: int) -> float:
     return 0.25 if queued < LONG else 0.05
 
 
-async def carry_out(plan: Plan, waits: int) -> list[Wait]:
-    """The first `waits` waits of which something was foreseen."""
+LANES = callguard.Lane("urgent", priority=-1), callguard.Lane("default", default=True)
+
+
+async def carry_out(plan: Plan, waits: int, urgent: float = 0.0) -> list[Wait]:
+    """The first `waits` waits of which something was foreseen.
+
+    Beside those callers as many `urgent` ones come in a second, who go before them.
+    """
     loop = asyncio.get_running_loop()
     workspace = Workspace(plan.settings, loop.time)
     draw = random.Random(plan.settings.seed)
     found: list[Wait] = []
 
-    async def call(gate: callguard.Gate) -> None:
-        told, place, came = gate.eta(), _queued(gate) + 1, loop.time()
-        async with gate.admit() as permit:
-            if told is not None and told.p90 > 0.0:
+    async def call(gate: callguard.Gate, lane: str = "default") -> None:
+        told, place, came = gate.eta(lane), _queued(gate) + 1, loop.time()
+        async with gate.admit(lane) as permit:
+            if lane == "default" and told is not None and told.p90 > 0.0:
                 found.append(Wait(told, loop.time() - came, place))
             await asyncio.sleep(plan.dial_time(draw))
             permit.placed(workspace.dial().call_id)
+
+    async def come(gate: callguard.Gate, callers: list[asyncio.Task[None]]) -> None:
+        while urgent:
+            await asyncio.sleep(draw.expovariate(urgent))
+            callers.append(asyncio.create_task(call(gate, "urgent")))
 
     async with callguard.open_gate(
         API_KEY,
@@ -101,11 +113,12 @@ async def carry_out(plan: Plan, waits: int) -> list[Wait]:
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         refused=lambda error: isinstance(error, CallRefused),
-        lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
+        lanes=[replace(lane, reserve=plan.reserve) for lane in LANES],
         cps=plan.cps,
     ) as gate:
         courier = open_courier(workspace, plan, gate)
         callers = list[asyncio.Task[None]]()
+        callers.append(asyncio.create_task(come(gate, callers)))
         while len(found) < waits:
             await asyncio.sleep(draw.expovariate(arrivals(_queued(gate))))
             callers.append(asyncio.create_task(call(gate)))
@@ -121,10 +134,10 @@ def _queued(gate: callguard.Gate) -> int:
     return gate.statistics().waiting["default"]
 
 
-def waits_of(plan: Plan, waits: int) -> list[Wait]:
+def waits_of(plan: Plan, waits: int, urgent: float = 0.0) -> list[Wait]:
     """Carry out the plan in a loop of its own."""
     random.seed(plan.settings.seed)  # tenacity draws its jitter from the module's own source
-    return run(carry_out(plan, waits))
+    return run(carry_out(plan, waits, urgent))
 
 
 def shares(waits: Sequence[Wait]) -> tuple[float, float]:
@@ -191,6 +204,9 @@ def main() -> None:
     parser.add_argument("--waits", type=int, default=2000, help="in each workspace")
     parser.add_argument("--seeds", type=int, default=4, help="campaigns that they are of")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--urgent", type=float, default=0.0, help="callers a second on a higher lane, beside those"
+    )
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     print(
@@ -203,7 +219,7 @@ def main() -> None:
         for cell in CELLS:
             each = -(-options.waits // options.seeds)
             made = [plan_of(*cell, seed) for seed in seeds]
-            campaigns = list(pool.map(waits_of, made, [each] * len(made)))
+            campaigns = list(pool.map(partial(waits_of, waits=each, urgent=options.urgent), made))
             print(f"| {' | '.join(cell)} | {_row(campaigns)} |", flush=True)
 
 

@@ -9,12 +9,29 @@ from tests.campaigns.foresight import CELLS, Wait, plan_of, shares, waits_of
 SEEDS, WAITS = range(3), 150
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[-1] == "no rate"])
+QUICK = [cell for cell in CELLS if cell[1:] == ("no evidence", "nobody else", "no rate")]
+SLOW = [cell for cell in CELLS if cell[-1] == "no rate" and cell not in QUICK]
+
+
+@pytest.mark.parametrize(
+    "cell", [*QUICK, *(pytest.param(cell, marks=pytest.mark.slow) for cell in SLOW)]
+)
 def test_half_go_before_p50_and_nine_in_ten_before_p90(cell: tuple[str, str, str, str]) -> None:
     """A caller would be told of a wait that is half as long as it is, or twice."""
     waits = [wait for seed in SEEDS for wait in waits_of(plan_of(*cell, seed), WAITS)]
     before_p50, before_p90 = shares(waits)
     assert 0.38 <= before_p50 <= 0.62
+    assert 0.82 <= before_p90 <= 0.97
+
+
+def test_callers_on_a_higher_lane_are_reckoned_with() -> None:
+    """A caller would be told of the time that it would take if nobody urgent came."""
+    plans = [
+        plan_of("ringing not counted", "no evidence", "nobody else", "no rate", s) for s in SEEDS
+    ]
+    waits = [wait for plan in plans for wait in waits_of(plan, WAITS, urgent=0.1)]
+    before_p50, before_p90 = shares(waits)
+    assert 0.38 <= before_p50 <= 0.64
     assert 0.82 <= before_p90 <= 0.97
 
 
