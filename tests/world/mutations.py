@@ -73,6 +73,7 @@ GATE = "gate/gate.py"
 ISSUER = "gate/issuer.py"
 STATES = "gate/states.py"
 ADMISSIONS = "gate/admissions.py"
+SLOTS = "ledger/redis/lua/slots.lua"
 PACING = "pacing.py"
 QUEUE = "gate/queue.py"
 INTAKE = "gate/intake.py"
@@ -569,6 +570,34 @@ MUTATIONS = (
         (("        if now >= self._alarm.at:\n            self.serve()\n", ""),),
         "it overtakes who waited for that",
         "tests/unit/gate/test_rate.py",
+    ),
+    Mutation(
+        "each worker of a shared ledger has a rate of its own",
+        SLOTS,
+        (
+            (
+                "trunk = claim.trunk or '-', most",
+                "trunk = claim.trunk and claim.trunk .. me or '-', most",
+            ),
+        ),
+        "all of them together start more calls than the provider takes",
+        shared=True,
+    ),
+    Mutation(
+        "a shared ledger that lost its starts begins as if there were none",
+        "ledger/redis/lua/rates.lua",
+        (("    set('starts', 0)\n    set('rates_since', now)\n", "    set('starts', 0)\n"),),
+        "calls start too soon after those that were forgotten",
+        "tests/unit/ledger/test_rates.py",
+        shared=True,
+    ),
+    Mutation(
+        "nobody is told when a trunk of a shared ledger is due",
+        SLOTS,
+        (("math.huge, next_due())", "math.huge, math.huge)"),),
+        "callers wait until something else is said",
+        "tests/unit/ledger/test_rates.py",
+        shared=True,
     ),
     Mutation(
         "a lane's max_waiting is forgotten",

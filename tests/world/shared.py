@@ -41,7 +41,16 @@ from tests.world.plan import (
     draw_shared,
 )
 from tests.world.provider import Call, DialError, Provider, Reading, Refusal
-from tests.world.world import Outcome, WatchedLoop, blamed_errors, lane_of, longest_round, patience
+from tests.world.starts import Starts
+from tests.world.world import (
+    Outcome,
+    WatchedLoop,
+    blamed_errors,
+    lane_of,
+    longest_round,
+    patience,
+    trunk_of,
+)
 
 __all__ = ["SharedWorld", "live_shared"]
 
@@ -115,7 +124,7 @@ class SharedServer(BentServer):
     def left(self) -> list[str]:
         """The keys that are left, other than of what is remembered of the workspace."""
         names = (key.decode().rpartition(":")[2] for key in self.names.keys)
-        kept = {"ledger", "early"} | ({"workers"} if not self._lives() else set())
+        kept = {"ledger", "early", "starts"} | ({"workers"} if not self._lives() else set())
         found = zip(names, self.names.keys, strict=True)
         return [name for name, key in found if name not in kept and self.client.exists(key)]
 
@@ -156,7 +165,9 @@ class TroubledClient(BentClient):
         except ResponseError:
             losses.fail()
             raise
-        losses.made(_speaker(words), json.loads(words[-2]), json.loads(answer))
+        request, reply = json.loads(words[-2]), json.loads(answer)
+        losses.made(_speaker(words), request, reply)
+        self._world.starts.made(_speaker(words), request, reply)
         return answer, published
 
     def _check_reachable(self, *, lost: bool = False) -> None:
@@ -186,6 +197,9 @@ def _speaker(words: tuple[Any, ...]) -> str:
     constants: bytes = words[-1]
     return constants.split()[0].decode()
 
+
+SLOWEST_COMING = 2.5
+"""Seconds from when a trunk is due until a worker has come that was called for it, at most."""
 
 PROBE_SECONDS = 30.0
 """Seconds within which an empty gate admits somebody."""
@@ -281,7 +295,8 @@ class Worker:
             "key_test",
             session=FakeSession(self.answer),
             lanes=[lane_of(lane) for lane in told.lanes],
-            cps=None,
+            cps=told.trunks[0].cps,
+            trunks=[trunk_of(trunk) for trunk in told.trunks[1:]],
             ttl=told.ttl,
             max_age=told.max_age,
             counts_ringing=told.counts_ringing,
@@ -318,6 +333,7 @@ class SharedWorld:
             closed_for=plan.closed_for - plan.untold,
             max_age=plan.world.gate.max_age,
         )
+        self.starts = Starts(self.scene.blame, loop.time, plan)
         self.workers: list[Worker] = []
         self._careless: set[str] = set()
         self._asked: set[str] = set()
@@ -374,7 +390,8 @@ class SharedWorld:
     def _calm_within(self) -> float:
         """Seconds after the end of the troubles within which everybody is admitted."""
         closed_for = self.plan.closed_for if self.plan.mishaps.losses else 0.0
-        return patience(self.plan.world) + 2 * self.plan.lease + closed_for
+        comes = SLOWEST_COMING * len(self.plan.world.callers) if self.scene.rated else 0.0
+        return patience(self.plan.world) + 2 * self.plan.lease + closed_for + comes
 
     def _who_waits(self) -> list[str]:
         left = (each for each in self.workers if each.task is not None and not each.task.done())
@@ -440,6 +457,7 @@ class SharedWorld:
         self.server.turn_back(image)
         self.server.away = False
         self.losses.turn_back(restoration.dumped_at, known)
+        self.starts.forget()  # whoever comes anew knows of none since
 
     def _step(self, step: Step) -> None:
         self.trace(f"the server's clock steps by {step.by} ms")
@@ -464,7 +482,9 @@ class SharedWorld:
         self.trace(f"{name} comes to {worker.name}")
         word = "placed"
         try:
-            async with worker.gate.admit(plan.lane, timeout=plan.timeout) as permit:
+            async with worker.gate.admit(
+                plan.lane, trunk=plan.trunk, timeout=plan.timeout
+            ) as permit:
                 self._admissions += 1
                 self.trace(f"{name} is in")
                 await self._dial(worker, plan, permit)
@@ -525,7 +545,7 @@ class SharedWorld:
             self.scene.blame("liveness", worker.waits_for())
             return
         try:
-            async with worker.gate.admit(timeout=PROBE_SECONDS) as permit:
+            async with worker.gate.admit(trunk=None, timeout=PROBE_SECONDS) as permit:
                 permit.cancel()
         except callguard.CallGuardError as error:
             self.scene.blame("liveness", f"{worker.name} admits nobody: {error}")
