@@ -3,7 +3,7 @@
     python -m tests.benchmarks.trunks
 
 prints tables as Markdown, medians with the quartiles behind them; a ratio is the median of those of
-neighbouring rounds. The rates of the first three tables are far above what a gate admits in a
+neighbouring rounds. The rates of all tables but the last are far above what a gate admits in a
 second, so nobody waits for them. In the last, callers wait for ten trunks of different rates, under
 virtual time, so that each of them comes due by itself: CPU per admission until all are through, and
 until the first 1,000 are.
@@ -15,11 +15,14 @@ import argparse
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from typing import Any
+
+from redis.asyncio import Redis
 
 import callguard
 from callguard.ledger import RedisLedger
@@ -32,7 +35,7 @@ TTL = 3600.0
 """Seconds between two readings: none comes while anything is measured, but for those on Redis."""
 
 CLOCK = time.process_time
-"""Seconds of CPU, which other processes disturb less. On Redis the time that passes is measured."""
+"""Seconds of CPU, which other processes disturb less than the time that passes."""
 
 WITHOUT, SPACED, WINDOW = "no rate", "a rate, evenly spaced", "a rate by a window"
 
@@ -70,25 +73,47 @@ async def in_one_process(kind: str, admissions: int) -> float:
         return (CLOCK() - begin) / admissions
 
 
-async def on_redis(kind: str, url: str, admissions: int, callers: int) -> float:
-    """Seconds per admission by so many callers at a time, each of which leaves at once."""
+@dataclass(frozen=True)
+class Cost:
+    """Seconds per admission: that pass, and of CPU, here and on the server."""
+
+    time: float
+    cpu: float
+
+
+async def on_redis(kind: str, url: str, admissions: int, callers: int, *, dialled: bool) -> Cost:
+    """What an admission costs to so many callers at a time, each of which leaves at once.
+
+    Left as placed where it is `dialled`; else cancelled, which gives its start back.
+    """
     options, trunk = KINDS[kind]
     async with (
+        Redis.from_url(url) as client,
         RedisLedger.from_url(url, name=uuid.uuid4().hex) as ledger,
-        opened(10 * callers, ledger=ledger, **options) as gate,
+        opened(10 * admissions, ledger=ledger, **options) as gate,
     ):
-        await let_one_in(gate)
-        for turn in (callers, admissions):  # the first makes the connections
-            todo = iter(range(turn))
 
-            async def caller(todo: Any = todo) -> None:
-                for _ in todo:
-                    async with gate.admit(trunk=trunk) as permit:
+        async def caller(todo: Iterator[int]) -> None:
+            for _ in todo:
+                async with gate.admit(trunk=trunk) as permit:
+                    if not dialled:
                         permit.cancel()
 
-            begin = time.perf_counter()
-            await asyncio.gather(*(caller() for _ in range(callers)))
-        return (time.perf_counter() - begin) / admissions
+        async def crowd(todo: Iterator[int]) -> None:
+            await asyncio.gather(*(caller(todo) for _ in range(callers)))
+
+        await let_one_in(gate)
+        await crowd(iter(range(callers)))  # which makes the connections
+        cpu, begin = CLOCK() + await _server_cpu(client), time.perf_counter()
+        await crowd(iter(range(admissions)))
+        seconds = time.perf_counter() - begin
+        cpu = CLOCK() + await _server_cpu(client) - cpu
+        return Cost(seconds / admissions, cpu / admissions)
+
+
+async def _server_cpu(client: Redis) -> float:
+    told = await client.info("cpu")
+    return float(told["used_cpu_user"] + told["used_cpu_sys"])
 
 
 async def waiting_for_ten(callers: int, admissions: int) -> float:
@@ -142,14 +167,16 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     )
     print(table("One process, with room", "CPU per admission", figures, WITHOUT), flush=True)
     with server(options.ledger) as url:
-        for callers in (1, 50):
+        for callers, dialled in product((1, 50), (True, False)):
             admissions = max(callers, options.admissions // 10)
-            figures = await interleaved(
-                {kind: partial(on_redis, kind, url, admissions, callers) for kind in ON_REDIS},
-                rounds,
-            )
-            name = f"On Redis, callers at a time: {callers}"
-            print(table(name, "time per admission", figures, WITHOUT), flush=True)
+            costs: dict[str, list[Cost]] = {kind: [] for kind in ON_REDIS}
+            for _, kind in product(range(rounds), ON_REDIS):
+                costs[kind].append(await on_redis(kind, url, admissions, callers, dialled=dialled))
+            name = f"On Redis, {callers} at a time, {'placed' if dialled else 'cancelled'}"
+            cpu = {kind: [cost.cpu for cost in found] for kind, found in costs.items()}
+            print(table(name, "CPU per admission, the server's too", cpu, WITHOUT))
+            passed = {kind: [cost.time for cost in found] for kind, found in costs.items()}
+            print(table(name, "time per admission", passed, WITHOUT), flush=True)
     base = f"{few:,} callers"
     queues = {
         base: partial(_waiting_for_ten, few, few),

@@ -26,7 +26,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 
@@ -111,6 +111,20 @@ class Case:
         )
 
 
+@dataclass
+class Seen:
+    """What gates saw.
+
+    Attributes:
+        most_used: slots in use, at most, at an admission.
+        longest_dial: seconds from an admission to the provider's answer, at most. Dials that differ
+            by more than 0.05 / cps seconds on their way there may come too fast for the provider.
+    """
+
+    most_used: int = 0
+    longest_dial: float = 0.0
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of it, by the simulator's truth.
@@ -119,7 +133,7 @@ class Outcome:
         refused: dials that the provider refused, in whatever form.
         lost, twice: leads that were never called, and those that were called more than once.
         most_dials: within any rolling second, those that were refused among them.
-        most_used: slots in use, at most, by what the gates knew at an admission.
+        seen: what the gates saw of it.
         first: seconds from when all waited to the first start.
         seconds: from the first start to the last.
         over: that, beside the floor.
@@ -129,13 +143,13 @@ class Outcome:
     lost: int
     twice: int
     most_dials: int
-    most_used: int
+    seen: Seen
     first: float
     seconds: float
     over: float
 
     @classmethod
-    def of(cls, case: Case, workspace: Workspace, began: float, most_used: int) -> Outcome:
+    def of(cls, case: Case, workspace: Workspace, began: float, seen: Seen) -> Outcome:
         """Look at the workspace when all is over; they waited from `began`, on its clock, on."""
         truth = workspace.truth()
         calls = [call for call in workspace.calls() if call.status != "error"]
@@ -147,7 +161,7 @@ class Outcome:
             lost=sum(not counts[number_of(lead)] for lead in range(case.leads)),
             twice=sum(count > 1 for count in counts.values()),
             most_dials=truth.most_dials_in_a_second,
-            most_used=most_used,
+            seen=seen,
             first=starts[0] - began,
             seconds=seconds,
             over=seconds * case.cps / (case.leads - 1),
@@ -193,17 +207,20 @@ async def by_place(
 WAYS = {"admit": by_admit, "place": by_place}
 
 
-async def dial_all(gate: callguard.Gate, way: str, dial: Dial, leads: Iterable[int]) -> int:
-    """Call the leads, all of which wait at once; returns the most slots in use at an admission."""
-    most = 0
+async def dial_all(gate: callguard.Gate, way: str, dial: Dial, leads: Iterable[int]) -> Seen:
+    """Call the leads, all of which wait at once."""
+    seen, now = Seen(), asyncio.get_running_loop().time
 
     async def looked_at(lead: int, permit: callguard.Permit) -> Answer:
-        nonlocal most
-        most = max(most, gate.statistics().usage.total or 0)
-        return await dial(lead, permit)
+        admitted_at = now()
+        seen.most_used = max(seen.most_used, gate.statistics().usage.total or 0)
+        try:
+            return await dial(lead, permit)
+        finally:
+            seen.longest_dial = max(seen.longest_dial, now() - admitted_at)
 
     await asyncio.gather(*(WAYS[way](gate, partial(looked_at, lead)) for lead in leads))
-    return most
+    return seen
 
 
 async def in_one(case: Case) -> Outcome:
@@ -226,8 +243,8 @@ async def in_one(case: Case) -> Outcome:
         cps=case.told_cps,
     ) as gate:
         began = loop.time()
-        most_used = await dial_all(gate, case.way, dial, range(case.leads))
-    return Outcome.of(case, workspace, began, most_used)
+        seen = await dial_all(gate, case.way, dial, range(case.leads))
+    return Outcome.of(case, workspace, began, seen)
 
 
 async def work(
@@ -239,7 +256,7 @@ async def work(
     way: str,
     cps: float | None,
 ) -> None:
-    """Call the leads that the parent says, and tell it the most slots in use."""
+    """Call the leads that the parent says, and tell it what was seen."""
 
     async def dial(lead: int, permit: callguard.Permit) -> Answer:
         body = {
@@ -267,7 +284,7 @@ async def work(
     ):
         parent.tell(ready=True)
         while (said := await parent.hear()) is not None:
-            parent.tell(most_used=await dial_all(gate, way, dial, said["leads"]))
+            parent.tell(**asdict(await dial_all(gate, way, dial, said["leads"])))
 
 
 async def in_many(case: Case, ledger_url: str) -> Outcome:
@@ -292,7 +309,8 @@ async def in_many(case: Case, ledger_url: str) -> Outcome:
             worker.tell(leads=list(range(number, case.leads, case.processes)))
         said = await asyncio.gather(*(worker.expect() for worker in crowd))
         most_used = max(each["most_used"] for each in said)
-        return Outcome.of(case, simulated.workspace, began, most_used)
+        seen = Seen(most_used, max(each["longest_dial"] for each in said))
+        return Outcome.of(case, simulated.workspace, began, seen)
 
 
 def number_of(lead: int) -> str:
@@ -309,6 +327,7 @@ HEADINGS = (
     "called twice",
     "most dials in a second",
     f"most slots in use, of {LIMIT}",
+    "longest dial, s",
     "first start after, s",
     "first to last start, s",
     "floor, s",
@@ -327,7 +346,8 @@ def row(case: Case, outcome: Outcome) -> Sequence[object]:
         outcome.lost,
         outcome.twice,
         outcome.most_dials,
-        outcome.most_used,
+        outcome.seen.most_used,
+        f"{outcome.seen.longest_dial:.3f}",
         f"{outcome.first:.2f}",
         f"{outcome.seconds:.2f}",
         f"{(case.leads - 1) / case.cps:.2f}",

@@ -12,6 +12,7 @@ from tests.campaigns.rates import (
     WAYS,
     Case,
     Outcome,
+    Seen,
     in_many,
     in_one,
     main,
@@ -31,7 +32,7 @@ def test_no_dial_is_refused_and_the_rate_is_used_up(
     outcome = run(in_one(Case(30, cps, refusal, way)))
     assert outcome.good, outcome
     assert outcome.most_dials == cps
-    assert outcome.most_used < 20
+    assert outcome.seen.most_used < 20
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -46,7 +47,7 @@ def test_a_rate_that_was_not_told_shows_in_the_figures(refusal: CpsRefusal, way:
 
 def test_what_is_amiss_is_not_taken_for_good() -> None:
     """One of the wishes would be printed, and not be held against the run."""
-    good = Outcome(0, 0, 0, most_dials=5, most_used=9, first=0.2, seconds=6.0, over=1.05)
+    good = Outcome(0, 0, 0, most_dials=5, seen=Seen(), first=0.2, seconds=6.0, over=1.05)
     assert good.good
     for amiss in ({"refused": 1}, {"lost": 1}, {"twice": 1}, {"over": 1.07}):
         assert not dataclasses.replace(good, **amiss).good
@@ -58,7 +59,7 @@ def test_a_call_that_died_at_once_is_a_lead_lost() -> None:
     workspace = Workspace(case.settings, lambda: 0.0)
     for lead in range(2):
         workspace.dial(to_number=number_of(lead))
-    outcome = Outcome.of(case, workspace, began=0.0, most_used=2)
+    outcome = Outcome.of(case, workspace, began=0.0, seen=Seen())
     assert (outcome.refused, outcome.lost, outcome.twice) == (1, 1, 0)
     assert outcome.most_dials == 2
 
