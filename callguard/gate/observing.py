@@ -71,5 +71,5 @@ class Observing:
             timed_out=parts.admissions.timeouts,
             readings=parts.reporter.readings,
             outage=explainer.outage(),
-            pauses=queues.halts.all(),
+            pauses=list(queues.halts.all()),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callguard.decision import Ceilings, Outage, Pause, Usage
 from callguard.eta import Eta
@@ -45,4 +45,4 @@ class GateStatistics:
     timed_out: int
     readings: Mapping[Outcome, int]
     outage: Outage | None
-    pauses: Sequence[Pause] = ()
+    pauses: Sequence[Pause] = field(default_factory=list)

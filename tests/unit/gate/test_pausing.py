@@ -126,7 +126,7 @@ def test_it_is_said_who_has_paused_since_when_and_why() -> None:
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=1, current=1), *LANES, trunks=TRUNKS) as gate:
-            assert gate.statistics().pauses == ()
+            assert gate.statistics().pauses == []
             gate.pause(trunk="twilio", reason="carrier trouble")
             await asyncio.sleep(720)
             gate.pause("bulk")
@@ -274,7 +274,7 @@ def test_what_can_not_be_paused_is_refused_by_name(
             for reason in (5, None, "\ud800"):
                 with pytest.raises((TypeError, ValueError), match="reason must be"):
                     gate.pause(reason=reason)  # type: ignore[arg-type]
-            assert gate.statistics().pauses == ()
+            assert gate.statistics().pauses == []
 
     run(main())
 
