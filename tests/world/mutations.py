@@ -926,6 +926,21 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "a worker that doesn't know what is paused gets slots",
+        LUA + "slots.lua",
+        ((" and knows_halts()", ""),),
+        "assert (before",
+        "tests/unit/ledger/test_halts.py",
+        shared=True,
+    ),
+    Mutation(
+        "a slot that comes to a queue as it is paused is taken",
+        ADMISSIONS,
+        (("while queue.length and not queue.paused:", "while queue.length:"),),
+        "assert crowd.arrived == []",
+        "tests/unit/gate/test_pausing.py",
+    ),
+    Mutation(
         "a reading that was under way while the clock stepped is dated",
         LUA + "state.lua",
         (("    set('distrusted', state.poll + 1)\n", ""),),

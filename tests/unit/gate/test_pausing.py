@@ -20,6 +20,7 @@ from callguard import (
     UsageError,
 )
 from callguard.events import Admitted, Event, Paused, Resumed
+from callguard.ledger import Claim
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
 from tests.unit.gate.support import Crowd, opened, settle
@@ -185,6 +186,26 @@ def test_who_does_not_wait_or_no_longer_is_told_of_the_pause() -> None:
             gate.resume()
             async with gate.try_admit() as permit:
                 permit.cancel()
+
+    run(main())
+
+
+def test_a_slot_that_was_under_way_as_the_queue_was_paused_is_given_back() -> None:
+    """A call would go out after the pause, or the slot would be nobody's for good."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=5)) as gate:
+            gate.pause()
+            crowd = Crowd(gate)
+            crowd.send("a")
+            await settle()
+            parts = gate._parts
+            number = parts.ledger.acquire(5, asyncio.get_running_loop().time())
+            parts.admissions.grant(Claim("default", 0, 5, 1, 0.0), number, 1)
+            await settle()
+            assert crowd.arrived == []
+            assert gate.statistics().usage.dialling == 0
+            await crowd.disperse()
 
     run(main())
 
