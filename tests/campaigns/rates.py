@@ -6,10 +6,11 @@ All leads wait from the beginning. The provider refuses what comes faster than i
 rolling second, by a 429 or by a call that dies at once; the gates are told the rate. Prints for
 each case, as Markdown and by the simulator's truth: dials refused, leads that were never called or
 twice, the most dials in any rolling second (refused ones among them), and how long it took from the
-first start to the last beside the floor, ``(leads - 1) / cps``. One process runs under virtual
-time, on a network whose dials don't all take as long; several are real, on a real server, against
-the HTTP simulator. Exits with 1 where anything was refused, lost or doubled, or took more than 1.06
-times the floor.
+first start to the last beside the floor, ``(leads - 1) / cps``. One gate, and four on one ledger,
+run in one process under virtual time, on a network whose dials don't all take as long; four
+processes are real, on a real server, against the HTTP simulator. Exits with 1 where anything was
+refused, lost or doubled, or took more than 1.06 times the floor. In real time that says as much of
+the machine: a dial that it delays by more than the gate's slack comes too close to the next one.
 
 The limit is 20, and it must not be what bounds the starts. So a call lasts 0.8 s, and the counter
 is late by 0.1 s, and trusted to be 0.2 s late at most: with five starts a second about half of the
@@ -26,6 +27,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -44,6 +46,7 @@ from callguard.simulator import (
     serve,
 )
 from callguard.simulator.bodies import described
+from tests.benchmarks.shared_ledger import SharedLedger
 from tests.benchmarks.tables import markdown
 from tests.campaigns.one_gate import API_KEY, provider
 from tests.campaigns.plan import Plan
@@ -77,7 +80,8 @@ class Case:
         cps: calls that may start per second.
         refusal: how the provider refuses what comes faster.
         way: through which of the gate's doors; see `WAYS`.
-        processes: 1 under virtual time, more for as many real ones.
+        processes: 1 under virtual time, more for as many real ones, with a gate each.
+        gates: of the one process; several share a ledger, whose server is told the virtual time.
         jitter: seconds by which dials differ from 0.2 s, at most, under virtual time.
         told: whether the gates know the rate.
     """
@@ -87,6 +91,7 @@ class Case:
     refusal: CpsRefusal
     way: str
     processes: int = 1
+    gates: int = 1
     jitter: float = 0.02
     told: bool = True
 
@@ -118,11 +123,17 @@ class Seen:
     Attributes:
         most_used: slots in use, at most, at an admission.
         longest_dial: seconds from an admission to the provider's answer, at most. Dials that differ
-            by more than 0.05 / cps seconds on their way there may come too fast for the provider.
+            by more than 0.05 s on their way there may come too fast for the provider.
     """
 
     most_used: int = 0
     longest_dial: float = 0.0
+
+    @classmethod
+    def of_all(cls, seen: Iterable[Seen]) -> Seen:
+        """What several gates saw together."""
+        each = list(seen)
+        return cls(max(one.most_used for one in each), max(one.longest_dial for one in each))
 
 
 @dataclass(frozen=True)
@@ -223,8 +234,8 @@ async def dial_all(gate: callguard.Gate, way: str, dial: Dial, leads: Iterable[i
     return seen
 
 
-async def in_one(case: Case) -> Outcome:
-    """The campaign by one gate, under virtual time."""
+async def in_one(case: Case, ledger_url: str = "") -> Outcome:
+    """The campaign by one process, under virtual time; its gates have a part of the leads each."""
     loop = asyncio.get_running_loop()
     workspace = Workspace(case.settings, loop.time)
     plan = Plan(case.settings, dial_jitter=case.jitter)
@@ -234,17 +245,31 @@ async def in_one(case: Case) -> Outcome:
         await asyncio.sleep(plan.dial_time(draw))
         return described(workspace.dial(to_number=number_of(lead)))
 
-    async with callguard.open_gate(
-        API_KEY,
-        session=FakeSession(provider(workspace, plan)),
-        counts_ringing=True,
-        counter_lag=COUNTER_LAG,
-        refused=lambda error: isinstance(error, CallRefused),
-        cps=case.told_cps,
-    ) as gate:
+    async with AsyncExitStack() as stack:
+        ledgers: list[RedisLedger | None] = [None]
+        if case.gates > 1:
+            shared = stack.enter_context(SharedLedger(ledger_url))
+            ledgers = [shared.ledger() for _ in range(case.gates)]
+        gates = [
+            await stack.enter_async_context(
+                callguard.open_gate(
+                    API_KEY,
+                    session=FakeSession(provider(workspace, plan)),
+                    counts_ringing=True,
+                    counter_lag=COUNTER_LAG,
+                    refused=lambda error: isinstance(error, CallRefused),
+                    cps=case.told_cps,
+                    ledger=ledger,
+                )
+            )
+            for ledger in ledgers
+        ]
         began = loop.time()
-        seen = await dial_all(gate, case.way, dial, range(case.leads))
-    return Outcome.of(case, workspace, began, seen)
+        parts = (range(number, case.leads, case.gates) for number in range(case.gates))
+        seen = await asyncio.gather(
+            *(dial_all(gate, case.way, dial, part) for gate, part in zip(gates, parts, strict=True))
+        )
+    return Outcome.of(case, workspace, began, Seen.of_all(seen))
 
 
 async def work(
@@ -308,8 +333,7 @@ async def in_many(case: Case, ledger_url: str) -> Outcome:
         for number, worker in enumerate(crowd):
             worker.tell(leads=list(range(number, case.leads, case.processes)))
         said = await asyncio.gather(*(worker.expect() for worker in crowd))
-        most_used = max(each["most_used"] for each in said)
-        seen = Seen(most_used, max(each["longest_dial"] for each in said))
+        seen = Seen.of_all(Seen(**each) for each in said)
         return Outcome.of(case, simulated.workspace, began, seen)
 
 
@@ -337,9 +361,11 @@ HEADINGS = (
 
 def row(case: Case, outcome: Outcome) -> Sequence[object]:
     """A case's line in the table."""
-    processes = "one process" if case.processes == 1 else f"{case.processes} processes"
+    where = f"{case.processes} processes"
+    if case.processes == 1:
+        where = "one gate" if case.gates == 1 else f"{case.gates} gates under virtual time"
     return (
-        f"{case.refusal}, {case.way}, {processes}",
+        f"{case.refusal}, {case.way}, {where}",
         case.leads,
         f"{case.cps:g}",
         outcome.refused,
@@ -357,24 +383,35 @@ def row(case: Case, outcome: Outcome) -> Sequence[object]:
 
 def cases(options: argparse.Namespace) -> list[Case]:
     """What the command line asks for."""
+    where = [(1, gates) for gates in options.gates]
+    where += [(processes, 1) for processes in options.processes]
     return [
-        Case(leads, cps, refusal, way, processes, options.dial_jitter, not options.untold)
-        for processes, leads, cps, refusal, way in product(
-            options.processes, options.leads, options.cps, options.refusal, options.way
+        Case(leads, cps, refusal, way, processes, gates, options.dial_jitter, not options.untold)
+        for (processes, gates), leads, cps, refusal, way in product(
+            where, options.leads, options.cps, options.refusal, options.way
         )
     ]
 
 
-async def carry_out_real(wanted: Sequence[Case], ledger: str | None, at_once: int) -> list[Outcome]:
+async def carry_out_real(wanted: Sequence[Case], url: str, at_once: int) -> list[Outcome]:
     """Those of several processes, so many cases at a time."""
     turn = asyncio.Semaphore(at_once)
 
-    async def one(case: Case, url: str) -> Outcome:
+    async def one(case: Case) -> Outcome:
         async with turn:
             return await in_many(case, url)
 
-    with server(ledger) as url:
-        return await asyncio.gather(*(one(case, url) for case in wanted))
+    return await asyncio.gather(*(one(case) for case in wanted))
+
+
+def carry_out(wanted: Sequence[Case], ledger: str | None, at_once: int) -> list[Outcome]:
+    """All cases; first those under virtual time, which come first among them."""
+    virtual = [case for case in wanted if case.processes == 1]
+    real = [case for case in wanted if case.processes > 1]
+    needs_server = real or any(case.gates > 1 for case in virtual)
+    with server(ledger) if needs_server else nullcontext("") as url:
+        outcomes = [run(in_one(case, url)) for case in virtual]
+        return outcomes + asyncio.run(carry_out_real(real, url, at_once))
 
 
 def main(arguments: Sequence[str] | None = None) -> bool:
@@ -384,7 +421,8 @@ def main(arguments: Sequence[str] | None = None) -> bool:
     parser.add_argument("--cps", type=float, nargs="+", default=[1.0, 5.0])
     parser.add_argument("--refusal", nargs="+", choices=CPS_REFUSALS, default=CPS_REFUSALS)
     parser.add_argument("--way", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--gates", type=int, nargs="*", default=[1, 4], help="under virtual time")
+    parser.add_argument("--processes", type=int, nargs="*", default=[4], help="in real time")
     parser.add_argument("--at-once", type=int, default=1, help="cases of real processes at a time")
     parser.add_argument("--untold", action="store_true", help="don't tell the gates of the rate")
     parser.add_argument(
@@ -395,14 +433,9 @@ def main(arguments: Sequence[str] | None = None) -> bool:
         parser.error("from the first start to the last there must be two leads")
     print(f"{surroundings()}; limit {LIMIT}, dials of 0.2 s ± {options.dial_jitter:g} s\n")
     wanted = cases(options)
-    virtual = [case for case in wanted if case.processes == 1]
-    real = [case for case in wanted if case.processes > 1]
-    outcomes = [(case, run(in_one(case))) for case in virtual]
-    if real:
-        came_of_it = asyncio.run(carry_out_real(real, options.ledger, options.at_once))
-        outcomes += zip(real, came_of_it, strict=True)
-    print(markdown(HEADINGS, (row(*each) for each in outcomes)))
-    return all(outcome.good for _, outcome in outcomes)
+    outcomes = carry_out(wanted, options.ledger, options.at_once)
+    print(markdown(HEADINGS, map(row, wanted, outcomes)))
+    return all(outcome.good for outcome in outcomes)
 
 
 if __name__ == "__main__":

@@ -66,10 +66,21 @@ def test_a_call_that_died_at_once_is_a_lead_lost() -> None:
 
 def test_the_command_has_a_row_for_each_case(capsys: pytest.CaptureFixture[str]) -> None:
     """A case that was asked for would be left out."""
-    assert main(["--leads", "3", "5", "--cps", "5", "--processes", "1"])
+    assert main(["--leads", "3", "5", "--cps", "5", "--gates", "1", "--processes"])
     table = capsys.readouterr().out.splitlines()[2:]
     assert len(table) == 2 + 2 * len(CPS_REFUSALS) * len(WAYS)
     assert all(len(line.strip("| ").split(" | ")) == len(HEADINGS) for line in table)
+
+
+@pytest.mark.parametrize("refusal", CPS_REFUSALS)
+@pytest.mark.parametrize("cps", [1.0, 5.0])
+def test_gates_on_one_ledger_keep_a_rate_together(
+    cps: float, refusal: CpsRefusal, redis_url: str
+) -> None:
+    """Each worker would have the whole rate to itself."""
+    outcome = run(in_one(Case(20, cps, refusal, "admit", gates=2), redis_url))
+    assert (outcome.refused, outcome.lost, outcome.twice) == (0, 0, 0)
+    assert outcome.most_dials == cps
 
 
 @pytest.mark.slow
