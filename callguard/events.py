@@ -27,6 +27,7 @@ __all__ = [
     "Paused",
     "PermitLost",
     "Placed",
+    "PremiseBroken",
     "Queued",
     "ReadingFailed",
     "ReadingTaken",
@@ -240,6 +241,19 @@ class Resumed(_Report):
     duration: float
 
 
+@dataclass(frozen=True, slots=True)
+class PremiseBroken(_Report):
+    """A premise of the promise was seen not to hold, for the first time; nothing is changed by it.
+
+    `premise` is the name of the setting, such as "reserve" or "cps", `said` what it is set to, and
+    `seen` what would have been right so far, None where that isn't known.
+    """
+
+    premise: str
+    said: float | None
+    seen: float | None
+
+
 Event: TypeAlias = (
     Admitted
     | Queued
@@ -259,6 +273,7 @@ Event: TypeAlias = (
     | LimitsChanged
     | Paused
     | Resumed
+    | PremiseBroken
 )
 
 

@@ -23,6 +23,7 @@ from callguard.gate.reporting import Reporter
 from callguard.gate.schedule import Schedule
 from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
+from callguard.premises import Premises
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
 
@@ -110,14 +111,15 @@ def assemble(
         watch.on_sleep(ledger.note_sleep)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     schedule = Schedule(source, ledger.readings, begins=watch.look)
-    issuer = Issuer(home, watch, ledger, judge, reporter)
+    premises = _premises(lanes, trunks, times, alone=consult is None)
+    issuer = Issuer(home, watch, ledger, judge, reporter, premises)
     queues = Queues(lanes, trunks, ledger.pace, watch.time)
     explainer = Explainer(watch, ledger, schedule, queues, times.max_age)
     admissions = Admissions(
         queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )
     asker = None if ask is None else Asker(ask, issuer.note_answered, issuer.note_ended)
-    intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter)
+    intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
     draining = Draining(home, ledger, schedule, admissions)
     # Upwards there are callbacks only, each bound once.
     issuer.room_made = admissions.serve
@@ -136,4 +138,16 @@ def assemble(
         intake,
         draining,
         asker,
+    )
+
+
+def _premises(
+    lanes: Sequence[Lane], trunks: Sequence[Trunk], times: Times, *, alone: bool
+) -> Premises:
+    return Premises(
+        min(lane.reserve for lane in lanes),
+        {trunk.name: trunk.cps for trunk in trunks if trunk.cps is not None},
+        counter_lag=times.counter_lag,
+        max_age=times.max_age,
+        alone=alone,
     )

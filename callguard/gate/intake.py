@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callguard.clock import Watch
+from callguard.decision import Ceilings
 from callguard.errors import CallGuardError
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
@@ -11,6 +12,7 @@ from callguard.gate.reporting import Reporter
 from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 from callguard.limits import Snapshot
+from callguard.premises import Broken, Premises
 
 __all__ = ["Intake"]
 
@@ -26,6 +28,7 @@ class Intake:
         admissions: admits who waits for one.
         asker: asks about the calls that a snapshot may have missed; None for nobody.
         reporter: the gate's listener.
+        premises: held against each snapshot.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Intake:
         admissions: Admissions,
         asker: Asker | None,
         reporter: Reporter,
+        premises: Premises,
     ) -> None:
         self._home = home
         self._watch = watch
@@ -46,6 +50,7 @@ class Intake:
         self._queues = admissions.queues
         self._asker = asker
         self._reporter = reporter
+        self._premises = premises
 
     def came(self, snapshot: Snapshot, duration: float) -> None:
         """Take in a snapshot that came `duration` seconds after it was asked for.
@@ -61,11 +66,29 @@ class Intake:
         self._schedule.recovered()
         if not is_new:
             return
+        broken = self._held_against(before)
         self._queues.apply(snapshot.limits)
         self._admissions.serve()
         if self._asker is not None and (self._queues or self._home.draining):
             self._asker.ask(self._ledger.uncounted_calls())
         self._reporter.reading_taken(snapshot, before, duration)
+        for each in broken:
+            self._reporter.premise_broken(each)
+
+    def _held_against(self, before: Snapshot | None) -> list[Broken]:
+        """What the snapshot in hand says against the premises, before anybody is admitted by it."""
+        ledger = self._ledger
+        snapshot = ledger.snapshot
+        if snapshot is None:
+            return []
+        lanes = self._queues.lanes
+        return self._premises.taken(
+            snapshot,
+            before,
+            unsettled=ledger.in_use - snapshot.limits.current_concurrency,
+            granted=ledger.granted,
+            ceiling=min(Ceilings.of(snapshot.limits, lane).highest for lane in lanes),
+        )
 
     def failed(self, error: CallGuardError, duration: float) -> None:
         """Report a reading that failed; after a final no, nobody waits any longer."""

@@ -12,6 +12,7 @@ from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.gate.states import Step
 from callguard.ledger import Ledger
+from callguard.premises import Premises
 from callguard.trunks import DEFAULT_TRUNK
 
 __all__ = ["Issuer"]
@@ -32,6 +33,7 @@ class Issuer:
         ledger: who holds what.
         judge: says what a failed dial means.
         reporter: the gate's name, and its listener.
+        premises: hears what may speak against them.
 
     Attributes:
         home: where the gate lives.
@@ -43,7 +45,13 @@ class Issuer:
     """
 
     def __init__(
-        self, home: Home, watch: Watch, ledger: Ledger, judge: Judge, reporter: Reporter
+        self,
+        home: Home,
+        watch: Watch,
+        ledger: Ledger,
+        judge: Judge,
+        reporter: Reporter,
+        premises: Premises,
     ) -> None:
         self.home: Final = home
         self.judge: Final = judge
@@ -56,6 +64,7 @@ class Issuer:
         self._gate = reporter.gate
         self._teller = reporter.teller
         self._calls = Calls()
+        self._premises = premises
 
     def id_of(self, number: int) -> str:
         """The id of a permit: unique in the world."""
@@ -76,6 +85,7 @@ class Issuer:
     def restore(self, number: int, lane: str, call_id: str | None) -> None:
         """Count a call again that had given its slot back: it was placed after all."""
         self._ledger.restore(number, self.time())
+        self._premises.gave_back(self.time())
         if self._teller is not None:
             self._tell_placed(number, lane, call_id)
 
@@ -103,6 +113,7 @@ class Issuer:
         """Record that a call is over, which perhaps nobody had said to be placed."""
         if step is not None:
             self._give_back(number, step)
+            self._premises.gave_back(self.time())
             if self._teller is not None:
                 if step == "release":
                     self._tell_placed(number, lane, call_id)
@@ -128,6 +139,7 @@ class Issuer:
         if is_news:
             trunk = DEFAULT_TRUNK if permit is None else permit.trunk
             self._ledger.refuse(self.time(), number, trunk)
+            self._premises.refused(self.time(), trunk, status)
             self.count_changed()
         self._give_back(number, step)
         if is_news:
@@ -152,9 +164,11 @@ class Issuer:
         """Take evidence that a call is over, whoever placed it; or that it never was."""
         now = self.time()
         self._ledger.note_ended(call_id, now)
+        self._premises.gave_back(now)
         permit_id, lane = self._calls.names(call_id)
         if refused and self._calls.note_refusal(call_id):
             self._ledger.refuse(now)
+            self._premises.refused(now, None, None)
             self._tell_refused(permit_id, lane, None, call_id)
         elif self._teller is not None:
             self._tell_ended(permit_id, lane, call_id)

@@ -72,4 +72,5 @@ class Observing:
             readings=parts.reporter.readings,
             outage=explainer.outage(),
             pauses=list(queues.halts.all()),
+            premises_broken=parts.reporter.premises_broken,
         )

@@ -1,4 +1,4 @@
-"""What the gate says of its readings: events, two log lines an outage, and counts."""
+"""What the gate says of its readings and premises: events, few log lines, and counts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from callguard.errors import (
     LimitsUnavailable,
 )
 from callguard.limits import Limits, Snapshot
+from callguard.premises import Broken, Premise
 
 if TYPE_CHECKING:
     from callguard.events import Listener
@@ -45,11 +46,35 @@ class Reporter:
         self.teller = None if listener is None else _teller(listener, gate, workspace)
         self._outage_since: float | None = None
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
+        self._broken: dict[Premise, int] = {}
 
     @property
     def readings(self) -> Mapping[Outcome, int]:
         """The attempts to read the limits so far, by outcome."""
         return self._readings.copy()
+
+    @property
+    def premises_broken(self) -> Mapping[Premise, int]:
+        """How often each premise was seen not to hold so far; those that hold are left out."""
+        return self._broken.copy()
+
+    def premise_broken(self, broken: Broken) -> None:
+        """A premise was seen not to hold: counted each time, and said the first."""
+        self._broken[broken.premise] = self._broken.get(broken.premise, 0) + 1
+        if not broken.begins:
+            return
+        logger.warning(
+            "a premise of the promise does not hold, %s: %s",
+            broken.premise,
+            broken.why,
+            extra={
+                "callguard.premise": broken.premise,
+                "callguard.said": broken.said,
+                "callguard.seen": broken.seen,
+            },
+        )
+        if self.teller is not None:
+            self.teller.premise_broken(broken)
 
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
         """A reading came, `duration` seconds after it was asked for."""

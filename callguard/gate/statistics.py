@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from callguard.decision import Ceilings, Outage, Pause, Usage
 from callguard.eta import Eta
 from callguard.gate.reporting import Outcome
+from callguard.premises import Premise
 
 __all__ = ["GateStatistics"]
 
@@ -31,6 +32,8 @@ class GateStatistics:
         readings: by outcome, the attempts to read the limits.
         outage: since when the limits can't be read, and why; None where they can, or nobody tries.
         pauses: what is paused, who says so, since when and why.
+        premises_broken: by premise of the promise, how often it was seen not to hold, from when it
+            is said; those that hold are left out.
     """
 
     usage: Usage
@@ -46,3 +49,4 @@ class GateStatistics:
     readings: Mapping[Outcome, int]
     outage: Outage | None
     pauses: Sequence[Pause] = field(default_factory=list)
+    premises_broken: Mapping[Premise, int] = field(default_factory=dict)

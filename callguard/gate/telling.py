@@ -25,6 +25,7 @@ from callguard.events import (
     Paused,
     PermitLost,
     Placed,
+    PremiseBroken,
     Queued,
     ReadingFailed,
     ReadingTaken,
@@ -33,6 +34,7 @@ from callguard.events import (
     TimedOut,
 )
 from callguard.limits import Limits, Snapshot
+from callguard.premises import Broken
 from callguard.showing import named
 from callguard.strangers import log_failure
 
@@ -123,6 +125,9 @@ class Teller:
 
     def limits_changed(self, before: Limits, after: Limits) -> None:
         self._tell(LimitsChanged(before, after, **self._names))
+
+    def premise_broken(self, broken: Broken) -> None:
+        self._tell(PremiseBroken(broken.premise, broken.said, broken.seen, **self._names))
 
     def reading_failed(self, error: CallGuardError, duration: float, age: float | None) -> None:
         self._tell(ReadingFailed(*_told(error), duration, age, **self._names))

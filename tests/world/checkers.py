@@ -16,7 +16,18 @@ import callguard
 from tests.world.plan import LanePlan, Plan, Rules
 from tests.world.provider import Call, Provider, Reading
 
-__all__ = ["Count", "Dials", "Order", "Rates", "Readings", "Scene", "Usage", "Violation", "ceiling"]
+__all__ = [
+    "Alarms",
+    "Count",
+    "Dials",
+    "Order",
+    "Rates",
+    "Readings",
+    "Scene",
+    "Usage",
+    "Violation",
+    "ceiling",
+]
 
 SLACK = 1e-6
 """Seconds by which sums of times may differ."""
@@ -214,6 +225,37 @@ class Count:
         if not call.key.startswith(self._gate_id):
             return False
         return call.key in self._scene.lied or self._scene.missed(call, reading)
+
+
+class Alarms:
+    """No premise is said to be broken that holds.
+
+    A rate holds until the provider has refused a dial for another reason than want of room. What
+    others add stays within the reserve where the promise's premises held so far, and where others
+    keep to the smallest reserve besides.
+    """
+
+    def __init__(self, scene: Scene, count: Count) -> None:
+        self._scene = scene
+        self._count = count
+        self._rates_hold = True
+        self.said: list[tuple[float, str, bool]] = []
+
+    def refused(self, *, for_room: bool) -> None:
+        """The provider has refused a dial."""
+        self._rates_hold = self._rates_hold and for_room
+
+    def broken(self, event: callguard.events.PremiseBroken) -> None:
+        """The gate says that a premise doesn't hold."""
+        holds = self._holds(event.premise)
+        self.said.append((self._scene.now(), event.premise, holds))
+        if holds:
+            self._scene.blame("alarm", f"the premise {event.premise} holds: {event}")
+
+    def _holds(self, premise: str) -> bool:
+        if premise == "cps":
+            return self._rates_hold
+        return self._count.premises_held and self._scene.plan.others_keep_to_reserve
 
 
 class Rates:

@@ -18,6 +18,7 @@ from tests.support.virtual_time import VirtualTimeLoop
 from tests.world.callers import Caller
 from tests.world.checkers import (
     LONGEST_PAUSE,
+    Alarms,
     Count,
     Dials,
     Order,
@@ -128,6 +129,7 @@ class World:
         self.scene = Scene(plan, self.provider, loop.time)
         self.usage = Usage(self.scene)
         self.count = Count(self.scene)
+        self.alarms = Alarms(self.scene, self.count)
         self.rates = Rates(self.scene)
         self.order = Order(self.scene, self.rates)
         self.dials = Dials(self.scene)
@@ -360,6 +362,7 @@ class World:
     def dial_refused(self, key: str, *, for_room: bool) -> None:
         self.trace(f"refused: {self._named(key)}")
         self._refusals += 1
+        self.alarms.refused(for_room=for_room)
         if for_room and self.count.premises_held:
             self.scene.blame("promise", "a call was refused for want of room")
 
@@ -386,6 +389,9 @@ class World:
             self.rates.cancelled(event.permit_id)
         elif isinstance(event, callguard.events.Refused):
             self.rates.refused(event.permit_id)
+        elif isinstance(event, callguard.events.PremiseBroken):
+            self.trace(f"broken: {event.premise}, said {event.said}, seen {event.seen}")
+            self.alarms.broken(event)
 
     def _note_admission(self, event: callguard.events.Admitted) -> None:
         gate, lane = self.scene.gate, self.scene.lanes[event.lane]

@@ -1,0 +1,213 @@
+"""The premises of the promise, watched: what refusals and snapshots say against them.
+
+Nothing is decided from it. An alarm that is wrong is worse than none, so each is kept until chance,
+or another cause, is a poor explanation of what was seen:
+
+- `cps`: three dials of a trunk that has a rate were answered with 429 in ten minutes, each though
+  every snapshot left room under every lane's ceiling, from the refusal until the first that began
+  `counter_lag` after it. Then it was not for want of room, unless others took the room and gave it
+  back at once, or with calls that are never counted; so nothing is said where others exceeded the
+  reserve in the last hundred pairs of snapshots, or a refusal named the want of room. A provider
+  that takes fewer requests a second than calls looks the same, and is helped by the same.
+- `reserve`: the count rose from a snapshot to the next by more than the smallest reserve, even if
+  every own call had become counted in between that can have. That is arithmetic and no chance, as
+  long as the counter is no later than was said; but one such pair may have done no harm. So it is
+  said of three pairs in the last hundred, or of one in which the provider refused a call. Calls of
+  others that were over and still counted add to what is seen. Pairs further apart than `max_age`
+  say nothing: in between nobody is admitted. Only where this gate alone grants, since it has to
+  know of every grant.
+
+Nothing here waits, logs or reads a clock; the time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from callguard.limits import Snapshot
+
+__all__ = ["Broken", "Premise", "Premises"]
+
+Premise: TypeAlias = Literal["cps", "reserve"]
+"""A setting on which the promise rests."""
+
+PAIRS: Final = 100
+"""Pairs of snapshots in a row that are looked back on."""
+
+TREND: Final = 3
+"""Of these, so many are no outlier; and so many refusals within `RECENTLY`. Our own choice."""
+
+RECENTLY: Final = 600.0
+"""Seconds."""
+
+MOST: Final = 10_000
+"""Ends that are remembered, the latest; where there are more, nothing is said."""
+
+_TOO_MANY_REQUESTS: Final = 429
+
+
+class Broken(NamedTuple):
+    """A premise was seen not to hold.
+
+    Attributes:
+        premise: the setting.
+        said: its value.
+        seen: the value by what was seen, None where only that it is wrong is known.
+        why: what was seen, and what to set, for people.
+        begins: whether it is the first time.
+    """
+
+    premise: Premise
+    said: float
+    seen: float | None
+    why: str
+    begins: bool
+
+
+class Premises:
+    """What has been seen of one gate's premises.
+
+    Args:
+        reserve: the smallest of the lanes', in calls.
+        rates: calls a second, by the trunks that have a rate.
+        counter_lag: seconds.
+        max_age: seconds for which a snapshot is trusted.
+        alone: whether this gate alone grants.
+    """
+
+    def __init__(
+        self,
+        reserve: int,
+        rates: Mapping[str, float],
+        *,
+        counter_lag: float,
+        max_age: float,
+        alone: bool,
+    ) -> None:
+        self._reserve = reserve
+        self._rates = rates
+        self._lag = counter_lag
+        self._max_age = max_age
+        self._alone = alone
+        self._said: set[str] = set()
+        # Of the snapshot in hand: own calls that it may have missed, and permits granted by then.
+        self._unsettled = self._granted = 0
+        self._given_back: deque[float] = deque(maxlen=MOST)
+        self._exceeded: deque[bool] = deque(maxlen=PAIRS)
+        self._most = 0
+        self._refused_at: float | None = None
+        # The refusals that are being judged, and by trunk those that weren't for want of room.
+        self._suspected: list[tuple[str, float]] = []
+        self._too_fast: dict[str, deque[float]] = {}
+
+    def refused(self, now: float, trunk: str | None, status: int | None) -> None:
+        """The provider refused a call at `now`; None for a status or a trunk that isn't known.
+
+        Of refusals on one trunk within `counter_lag` the first stands for all.
+        """
+        self._refused_at = now
+        if status != _TOO_MANY_REQUESTS:
+            self._suspected.clear()
+            self._too_fast.clear()
+        elif trunk is not None and trunk in self._rates and not self._stands_for(trunk, now):
+            self._suspected.append((trunk, now))
+
+    def _stands_for(self, trunk: str, now: float) -> bool:
+        return any(of == trunk and now <= at + self._lag for of, at in self._suspected)
+
+    def gave_back(self, now: float) -> None:
+        """Evidence at `now` that a call is over, which may yet be counted; or one counts again."""
+        if self._alone:
+            self._given_back.append(now)
+
+    def taken(
+        self,
+        snapshot: Snapshot,
+        before: Snapshot | None,
+        *,
+        unsettled: int,
+        granted: int,
+        ceiling: int,
+    ) -> list[Broken]:
+        """Hold a new snapshot against the one `before` it.
+
+        Args:
+            snapshot: the new one.
+            before: the one that it follows; None where it is the first.
+            unsettled: own calls that are dialling, or that the new one may have missed.
+            granted: permits granted so far.
+            ceiling: the lowest of the lanes' under the new one, in calls.
+        """
+        found = []
+        if self._alone:
+            if before is not None and snapshot.began - before.began <= self._max_age:
+                found += self._others(snapshot, before, granted)
+            self._unsettled, self._granted = unsettled, granted
+            while self._given_back and self._given_back[0] <= self._remembered_from(snapshot):
+                self._given_back.popleft()
+        if self._refused_at is not None and snapshot.began > self._refused_at:
+            self._refused_at = None
+        if self._suspected:
+            room = ceiling - snapshot.limits.current_concurrency - unsettled
+            found += self._judged(snapshot.began, has_room=room > 0)
+        return found
+
+    def _remembered_from(self, snapshot: Snapshot) -> float:
+        """An end that came later is one of a call that may be counted after `snapshot`.
+
+        The counter shows a call for up to `counter_lag` after its end, and may be that late in
+        showing it at all.
+        """
+        return snapshot.began - 2.0 * self._lag
+
+    def _others(self, snapshot: Snapshot, before: Snapshot, granted: int) -> list[Broken]:
+        if len(self._given_back) == MOST:
+            return []
+        since = self._remembered_from(before)
+        own = self._unsettled + granted - self._granted
+        own += sum(at > since for at in self._given_back)
+        counts = snapshot.limits.current_concurrency, before.limits.current_concurrency
+        added = counts[0] - counts[1] - own
+        self._exceeded.append(added > self._reserve)
+        if added <= self._reserve:
+            return []
+        self._most = max(self._most, added)
+        if self._refused_at is None and sum(self._exceeded) < TREND:
+            return []
+        why = (
+            f"others added at least {self._most} calls between two snapshots, and the smallest "
+            f"reserve is {self._reserve}: set Lane(reserve={self._most}), unless the counter is "
+            "later than counter_lag, or calls are placed without the gate, which look the same"
+        )
+        return [self._broken("reserve", self._reserve, self._most, why, "reserve")]
+
+    def _judged(self, began: float, *, has_room: bool) -> list[Broken]:
+        pending, self._suspected = self._suspected, []
+        found = []
+        for trunk, at in pending:
+            if began <= at or (has_room and began <= at + self._lag):
+                self._suspected.append((trunk, at))
+            elif has_room and not any(self._exceeded):
+                found += self._judged_too_fast(trunk, at)
+        return found
+
+    def _judged_too_fast(self, trunk: str, at: float) -> list[Broken]:
+        times = self._too_fast.setdefault(trunk, deque(maxlen=TREND))
+        times.append(at)
+        if len(times) < TREND or at - times[0] > RECENTLY:
+            return []
+        cps = self._rates[trunk]
+        why = (
+            f"{TREND} dials on trunk {trunk!r} were refused within {at - times[0]:.0f} s though "
+            f"there was room, and it is said to take {cps:g} starts a second: set a lower cps"
+        )
+        return [self._broken("cps", cps, None, why, f"cps of {trunk}")]
+
+    def _broken(
+        self, premise: Premise, said: float, seen: float | None, why: str, key: str
+    ) -> Broken:
+        begins = key not in self._said
+        self._said.add(key)
+        return Broken(premise, said, seen, why, begins)
