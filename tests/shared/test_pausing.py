@@ -97,6 +97,7 @@ async def test_a_pause_from_outside_holds_at_the_gates_and_is_seen_by_who_looks(
             assert (await ledger.look("key")).pauses == ()
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_is_lost_loses_its_pauses_and_says_so(
     redis_url: str, workspace_key: str
 ) -> None:
