@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from callguard import Lane, RedisLedger
