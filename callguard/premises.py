@@ -14,7 +14,8 @@ or another cause, is a poor explanation of what was seen:
   long as the counter is no later than was said; but one such pair may have done no harm. So it is
   said of three pairs in the last hundred, or of one in which the provider refused a call. Calls of
   others that were over and still counted add to what is seen. Pairs further apart than `max_age`
-  say nothing: in between nobody is admitted. Only where this gate alone grants, since it has to
+  say nothing: in between nobody is admitted. Nor do those before the gate's first grant, when
+  nothing was at stake. Only where this gate alone grants, since it has to
   know of every grant.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
@@ -163,7 +164,7 @@ class Premises:
         return snapshot.began - 2.0 * self._lag
 
     def _others(self, snapshot: Snapshot, before: Snapshot, granted: int) -> list[Broken]:
-        if len(self._given_back) == MOST:
+        if not granted or len(self._given_back) == MOST:
             return []
         since = self._remembered_from(before)
         own = self._unsettled + granted - self._granted
@@ -177,8 +178,8 @@ class Premises:
         if self._refused_at is None and sum(self._exceeded) < TREND:
             return []
         why = (
-            f"others added at least {self._most} calls between two snapshots, and the smallest "
-            f"reserve is {self._reserve}: set Lane(reserve={self._most}), unless the counter is "
+            f"calls that others added between two snapshots: at least {self._most}; the smallest "
+            f"reserve: {self._reserve}. Set Lane(reserve={self._most}), unless the counter is "
             "later than counter_lag, or calls are placed without the gate, which look the same"
         )
         return [self._broken("reserve", self._reserve, self._most, why, "reserve")]

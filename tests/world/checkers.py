@@ -230,9 +230,8 @@ class Count:
 class Alarms:
     """No premise is said to be broken that holds.
 
-    A rate holds until the provider has refused a dial for another reason than want of room. What
-    others add stays within the reserve where the promise's premises held so far, and where others
-    keep to the smallest reserve besides.
+    A rate holds until the provider has refused a dial for another reason than want of room. The
+    reserve holds as long as the promise's premises do.
     """
 
     def __init__(self, scene: Scene, count: Count) -> None:
@@ -255,7 +254,7 @@ class Alarms:
     def _holds(self, premise: str) -> bool:
         if premise == "cps":
             return self._rates_hold
-        return self._count.premises_held and self._scene.plan.others_keep_to_reserve
+        return self._count.premises_held
 
 
 class Rates:

@@ -75,6 +75,7 @@ STATES = "gate/states.py"
 ADMISSIONS = "gate/admissions.py"
 SLOTS = "ledger/redis/lua/slots.lua"
 PACING = "pacing.py"
+PREMISES = "premises.py"
 QUEUE = "gate/queue.py"
 INTAKE = "gate/intake.py"
 SCHEDULE = "gate/schedule.py"
@@ -87,6 +88,19 @@ SCRIPTS = "tests/unit/ledger/test_scripts.py"
 FAULTS = "tests/unit/ledger/test_faults.py"
 
 MUTATIONS = (
+    Mutation(
+        "own calls that have become counted are taken for those of others",
+        PREMISES,
+        (("        own = self._unsettled + granted - self._granted\n", "        own = 0\n"),),
+        "an alarm would be raised wherever a gate dials",
+    ),
+    Mutation(
+        "a refusal is taken for the rate's whatever the count is",
+        PREMISES,
+        (("has_room=room > 0", "has_room=True"), ("TREND: Final = 3", "TREND: Final = 1")),
+        "a rate would be lowered where there was no room",
+        "tests/unit/gate/test_premises.py",
+    ),
     Mutation(
         "a reading in flight counts as having seen a call",
         MEMORY,

@@ -104,7 +104,8 @@ def test_others_that_exceed_the_reserve_are_said(caplog: pytest.LogCaptureFixtur
     """Whoever keeps nothing free for others would go above the limit, and not know why."""
 
     async def scenario() -> None:
-        async with watched(reserve=1, others=LIMIT) as here:
+        async with watched(reserve=1, others=LIMIT - 2) as here:
+            await here.dial()
             for _ in range(3):
                 await _some_readings(here)
                 assert here.said == []
@@ -115,7 +116,7 @@ def test_others_that_exceed_the_reserve_are_said(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.WARNING, "callguard"):
         run(scenario())
     (line,) = [record.getMessage() for record in caplog.records if "premise" in record.message]
-    assert "set Lane(reserve=3)" in line
+    assert "Set Lane(reserve=3)" in line
 
 
 def test_own_calls_are_not_taken_for_those_of_others() -> None:
@@ -151,7 +152,7 @@ class Script:
         self._premises = premises
         self._before: Snapshot | None = None
 
-    def take(self, count: int, at: float, *, unsettled: int = 0, granted: int = 0) -> list[Broken]:
+    def take(self, count: int, at: float, *, unsettled: int = 0, granted: int = 1) -> list[Broken]:
         snapshot, before = Snapshot(Limits(count, LIMIT), at, at + 0.1), self._before
         self._before = snapshot
         return self._premises.taken(
@@ -233,8 +234,8 @@ def test_whatever_may_be_an_own_call_is_none_of_others(
         if ended_at is not None:
             for _ in range(4):
                 premises.gave_back(at - ended_at)
-        script.take(0, at, unsettled=unsettled, granted=10 * i)
-        assert not script.take(4, at + 1.0, granted=10 * i + granted)
+        script.take(0, at, unsettled=unsettled, granted=1 + 10 * i)
+        assert not script.take(4, at + 1.0, granted=1 + 10 * i + granted)
 
 
 def test_snapshots_that_are_far_apart_say_nothing_of_the_reserve() -> None:
