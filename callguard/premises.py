@@ -10,13 +10,14 @@ or another cause, is a poor explanation of what was seen:
   reserve in the last hundred pairs of snapshots, or a refusal named the want of room. A provider
   that takes fewer requests a second than calls looks the same, and is helped by the same.
 - `reserve`: the count rose from a snapshot to the next by more than the smallest reserve, even if
-  every own call had become counted in between that can have. That is arithmetic and no chance, as
-  long as the counter is no later than was said; but one such pair may have done no harm. So it is
-  said of three pairs in the last hundred, or of one in which the provider refused a call. Calls of
-  others that were over and still counted add to what is seen. Pairs further apart than `max_age`
-  say nothing: in between nobody is admitted. Nor do those before the gate's first grant, when
-  nothing was at stake. Only where this gate alone grants, since it has to
-  know of every grant.
+  every own call had become counted in between that can have; and so from each snapshot of the last
+  `counter_lag`, since a call that is over may be counted now and then for so long. That is
+  arithmetic and no chance, as long as the counter is no later than was said; but one such pair may
+  have done no harm. So it is said of three pairs in the last hundred, or of one in which the
+  provider refused a call. Calls of others that were over and still counted add to what is seen.
+  Pairs further apart than `max_age` say nothing: in between nobody is admitted. Nor do those before
+  the gate's first grant, when nothing was at stake. Only where this gate alone grants, since it has
+  to know of every grant.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """
@@ -67,6 +68,14 @@ class Broken(NamedTuple):
     begins: bool
 
 
+class _Seen(NamedTuple):
+    """A snapshot, own calls that it may have missed, and permits granted by then."""
+
+    snapshot: Snapshot
+    unsettled: int
+    granted: int
+
+
 class Premises:
     """What has been seen of one gate's premises.
 
@@ -93,8 +102,8 @@ class Premises:
         self._max_age = max_age
         self._alone = alone
         self._said: set[str] = set()
-        # Of the snapshot in hand: own calls that it may have missed, and permits granted by then.
-        self._unsettled = self._granted = 0
+        # The snapshots of the last `counter_lag` and one before them, the oldest first.
+        self._latest: deque[_Seen] = deque()
         self._given_back: deque[float] = deque(maxlen=MOST)
         self._exceeded: deque[bool] = deque(maxlen=PAIRS)
         self._most = 0
@@ -144,16 +153,22 @@ class Premises:
         found = []
         if self._alone:
             if before is not None and snapshot.began - before.began <= self._max_age:
-                found += self._others(snapshot, before, granted)
-            self._unsettled, self._granted = unsettled, granted
-            while self._given_back and self._given_back[0] <= self._remembered_from(snapshot):
-                self._given_back.popleft()
+                found += self._others(snapshot, granted)
+            self._keep(_Seen(snapshot, unsettled, granted))
         if self._refused_at is not None and snapshot.began > self._refused_at:
             self._refused_at = None
         if self._suspected:
             room = ceiling - snapshot.limits.current_concurrency - unsettled
             found += self._judged(snapshot.began, has_room=room > 0)
         return found
+
+    def _keep(self, seen: _Seen) -> None:
+        latest, given_back = self._latest, self._given_back
+        while len(latest) > 1 and latest[1].snapshot.began < seen.snapshot.began - self._lag:
+            latest.popleft()
+        latest.append(seen)
+        while given_back and given_back[0] <= self._remembered_from(latest[0].snapshot):
+            given_back.popleft()
 
     def _remembered_from(self, snapshot: Snapshot) -> float:
         """An end that came later is one of a call that may be counted after `snapshot`.
@@ -163,14 +178,11 @@ class Premises:
         """
         return snapshot.began - 2.0 * self._lag
 
-    def _others(self, snapshot: Snapshot, before: Snapshot, granted: int) -> list[Broken]:
+    def _others(self, snapshot: Snapshot, granted: int) -> list[Broken]:
         if not granted or len(self._given_back) == MOST:
             return []
-        since = self._remembered_from(before)
-        own = self._unsettled + granted - self._granted
-        own += sum(at > since for at in self._given_back)
-        counts = snapshot.limits.current_concurrency, before.limits.current_concurrency
-        added = counts[0] - counts[1] - own
+        count = snapshot.limits.current_concurrency
+        added = min(count - self._explained(seen, granted) for seen in self._latest)
         self._exceeded.append(added > self._reserve)
         if added <= self._reserve:
             return []
@@ -183,6 +195,13 @@ class Premises:
             "later than counter_lag, or calls are placed without the gate, which look the same"
         )
         return [self._broken("reserve", self._reserve, self._most, why, "reserve")]
+
+    def _explained(self, seen: _Seen, granted: int) -> int:
+        """The highest count to which an earlier one may have come by own calls alone."""
+        since = self._remembered_from(seen.snapshot)
+        own = seen.unsettled + granted - seen.granted
+        own += sum(at > since for at in self._given_back)
+        return seen.snapshot.limits.current_concurrency + own
 
     def _judged(self, began: float, *, has_room: bool) -> list[Broken]:
         pending, self._suspected = self._suspected, []

@@ -47,8 +47,8 @@ WORLDS: Mapping[str, World] = {
     "a rate of 1, said to be 3": World({"cps": 1.0}, cps=3.0, breaks="cps"),
     "a rate of 1, said to be 1.5": World({"cps": 1.0}, cps=1.5, breaks="cps"),
     "a rate of 1, and said": World({"cps": 1.0}, cps=1.0),
-    "others call in, 1 a minute, and no reserve": World({"inbound_rate": 1 / 60}, breaks="reserve"),
     "others call in, 6 a minute, and no reserve": World({"inbound_rate": 0.1}, breaks="reserve"),
+    "others call in, 60 a minute, and no reserve": World({"inbound_rate": 1.0}, breaks="reserve"),
     "others call in, 1 a minute, and a reserve of 5": World({"inbound_rate": 1 / 60}, reserve=5),
     "nobody else, no rate": World({}),
 }

@@ -91,7 +91,7 @@ MUTATIONS = (
     Mutation(
         "own calls that have become counted are taken for those of others",
         PREMISES,
-        (("        own = self._unsettled + granted - self._granted\n", "        own = 0\n"),),
+        (("        own = seen.unsettled + granted - seen.granted\n", "        own = 0\n"),),
         "an alarm would be raised wherever a gate dials",
     ),
     Mutation(

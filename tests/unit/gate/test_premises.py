@@ -243,3 +243,12 @@ def test_snapshots_that_are_far_apart_say_nothing_of_the_reserve() -> None:
     premises = _premises()
     script = Script(premises)
     assert not [each for i in range(10) for each in script.take(3 * i, 60.0 * i)]
+
+
+def test_calls_that_are_over_and_counted_now_and_then_are_none_of_others() -> None:
+    """A counter of several machines, each as late as it may be, would be taken for others."""
+    script = Script(_premises())
+    for i in range(10):
+        left = LIMIT - 2 * i
+        for j, count in enumerate((left, left - 2, left, left - 2, left - 2, left - 2)):
+            assert not script.take(count, 4.0 * i + 0.66 * j)
