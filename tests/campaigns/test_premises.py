@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns.premises import WORLDS, said_in
 
 KNOWN = "ringing counted, and known", "no evidence"
-ALL_SAID = "a rate of 1, said to be 3", "others call in, 60 a minute, and no reserve"
+ALL_SAID = "a rate of 1, said to be 3", "a rate of 1, said to be 1.5"
 NONE_SAID = "a rate of 1, and said", "others call in, 1 a minute, and a reserve of 5"
 
 
