@@ -228,10 +228,9 @@ class Count:
 
 
 class Alarms:
-    """No premise is said to be broken that holds.
+    """No premise is said to be broken in a world in which all hold.
 
-    A rate holds until the provider has refused a dial for another reason than want of room. The
-    reserve holds as long as the promise's premises do.
+    A rate holds until the provider has refused a dial for another reason than want of room.
     """
 
     def __init__(self, scene: Scene, count: Count) -> None:
@@ -252,9 +251,9 @@ class Alarms:
             self._scene.blame("alarm", f"the premise {event.premise} holds: {event}")
 
     def _holds(self, premise: str) -> bool:
-        if premise == "cps":
-            return self._rates_hold
-        return self._count.premises_held
+        # Where the counter doesn't show what it should, a refusal for want of room looks like one
+        # for the rate.
+        return self._count.premises_held and (premise != "cps" or self._rates_hold)
 
 
 class Rates:
