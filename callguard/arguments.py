@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Final, TypeVar
@@ -14,6 +15,7 @@ __all__ = [
     "checked_callback",
     "checked_choice",
     "checked_flag",
+    "checked_list",
     "checked_moment",
     "checked_not_after",
     "checked_patience",
@@ -34,6 +36,31 @@ workspace has more of anything."""
 LEAST_RATE: Final = 0.001
 MOST_RATE: Final = 1e6
 """Calls a second that a rate may be between; what is outside is a mistake."""
+
+
+def checked_list(name: str, values: object, kind: type[T], example: str) -> list[T]:
+    """The value of the argument `name`, which is any iterable of `kind`, as a list.
+
+    Args:
+        name: the argument's.
+        values: what was given.
+        kind: a public class that takes a name, as `example`.
+        example: that name.
+
+    Raises:
+        TypeError: not an iterable, or something in it of another type.
+    """
+    if isinstance(values, kind | str) or not isinstance(values, Iterable):
+        written = f'{kind.__name__}("{example}")'
+        raise TypeError(f"{name} must be a list, such as [{written}], got {shown(values)}")
+    given = list(values)
+    for each in given:
+        if not isinstance(each, kind):
+            instead = f": write {kind.__name__}({shown(each)})" if isinstance(each, str) else ""
+            raise TypeError(
+                f"{name} must hold callguard.{kind.__name__} only, got {shown(each)}{instead}"
+            )
+    return given
 
 
 def checked_seconds(name: str, value: object, *, above_zero: bool, finite: bool = True) -> float:

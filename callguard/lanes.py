@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from callguard.arguments import checked_flag, checked_patience, checked_text, checked_whole
+from callguard.arguments import (
+    checked_flag,
+    checked_list,
+    checked_patience,
+    checked_text,
+    checked_whole,
+)
 from callguard.showing import shown
 
 __all__ = ["DEFAULT_LANE", "Lane", "checked_lanes"]
@@ -63,13 +68,7 @@ def checked_lanes(lanes: object) -> list[Lane]:
         TypeError: not lanes.
         ValueError: two of one name, or two defaults.
     """
-    if isinstance(lanes, Lane | str) or not isinstance(lanes, Iterable):
-        raise TypeError(f'lanes must be a list, such as [Lane("urgent")], got {shown(lanes)}')
-    given = list(lanes)
-    for lane in given:
-        if not isinstance(lane, Lane):
-            instead = f": write Lane({shown(lane)})" if isinstance(lane, str) else ""
-            raise TypeError(f"lanes must hold callguard.Lane only, got {shown(lane)}{instead}")
+    given = checked_list("lanes", lanes, Lane, "urgent")
     names = [lane.name for lane in given]
     for name in names:
         if names.count(name) > 1:

@@ -17,6 +17,7 @@ import math
 from collections import deque
 from typing import Final
 
+from callguard.pauses import pause
 from callguard.trunks import Trunk
 
 __all__ = ["LONGEST_PAUSE", "Pace"]
@@ -24,8 +25,6 @@ __all__ = ["LONGEST_PAUSE", "Pace"]
 LONGEST_PAUSE: Final = 30.0
 """Seconds from a refusal to the trunk's next start at most, unless its starts are further apart: so
 a rate that was set too high still dials. Our own choice."""
-
-_MOST_DOUBLINGS: Final = 30
 
 
 class Pace:
@@ -119,9 +118,8 @@ class Pace:
         if number == self._redeemed[0]:
             _, self._refusals = self._redeemed
         self._tries.clear()
-        doubled = self._apart * 2.0 ** min(self._refusals, _MOST_DOUBLINGS)
         self._refusals += 1
-        self._not_before = now + max(self._apart, min(doubled, LONGEST_PAUSE))
+        self._not_before = now + pause(self._apart, self._refusals, LONGEST_PAUSE)
         self.due_at = max(self.due_at, self._not_before)
 
     def succeed(self, number: int) -> None:

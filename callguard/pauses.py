@@ -1,4 +1,4 @@
-"""How long the provider is left alone after a fault."""
+"""How long the provider is left alone after a fault, or a trunk after a refusal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ provider asks for more: so soon after its end callers are admitted again. Our ow
 _MOST_DOUBLINGS: Final = 30
 
 
-def pause(ttl: float, failures: int) -> float:
-    """Seconds from the beginning of the last of so many failed attempts in a row to the next one.
+def pause(first: float, failures: int, longest: float = LONGEST_PAUSE) -> float:
+    """Seconds from the last of so many failed attempts in a row to the next one.
 
-    ledger/redis/lua/readings.lua has the same for gates that share a ledger.
+    The pause is `first` after one, and twice as long after each more, up to `longest`, but for a
+    `first` that is longer. ledger/redis/lua/readings.lua and rates.lua have the same for gates that
+    share a ledger.
     """
-    doubled = ttl * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
-    return max(ttl, min(doubled, LONGEST_PAUSE))
+    doubled = first * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
+    return max(first, min(doubled, longest))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
-from callguard.arguments import checked_rate, checked_seconds, checked_text
+from callguard.arguments import checked_list, checked_rate, checked_seconds, checked_text
 from callguard.showing import shown
 
 __all__ = ["DEFAULT_TRUNK", "SLACK", "Trunk", "checked_trunks"]
@@ -83,13 +82,7 @@ def checked_trunks(trunks: object, cps: object) -> list[Trunk]:
         TypeError: not trunks, or a rate that is no number.
         ValueError: two of one name, one with the default's, or a rate that can't be.
     """
-    if isinstance(trunks, Trunk | str) or not isinstance(trunks, Iterable):
-        raise TypeError(f'trunks must be a list, such as [Trunk("twilio")], got {shown(trunks)}')
-    given = list(trunks)
-    for trunk in given:
-        if not isinstance(trunk, Trunk):
-            instead = f": write Trunk({shown(trunk)})" if isinstance(trunk, str) else ""
-            raise TypeError(f"trunks must hold callguard.Trunk only, got {shown(trunk)}{instead}")
+    given = checked_list("trunks", trunks, Trunk, "twilio")
     names = [trunk.name for trunk in given]
     for name in names:
         if name == DEFAULT_TRUNK:

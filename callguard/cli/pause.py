@@ -14,8 +14,8 @@ from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.settings import checked_api_key
-from callguard.gate.pausing import this_process
 from callguard.ledger import RedisLedger
+from callguard.ledger.process import this_process
 
 __all__ = ["pause", "resume"]
 

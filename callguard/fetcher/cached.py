@@ -15,18 +15,12 @@ from callguard.arguments import checked_moment, checked_seconds, checked_whole
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.calls import CallState, call_path, parse_call
 from callguard.fetcher.http import ProviderClient
+from callguard.fetcher.later import later_than
 from callguard.fetcher.reading import Reading
 from callguard.limits import Snapshot
 from callguard.tasks import begin
 
 __all__ = ["LimitFetcher"]
-
-_CLOCK_STEP = 0.001
-"""Seconds to let pass where a reading has to begin later than now.
-
-The loop may wake a timer early by its clock's resolution, and the same clock that reads the same
-twice can't tell later from now.
-"""
 
 _WORKSPACE = "limits"
 """The cache's one key: a fetcher reads one workspace."""
@@ -132,7 +126,7 @@ class LimitFetcher:
         after = -math.inf if newer_than is None else checked_moment("newer_than", newer_than)
         while (snapshot := self._cached()) is None or snapshot.began <= after:
             if _now() <= after:
-                await asyncio.sleep(after - _now() + _CLOCK_STEP)
+                await later_than(after)
                 continue
             taken = await self._join_flight()
             if taken.began > after:

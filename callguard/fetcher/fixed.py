@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from callguard.arguments import checked_seconds, checked_whole
+from callguard.fetcher.later import later_than
 from callguard.limits import Limits, Snapshot
 
 __all__ = ["FixedLimit"]
-
-_CLOCK_STEP = 0.001
-"""Seconds to let pass where a snapshot has to be newer than now."""
 
 
 class FixedLimit:
@@ -44,5 +42,5 @@ class FixedLimit:
         """A snapshot of no call at all: what is known of calls, the gate knows."""
         loop = asyncio.get_running_loop()
         if newer_than is not None and loop.time() <= newer_than:
-            await asyncio.sleep(newer_than - loop.time() + _CLOCK_STEP)
+            await later_than(newer_than)
         return Snapshot(self._limits, loop.time(), loop.time())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterable
 
 from callguard.decision import Pause
 from callguard.gate.assembly import Parts
 from callguard.gate.halts import Scope
 from callguard.ledger import Halt
+from callguard.ledger.process import this_process
 
-__all__ = ["pause", "resume", "take_over", "this_process"]
+__all__ = ["pause", "resume", "take_over"]
 
 
 def pause(parts: Parts, scope: Scope, reason: str) -> None:
@@ -40,12 +39,6 @@ def take_over(parts: Parts, halts: Iterable[Halt]) -> None:
     _go_on(parts)
     parts.ledger.note_queue()
     _tell(parts, made, lifted)
-
-
-def this_process() -> str:
-    """Who pauses: the machine's name and the process's number."""
-    host = socket.gethostname().encode("utf-8", "replace").decode()
-    return f"{host}:{os.getpid()}"
 
 
 def _go_on(parts: Parts) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Sequence
 from inspect import iscoroutinefunction
 from types import TracebackType
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from callguard.arguments import checked_seconds, checked_text, checked_whole
 from callguard.errors import MissingExtra, UsageError
+from callguard.ledger.process import this_process
 from callguard.ledger.redis.address import checked_address
 from callguard.ledger.redis.failure import key_mark
 from callguard.ledger.redis.keys import Names, workspace_hash
@@ -167,12 +166,10 @@ class RedisLedger:
 
         names = Names(self._name or workspace)
         settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
-        host = socket.gethostname().encode("utf-8", "replace").decode()
-        label = f"{host}:{os.getpid()}"
         return Session(
             self._client,
             worker,
-            label,
+            this_process(),
             names,
             settings,
             claimant,

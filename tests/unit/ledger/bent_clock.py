@@ -30,6 +30,7 @@ __all__ = [
     "Worker",
     "at_once",
     "claim",
+    "joined",
     "settings",
     "side_of",
 ]
@@ -277,3 +278,15 @@ class Worker:
         given = len(reply.get("grants") or ())
         self.held.extend(range(self.next, self.next + given))
         self.next += given
+
+
+def joined(ledger: BentLedger, *names: str, current: int = 0) -> list[Worker]:
+    """Workers, of which the first has taken a reading at 10 ms."""
+    workers = [Worker(ledger, name) for name in names]
+    for worker in workers:
+        worker.join()
+    ledger.now = 10
+    workers[0].read(current)
+    for worker in workers[1:]:
+        worker.say()
+    return workers

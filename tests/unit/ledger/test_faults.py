@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from callguard.ledger.redis.scripts import EXCHANGE
-from tests.unit.ledger.bent_clock import LIMITS, START, BentLedger, Worker, claim
+from tests.unit.ledger.bent_clock import LIMITS, START, BentLedger, Worker, claim, joined
 
 (
     LEDGER,
@@ -35,18 +35,6 @@ from tests.unit.ledger.bent_clock import LIMITS, START, BentLedger, Worker, clai
 """Which key is which."""
 
 HOUR = 3_600_000
-
-
-def working(ledger: BentLedger, *names: str) -> list[Worker]:
-    """Workers, of which the first has taken a reading at 10 ms."""
-    workers = [Worker(ledger, name) for name in names]
-    for worker in workers:
-        worker.join()
-    ledger.now = 10
-    workers[0].read()
-    for worker in workers[1:]:
-        worker.say()
-    return workers
 
 
 def come_back(worker: Worker) -> None:
@@ -80,7 +68,7 @@ def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
     ledger: BentLedger, part: int, newcomer: bool
 ) -> None:
     """A cache that evicts a key would pass the limit in silence."""
-    first, other = working(ledger, "one", "two")
+    first, other = joined(ledger, "one", "two")
     first.ask(9, 3)
     other.ask(9, 3)
     first.place()
@@ -96,7 +84,7 @@ def test_a_ledger_that_lost_a_part_is_lost_whoever_comes_first(
 @pytest.mark.parametrize("part", [SESSIONS, PERMITS, CLAIMS, QUEUE, CALLED, CALLS, EARLY])
 def test_a_part_that_nothing_is_counted_by_may_go(ledger: BentLedger, part: int) -> None:
     """An eviction that costs a label or a little patience would close every gate."""
-    first, other = working(ledger, "one", "two")
+    first, other = joined(ledger, "one", "two")
     first.ask(9, 3)
     first.place()
     first.say(["bind", 1, "0123456789abcdef01234567"], ["note_ended", "1123456789abcdef01234567"])
@@ -110,7 +98,7 @@ def test_a_part_that_nothing_is_counted_by_may_go(ledger: BentLedger, part: int)
 @pytest.mark.parametrize("part", range(11))
 def test_nothing_is_held_for_ever_whatever_part_goes(ledger: BentLedger, part: int) -> None:
     """Without the set of those that are to be absorbed, a call would hold its slot for good."""
-    worker, dead = working(ledger, "one", "two")
+    worker, dead = joined(ledger, "one", "two")
     worker.ask(9, 3)
     dead.ask(9, 2)
     worker.place()
@@ -134,7 +122,7 @@ def test_a_server_that_comes_back_from_an_older_dump_is_noticed(
     ledger: BentLedger, away: int, dumped: str
 ) -> None:
     """Placed calls that the dump knows nothing of would be forgotten, and their slots given."""
-    (other,) = working(ledger, "zero")
+    (other,) = joined(ledger, "zero")
     image = ledger.image()
     worker = Worker(ledger, "one")
     worker.join()
@@ -154,7 +142,7 @@ def test_a_dump_that_is_older_than_the_last_reading_that_was_heard_is_noticed(
     ledger: BentLedger,
 ) -> None:
     """A worker that was only told of a reading would go on with a ledger that is older."""
-    reader, listener = working(ledger, "one", "two")
+    reader, listener = joined(ledger, "one", "two")
     image = ledger.image()
     ledger.now = 2000
     turn = reader.turn()
@@ -174,7 +162,7 @@ def lose(ledger: BentLedger, *workers: Worker) -> None:
 
 def test_an_older_ledger_that_had_begun_anew_itself_is_noticed(ledger: BentLedger) -> None:
     """It would be taken for one that is closed already, for a loss that is long past."""
-    first, other = working(ledger, "one", "two")
+    first, other = joined(ledger, "one", "two")
     lose(ledger, first, other)
     opens_at(ledger, first, other)
     image = ledger.image()
@@ -192,7 +180,7 @@ def test_an_older_ledger_whose_clock_fell_behind_stays_closed_for_as_long(
 ) -> None:
     """One that was cut off since would move its clock to where the ledger's was before, at a step
     forward, and so the pause would be over at once."""
-    cut_off, other = working(ledger, "one", "two")
+    cut_off, other = joined(ledger, "one", "two")
     image = ledger.image()
     lose(ledger, other)
     ledger.now, ledger.step = 40_000, -60_000
@@ -207,7 +195,7 @@ def test_one_that_went_on_with_an_older_ledger_knows_better_than_the_later_one(
     ledger: BentLedger,
 ) -> None:
     """Its calls would be forgotten, because its ledger is one that the later one came after."""
-    first, cut_off = working(ledger, "one", "two")
+    first, cut_off = joined(ledger, "one", "two")
     older = ledger.image()
     lose(ledger, first)
     opens_at(ledger, first)
@@ -230,7 +218,7 @@ def test_one_that_slept_through_two_losses_closes_nothing(
     ledger: BentLedger, sleeper_first: bool
 ) -> None:
     """Each that wakes would close the ledger for all, however often it was told of the loss."""
-    sleeper, first, other = working(ledger, "one", "two", "three")
+    sleeper, first, other = joined(ledger, "one", "two", "three")
     ledger.client.delete(ledger.names.keys[DIALLING])
     first.ask(9)
     lose(ledger, *((sleeper, first) if sleeper_first else (first, other)))
@@ -247,7 +235,7 @@ def test_one_that_slept_through_two_losses_closes_nothing(
 
 def test_a_ledger_that_is_new_has_nothing_of_the_one_before(ledger: BentLedger) -> None:
     """What nobody counts by would stay on the server for as long as anybody works."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     worker.ask(9)
     worker.say(["place", worker.held.pop(0), "default"], ["bind", 1, "0123456789abcdef01234567"])
     counted = (LEDGER, WORKERS, DIALLING, UNCOUNTED)
@@ -258,7 +246,7 @@ def test_a_ledger_that_is_new_has_nothing_of_the_one_before(ledger: BentLedger) 
 
 def test_a_worker_whose_lease_ran_out_is_remembered_for_a_day(ledger: BentLedger) -> None:
     """A laptop that slept for an hour would close the ledger for all when it wakes."""
-    sleeper, other = working(ledger, "one", "two")
+    sleeper, other = joined(ledger, "one", "two")
     sleeper.ask(9)
     for ledger.now in range(9_000, 3 * HOUR, 9_000):
         other.say(renew=True)
@@ -269,7 +257,7 @@ def test_a_worker_whose_lease_ran_out_is_remembered_for_a_day(ledger: BentLedger
 
 def test_nobody_is_remembered_for_more_than_a_day(ledger: BentLedger) -> None:
     """Workers that come and go would fill the server."""
-    _, other = working(ledger, "one", "two")
+    _, other = joined(ledger, "one", "two")
     for ledger.now in range(9_000, 25 * HOUR, 9_000):
         other.say(renew=True)
     assert ledger.client.zrange(ledger.names.keys[WORKERS], 0, -1) == [b"two"]
@@ -284,7 +272,7 @@ def test_a_step_of_the_clock_absorbs_nothing_early_and_freezes_nothing(
     ledger: BentLedger, step: int
 ) -> None:
     """The server's is a wall clock: a call would be taken for counted, or nobody be admitted."""
-    first, other = working(ledger, "one", "two")
+    first, other = joined(ledger, "one", "two")
     first.ask(9, 2)
     ledger.now = 100
     first.place()
@@ -307,7 +295,7 @@ def test_a_step_of_the_clock_absorbs_nothing_early_and_freezes_nothing(
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
 def test_a_step_of_the_clock_is_told(ledger: BentLedger, step: int) -> None:
     """An operator would not know that the server's clock can't be relied on."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     ledger.step = step
     ledger.now = 500
     assert worker.say()["stepped"] == pytest.approx(step, abs=500)
@@ -319,7 +307,7 @@ def test_a_reading_under_way_while_the_clock_stepped_is_not_dated(
     ledger: BentLedger, step: int
 ) -> None:
     """Its date would be of before the step, and the calls that it absorbs of after it."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     ledger.now = 2000
     turn = worker.turn()
     assert turn is not None
@@ -339,7 +327,7 @@ def test_a_reading_under_way_while_the_clock_lost_a_part_of_what_passed_is_not_d
     ledger: BentLedger, heard_between: bool
 ) -> None:
     """A step back that is shorter than the time since the last exchange looks like less time."""
-    reader, other = working(ledger, "one", "two")
+    reader, other = joined(ledger, "one", "two")
     ledger.now = 2000
     turn = reader.turn()
     assert turn is not None
@@ -353,7 +341,7 @@ def test_a_reading_under_way_while_the_clock_lost_a_part_of_what_passed_is_not_d
 
 def test_an_exchange_that_was_late_costs_no_reading_and_no_time(ledger: BentLedger) -> None:
     """One worker whose exchanges take half a second would stop the readings of all."""
-    reader, late = working(ledger, "one", "two")
+    reader, late = joined(ledger, "one", "two")
     ledger.now = 2000
     turn = reader.turn()
     assert turn is not None
@@ -370,7 +358,7 @@ def test_a_worker_that_has_just_come_absorbs_nothing_early_at_a_small_step(
     ledger: BentLedger,
 ) -> None:
     """As much as passes between two exchanges would be enough to take a call for counted."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     worker.ask(9)
     ledger.now = 100
     worker.place()
@@ -384,7 +372,7 @@ def test_a_worker_that_has_just_come_absorbs_nothing_early_at_a_small_step(
 
 def test_what_one_has_placed_that_has_just_come_is_not_absorbed_early(ledger: BentLedger) -> None:
     """The clock that its call is dated by has not heard yet of the time since the last exchange."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     ledger.now = 1800
     stranger = Worker(ledger, "two")
     stranger.join(["place", 1, "default"], sent=None)
@@ -399,7 +387,7 @@ def test_a_worker_that_has_just_come_moves_the_clock_no_further_than_a_living_on
     ledger: BentLedger, step: int
 ) -> None:
     """It has no clock to deny a jump with, so it would end the leases of all others."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     worker.ask(9)
     ledger.now, ledger.step = 100, step
     stranger = Worker(ledger, "two")
@@ -409,7 +397,7 @@ def test_a_worker_that_has_just_come_moves_the_clock_no_further_than_a_living_on
 
 def test_a_clock_of_a_worker_that_stood_still_stops_nobody(ledger: BentLedger) -> None:
     """A machine that slept would hold up the ledger's clock for all others."""
-    sleeper, other = working(ledger, "one", "two")
+    sleeper, other = joined(ledger, "one", "two")
     for ledger.now in range(1_000, 60_000, 1_000):
         other.say(renew=True)
         asleep = sleeper.say(renew=True, sent=START + 10)
@@ -456,7 +444,7 @@ def test_where_telling_others_is_denied_everything_is_written_all_the_same(
     ledger: BentLedger, client_without: Callable[[str], Redis]
 ) -> None:
     """Calls would be absorbed by a reading that is not kept, and the limit be passed."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     worker.ask(9, 2)
     worker.place()
     restricted = BentLedger(client_without("publish"), "", ledger.settings)
@@ -479,7 +467,7 @@ def test_an_exchange_that_fails_half_way_has_not_happened_or_is_noticed(
     ledger: BentLedger, client_without: Callable[[str], Redis], command: str
 ) -> None:
     """What it wrote before it failed would stay, without what belongs to it."""
-    first, other = working(ledger, "one", "two")
+    first, other = joined(ledger, "one", "two")
     first.ask(9, 3)
     other.ask(9, 3)
     first.place()
@@ -507,7 +495,7 @@ def test_a_lost_ledger_that_failed_to_begin_anew_is_a_lost_one_still(
     ledger: BentLedger, part: int, write: int
 ) -> None:
     """The next that comes would take it for a new one, of which nobody knows any calls."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     worker.ask(9, 3)
     ledger.now = 5000
     ledger.client.delete(ledger.names.keys[part])
@@ -524,7 +512,7 @@ def test_a_worker_that_could_not_join_leaves_nothing(
     ledger: BentLedger, client_without: Callable[[str], Redis], command: str
 ) -> None:
     """Nobody would ever take its name out, since it has no lease to run out."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     restricted = BentLedger(client_without(command), "", ledger.settings)
     restricted.names, restricted.now = ledger.names, ledger.now
     stranger = Worker(ledger, "two")
@@ -542,7 +530,7 @@ def test_a_worker_that_could_not_join_leaves_nothing(
 @pytest.mark.parametrize("protocol", [0, 1, 3])
 def test_the_ledger_of_another_protocol_is_left_alone(ledger: BentLedger, protocol: int) -> None:
     """Two releases on one server would misread each other in silence."""
-    (worker,) = working(ledger, "one")
+    (worker,) = joined(ledger, "one")
     ledger.client.hset(ledger.names.keys[LEDGER], "protocol", protocol)
     before = ledger.image()
     for said in (worker, Worker(ledger, "two")):
@@ -554,6 +542,6 @@ def test_every_script_is_written_for_the_protocol_that_stands_in_the_ledger(
     ledger: BentLedger,
 ) -> None:
     """A ledger would be opened without its protocol, and read by every release."""
-    working(ledger, "one")
+    joined(ledger, "one")
     protocol = ledger.client.hget(ledger.names.keys[LEDGER], "protocol")
     assert f"local PROTOCOL = {int(protocol or 0)} " in EXCHANGE.text

@@ -15,7 +15,7 @@ from callguard import Trunk
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.pacing import Pace
-from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim, settings
+from tests.unit.ledger.bent_clock import BentLedger, Happening, claim, joined, settings
 
 MakeLedger = Callable[[Settings], BentLedger]
 
@@ -25,18 +25,6 @@ TWILIO, FAST = Trunk("twilio", cps=1.05), Trunk("fast", cps=4.2)
 TRUNKS = [TWILIO, FAST, Trunk("telnyx", cps=2.0, window=2.0)]
 
 PATIENT = {"max_age": 1e6, "ttl": 1e6}
-
-
-def joined(ledger: BentLedger, *names: str) -> list[Worker]:
-    """Workers on a ledger that has a snapshot."""
-    workers = [Worker(ledger, name) for name in names]
-    for worker in workers:
-        worker.join()
-    ledger.now = 10
-    workers[0].read()
-    for worker in workers[1:]:
-        worker.say()
-    return workers
 
 
 @pytest.fixture

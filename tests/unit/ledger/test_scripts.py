@@ -24,6 +24,7 @@ from tests.unit.ledger.bent_clock import (
     Reply,
     Worker,
     claim,
+    joined,
     settings,
 )
 
@@ -31,18 +32,6 @@ MakeLedger = Callable[[Settings], BentLedger]
 
 CALL = "0123456789abcdef01234567"
 """What stands for a call."""
-
-
-def joined(ledger: BentLedger, *names: str, current: int = 0) -> list[Worker]:
-    """Workers, of which the first has taken a reading at 10 ms."""
-    workers = [Worker(ledger, name) for name in names]
-    for worker in workers:
-        worker.join()
-    ledger.now = 10
-    workers[0].read(current)
-    for worker in workers[1:]:
-        worker.say()
-    return workers
 
 
 def read_at(ledger: BentLedger, worker: Worker, began: int, now: int | None = None) -> Reply:
