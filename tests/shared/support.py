@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from inspect import isawaitable
+from itertools import islice
 from typing import Any
 
 from redis.asyncio import Redis
@@ -14,6 +16,7 @@ from redis.asyncio.cluster import RedisCluster
 
 from callguard import Gate, Permit, RedisLedger, open_gate
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.scripts import HOLDERS
 from tests.shared.provider import Provider
 
 PATIENCE = 30.0
@@ -67,23 +70,28 @@ class Contents:
 
 
 async def contents(client: Redis | RedisCluster, workspace: str) -> Contents:
-    """The ledger of `workspace` as they are now."""
-    facts, workers, labels, _, dialling, uncounted, claims, *_ = Names(workspace).keys
-    placed = frozenset(_texts(await client.zrange(uncounted, 0, -1)))
-    dialled = frozenset(_texts(await client.zrange(dialling, 0, -1)))
+    """The ledger of `workspace` as it is at one moment, between two exchanges."""
+    found = json.loads(await HOLDERS.run(client, Names(workspace).keys))
+    placed = frozenset(_members(found["uncounted"]))
+    dialled = frozenset(found["dialling"])
     assert not dialled & placed, "a placed call is dialling still"
     return Contents(
         dialling=dialled,
         uncounted=placed,
-        workers=frozenset(_texts(await client.zrangebyscore(workers, 0, "+inf"))),
-        labelled=frozenset(_texts(await client.hkeys(labels))),
-        claims=frozenset(_texts(await client.hkeys(claims))),
-        reported=int(await client.hget(facts, "current") or 0),
+        workers=frozenset(_members(found["workers"])),
+        labelled=frozenset(_members(found["sessions"])),
+        claims=frozenset(_members(found["claims"])),
+        reported=int(_values(found["ledger"]).get("current", 0)),
     )
 
 
-def _texts(found: Iterable[Any]) -> list[str]:
-    return [text.decode() if isinstance(text, bytes) else text for text in found]
+def _members(flat: Sequence[str]) -> Iterator[str]:
+    """The fields of a hash, or the members of a sorted set, each followed by its value."""
+    return islice(flat, 0, None, 2)
+
+
+def _values(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 @asynccontextmanager
