@@ -150,7 +150,7 @@ Dialer = Callable[[World], Awaitable[None]]
 async def oracle(world: World) -> None:
     """Start a call the instant one ends, with no dialling time: as fast as the limits allow.
 
-    A call takes up a place from the dial on, also where the workspace counts it later.
+    A call takes up a slot from the dial on, also where the workspace counts it later.
     """
     while world.unplaced:
         if world.workspace.truth().live >= world.ceiling:
@@ -195,7 +195,7 @@ async def _dial_or_put_back(world: World) -> None:
         world.waiting += 1
 
 
-class _Places:
+class _Slots:
     """A semaphore whose slots come back when a webhook tells that a call is over."""
 
     def __init__(self, limit: int) -> None:
@@ -208,7 +208,7 @@ class _Places:
         """That a call was answered frees nothing."""
 
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:
-        """A place is free again, once for each call; its analysis says the same again."""
+        """A slot is free again, once for each call; its analysis says the same again."""
         if call_id not in self._over:
             self._over.add(call_id)
             self.release()
@@ -220,20 +220,20 @@ async def semaphore(world: World, *, plan: WebhookPlan, tries: float = math.inf)
     A dial that is refused is made again after a pause, which doubles where the tries are numbered;
     a lead is given up after the last.
     """
-    places = _Places(world.ceiling)
+    slots = _Slots(world.ceiling)
     with_webhooks = replace(world.plan, evidence=_seeded(world, Evidence(webhooks=plan)))
-    courier = open_courier(world.workspace, with_webhooks, cast("callguard.Gate", places))
+    courier = open_courier(world.workspace, with_webhooks, cast("callguard.Gate", slots))
     assert courier is not None
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(world.plan.leads):
-                await places.acquire()
-                group.create_task(_dial_until_placed(world, places, tries))
+                await slots.acquire()
+                group.create_task(_dial_until_placed(world, slots, tries))
     finally:
         courier.close()
 
 
-async def _dial_until_placed(world: World, places: _Places, tries: float) -> None:
+async def _dial_until_placed(world: World, slots: _Slots, tries: float) -> None:
     pause = FIRST_PAUSE
     while tries:
         tries -= 1
@@ -244,7 +244,7 @@ async def _dial_until_placed(world: World, places: _Places, tries: float) -> Non
             pause = pause if tries == math.inf else 2 * pause
         else:
             return
-    places.release()
+    slots.release()
 
 
 async def backing_off(world: World) -> None:

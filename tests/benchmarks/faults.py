@@ -55,7 +55,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def cancelled_in_line(limiter: Limiter) -> str:
+async def cancelled_in_the_queue(limiter: Limiter) -> str:
     """Everybody in the queue gives up."""
     crowd = Crowd(limiter)
     await crowd.send(LIMIT)
@@ -67,7 +67,7 @@ async def cancelled_in_line(limiter: Limiter) -> str:
 
 
 async def cancelled_at_the_grant(limiter: Limiter) -> str:
-    """A place is given back, and who would get it gives up in the same turn of the loop."""
+    """A slot is given back, and who would get it gives up in the same turn of the loop."""
     crowd = Crowd(limiter)
     await crowd.send(LIMIT)
     first, *_ = await crowd.send(1)
@@ -123,7 +123,7 @@ async def _look(limiter: Limiter) -> str:
 
 
 TRIALS: Mapping[str, Callable[[Limiter], Awaitable[str]]] = {
-    "cancelled in the queue": cancelled_in_line,
+    "cancelled in the queue": cancelled_in_the_queue,
     "cancelled at the grant": cancelled_at_the_grant,
     "cancelled inside": cancelled_inside,
     "limit halved, then as before": lowered_then_raised,

@@ -40,7 +40,7 @@ from tests.benchmarks.tables import (
 from tests.support.programs import surroundings
 from tests.support.virtual_time import run
 
-PLACES = 20
+SLOTS = 20
 
 CLOCK = time.process_time
 """Seconds of CPU, which other processes disturb less: nothing here waits for the outside. On Redis,
@@ -132,17 +132,17 @@ async def with_room(peer: Peer, admissions: int) -> float:
 
 
 async def drained(peer: Peer, waiters: int) -> float:
-    """Seconds per admission of a queue that goes through `PLACES` places, one turn each.
+    """Seconds per admission of a queue that goes through `SLOTS` slots, one turn each.
 
     Measured from when all have joined the queue, but for a peer that has none.
     """
-    async with peer.opened(PLACES, PLACES + waiters) as limiter:
+    async with peer.opened(SLOTS, SLOTS + waiters) as limiter:
         if isinstance(limiter, _Metered):
             begin = CLOCK()
             await limiter.run_all(_one_turn, waiters)
             return (CLOCK() - begin) / waiters
         full = await Full.of(limiter)
-        tasks = await _in_line(limiter, waiters)
+        tasks = await _queued(limiter, waiters)
         begin = CLOCK()
         full.leave.set()
         await asyncio.gather(*tasks)
@@ -151,9 +151,9 @@ async def drained(peer: Peer, waiters: int) -> float:
 
 async def storm(peer: Peer, waiters: int) -> float:
     """Seconds per waiter, from the first cancellation until the last waiter is gone."""
-    async with peer.opened(PLACES, PLACES + waiters) as limiter:
+    async with peer.opened(SLOTS, SLOTS + waiters) as limiter:
         full = await Full.of(limiter)
-        tasks = await _in_line(limiter, waiters)
+        tasks = await _queued(limiter, waiters)
         begin = CLOCK()
         for task in tasks:
             task.cancel()
@@ -166,12 +166,12 @@ async def storm(peer: Peer, waiters: int) -> float:
 
 async def bytes_per_waiter(peer: Peer, waiters: int) -> float:
     """Bytes that a caller in the queue takes, its task and all, by tracemalloc."""
-    async with peer.opened(PLACES, PLACES + waiters) as limiter:
+    async with peer.opened(SLOTS, SLOTS + waiters) as limiter:
         full = await Full.of(limiter)
         gc.collect()
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()
-        tasks = await _in_line(limiter, waiters)
+        tasks = await _queued(limiter, waiters)
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -195,12 +195,12 @@ class Full:
         async def stay() -> None:
             await leave.wait()
 
-        tasks = [asyncio.create_task(limiter.visit(stay)) for _ in range(PLACES)]
+        tasks = [asyncio.create_task(limiter.visit(stay)) for _ in range(SLOTS)]
         await _settle()
         return cls(leave, tasks)
 
 
-async def _in_line(limiter: Limiter, waiters: int) -> list[asyncio.Task[None]]:
+async def _queued(limiter: Limiter, waiters: int) -> list[asyncio.Task[None]]:
     tasks = [asyncio.create_task(limiter.visit(_one_turn)) for _ in range(waiters)]
     await _settle()
     return tasks
@@ -230,8 +230,8 @@ async def import_time(module: str, bytecode: str) -> float:
 
 async def shared_admission(peer: SharedPeer, url: str, admissions: int, callers: int) -> float:
     """Seconds per admission by so many callers at a time, each of which leaves at once."""
-    places = peer.places or 10 * admissions
-    async with peer.opened(Backend(url), places, 60.0) as enter:
+    slots = peer.slots or 10 * admissions
+    async with peer.opened(Backend(url), slots, 60.0) as enter:
         for turn in (callers, admissions):  # the first makes the connections
             todo = iter(range(turn))
 
@@ -273,7 +273,7 @@ async def drained_part(sizes: Sizes, record: Record) -> None:
     for waiters in sizes.queues:
         rounds = sizes.rounds if waiters < 100_000 else max(3, sizes.rounds // 3)
         figures = await _compared(drained, waiters, rounds)
-        name = f"A queue of {waiters:,} through {PLACES} places"
+        name = f"A queue of {waiters:,} through {SLOTS} slots"
         record.compare(name, figures, SEMAPHORE, "µs of CPU per admission", 1e6)
         medians[waiters] = Spread.of(figures[OURS]).middle
     least, most = min(medians), max(medians)
@@ -335,7 +335,7 @@ async def shared_part(sizes: Sizes, record: Record) -> None:
             measures = {
                 name: partial(shared_admission, peer, server.url, sizes.shared_admissions, callers)
                 for name, peer in shared_peers.present().items()
-                if callers == 1 or peer.places != 1  # callers of one place take turns
+                if callers == 1 or peer.slots != 1  # callers of one slot take turns
             }
             figures = await interleaved(measures, sizes.rounds)
             name = f"On Redis, {callers} callers in one process"

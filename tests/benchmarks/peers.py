@@ -25,7 +25,7 @@ logging.getLogger("aioresilience").setLevel(logging.ERROR)  # it warns at each r
 
 
 class Limiter(Protocol):
-    """What holds some places."""
+    """What holds some slots."""
 
     async def pass_through(self, times: int) -> None:
         """Enter and leave so often, one after the other, with room."""

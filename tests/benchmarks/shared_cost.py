@@ -167,7 +167,7 @@ async def _all_bound(client: Redis, keys: Sequence[str]) -> bool:
 async def main(ledger: str | None, admissions: int) -> None:
     print(f"{surroundings()}; {admissions:,} admissions a row\n")
     print(
-        "| gates | callers | places | round trips | commands inside | pushes | µs in scripts |\n"
+        "| gates | callers | slots | round trips | commands inside | pushes | µs in scripts |\n"
         "|---|---|---|---|---|---|---|"
     )
     with server(ledger) as url:

@@ -1,4 +1,4 @@
-"""Who gets in how often, and after how many others, where eight processes want the same places.
+"""Who gets in how often, and after how many others, where eight processes want the same slots.
 
     python -m tests.benchmarks.shared_fairness
 
@@ -8,7 +8,7 @@ Prints, as Markdown:
   of 5 s that begins at a whole second: the least and the mean.
 - With ten times as many in every second process: for each admitted caller, the how-manieth
   admission of its lane its own was since it joined, against the bound, (k + 1) * W: with k callers
-  ahead of it in its own process, and W processes that wait and get one place each in turn.
+  ahead of it in its own process, and W processes that wait and get one slot each in turn.
 """
 
 from __future__ import annotations

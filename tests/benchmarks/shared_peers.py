@@ -53,13 +53,13 @@ class SharedPeer:
             without a word, to what is entered once for each admission.
         distribution: where it comes from; None for ourselves.
         holds: whether it knows who holds a slot; else it only counts admissions, or nothing.
-        places: how many it can have; None for any number.
+        slots: how many it can have; None for any number.
     """
 
     opened: Callable[[Backend, int, float], AbstractAsyncContextManager[Enter]]
     distribution: str | None
     holds: bool = True
-    places: int | None = None
+    slots: int | None = None
 
 
 @asynccontextmanager
@@ -157,7 +157,7 @@ RAW = "raw EVALSHA of return 1"
 SHARED_PEERS: Mapping[str, SharedPeer] = {
     "callguard": SharedPeer(_gate, None),
     RAW: SharedPeer(_raw, "redis", holds=False),
-    "redis-py Lock": SharedPeer(_lock, "redis", places=1),
+    "redis-py Lock": SharedPeer(_lock, "redis", slots=1),
     "async-redis-rate-limiters": SharedPeer(_rate_limiters, "async-redis-rate-limiters"),
     "limits, moving window": SharedPeer(_limits, "limits", holds=False),
 }
@@ -174,25 +174,25 @@ def present() -> dict[str, SharedPeer]:
 
 
 async def held_for_long(server: RedisServer, peer: SharedPeer) -> str:
-    """One worker holds every place for longer than a word is due; how many get in at another?"""
-    places = peer.places or 2
+    """One worker holds every slot for longer than a word is due; how many get in at another?"""
+    slots = peer.slots or 2
     backend = Backend(server.url)
     async with (
-        peer.opened(backend, places, TTL) as enter,
-        peer.opened(backend, places, TTL) as enter_elsewhere,
+        peer.opened(backend, slots, TTL) as enter,
+        peer.opened(backend, slots, TTL) as enter_elsewhere,
         Visits() as visits,
     ):
-        for _ in range(places):
+        for _ in range(slots):
             visits.send(enter)
         await asyncio.sleep(PATIENCE)
-        for _ in range(places):
+        for _ in range(slots):
             visits.send(enter_elsewhere)
         await asyncio.sleep(LONG * TTL)
-        return f"{visits.inside} of {places} in"
+        return f"{visits.inside} of {slots} in"
 
 
 async def cancelled_on_the_way(server: RedisServer, peer: SharedPeer) -> str:
-    """Who enters gives up before a slow server answers; how often is the place gone?"""
+    """Who enters gives up before a slow server answers; how often is the slot gone?"""
     gone = swallowed = 0
     for _ in range(ATTEMPTS):
         async with peer.opened(Backend(server.url), 1, 60.0) as enter:
@@ -212,7 +212,7 @@ async def cancelled_on_the_way(server: RedisServer, peer: SharedPeer) -> str:
                 await asyncio.sleep(PATIENCE)
                 gone += not visits.inside
     went_on = f", {swallowed} of {ATTEMPTS} cancellations swallowed" if swallowed else ""
-    return f"{gone} of {ATTEMPTS} places gone{went_on}"
+    return f"{gone} of {ATTEMPTS} slots gone{went_on}"
 
 
 class Visits:

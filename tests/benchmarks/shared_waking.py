@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.shared_waking
 
-There is one place, and a caller in each of two processes. Whoever has it keeps it until the other
+There is one slot, and a caller in each of two processes. Whoever has it keeps it until the other
 has been in the queue for a while, and gives it back; a moment later it joins the queue again. Both
 read CLOCK_MONOTONIC, which is the same for all processes on Linux. Prints, as Markdown: the median,
 the 99th percentile and the maximum; beside them the least that it can take, a PUBLISH in one
@@ -26,7 +26,7 @@ from tests.support.processes import Parent, Said, Worker, workers
 from tests.support.programs import command, let_one_in, open_shared, server, surroundings
 
 STAY = (0.015, 0.03)
-"""Seconds for which a caller has the place: drawn, so that no timer's rhythm falls in with it."""
+"""Seconds for which a caller has the slot: drawn, so that no timer's rhythm falls in with it."""
 
 AWAY = 0.003
 """Seconds after which a caller that has given the slot back joins the queue again."""
@@ -44,7 +44,7 @@ class Visit(NamedTuple):
 
 
 async def visit(parent: Parent, url: str, name: str, seed: int) -> None:
-    """Use the place again and again until told to stop; then tell when that was."""
+    """Use the slot again and again until told to stop; then tell when that was."""
     draw = random.Random(seed)
     visits = []
     async with (

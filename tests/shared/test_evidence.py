@@ -12,7 +12,7 @@ from tests.shared.support import Callers, eventually, sharing
 
 
 @pytest.mark.parametrize("early", [False, True])
-async def test_a_call_that_is_over_gives_its_place_back_wherever_that_is_known_from(
+async def test_a_call_that_is_over_gives_its_slot_back_wherever_that_is_known_from(
     redis_url: str, workspace_key: str, early: bool
 ) -> None:
     """Webhooks land at any worker, and a slot would be held for a call that is over."""

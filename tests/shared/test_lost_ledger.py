@@ -158,7 +158,7 @@ async def test_what_a_lost_ledger_means_is_said_as_what_it_is(
         held.cancel()
 
 
-async def test_a_flushed_script_cache_heals_unseen(
+async def test_a_flushed_script_cache_heals_unnoticed(
     own_redis: RedisServer, workspace_key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An operator's SCRIPT FLUSH would be an outage, or make a noise."""

@@ -138,7 +138,7 @@ async def test_a_dead_connection_is_noticed_in_time_and_waiters_go_on_when_it_he
         await crowd.go()
 
 
-async def test_places_that_were_given_and_never_heard_of_go_back(world: World) -> None:
+async def test_slots_that_were_given_and_never_heard_of_go_back(world: World) -> None:
     """An answer that is lost would take slots with it, or give them to two."""
     async with world.far.admit() as permit:  # so that it knows the latest snapshot
         permit.cancel()

@@ -42,7 +42,7 @@ async def test_listening_resumes_after_the_connection_is_lost(
                 await callers.go()
 
 
-async def test_a_worker_that_can_not_listen_gets_its_place_within_about_a_ttl(
+async def test_a_worker_that_can_not_listen_gets_its_slot_within_about_a_ttl(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
     """Callers would wait for a call that never comes, though there is room."""

@@ -44,7 +44,7 @@ def test_a_lane_that_makes_no_sense_is_refused_by_name(
 
 
 def test_a_plain_lane_never_bursts_and_reserves_nothing() -> None:
-    """A lane that says nothing would cost extra, or waste places."""
+    """A lane that says nothing would cost extra, or waste slots."""
     assert Lane("a") == Lane("a", priority=0, reserve=0, burst=0, max_wait=None, max_waiting=None)
 
 

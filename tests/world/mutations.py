@@ -408,7 +408,7 @@ MUTATIONS = (
         "the provider doesn't say whether it counts them",
     ),
     Mutation(
-        "the end of an unknown call frees a place",
+        "the end of an unknown call frees a slot",
         MEMORY,
         (
             (
@@ -427,13 +427,13 @@ MUTATIONS = (
                 "self.withdraw(number)\n                self.in_use -= 1\n            elif early",
             ),
         ),
-        "a call has one place",
+        "a call has one slot",
     ),
     Mutation(
         "evidence that came early is forgotten",
         MEMORY,
         (("early = self._early.pop(call_id, None)", "early = None"),),
-        "places stay taken by calls that are over",
+        "slots stay taken by calls that are over",
         "tests/unit/gate/test_evidence.py",
     ),
     Mutation(

@@ -39,14 +39,14 @@ def test_an_empty_key_does_not_fall_back_to_the_environment(
     "key",
     [f"{KEY}\n", f" {KEY}", f"{KEY[:15]} {KEY[15:]}", f"{KEY}\r\nX: y", f"{KEY}\x00", f"{KEY}é"],
 )
-def test_a_key_that_no_header_can_carry_is_refused_unseen(key: str) -> None:
+def test_a_key_that_no_header_can_carry_is_an_error_that_hides_it(key: str) -> None:
     """If this fails, a stray newline in a key breaks every request, or prints the key."""
     with pytest.raises(UsageError, match="copy it again") as caught:
         LimitFetcher(key)
     assert_keyless(caught.value)
 
 
-def test_a_key_of_another_type_is_refused_unseen() -> None:
+def test_a_key_of_another_type_is_an_error_that_hides_it() -> None:
     """If this fails, bytes in the key's place are sent as their repr."""
     with pytest.raises(UsageError, match="not bytes") as caught:
         LimitFetcher(KEY.encode())  # type: ignore[arg-type]

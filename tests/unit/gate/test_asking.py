@@ -40,7 +40,7 @@ class Provider:
         return self.states.get(call_id, CallState())
 
 
-def test_only_unseen_calls_are_asked_about_and_only_after_readings() -> None:
+def test_only_uncounted_calls_are_asked_about_and_only_after_readings() -> None:
     """The provider would be asked about calls that the counter shows, or in a loop."""
 
     async def main() -> None:
@@ -62,7 +62,7 @@ def test_only_unseen_calls_are_asked_about_and_only_after_readings() -> None:
     run(main())
 
 
-def test_an_answer_that_a_call_is_over_gives_its_place_to_the_next() -> None:
+def test_an_answer_that_a_call_is_over_gives_its_slot_to_the_next() -> None:
     """Asking would find out and change nothing."""
 
     async def main() -> None:

@@ -53,7 +53,7 @@ def test_a_wait_cancelled_after_any_number_of_turns_leaves_nothing_behind(
     assert finished[-1] is give_back_first, "the sweep never reached the end of the wait"
 
 
-def test_a_place_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next() -> None:
+def test_a_slot_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next() -> None:
     """A granted waiter that is cancelled before it runs would keep the slot for good."""
 
     async def main() -> None:
@@ -71,7 +71,7 @@ def test_a_place_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next(
 
 
 def test_a_caller_cancelled_before_the_grant_is_passed_over_in_the_same_turn() -> None:
-    """A place would be handed to a caller that is already gone."""
+    """A slot would be handed to a caller that is already gone."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=1)) as gate:
@@ -88,7 +88,7 @@ def test_a_caller_cancelled_before_the_grant_is_passed_over_in_the_same_turn() -
     run(main())
 
 
-def test_a_storm_of_cancellations_leaves_an_empty_line_and_all_places() -> None:
+def test_a_storm_of_cancellations_leaves_an_empty_queue_and_all_slots() -> None:
     """Cancelled waiters would be remembered, or recurse, or take slots with them."""
 
     async def main() -> None:
@@ -145,7 +145,7 @@ def test_a_try_cancelled_while_it_waits_for_a_reading_leaves_the_reading_to_othe
 
 
 def test_a_cancelled_dial_may_have_reached_the_provider() -> None:
-    """A place would be given back although the call may be going on."""
+    """A slot would be given back although the call may be going on."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=1)) as gate:

@@ -25,7 +25,7 @@ UNKNOWN = (300, 302, 408, 409, 425, 500, 502, 503, 504, 529)
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("status", NOT_PLACED)
-def test_a_definite_answer_gives_the_place_back_at_once(status: int, client: str) -> None:
+def test_a_definite_answer_gives_the_slot_back_at_once(status: int, client: str) -> None:
     """A bad number would hold a slot for as long as a call might ring."""
 
     async def main() -> None:
@@ -120,7 +120,7 @@ def test_a_definite_answer_after_an_unknown_one_leaves_the_call_placed() -> None
 
 @pytest.mark.parametrize("status", [400, 422, 429])
 def test_no_answer_takes_back_that_a_call_was_placed(status: int) -> None:
-    """What failed after the dial would give the place of a live call away."""
+    """What failed after the dial would give the slot of  live call away."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=5)) as gate:
@@ -138,7 +138,7 @@ def test_no_answer_takes_back_that_a_call_was_placed(status: int) -> None:
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("url", ["https://crm.test/leads", f"{PROVIDER}/v2/stop-call/call_1"])
 def test_a_definite_answer_to_something_else_says_nothing(url: str, client: str) -> None:
-    """A lead that a CRM doesn't know would give the place of its live call away."""
+    """A lead that a CRM doesn't know would give the slot of  live call away."""
     assert Judge(PROVIDER).judge(error_of(client, 404, url)).outcome == "unknown"
 
 

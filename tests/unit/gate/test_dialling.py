@@ -76,7 +76,7 @@ def test_a_refused_call_is_dialled_again_on_a_later_reading() -> None:
     run(main())
 
 
-def test_a_refused_call_goes_back_to_its_old_place_in_line() -> None:
+def test_a_refused_call_goes_back_to_its_old_place_in_the_queue() -> None:
     """A refused lead would go behind everyone that came later."""
     order: list[str] = []
 
@@ -218,7 +218,7 @@ def test_a_lanes_max_wait_is_for_all_the_waiting_together() -> None:
     run(main())
 
 
-def test_a_refused_call_goes_back_into_a_line_that_is_full() -> None:
+def test_a_refused_call_goes_back_into_a_queue_that_is_full() -> None:
     """A refused lead would be lost to one that came later."""
 
     async def main() -> None:
@@ -268,7 +268,7 @@ def test_an_idempotent_dial_is_repeated_under_the_same_permit() -> None:
 
 
 def test_a_503_is_what_refused_says() -> None:
-    """A provider that refuses with a 503 would have its calls dialled again without a place."""
+    """A provider that refuses with a 503 would have its calls dialled again without a slot."""
     error = httpx.HTTPStatusError("", request=REQUEST, response=httpx.Response(503))
 
     async def main() -> None:
@@ -283,7 +283,7 @@ def test_a_503_is_what_refused_says() -> None:
 
 
 def test_cancelling_counts_the_call_as_placed_and_leaves_nothing_waiting() -> None:
-    """A place would be given back though its call may be going on."""
+    """A slot would be given back though its call may be going on."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=1)) as gate:

@@ -95,8 +95,8 @@ def test_an_answered_call_is_seen_by_the_next_reading_after_the_counters_lag() -
     run(main())
 
 
-def test_an_answer_never_makes_a_call_unseen_for_longer() -> None:
-    """Where ringing calls are counted, evidence that comes late would waste the place."""
+def test_an_answer_never_makes_a_call_uncounted_for_longer() -> None:
+    """Where ringing calls are counted, evidence that comes late would waste the slot."""
 
     async def main() -> None:
         fetcher = ScriptedSource(limit=1)
@@ -113,8 +113,8 @@ def test_an_answer_never_makes_a_call_unseen_for_longer() -> None:
     run(main())
 
 
-def test_a_call_that_is_over_gives_its_place_to_the_next_at_once() -> None:
-    """A place would stay empty although it is known to be free."""
+def test_a_call_that_is_over_gives_its_slot_to_the_next_at_once() -> None:
+    """A slot would stay empty although it is known to be free."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=1), counted_after=1000.0) as gate:

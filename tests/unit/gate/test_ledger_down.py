@@ -20,7 +20,7 @@ def at_once(no_grace: None) -> None: ...
 
 
 async def test_closed_lets_nobody_in(own_redis: RedisServer, workspace_key: str) -> None:
-    """Workers that know nothing of each other would dial into the same places."""
+    """Workers that know nothing of each other would dial into the same slots."""
     async with (
         serve(limit=5, api_key=workspace_key) as server,
         callguard.open_gate(server.api_key, base_url=server.url, ledger=own_redis.url) as gate,

@@ -14,7 +14,7 @@ from tests.unit.gate.support import Crowd, opened, settle
 
 
 def test_as_many_go_in_as_fit_and_no_more() -> None:
-    """Callers at once would overshoot, or waste places."""
+    """Callers at once would overshoot, or waste slots."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=20, current=17)) as gate:
@@ -45,7 +45,7 @@ def test_first_come_first_served_within_a_lane() -> None:
     run(main())
 
 
-def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back() -> None:
+def test_a_newcomer_does_not_overtake_at_the_moment_a_slot_is_given_back() -> None:
     """Someone who just arrives would take the slot that belongs to the first in the queue."""
 
     async def main() -> None:
@@ -207,7 +207,7 @@ def test_a_caller_waits_no_longer_than_it_said() -> None:
     run(main())
 
 
-def test_a_place_that_comes_in_time_is_no_timeout() -> None:
+def test_a_slot_that_comes_in_time_is_no_timeout() -> None:
     """A caller that was admitted as its time ended would be counted and told as timed out too."""
 
     async def main() -> None:
@@ -240,7 +240,7 @@ def test_the_shorter_of_timeout_and_the_lanes_max_wait_counts(
     run(main())
 
 
-def test_a_line_is_no_longer_than_its_lane_allows() -> None:
+def test_a_queue_is_no_longer_than_its_lane_allows() -> None:
     """A bounded line would grow without bound, or turn callers away while there is room."""
 
     async def main() -> None:

@@ -13,7 +13,7 @@ from tests.support.virtual_time import run
 from tests.unit.gate.support import Crowd, Refusal, opened, settle
 
 
-def test_a_refusal_gives_the_place_back_and_passes_through_unchanged() -> None:
+def test_a_refusal_gives_the_slot_back_and_passes_through_unchanged() -> None:
     """The caller would not see its own error, or the refused call would be counted."""
 
     async def main() -> None:

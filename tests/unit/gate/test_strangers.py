@@ -87,7 +87,7 @@ def test_a_listener_can_end_the_process(kind: type[BaseException]) -> None:
 
 
 @odd
-def test_a_judge_that_raises_leaves_the_callers_error_and_the_place(
+def test_a_judge_that_raises_leaves_the_callers_error_and_the_slot(
     kind: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault in somebody's `refused=` would hide why the dial failed, or lose its slot."""

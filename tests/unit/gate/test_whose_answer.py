@@ -30,7 +30,7 @@ def says_refused(error: Exception, base_url: str = PROVIDER) -> bool:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_another_services_429_after_the_dial_leaves_the_call_placed(client: str) -> None:
-    """A busy CRM would give the place of a live call to the next."""
+    """A busy CRM would give the slot of  live call to the next."""
 
     async def main() -> None:
         async with opened(ScriptedSource(limit=5)) as gate:
@@ -126,7 +126,7 @@ def test_what_the_provider_says_of_other_matters_is_no_refusal(
 def test_a_429_from_nobody_knows_where_is_no_refusal_and_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A place would be given back on a guess; or a client of one's own would hold a place at each
+    """A slot would be given back on a guess; or a client of one's own would hold a slot at each
     refusal, and nobody would know why."""
 
     class Busy(Exception):
@@ -177,7 +177,7 @@ def test_a_judge_that_cant_be_called_is_refused_by_name(refused: Any) -> None:
 
 
 def test_a_judge_that_has_to_be_awaited_refuses_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A coroutine is true, so that any exception would give the place of a live call back."""
+    """A coroutine is true, so that any exception would give the slot of  live call back."""
 
     async def refused(error: Exception) -> bool:
         return False
@@ -250,7 +250,7 @@ class _Hostile(Exception):
     ],
 )
 def test_an_exception_that_cant_be_read_is_no_refusal(error: Any) -> None:
-    """Leaving the block would raise something else than what happened, and keep the place."""
+    """Leaving the block would raise something else than what happened, and keep the slot."""
     assert not says_refused(error if isinstance(error, Exception) else _carrying(error))
 
 

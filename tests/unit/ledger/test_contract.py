@@ -195,7 +195,7 @@ async def arrive(crowd: Crowd, *names: str) -> None:
 # The law of accounting ---------------------------------------------------------------------------
 
 
-async def test_usage_is_what_is_reported_and_dialling_and_unseen(
+async def test_usage_is_what_is_reported_and_dialling_and_uncounted(
     open_gate: Open, counter: Counter
 ) -> None:
     """One of the three parts would be missing from the sum, or be counted twice."""
@@ -214,7 +214,7 @@ async def test_usage_is_what_is_reported_and_dialling_and_unseen(
 async def test_as_many_go_in_as_fit_and_no_more(
     open_gate: Open, counter: Counter, limit: int, current: int, arrived: int
 ) -> None:
-    """Callers at once would overshoot, or waste places."""
+    """Callers at once would overshoot, or waste slots."""
     counter.answer(limit, current)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         crowd.send(*"abcde")
@@ -291,10 +291,10 @@ async def test_leaving_the_block_means_placed_unless_refused(
 
 @pytest.mark.parametrize("end", ["cancel", "ended"])
 @pytest.mark.parametrize("after_the_block", [False, True])
-async def test_a_place_that_is_given_back_goes_to_the_next_in_line(
+async def test_a_slot_that_is_given_back_goes_to_the_next_in_the_queue(
     open_gate: Open, counter: Counter, end: str, after_the_block: bool
 ) -> None:
-    """A place would stay taken by a call that never was, or is over."""
+    """A slot would stay taken by a call that never was, or is over."""
     counter.answer(limit=1)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         async with gate.admit() as permit:
@@ -348,7 +348,7 @@ async def test_a_permit_that_was_given_back_and_placed_after_all_counts_again(
 
 @pytest.mark.parametrize("first_ends", [True, False])
 async def test_a_permit_keeps_to_its_first_call(open_gate: Open, first_ends: bool) -> None:
-    """The end of a call that is said to be another's would give the place of a live one away."""
+    """The end of a call that is said to be another's would give the slot of  live one away."""
     async with open_gate() as gate:
         async with gate.admit() as permit:
             permit.placed("call_1")
@@ -458,7 +458,7 @@ async def test_while_somebody_waits_readings_come_once_a_ttl_and_else_not_at_all
 
 
 async def test_evidence_brings_the_next_reading_forward(open_gate: Open, counter: Counter) -> None:
-    """A place that is free would stay empty until the next reading is due."""
+    """A slot that is free would stay empty until the next reading is due."""
     counter.answer(limit=1, current=1)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         crowd.send("a")
@@ -681,7 +681,7 @@ async def test_who_does_not_want_to_wait_still_gets_a_reading_that_is_due(
             assert len(counter.asked) > 1
 
 
-async def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back(
+async def test_a_newcomer_does_not_overtake_at_the_moment_a_slot_is_given_back(
     open_gate: Open, counter: Counter
 ) -> None:
     """Someone who just arrives would take the slot that belongs to the first in the queue."""
@@ -697,7 +697,7 @@ async def test_a_newcomer_does_not_overtake_at_the_moment_a_place_is_given_back(
         await until(lambda: crowd.arrived == ["holder", "waiter"])
 
 
-async def test_a_line_that_is_full_takes_nobody_more(open_gate: Open, counter: Counter) -> None:
+async def test_a_queue_that_is_full_takes_nobody_more(open_gate: Open, counter: Counter) -> None:
     """A bound on the queue would not hold, or would outlast the queue."""
     counter.answer(limit=1)
     async with (
@@ -718,7 +718,7 @@ async def test_a_line_that_is_full_takes_nobody_more(open_gate: Open, counter: C
 
 
 @pytest.mark.parametrize("cancelled", [["a"], ["b"], ["a", "b"]])
-async def test_who_was_cancelled_fills_no_line(
+async def test_who_was_cancelled_fills_no_queue(
     open_gate: Open, counter: Counter, cancelled: list[str]
 ) -> None:
     """A caller would be turned away from a queue in which nobody waits any more."""
@@ -749,7 +749,7 @@ async def test_who_was_cancelled_fills_no_line(
 async def test_who_has_waited_long_enough_leaves_nothing_behind(
     open_gate: Open, counter: Counter, timeout: float | None, max_wait: float | None
 ) -> None:
-    """A caller whose time is up would keep its place in the queue, or take one that comes free."""
+    """A caller whose time is up would keep its place in the queue, or take a free slot."""
     counter.answer(limit=1)
     async with (
         open_gate(Lane("default", max_wait=max_wait, default=True)) as gate,
@@ -765,10 +765,10 @@ async def test_who_has_waited_long_enough_leaves_nothing_behind(
         assert await held(gate) == (0, 0)
 
 
-async def test_a_caller_that_is_cancelled_in_line_leaves_nothing_behind(
+async def test_a_caller_that_is_cancelled_in_the_queue_leaves_nothing_behind(
     open_gate: Open, counter: Counter
 ) -> None:
-    """A place would be kept for a caller that is gone."""
+    """A slot would be kept for a caller that is gone."""
     counter.answer(limit=1)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         await arrive(crowd, "holder")
@@ -780,7 +780,7 @@ async def test_a_caller_that_is_cancelled_in_line_leaves_nothing_behind(
         assert await held(gate) == (1, 0)
 
 
-async def test_a_place_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next(
+async def test_a_slot_granted_to_a_caller_cancelled_at_that_instant_goes_to_the_next(
     open_gate: Open, counter: Counter
 ) -> None:
     """A granted waiter that is cancelled before it runs would keep the slot for good."""
@@ -854,7 +854,7 @@ async def test_draining_lets_nobody_in_and_waits_for_the_calls_that_go_on(
 async def test_evidence_that_a_call_is_over_frees_its_place(
     open_gate: Open, counter: Counter, early: bool
 ) -> None:
-    """A place would stay taken by a call that is known to be over."""
+    """A slot would stay taken by a call that is known to be over."""
     counter.answer(limit=1)
     async with open_gate() as gate, crowd_at(gate) as crowd:
         async with gate.admit() as permit:

@@ -80,8 +80,8 @@ def test_an_exchange_that_runs_after_a_later_one_changes_nothing(
     assert everything(client, ledger) == before
 
 
-def test_an_exchange_that_runs_twice_gives_places_once(ledger: BentLedger) -> None:
-    """A client that tries again by itself would take two places for one call."""
+def test_an_exchange_that_runs_twice_gives_slots_once(ledger: BentLedger) -> None:
+    """A client that tries again by itself would take two slots for one call."""
     (worker,) = joined(ledger, "one")
     twice = worker.words(claims=[claim(ceiling=9)])
     assert worker.send(twice)["counts"] == [1, 0]
@@ -126,7 +126,7 @@ def test_a_new_ledger_admits_nobody_before_a_reading_that_began_after_the_grace(
 def test_after_a_lost_answer_what_it_gave_goes_back_and_what_is_held_stays(
     ledger: BentLedger,
 ) -> None:
-    """A place would be lost with the answer that gave it, or be taken from a call."""
+    """A slot would be lost with the answer that gave it, or be taken from a call."""
     worker, other = joined(ledger, "one", "two")
     assert worker.ask(9, 2) == 2
     assert other.ask(9, 1) == 1
@@ -232,8 +232,8 @@ def test_a_buried_call_is_seen_by_a_reading_that_began_late_enough(
     assert read_at(ledger, other, began)["counts"] == [0, uncounted]
 
 
-def test_a_silent_worker_waits_in_line_no_more(ledger: BentLedger) -> None:
-    """Places would be kept for callers that are gone."""
+def test_a_silent_worker_waits_in_the_queue_no_more(ledger: BentLedger) -> None:
+    """Slots would be kept for callers that are gone."""
     silent, other = joined(ledger, "one", "two")
     silent.ask(0, 3)
     assert other.say()["others"]
@@ -278,8 +278,8 @@ def test_a_worker_that_leaves_leaves_nothing_but_what_it_was_dialling(
     reply = other.say()
     assert (reply["counts"], reply["others"]) == ([0, 2], False)
     left = {name for name, held in everything(client, ledger).items() if "one" in str(held)}
-    permits_and_unseen = {ledger.names.keys[3], ledger.names.keys[5]}
-    assert left - {ledger.names.keys[0]} == permits_and_unseen
+    permits_and_uncounted = {ledger.names.keys[3], ledger.names.keys[5]}
+    assert left - {ledger.names.keys[0]} == permits_and_uncounted
     assert not client.hexists(ledger.names.keys[0], "number/one")
 
 
@@ -431,8 +431,8 @@ def test_a_call_that_was_given_back_and_placed_after_all_counts(
     assert worker.say(*happenings)["counts"] == [1, 1]
 
 
-def test_a_permit_that_was_absorbed_can_not_give_its_place_back_again(ledger: BentLedger) -> None:
-    """An end that is told late would take a place from another call."""
+def test_a_permit_that_was_absorbed_can_not_give_its_slot_back_again(ledger: BentLedger) -> None:
+    """An end that is told late would take a slot from another call."""
     (worker,) = joined(ledger, "one")
     worker.ask(9, 2)
     worker.place()
@@ -440,7 +440,7 @@ def test_a_permit_that_was_absorbed_can_not_give_its_place_back_again(ledger: Be
     assert worker.say(["withdraw", 1], ["answered", 1], ["bind", 1, CALL])["counts"] == [1, 0]
 
 
-def test_a_place_that_is_given_back_goes_to_the_next_in_the_same_exchange(
+def test_a_slot_that_is_given_back_goes_to_the_next_in_the_same_exchange(
     ledger: BentLedger,
 ) -> None:
     """Every call would cost a round trip more than it needs."""
@@ -711,22 +711,22 @@ def test_a_turn_that_has_failed_does_not_go_on(ledger: BentLedger) -> None:
     assert other.turn() is not None
 
 
-# Places ------------------------------------------------------------------------------------------
+# Slots -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("current", "ceiling", "callers", "given"),
     [(0, 5, 3, 3), (0, 5, 9, 5), (3, 5, 9, 2), (5, 5, 9, 0), (9, 5, 9, 0), (0, -1, 9, 0)],
 )
-def test_as_many_places_are_given_as_fit_and_are_asked_for(
+def test_as_many_slots_are_given_as_fit_and_are_asked_for(
     ledger: BentLedger, current: int, ceiling: int, callers: int, given: int
 ) -> None:
-    """The count would exceed the ceiling, or places would be wasted."""
+    """The count would exceed the ceiling, or slots would be wasted."""
     (worker,) = joined(ledger, "one", current=current)
     assert worker.ask(ceiling, callers) == given
 
 
-def test_every_place_comes_with_the_usage_that_it_made(ledger: BentLedger) -> None:
+def test_every_slot_comes_with_the_usage_that_it_made(ledger: BentLedger) -> None:
     """A permit would be taken for a normal one that only the burst ceiling admit."""
     (worker,) = joined(ledger, "one", current=3)
     asked = [
@@ -748,7 +748,7 @@ def test_ceilings_of_an_older_reading_take_no_place(ledger: BentLedger) -> None:
 
 
 def waiting(ledger: BentLedger, *names: str, free: int) -> list[Worker]:
-    """Workers with five callers each, who came in this order; then places became free."""
+    """Workers with five callers each, who came in this order; then slots became free."""
     reader, *workers = joined(ledger, "reader", *names, current=10)
     for worker in workers:
         assert worker.ask(10, 5) == 0
@@ -759,21 +759,21 @@ def waiting(ledger: BentLedger, *names: str, free: int) -> list[Worker]:
     return workers
 
 
-def test_workers_of_equal_priority_take_turns_one_place_each(ledger: BentLedger) -> None:
+def test_workers_of_equal_priority_take_turns_one_slot_each(ledger: BentLedger) -> None:
     """Whoever speaks first would take all the slots."""
     workers = waiting(ledger, "one", "two", "six", free=4)
     assert [worker.ask(10, 5) for worker in workers] == [2, 1, 1]
 
 
 def test_turns_go_on_where_they_stopped(ledger: BentLedger) -> None:
-    """The same worker would be first at every place that is given back."""
+    """The same worker would be first at every slot that is given back."""
     one, two = waiting(ledger, "one", "two", free=1)
     given = [worker.ask(10, 5, happenings=worker.returned()) for worker in (one, two) * 4]
     assert given == [1, 0, 0, 1, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize(("now", "given"), [(1010, 0), (1260, 0), (1261, 1)])
-def test_a_place_is_set_aside_for_a_worker_that_is_called_and_does_not_come(
+def test_a_slot_is_set_aside_for_a_worker_that_is_called_and_does_not_come(
     ledger: BentLedger, now: int, given: int
 ) -> None:
     """A worker that is gone would hold up all, or one that is coming would find nothing."""
@@ -846,7 +846,7 @@ def test_a_priority_that_can_not_go_holds_up_nobody(ledger: BentLedger) -> None:
 
 
 def test_who_waits_no_more_is_not_waited_for(ledger: BentLedger) -> None:
-    """A place would be set aside for callers that have left."""
+    """A slot would be set aside for callers that have left."""
     one, two = waiting(ledger, "one", "two", free=1)
     one.ask(10, 0)
     assert two.ask(10, 5) == 1
@@ -858,7 +858,7 @@ def test_who_waits_no_more_is_not_waited_for(ledger: BentLedger) -> None:
 def test_a_worker_is_called_once_and_alone_and_a_reading_is_told_to_all(
     client: Redis, ledger: BentLedger
 ) -> None:
-    """Places would wait for the next tick, or every worker would come for each of them."""
+    """Slots would wait for the next tick, or every worker would come for each of them."""
     prefix = ledger.names.channels
     heard: list[tuple[str, dict[str, Any]]] = []
     with client.pubsub() as bell:  # type: ignore[no-untyped-call]
