@@ -7,9 +7,9 @@
             ...
 
 It has the provider's paths and bodies, a counter that is late, calls by others, faults on demand, a
-script for each number that is called, signed webhooks that may be late, lost, doubled, shuffled or
-forged, and the truth to compare with: ``server.workspace.truth()``. Without a socket, and under any
-clock, there are `Workspace` alone, and `Deliveries` for its webhooks.
+script for each dialled number, signed webhooks that may be late, lost, duplicated, shuffled or
+forged, and the truth to compare with: ``server.workspace.truth()``. To simulate without a socket,
+or on any clock, use `Workspace` alone, and `Deliveries` for its webhooks.
 """
 
 from callguard.simulator.app import create_app

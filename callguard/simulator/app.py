@@ -40,28 +40,28 @@ def create_app(
     dial_faults: Faults | None = None,
     dial_faults_place: bool = True,
 ) -> web.Application:
-    """The workspace as an aiohttp application, for a runner of your own; `serve` brings one.
+    """Return the workspace as an aiohttp application, for your own runner; `serve` has one.
 
     It answers ``GET /get-concurrency``, ``POST /v2/create-phone-call``,
     ``GET /v2/get-call/{call_id}`` and ``POST /v2/stop-call/{call_id}``. A create-phone-call with
-    the `idempotency_key` of one that was placed in the last hour gets the first one's answer; one
-    that was refused by a 429 doesn't use its key up, and one whose call died at once does. The last
-    10,000 keys are kept.
+    the `idempotency_key` of a call placed in the last hour places nothing, and answers with that
+    call. A dial that is refused by a 429 doesn't use up its key, but one whose call dies at once
+    does. The last 10,000 keys are kept.
 
     Run it with ``handler_cancellation=True``, or a request that hangs outlives its client.
 
     Args:
-        workspace: what stands behind the paths.
-        api_key: the bearer key that is admitted.
-        latency: how long each answer takes, in seconds. What was asked for is done when the
-            request has come: a count is as old as its answer took, and a dial that the client
-            gave up is placed.
+        workspace: the workspace behind the paths.
+        api_key: the bearer key that is accepted.
+        latency: how long each answer takes, in seconds. A request is carried out when it arrives,
+            so the count in an answer is as old as the latency, and a dial is placed even if the
+            client gives up on it.
         faults: what goes wrong with ``GET /get-concurrency``.
         dial_faults: what goes wrong with ``POST /v2/create-phone-call``; only `DIAL_FAULTS` can.
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
 
     Raises:
-        ValueError: `dial_faults` may bring a fault that a dial can't have.
+        ValueError: `dial_faults` contain a fault that a dial can't have.
     """
     if dial_faults is not None:
         dial_faults.require_only(DIAL_FAULTS)
@@ -76,7 +76,7 @@ def create_app(
 
 
 class _Api:
-    """The handlers, and what they share."""
+    """The request handlers and the state that they share."""
 
     def __init__(
         self,
@@ -100,12 +100,12 @@ class _Api:
         )
 
     async def break_off(self, app: web.Application) -> None:  # noqa: ARG002 - aiohttp passes it
-        """Break off what goes on, because the server stops."""
+        """Break off the requests in progress, because the server stops."""
         self._closing.set()
 
     @web.middleware
     async def authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let the handler answer whoever has the key."""
+        """Pass the request on if it has the key; answer with 401 if not."""
         authorization = request.headers.get("Authorization")
         if authorization is None:
             return await self._deliver(request, NO_AUTHORIZATION)
@@ -135,7 +135,7 @@ class _Api:
         return await self._deliver(request, answer)
 
     async def stop_call(self, request: web.Request) -> web.StreamResponse:
-        """End a call; one that is over stays so."""
+        """End a call; does nothing if it is over."""
         call_id = request.match_info["call_id"]
         known = self._workspace.call(call_id) is not None
         self._workspace.stop(call_id)
@@ -180,7 +180,7 @@ class _Api:
         return web.Response(status=sent.status, body=sent.body, headers=sent.headers)
 
     async def _wait(self, seconds: float | None) -> None:
-        """Wait, for ever where `seconds` is None, but no longer than until the server stops."""
+        """Wait for `seconds`, or for ever if None; return early when the server stops."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -196,6 +196,6 @@ async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
 
 
 def _hang_up(request: web.Request) -> None:
-    """Close the connection; aiohttp then takes the client for gone, and drops the answer."""
+    """Close the connection; aiohttp then believes that the client left, and drops the answer."""
     if request.transport is not None:
         request.transport.close()

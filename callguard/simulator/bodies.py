@@ -1,7 +1,7 @@
-"""What goes over the wire, in the provider's words.
+"""The bodies of requests and answers, in the provider's format.
 
-Statuses, fields and messages are those of docs.retellai.com/api-references, read 2026-11-22; the
-two bodies of a 401 are those that a live account answered with on 2026-08-24.
+Statuses, fields and messages are those of docs.retellai.com/api-references, read 2026-11-22. The
+two bodies of a 401 were sent by a live account on 2026-08-24.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MESSAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response before it is sent; `retry_after` is in seconds, and None sends no such header."""
+    """A response before it is sent; `retry_after` is in seconds, None for no such header."""
 
     status: int
     body: bytes = b""
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class DialRequest:
-    """The fields of a create-phone-call request that mean something here."""
+    """The fields of a create-phone-call request that the simulator uses."""
 
     from_number: str
     to_number: str
@@ -73,7 +73,7 @@ class DialRequest:
 
     @classmethod
     def parse(cls, body: bytes) -> DialRequest | None:
-        """The request in a body, or None where the format is invalid."""
+        """Parse a request's body; None if the format is invalid."""
         try:
             fields = json.loads(body)
         except (ValueError, RecursionError):
@@ -116,7 +116,7 @@ def described(call: Call) -> dict[str, object]:
 
 
 def published(settings: WorkspaceSettings, reported: int) -> dict[str, object]:
-    """The body of a reading that reports so many calls."""
+    """The body of a ``GET /get-concurrency`` answer that reports `reported` calls."""
     limit, burst_limit = settings.limit, settings.burst_limit
     base = min(limit, _BASE_LIMIT)
     purchasable = max(limit - base, _PURCHASE_LIMIT)
@@ -134,7 +134,7 @@ def published(settings: WorkspaceSettings, reported: int) -> dict[str, object]:
 
 
 def error(status: int) -> Answer:
-    """The provider's answer with that status."""
+    """The provider's answer for an error status."""
     return Answer.of(status, {"status": "error", "message": _MESSAGES[status]})
 
 
@@ -145,11 +145,11 @@ NO_AUTHORIZATION: Final = Answer.of(401, {"error_message": "Authorization header
 TOO_FAST: Final = Answer.of(
     429, {"status": "error", "message": "Calls per second exceeded, please throttle your requests."}
 )
-"""The answer to a dial that came faster than its trunk's rate. Which one it is isn't published."""
+"""The answer to a dial above its trunk's rate. The provider doesn't publish its own."""
 
 
 def spoilt(answer: Answer, fault: Fault | None) -> Answer:
-    """What is sent instead of `answer`; a fault of the connection doesn't change it."""
+    """The answer to send instead of `answer`; faults of the connection don't change it."""
     match fault:
         case "500":
             return error(500)
@@ -167,7 +167,7 @@ def spoilt(answer: Answer, fault: Fault | None) -> Answer:
 
 
 def half(body: bytes) -> bytes:
-    """As much of the body as comes through when it breaks off."""
+    """The first half of the body, which is sent before the answer breaks off."""
     return body[: len(body) // 2]
 
 

@@ -1,4 +1,4 @@
-"""Hands deliveries over when they are due."""
+"""Hands over each webhook when it is due."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Courier"]
 class Courier:
     """Calls `deliver` with each delivery at its time, on the running event loop.
 
-    It is one timer, and no task, however many deliveries are to come. The workspace's clock is
-    the loop's ``time``, so a loop whose clock jumps takes it along.
+    It uses one timer and no task, however many deliveries are to come. If the workspace's clock is
+    the loop's ``time``, it also works on a loop whose clock jumps.
 
     Args:
-        workspace: whose calls the webhooks are about.
-        deliveries: what is due.
-        deliver: called in the event loop with each delivery; what it raises goes to the loop's
-            exception handler, and stops nothing.
-        longest_sleep: seconds after which the workspace's clock is looked at again, at most; for
-            one that is not the loop's.
+        workspace: the workspace whose calls the webhooks are about.
+        deliveries: the deliveries of that workspace.
+        deliver: called in the event loop with each delivery; its exceptions go to the loop's
+            exception handler, and stop nothing.
+        longest_sleep: seconds after which the workspace's clock is read again, at most; needed if
+            that clock is not the loop's.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Courier:
         self._stop_timer()
 
     def _stir(self, call: Call) -> None:  # noqa: ARG002 - whichever call it is
-        """Look soon, and not now: a workspace's watcher must not call it."""
+        """Look soon, not now: a watcher must not call the workspace."""
         if not self._stirred:
             self._stirred = True
             self._loop.call_soon(self._look)
@@ -71,7 +71,7 @@ class Courier:
             self._deliver(delivery)
 
     def _sleep(self) -> None:
-        # The time goes first: catching up with it may bring what is next.
+        # `now` comes first: it lets the workspace catch up, which may plan an earlier delivery.
         now = self._workspace.now
         self._stop_timer()
         at = self._deliveries.next_at

@@ -1,4 +1,4 @@
-"""Distributions of seconds, and the seeded streams that they draw from."""
+"""Distributions of durations in seconds, and the seeded streams that they draw from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FORMS = "12, constant:12, uniform:5:30, exponential:60 or exponential:60:300"
 
 
 class Distribution(Protocol):
-    """Anything that draws a number of seconds, at least 0, from a source of randomness."""
+    """A callable that draws a number of seconds, at least 0, from a source of randomness."""
 
     def __call__(self, source: Random, /) -> float:
         """The next draw, in seconds."""
@@ -42,7 +42,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Anything from `least` to `most` seconds, all equally likely.
+    """Uniformly distributed from `least` to `most` seconds.
 
     Raises:
         ValueError: not finite numbers of seconds, at least 0, or in the wrong order.
@@ -94,13 +94,13 @@ class Exponential:
 
 
 def parse_distribution(text: str) -> Constant | Uniform | Exponential:
-    """The distribution that `text` names, all numbers in seconds.
+    """Parse a distribution, with all numbers in seconds.
 
-    ``12`` and ``constant:12``, ``uniform:5:30`` (least, most), ``exponential:60`` (mean) and
-    ``exponential:60:300`` (mean, at most). What `str` makes of a distribution reads back as it.
+    The forms are ``12`` and ``constant:12``, ``uniform:5:30`` (least, most), ``exponential:60``
+    (mean) and ``exponential:60:300`` (mean, at most). `str` of a distribution can be parsed again.
 
     Raises:
-        ValueError: none of these forms, or numbers that can't be right.
+        ValueError: `text` has none of these forms, or its numbers can't be right.
     """
     name, *parts = text.strip().split(":")
     try:
@@ -123,7 +123,7 @@ def parse_distribution(text: str) -> Constant | Uniform | Exponential:
 
 
 def stream(seed: int, name: str) -> Random:
-    """A source of randomness of its own for each name, so that no knob shuffles another's draws."""
+    """A source of randomness for each name, so that no setting changes the draws of another."""
     return Random(f"{seed} {name}")  # noqa: S311 - a simulation has no secrets
 
 

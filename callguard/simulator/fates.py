@@ -1,4 +1,4 @@
-"""What becomes of a placed call: drawn, or as a script for its number has it."""
+"""The fate of a placed call: drawn at random, or scripted for its number."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one call.
+    """How one call goes: how long it rings, whether it is answered, and why it ends.
 
     Args:
-        ring_time: seconds that it rings, never over the workspace's `ring_limit`.
-        talk_time: seconds from its answer to its end; None where nobody answers.
+        ring_time: seconds that it rings, cut to the workspace's `ring_limit`.
+        talk_time: seconds from its answer to its end; None if nobody answers.
         reason: why it ends, in the provider's words (`disconnection_reason`, SDK 6.2.13).
 
     Raises:
@@ -53,17 +53,17 @@ class Fate:
 
 
 def answered(talk_time: float = 60.0, *, ring_time: float = 5.0) -> Fate:
-    """Somebody answers after `ring_time` seconds, and hangs up after `talk_time` more."""
+    """A call that is answered after `ring_time` seconds and ends `talk_time` seconds later."""
     return Fate(ring_time, talk_time, "user_hangup")
 
 
-# How long each takes is only plausible, as everything is that is up to carriers and to people.
+# These durations are only plausible: they depend on carriers and people.
 BUSY: Final = Fate(2.0, None, "dial_busy")
 NO_ANSWER: Final = Fate(math.inf, None, "dial_no_answer")
 DECLINED: Final = Fate(8.0, None, "user_declined")
 BAD_NUMBER: Final = Fate(0.5, None, "invalid_destination")
 VOICEMAIL: Final = Fate(20.0, 5.0, "voicemail_reached")
-"""Answered as far as the provider's counter is concerned."""
+"""An answered call, as far as the provider's counter is concerned."""
 
 FATES: Final[Mapping[str, Fate]] = MappingProxyType(
     {
@@ -79,10 +79,10 @@ FATES: Final[Mapping[str, Fate]] = MappingProxyType(
 
 
 class Draws:
-    """Fates at random, one for each placed call.
+    """Random fates, one for each placed call.
 
     Args:
-        settings: what the workspace is like.
+        settings: the settings of the workspace.
     """
 
     def __init__(self, settings: WorkspaceSettings) -> None:
@@ -95,7 +95,7 @@ class Draws:
     def next(self) -> Fate:
         """The next call's fate."""
         settings = self._settings
-        # Every draw is made for every call, used or not, so that the next call's stay the same.
+        # Every draw is made for every call, used or not, so that no setting shifts the next call's.
         is_answered = self._answers.random() < settings.answer_rate
         ring_time = settings.ring_time(self._rings)
         talk_time = settings.talk_time(self._talks)
@@ -108,10 +108,11 @@ class Draws:
 
 
 class Script:
-    """Fates by number: of several for one number each is for one call, and the last for the rest.
+    """Fates by dialled number.
 
     Args:
-        numbers: the fates, by the numbers that are called.
+        numbers: for each number one fate for all its calls, or a sequence, of which each fate is
+            for one call and the last one for all calls after it.
     """
 
     def __init__(self, numbers: Mapping[str, Fate | Sequence[Fate]]) -> None:
@@ -119,7 +120,7 @@ class Script:
         self._calls = Counter[str]()
 
     def next(self, number: str) -> Fate | None:
-        """The fate of the next call to this number; None where nothing is scripted."""
+        """The fate of the next call to this number; None if the script doesn't have the number."""
         fates = self._numbers.get(number)
         if fates is None or isinstance(fates, Fate):
             return fates
@@ -128,7 +129,7 @@ class Script:
 
 
 def is_script(numbers: object) -> bool:
-    """Whether these are fates by number, with at least one for each."""
+    """Whether `numbers` maps numbers to fates, with at least one fate for each."""
     return isinstance(numbers, Mapping) and all(
         isinstance(number, str)
         and (isinstance(fates, Fate) or (bool(fates) and all(isinstance(f, Fate) for f in fates)))

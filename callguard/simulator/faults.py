@@ -1,4 +1,4 @@
-"""Which fault, if any, the next request gets."""
+"""The faults of a simulated provider, at random or by schedule."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["DIAL_FAULTS", "FAULTS", "Fault", "Faults"]
 Fault = Literal["500", "429", "429-retry-after", "hang", "cut", "broken-json", "wrong-types"]
 """What can go wrong with a request.
 
-A status 500; a 429 without and with a ``Retry-After``; no answer until the client goes; a
-connection that breaks in the middle of the answer; half a JSON document; JSON in which every
-value is a string.
+In this order: a status 500; a 429 without, and one with a ``Retry-After``; no answer until the
+client leaves; a connection that breaks in the middle of the answer; half a JSON document; JSON in
+which every value is a string.
 """
 
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
-"""Every fault; all of them can hit the reading of the limits."""
+"""Every fault. A reading of the limits can have any of them."""
 
 DIAL_FAULTS: Final[tuple[Fault, ...]] = ("500", "hang", "cut")
-"""The faults that can hit a dial: those that leave the caller not knowing if it was placed."""
+"""The faults that a dial can have. After each, the caller can't know whether it was placed."""
 
 
 class Faults:
@@ -29,10 +29,10 @@ class Faults:
     Args:
         rate: the share of requests that get a fault at random, from 0 to 1.
         kinds: the faults to choose from at random, all equally likely.
-        schedule: ``(begin, end, fault)``: every request from `begin` up to, not including, `end`
-            gets `fault`; in seconds since the workspace's start. The first that fits is taken.
-        seed: what the random choices follow from. The schedule doesn't shuffle them, nor do the
-            `kinds` change which requests are hit.
+        schedule: tuples ``(begin, end, fault)``, in seconds since the workspace's start. A request
+            at or after `begin` and before `end` gets `fault`. The first tuple that fits is taken.
+        seed: the seed of the random choices. The schedule doesn't change them, and `kinds` doesn't
+            change which requests are hit.
 
     Raises:
         ValueError: a rate outside 0 to 1, an unknown fault, a rate with no kinds to choose from,
@@ -64,20 +64,20 @@ class Faults:
 
     @property
     def possible(self) -> frozenset[Fault]:
-        """Every fault that a request may get from here."""
+        """Every fault that a request may get."""
         scheduled = (fault for _, _, fault in self._schedule)
         return frozenset((*scheduled, *(self._kinds if self._rate else ())))
 
     def require_only(self, allowed: tuple[Fault, ...]) -> None:
-        """Check that nothing but the `allowed` faults can come from here.
+        """Check that a request can get no fault but the `allowed` ones.
 
         Raises:
-            ValueError: another fault can.
+            ValueError: it can get another one.
         """
         _require_known(self.possible, allowed)
 
     def next(self, elapsed: float) -> Fault | None:
-        """The fault of the next request, or None for a sound answer.
+        """The fault of the next request; None for a proper answer.
 
         Args:
             elapsed: seconds since the workspace's start.

@@ -2,12 +2,12 @@
 
 The laws that this file holds:
 
-- Nothing changes but at an event (a dial, an answer, an end, a call by others), so every integral
-  is a sum of products, and exact.
-- The n-th placed call has the same fate whatever the other knobs are: each kind of draw has a
+- State changes only at events (a dial, an answer, an end, a call by others), so every integral is a
+  sum of products, and exact.
+- The n-th placed call has the same fate whatever the other settings are: each kind of draw has a
   stream of its own, and each placed call draws once from every stream.
-- Time is the clock that was handed in, and every public method first catches up with it. Nothing
-  happens by itself: whoever wants to know of an event in time asks at `Workspace.next_event_at`.
+- Time is read from the `clock` argument, and every public method first catches up with it. Nothing
+  happens by itself: to learn of events in time, call a method at `Workspace.next_event_at`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from callguard.simulator.trunks import Trunks
 __all__ = ["KEPT_CALLS", "Workspace"]
 
 KEPT_CALLS: Final = 10_000
-"""Calls that are over and can still be looked up; older ones are forgotten."""
+"""How many ended calls can still be looked up; older ones are forgotten."""
 
-_REFUSED_REASON: Final = "concurrency_limit_reached"  # No published one tells a rate (SDK 6.2.13).
+_REFUSED_REASON: Final = "concurrency_limit_reached"  # None is published for a rate (SDK 6.2.13).
 _NEVER: Final = Fate(0.0, None, _REFUSED_REASON)
 
 
 @dataclass(slots=True)
 class _Tally:
-    """A `Truth` in the making."""
+    """The running totals from which a `Truth` is made."""
 
     count: int = 0
     live: int = 0
@@ -69,14 +69,14 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Counted:
-    """How a call stands with the counters, whoever started it.
+    """Whether a call, by us or by others, is in the true count and in the reported one.
 
     Attributes:
         ceiling: the outbound ceiling when the call was placed; None for a call by others.
         counts: whether it counts now.
         until: when it ceased to count, in seconds on the clock; None before.
         surcharged: whether it began to count above the normal limit.
-        shown: whether the reported number has it.
+        shown: whether the reported number includes it.
     """
 
     ceiling: int | None
@@ -94,7 +94,7 @@ class _Outbound:
 
 
 class _Calls:
-    """The outbound calls by their ids: those that go on, and the last that are over."""
+    """The outbound calls by their ids: all live ones, and the last `KEPT_CALLS` that ended."""
 
     def __init__(self) -> None:
         self._calls: dict[str, _Outbound] = {}
@@ -110,7 +110,7 @@ class _Calls:
             self.forget_later(outbound.call.call_id)
 
     def forget_later(self, call_id: str) -> None:
-        """Keep a call that is over as long as it is among the last."""
+        """Note that a call ended; it is kept until `KEPT_CALLS` more have ended."""
         self._over.append(call_id)
         if len(self._over) > KEPT_CALLS:
             del self._calls[self._over.popleft()]
@@ -119,12 +119,12 @@ class _Calls:
 class Workspace:
     """A simulated voice workspace.
 
-    Calls by others are in the counts, and can't be looked up or stopped.
+    Calls by others are in the counts, but can't be looked up or stopped.
 
     Args:
-        settings: what the workspace is like; None for the defaults.
-        clock: the time in seconds, such as the event loop's ``time``. It need not start at 0. A
-            clock that runs backwards stands still here.
+        settings: the settings of the workspace; None for the defaults.
+        clock: the time in seconds, such as the event loop's ``time``. It need not start at 0. While
+            it runs backwards, the workspace's time stands still.
     """
 
     def __init__(self, settings: WorkspaceSettings | None, clock: Callable[[], float]) -> None:
@@ -154,16 +154,16 @@ class Workspace:
 
     @property
     def now(self) -> float:
-        """Seconds on the clock; what is due by now has happened."""
+        """Seconds on the clock, after every event that was due has happened."""
         self._catch_up()
         return self._now
 
     @property
     def next_event_at(self) -> float | None:
-        """When something is to happen next, in seconds on the clock; None if nothing is.
+        """When the next event is due, in seconds on the clock; None if none is planned.
 
-        Time that has passed since the last look at the workspace is not caught up with, so this
-        may be over. A dial or a stop may bring something earlier; see `watch`.
+        Reading this doesn't catch up with the clock, so the time may be in the past. A dial or a
+        stop may plan an earlier event; see `watch`.
         """
         return self._events[0][0] if self._events else None
 
@@ -175,7 +175,7 @@ class Workspace:
 
     @property
     def count(self) -> int:
-        """Calls that count against the limits now: the truth that the reported number follows."""
+        """How many calls count against the limits now; the reported number follows this one."""
         self._catch_up()
         return self._tally.count
 
@@ -187,12 +187,15 @@ class Workspace:
         agent_id: str = "agent_simulated",
         metadata: Mapping[str, object] | None = None,
     ) -> Call:
-        """Place an outbound call, which rings from now on, unless it is refused by its death.
+        """Place an outbound call, which begins to ring.
+
+        If it came faster than its trunk's rate and the setting `cps_refusal` is ``"dead-call"``,
+        the call is over at once instead.
 
         Raises:
-            CallRefused: one more would bring the count above the outbound ceiling.
-            CallTooFast: it would fit, but came faster than its trunk's rate, and that is refused
-                by a 429.
+            CallRefused: one more call would bring the count above the outbound ceiling.
+            CallTooFast: the call would fit, but came faster than its trunk's rate, and
+                `cps_refusal` is ``"429"``.
         """
         self._catch_up()
         trunk = self._trunks.of(from_number)
@@ -227,28 +230,28 @@ class Workspace:
         return call
 
     def most_dials_in_a_second(self, from_number: str) -> int:
-        """That of `Truth`, on the trunk of this number alone."""
+        """`Truth.most_dials_in_a_second`, for the trunk of this number alone."""
         return self._trunks.of(from_number).most_dials
 
     def call(self, call_id: str) -> Call | None:
-        """The outbound call as it stands now; None if unknown, or over and long forgotten.
+        """The outbound call as it stands now; None if it is unknown or forgotten.
 
-        The last `KEPT_CALLS` that are over are remembered.
+        The last `KEPT_CALLS` that ended are remembered.
         """
         self._catch_up()
         outbound = self._calls.get(call_id)
         return None if outbound is None else outbound.call
 
     def calls(self) -> list[Call]:
-        """Every outbound call as it stands now: those that go on, and the last that are over."""
+        """Every outbound call as it stands now: all live ones, and the last that ended."""
         self._catch_up()
         return [outbound.call for outbound in self._calls]
 
     def watch(self, watcher: Callable[[Call], None]) -> None:
-        """Call `watcher` with every outbound call when it was placed, is answered, and is over.
+        """Call `watcher` with each outbound call when it is placed, answered, and over.
 
-        The call's own times say when that was, which may be some time ago: it is called when the
-        workspace catches up with its clock. The watcher must not call the workspace.
+        The workspace calls it while catching up with its clock, which may be some time after the
+        event; the call's own times say when it was. The watcher must not call the workspace.
         """
         self._watchers.append(watcher)
 
@@ -274,10 +277,10 @@ class Workspace:
         burst_limit: int | None = None,
         reserved_inbound: int | None = None,
     ) -> None:
-        """Change the limits from now on, in calls; None keeps one. Calls that go on stay.
+        """Change limits, in calls; None keeps a limit as it is. No live call is ended.
 
         Raises:
-            ValueError: a number that can't be right; nothing is changed.
+            ValueError: a number can't be right; nothing is changed.
         """
         self._catch_up()
         was = self._settings
@@ -289,11 +292,11 @@ class Workspace:
         )
 
     def truth(self) -> Truth:
-        """What really went on, until now."""
+        """The true totals since the start."""
         self._catch_up()
         return Truth(elapsed=self._now - self._started, **asdict(self._tally))
 
-    # The rest happens at `self._now`, which stands at the time of the event.
+    # The methods below run at an event, with `self._now` at the event's time.
 
     def _catch_up(self) -> None:
         now = max(self._now, self._clock())
@@ -312,7 +315,7 @@ class Workspace:
         heapq.heappush(self._events, (at, next(self._order), happen))
 
     def _ring(self, call: Call, ceiling: int) -> None:
-        drawn = self._draws.next()  # also where it isn't used, so that the others' stay the same
+        drawn = self._draws.next()  # even if scripted, so that later calls draw the same fates
         fate = self._script.next(call.to_number) or drawn
         outbound = _Outbound(call, fate, _Counted(ceiling))
         self._calls.add(outbound)
@@ -401,7 +404,7 @@ class Workspace:
         self._after(self._settings.fall_lag, partial(self._hide, counted))
 
     def _show(self, counted: _Counted) -> None:
-        # A call shorter than the counter's rise is late may be hidden before it could be shown.
+        # A call that is shorter than `rise_lag` may be due to be hidden before it is shown.
         if counted.until is None or self._now < counted.until + self._settings.fall_lag:
             counted.shown = True
             self._reported += 1
@@ -413,7 +416,7 @@ class Workspace:
 
 
 def _refused(call: Call) -> Call:
-    """The call, dead before it rang: it never counts, and can be looked up."""
+    """The call as refused: over before it rang. It never counts, but can be looked up."""
     return replace(
         call, status="error", ended_at=call.placed_at, disconnection_reason=_REFUSED_REASON
     )

@@ -1,4 +1,4 @@
-"""Posts deliveries to a URL, as the provider does."""
+"""Posts webhooks to a URL, as the provider does."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _TIMEOUT_SECONDS: Final = 10.0
 _RETRIES: Final = 3
 
 _MOST_AT_ONCE: Final = 1000
-"""Deliveries under way at most; one that comes on top of that is lost."""
+"""Deliveries in flight at most; those beyond that are lost."""
 
 _NO_ANSWER: Final = 0
 
 
 class Poster:
-    """Posts deliveries side by side, each up to four times.
+    """Posts deliveries concurrently, each up to four times.
 
-    Leaving the ``async with`` block breaks off what is under way, and leaves no task and no socket
+    Leaving the ``async with`` block cancels the posts in flight, and leaves no task and no socket
     behind.
 
     Args:
-        url: where to.
+        url: the address to post to.
         retry_wait: seconds until a delivery that was not accepted is posted again.
 
     Attributes:
-        answers: how often each HTTP status came back; 0 is for no answer.
+        answers: how often each HTTP status came back; 0 stands for no answer.
 
     Raises:
-        InvalidSetting: no address of a web server.
+        InvalidSetting: the URL is not an address of a web server.
     """
 
     def __init__(self, url: str, *, retry_wait: float) -> None:
@@ -71,7 +71,7 @@ class Poster:
             await self._session.close()
 
     def post(self, delivery: Delivery) -> None:
-        """Begin to post `delivery`; a forged one is posted once, whatever the answer."""
+        """Start to post `delivery`. A forged one is posted once, whatever the answer."""
         if self._session is not None and len(self._posts) < _MOST_AT_ONCE:
             post = begin(self._insist(self._session, delivery), "callguard delivery")
             self._posts.add(post)
@@ -86,7 +86,7 @@ class Poster:
         await self._attempt(session, delivery)
 
     async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> bool:
-        """Post once; returns whether it was accepted."""
+        """Post once; return whether the delivery was accepted."""
         try:
             async with session.post(
                 self._url, data=delivery.body, headers=delivery.headers, allow_redirects=False

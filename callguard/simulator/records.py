@@ -1,4 +1,4 @@
-"""What a simulated workspace reports: a call, a refusal, and all that really went on."""
+"""The records of a simulated workspace: its calls, its refusals, and the true totals."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Final, Literal
 __all__ = ["Call", "CallRefused", "CallStatus", "CallTooFast", "Truth"]
 
 CallStatus = Literal["registered", "ongoing", "ended", "not_connected", "error"]
-"""The provider's words: rings, was answered, was answered and is over, was never answered, was
-refused."""
+"""The provider's words, in this order, for a call that is ringing, is answered, is over after an
+answer, is over without one, and was refused."""
 
 
 class CallRefused(Exception):
-    """The workspace refused a call: one more would exceed what outbound calls may take up.
+    """The workspace refused a call: one more would exceed the outbound ceiling.
 
-    A gate's block that lets this out, with no server between, needs to know what it means:
-    ``open_gate(refused=lambda error: isinstance(error, CallRefused))``.
+    If this leaves a gate's block, because the workspace is dialled without a server, the gate has
+    to be told what it means: ``open_gate(refused=lambda error: isinstance(error, CallRefused))``.
 
     Attributes:
-        status_code: 429, as the provider's clients have it.
+        status_code: 429, as in the exceptions of the provider's clients.
     """
 
     status_code: Final = 429
 
 
 class CallTooFast(CallRefused):
-    """The workspace refused a call though there was room: it came faster than its trunk's rate."""
+    """The workspace had room, but refused a call that came faster than its trunk's rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class Call:
     """An outbound call as it stands; times are seconds on the workspace's clock, None if not yet.
 
     Attributes:
-        disconnection_reason: why the call ended: that of its `Fate`, ``"manual_stopped"``, or
-            ``"concurrency_limit_reached"`` where it was refused; None while it goes on.
+        disconnection_reason: why the call ended: the reason of its `Fate`, ``"manual_stopped"``, or
+            ``"concurrency_limit_reached"`` if it was refused; None while it is live.
     """
 
     call_id: str
@@ -53,32 +53,32 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What really went on in a workspace since its start.
+    """The true totals of a workspace since its start.
 
-    The integrals of two truths can be subtracted: ``call_seconds`` over ``elapsed`` is the average
-    count in between.
+    Two truths can be subtracted: the difference of ``call_seconds`` over that of ``elapsed`` is the
+    average count between them.
 
     Attributes:
         elapsed: seconds since the start.
         count: calls that count against the limits now.
         live: calls going on now, whether or not they count.
         peak: the highest count so far.
-        worst_excess: how far an outbound call that began to count brought the count above the
-            ceiling that held when it was placed, at worst; negative if always below it, None
-            before the first. Above 0 only where calls count from their answer.
-        placed, answered, ended: outbound calls that were not refused; `ended` has the unanswered
-            ones too.
-        refusals: outbound calls refused, in whatever form and for whatever cause.
-        rate_refusals: those of them that came too fast, though there was room.
-        most_dials_in_a_second: dials on any one trunk within any rolling second, at most; those
-            that were refused are among them. A second is over for what comes just a second later.
+        worst_excess: the most by which an outbound call, when it began to count, brought the count
+            above the ceiling at the time of its dial; negative if the count stayed below, None
+            before the first call. Above 0 only if calls count from their answer.
+        placed, answered, ended: outbound calls that were not refused; `ended` includes the
+            unanswered ones.
+        refusals: outbound calls refused, in any form and for any cause.
+        rate_refusals: the refused calls that had room, but came too fast.
+        most_dials_in_a_second: dials on any one trunk within any rolling second, at most, refused
+            ones included. A dial exactly one second after another is not in the same second.
         inbound_started, inbound_ended, inbound_turned_away: calls by others.
         call_seconds: the integral of `count`.
         live_seconds: the integral of `live`.
         seconds_over_limit: seconds with the count above the normal limit of that time.
         surcharge_seconds: the part of `call_seconds` due to calls that began to count above the
-            normal limit; the provider bills those higher for their whole length.
-        readings: how often `Workspace.concurrency` was asked.
+            normal limit; the provider charges more for their whole length.
+        readings: how often `Workspace.concurrency` was called.
     """
 
     elapsed: float

@@ -23,11 +23,11 @@ from callguard.simulator.webhooks import Deliveries, WebhookPlan
 
 __all__ = ["Server", "serve"]
 
-# Requests are broken off as the server stops, so this is only for those that are stuck in a
-# client that doesn't read.
+# Requests are broken off when the server stops, so this is only for answers that their client
+# doesn't read.
 _SHUTDOWN_SECONDS: Final = 1.0
 
-# How often a clock that is not the loop's is looked at for webhooks that are due.
+# How often a clock that is not the loop's is read, to see which webhooks are due.
 _FOREIGN_CLOCK_SECONDS: Final = 0.05
 
 
@@ -36,11 +36,11 @@ class Server:
     """A running simulated workspace.
 
     Attributes:
-        url: where it listens, such as ``"http://127.0.0.1:54321"``.
-        api_key: the key that it admits.
+        url: its address, such as ``"http://127.0.0.1:54321"``.
+        api_key: the key that it accepts.
         workspace: the model behind it, for its truth and for changing its limits.
-        webhook_answers: how often each HTTP status has answered a webhook so far; 0 is for no
-            answer. It goes on counting.
+        webhook_answers: how often each HTTP status has answered a webhook; 0 stands for no answer.
+            A live view, which goes on counting.
     """
 
     url: str
@@ -64,36 +64,36 @@ async def serve(
     webhooks: WebhookPlan | None = None,
     **knobs: Any,
 ) -> AsyncIterator[Server]:
-    """Run a simulated workspace on this machine, for the length of an ``async with`` block.
+    """Run a simulated workspace on this machine for the length of an ``async with`` block.
 
     ::
 
         async with callguard.simulator.serve(limit=5, seed=1) as server:
             ...  # server.url, server.api_key, server.workspace
 
-    Leaving the block, by cancellation too, breaks off the requests that are going on, webhooks
-    too, and leaves no task and no socket behind.
+    Leaving the block, also by cancellation, breaks off the requests and webhooks in progress, and
+    leaves no task and no socket behind.
 
     Args:
-        settings: what the workspace is like; None for the defaults.
-        port: where to listen on the loopback address; 0 for any free port.
+        settings: the settings of the workspace; None for the defaults.
+        port: the port on the loopback address; 0 for any free port.
         clock: the workspace's time in seconds; None for the event loop's.
-        api_key: the bearer key that is admitted.
+        api_key: the bearer key that is accepted.
         latency: how long each answer takes, in seconds; see `create_app`.
         faults: what goes wrong with the reading of the limits; see `create_app`.
         dial_faults: what goes wrong with dials; see `create_app`.
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
-        webhook_url: where each event of an outbound call is posted to, signed with `api_key`; None
-            for nowhere. As with the provider, a post waits 10 s for its answer, and is repeated
-            up to three times if that is no 2xx.
-        webhooks: how late, how often and in what order they come.
-        knobs: fields of `WorkspaceSettings`, over those of `settings`.
+        webhook_url: the URL to which each event of an outbound call is posted, signed with
+            `api_key`; None to post nothing. As with the provider, a post waits 10 s for its answer,
+            and is repeated up to three times if that is not a 2xx.
+        webhooks: how late, how often and in what order webhooks come.
+        knobs: fields of `WorkspaceSettings`, which override those of `settings`.
 
     Raises:
         OSError: the port is taken.
-        TypeError: an unknown knob.
-        ValueError: a knob that can't be right, a fault that a dial can't have, a URL that can't
-            be posted to, or webhooks without a URL.
+        TypeError: a field is unknown.
+        ValueError: a field can't be right, a dial can't have one of the `dial_faults`, the URL
+            can't be posted to, or there are `webhooks` without a URL.
     """
     if webhooks is not None and webhook_url is None:
         raise ValueError("webhooks are sent nowhere without a webhook_url")
@@ -131,7 +131,7 @@ async def _sent(
     plan: WebhookPlan | None,
     longest_sleep: float,
 ) -> AsyncIterator[Mapping[int, int]]:
-    """Send the workspace's webhooks in the meantime; yields the count of the answers."""
+    """Send the workspace's webhooks during the block; yields the count of the answers."""
     if url is None:
         yield {}
         return

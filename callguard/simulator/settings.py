@@ -1,4 +1,4 @@
-"""What a simulated workspace is like."""
+"""The settings of a simulated workspace."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = [
 ]
 
 CpsRule = Literal["window", "spacing"]
-"""How starts are counted: so many in any rolling second, or each so long after the one before."""
+"""How starts are counted: per rolling second, or by the time since the last start."""
 
 CpsRefusal = Literal["429", "dead-call"]
-"""How a dial is refused that comes too fast: by that status, or by a call that dies at once."""
+"""How a dial that comes too fast is refused: by a 429, or by a call that dies at once."""
 
 CPS_RULES: Final[tuple[CpsRule, ...]] = get_args(CpsRule)
 CPS_REFUSALS: Final[tuple[CpsRefusal, ...]] = get_args(CpsRefusal)
@@ -39,11 +39,11 @@ _RATE: Final = "a finite number of calls per second, above 0"
 
 
 class InvalidSetting(ValueError):
-    """A setting that can't be right.
+    """A setting can't be right.
 
     Attributes:
-        setting: its name.
-        problem: how it must be, and what it is instead.
+        setting: the setting's name.
+        problem: what it must be, and what it is instead.
     """
 
     def __init__(self, setting: str, problem: str) -> None:
@@ -57,50 +57,51 @@ class InvalidSetting(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceSettings:
-    """The knobs of a `Workspace`.
+    """The settings of a `Workspace`.
 
     The limit of 20 calls, the ring limit of 30 s and the longest talk of 1 h are the provider's
     defaults (docs.retellai.com/deploy/concurrency and its agent settings, read 2026-11-22). The
-    provider says neither whether ringing calls count nor how late its counter is, and how people
-    answer is up to them: those defaults are only plausible.
+    other defaults are only plausible: the provider doesn't say whether ringing calls count or how
+    late its counter is, and nobody can say how people answer.
 
     Args:
-        limit: calls that may go on at once.
-        burst_limit: calls that may go on at once with burst; 0 where burst is off. The published
+        limit: calls that may be live at once.
+        burst_limit: calls that may be live at once with burst; 0 if burst is off. The published
             formula, ``min(3 * limit, limit + 300)``, is not enforced.
         reserved_inbound: calls below every limit that outbound calls leave free.
         cps: outbound phone calls that may start per second; None, the default, for no rule. The
-            provider's default is 1. What comes faster is refused, if there is room for it.
-        trunks: the same for the numbers that are called from, each of which is a trunk of its own;
-            all others are one trunk, with the rate `cps`.
+            provider's default is 1. A dial that comes faster is refused, even if there is room.
+        trunks: the rates, like `cps`, of certain numbers that calls are placed from. Each of them
+            is a trunk of its own; all other numbers share one trunk, with the rate `cps`.
         cps_rule: how starts are counted, which the provider doesn't publish. ``"window"``: at most
-            ``floor(cps)`` in any rolling second, or one in any ``1 / cps`` seconds where `cps` is
+            ``floor(cps)`` in any rolling second, or one in any ``1 / cps`` seconds if `cps` is
             below 1. ``"spacing"``: no two closer than ``1 / cps`` seconds.
-        cps_refusal: how a dial is refused that comes too fast, which isn't published either.
+        cps_refusal: how a dial that comes too fast is refused, which isn't published either.
             ``"429"``: by that status. ``"dead-call"``: by a call that dies at once, with the status
-            ``error`` and the published reason ``concurrency_limit_reached``. A dial that was
-            refused is no start, in either form: whoever dials on in haste still gets the rate.
-        talk_time: how long an answered call lasts, in seconds.
-        ring_time: how long an answered call rings before, in seconds; never over `ring_limit`.
+            ``error`` and the published reason ``concurrency_limit_reached``. In both forms a
+            refused dial is not a start: a dialer that keeps dialling too fast still gets the rate.
+        talk_time: how long an answered call lasts after its answer, in seconds.
+        ring_time: how long an answered call rings, in seconds, cut to `ring_limit`.
         answer_rate: the share of the dialled calls that are answered, from 0 to 1.
         ring_limit: seconds after which an unanswered call stops ringing.
-        unanswered_ring: how long an unanswered call rings, in seconds, never over `ring_limit`;
-            None for as long as that.
+        unanswered_ring: how long an unanswered call rings, in seconds, cut to `ring_limit`; None
+            for as long as `ring_limit`.
         counts_ringing: whether a call counts while it rings, both in the reported number and
             against the limits.
         rise_lag: seconds after which the reported number shows that a call began to count.
         fall_lag: seconds after which it shows that a call no longer counts.
-        inbound_rate: calls that others start, on average, in calls per second (a Poisson
-            process). They count from their start.
-        inbound_talk_time: how long those last, in seconds.
+        inbound_rate: calls per second that others start, on average (a Poisson process). Such calls
+            count from their start.
+        inbound_talk_time: how long the calls by others last, in seconds.
         inbound_respects_limit: whether a call by others is turned away at the full limit (the
-            burst limit, where that is higher). It doesn't wait, as the provider lets it do.
-        seed: what every draw follows from.
-        numbers: what becomes of the calls to certain numbers, instead of what is drawn: one fate
-            for all calls to a number, or one for each, of which the last is for all that follow.
+            burst limit, if that is higher). It never waits, although the provider lets it.
+        seed: the seed of every draw.
+        numbers: scripted fates of the calls to certain numbers, instead of drawn ones: one fate
+            for all calls to a number, or a sequence, of which each fate is for one call and the
+            last one for all calls after it.
 
     Raises:
-        InvalidSetting: a value that can't be right; a ValueError.
+        InvalidSetting: a value can't be right; a ValueError.
     """
 
     limit: int = 20
@@ -144,17 +145,17 @@ class WorkspaceSettings:
 
     @property
     def full_limit(self) -> int:
-        """Calls that may go on at once, with burst where it is on and above the limit."""
+        """Calls that may be live at once: the burst limit if it is above the limit, else that."""
         return max(self.limit, self.burst_limit)
 
     @property
     def outbound_ceiling(self) -> int:
-        """The count up to which outbound calls may go; negative where the reserve exceeds it."""
+        """The highest count to which outbound calls may go; negative if the reserve exceeds it."""
         return self.full_limit - self.reserved_inbound
 
 
 def require(settings: object, field: str, holds: Callable[[object], bool], expected: str) -> None:
-    """See to it that `field` of the settings is as expected.
+    """Check that `holds` is true of the `field` of `settings`; `expected` describes what it asks.
 
     Raises:
         InvalidSetting: it isn't.
@@ -169,7 +170,7 @@ def _is_count(value: object) -> bool:
 
 
 def is_amount(value: object) -> bool:
-    """Whether this is a finite number, 0 or more."""
+    """Whether this is a finite number, at least 0."""
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)

@@ -1,7 +1,7 @@
-"""The webhooks that a workspace sends: which, when, with what signature, and what goes wrong.
+"""The webhooks of a workspace: their events, times, signatures and faults.
 
-Nothing here sends anything. `Deliveries` gives what is due by the workspace's clock to whoever
-asks; `Courier` asks at the right time, and `serve` posts what it is given.
+Nothing here sends anything. `Deliveries` returns the deliveries that are due by the workspace's
+clock, `Courier` asks it for them at the right time, and `serve` posts them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ WebhookEvent = Literal["call_started", "call_ended", "call_analyzed"]
 Forgery = Literal["wrong key", "garbage", "unsigned", "tampered", "replayed"]
 """How a delivery is forged.
 
-Signed with another key; with a header in no form; without one; with the true signature of another
-body; with the right key, an hour ago.
+In this order: signed with another key; with a header of no known form; without the header; with the
+true signature of another body; signed with the right key, but an hour ago.
 """
 
 _FORGERIES: Final[tuple[Forgery, ...]] = get_args(Forgery)
@@ -46,29 +46,29 @@ _HELD_BACK = Uniform(0.0, 60.0)
 class WebhookPlan:
     """How the webhooks of a simulated workspace come, and how they go wrong.
 
-    A call that is answered brings a ``call_started``; one that is over a ``call_ended``, and a
-    ``call_analyzed`` after that; as with the provider, no ``call_started`` comes for a call that
-    nobody answers. Each is signed when it is delivered, so being late doesn't age its signature.
-    How late the provider's are isn't published: the defaults are only plausible.
+    An answered call sends a ``call_started``. A call that is over sends a ``call_ended`` and, some
+    time later, a ``call_analyzed``. As with the provider, a call that nobody answers sends no
+    ``call_started``. Each delivery is signed when it is sent, so a late one has a fresh signature.
+    How late the provider's webhooks are isn't published; the defaults are only plausible.
 
     Args:
-        late: seconds from the event to its delivery. One that varies may by itself change the
-            order.
+        late: seconds from the event to its delivery. If they vary, the order may change.
         analysis_time: seconds from a call's end to the event of its analysis.
         lost: the share of events that are never delivered, from 0 to 1.
-        duplicated: the share of the others that are delivered twice, each time late by a draw of
-            its own.
+        duplicated: the share of the other events that are delivered twice, each delivery with its
+            own draw from `late`.
         shuffled: the share of deliveries that are held back, so that later ones overtake them.
-        held_back: how long those are, in seconds, on top of being late.
-        forged: the share of events at which somebody else sends a lie about the call at once,
-            besides what the provider sends: that it is over, and was refused, when it has just
-            been answered, and that it was just answered when it is over. Each is one of `Forgery`.
+        held_back: how long the shuffled deliveries are held back, in seconds, on top of `late`.
+        forged: the share of events at which a third party at once sends a lie about the call,
+            besides the provider's delivery. When the call was just answered, the lie says that it
+            was refused and is over; when it is over, that it was just answered. Each is forged in
+            one of the ways of `Forgery`.
         retry_wait: seconds until a delivery that was not accepted is posted again; used by
             `serve` only.
-        seed: what every draw follows from. No knob shuffles the draws of another.
+        seed: the seed of every draw. No setting changes the draws of another.
 
     Raises:
-        InvalidSetting: a value that can't be right; a ValueError.
+        InvalidSetting: a value can't be right; a ValueError.
     """
 
     late: Distribution = _LATE
@@ -94,11 +94,11 @@ class Delivery:
     """One webhook, ready to be sent.
 
     Attributes:
-        event: what it says has happened.
-        call_id: to which call.
+        event: the event that it reports.
+        call_id: the id of the call that it is about.
         body: the raw bytes that are signed.
         signature: the header ``X-Retell-Signature``; None for a request without one.
-        forgery: how it is forged; None for a true one.
+        forgery: how the delivery is forged; None for a true one.
     """
 
     event: WebhookEvent
@@ -119,10 +119,10 @@ class Delivery:
         """A true delivery about `call` as it stands, signed now.
 
         Args:
-            event: what has happened.
-            call: to which call.
+            event: the event to report.
+            call: the call that it is about.
             api_key: the key to sign with.
-            wall_clock: the time that it is dated with, in seconds since 1970.
+            wall_clock: the clock of the signature's date, in seconds since 1970.
         """
         body = _body(event, described(call))
         signature = sign(body, api_key, wall_clock())
@@ -130,7 +130,7 @@ class Delivery:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What to send the body with."""
+        """The headers to send with the body."""
         headers = {"Content-Type": "application/json"}
         if self.signature is not None:
             headers["X-Retell-Signature"] = self.signature
@@ -145,7 +145,7 @@ class _Planned:
 
 
 class Deliveries:
-    """What is due to be delivered, by a workspace's clock.
+    """The deliveries of a workspace, each due at a time on the workspace's clock.
 
     ::
 
@@ -153,15 +153,15 @@ class Deliveries:
         clock.now = 60.0
         for delivery in deliveries.due(): ...
 
-    It follows the workspace's calls from the moment it is made, and keeps what nobody has asked for
-    yet.
+    It watches the workspace's calls from its creation on, and keeps each delivery until `due`
+    returns it.
 
     Args:
-        workspace: whose calls they are about.
-        plan: how; None for the defaults.
+        workspace: the workspace whose calls the deliveries are about.
+        plan: how webhooks come, and how they go wrong; None for the defaults.
         api_key: the key that true deliveries are signed with.
-        wall_clock: the time that signatures are dated with, in seconds since 1970; for a
-            simulation that is to be repeated, any clock that the receiver looks at too.
+        wall_clock: the clock of the signatures' dates, in seconds since 1970. For a reproducible
+            simulation, pass any clock that the receiver reads too.
     """
 
     def __init__(
@@ -191,9 +191,9 @@ class Deliveries:
 
     @property
     def next_at(self) -> float | None:
-        """When to ask next, in seconds on the workspace's clock; None if nothing is to come.
+        """When to call `due` next, in seconds on the workspace's clock; None if nothing is planned.
 
-        Nothing is due before, unless a call is placed or stopped until then; see
+        Nothing is due earlier, unless a call is placed or stopped in the meantime; see
         `Workspace.watch`.
         """
         queued = self._queue[0][0] if self._queue else None
@@ -201,7 +201,7 @@ class Deliveries:
         return min(times, default=None)
 
     def due(self) -> list[Delivery]:
-        """Everything that is due by now and wasn't given out before, in the order it is due."""
+        """Return the deliveries that are due and were not returned before, earliest first."""
         now = self._workspace.now
         due = []
         while self._queue and self._queue[0][0] <= now:
@@ -219,7 +219,7 @@ class Deliveries:
 
     def _happened(self, event: WebhookEvent, call: Call, at: float) -> None:
         plan = self._plan
-        # Every draw is made for every event, used or not, so that no knob shuffles another's.
+        # Every draw is made for every event, used or not, so that no setting shifts later draws.
         lost = self._losses.random() < plan.lost
         duplicated = self._duplicates.random() < plan.duplicated
         first, second = self._lateness(), self._lateness()
@@ -277,7 +277,7 @@ def sign(body: bytes, api_key: str, at: float) -> str:
     Args:
         body: the raw bytes of the request.
         api_key: the key to sign with.
-        at: the time that it is dated with, in seconds since 1970.
+        at: the signature's date, in seconds since 1970.
     """
     stamp = str(int(at * 1000))
     digest = hmac.new(api_key.encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
@@ -289,7 +289,7 @@ def _body(event: WebhookEvent, call: Mapping[str, object]) -> bytes:
 
 
 def _lie(event: WebhookEvent, call: Call) -> tuple[WebhookEvent, bytes]:
-    """An event, and its body, that would mislead whoever believed it."""
+    """A false event about the call, and its body."""
     if event == "call_started":
         over = {**described(call), "disconnection_reason": "concurrency_limit_reached"}
         return "call_ended", _body("call_ended", over)
