@@ -218,11 +218,11 @@ class Conversation:
         self._take_slots(heard.grants)
         return True
 
-    def _take_halts(self, version: int, halts: Sequence[Halt]) -> None:
-        local, unheard = self._ledger_clock.local, self._view.outbox.pending()
-        dated = [halt._replace(since=local(round(halt.since * 1000))) for halt in halts]
+    def _take_halts(self, version: int, halts: Sequence[Halt], shown: float) -> None:
+        now, unheard = self._clock(), self._view.outbox.pending()
+        dated = [halt._replace(since=now - max(0.0, shown - halt.since)) for halt in halts]
         self._halts = version
-        self._claimant.halted(with_unheard(dated, unheard, self._clock()))
+        self._claimant.halted(with_unheard(dated, unheard, now))
 
     def hear(self, message: str | bytes) -> bool:
         """Take in what the server pushed.

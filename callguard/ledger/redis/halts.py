@@ -30,7 +30,7 @@ def scope_key(lane: str | None, trunk: str | None) -> str:
 
 
 def halts_in(text: str | bytes) -> tuple[Halt, ...]:
-    """What is paused, as the server has it; since when in seconds on the ledger's clock.
+    """What is paused, as the server has it; since when in seconds on the server's clock.
 
     Raises:
         KeyError, TypeError, ValueError: it is none.

@@ -173,7 +173,7 @@ async def look(client: Redis | RedisCluster, names: Names, timeout: float) -> Co
 
 def _read(answer: str | bytes) -> Contents:
     found = json.loads(answer)
-    now = found["now"]
+    now, shown = found["now"], found["raw_now"] / 1000
     facts = _pairs(found["ledger"])
     sessions = _pairs(found["sessions"])
     began = int(facts.get("began", 0))
@@ -196,7 +196,7 @@ def _read(answer: str | bytes) -> Contents:
         spent_until=int(facts.get("spent_until", 0)) / 1000,
         lost_until=int(facts.get("lost_until", 0)) / 1000,
         pauses=tuple(
-            Pause(halt.lane, halt.trunk, halt.by, now / 1000 - halt.since, halt.reason)
+            Pause(halt.lane, halt.trunk, halt.by, max(0.0, shown - halt.since), halt.reason)
             for halt in halts_in(facts.get("halts", "{}"))
         ),
     )

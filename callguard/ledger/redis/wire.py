@@ -321,7 +321,8 @@ class Answer(NamedTuple):
         right: the right to read, if the worker was given it.
         grants: for each slot the index of the claim that got it, and the usage that it brought.
         dues: for each claim whose trunk is not due its index, and ms until that is.
-        halts: the version of what is paused, and that; None where the worker knows it.
+        halts: the version of what is paused, that, and the server's time in seconds, by which it is
+            dated; None where the worker knows it.
         stepped: ms by which the server's clock went and the ledger's never will.
         untold: the server's words where it lets this worker publish nothing; or None.
     """
@@ -336,7 +337,7 @@ class Answer(NamedTuple):
     right: Right | None
     grants: list[tuple[int, int]]
     dues: list[tuple[int, int]]
-    halts: tuple[int, tuple[Halt, ...]] | None
+    halts: tuple[int, tuple[Halt, ...], float] | None
     stepped: int
     untold: str | None
 
@@ -417,11 +418,11 @@ def _whole(value: object, *, least: int = -_LARGEST) -> int:
     return math.floor(value)
 
 
-def _halts(said: Sequence[Any] | None) -> tuple[int, tuple[Halt, ...]] | None:
+def _halts(said: Sequence[Any] | None) -> tuple[int, tuple[Halt, ...], float] | None:
     if said is None:
         return None
-    version, text = said
-    return _whole(version, least=0), halts_in(text)
+    version, text, shown = said
+    return _whole(version, least=0), halts_in(text), _whole(shown) / 1000
 
 
 def _word(value: object) -> str:

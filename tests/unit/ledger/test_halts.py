@@ -26,11 +26,25 @@ def test_a_worker_that_does_not_know_what_is_paused_gets_nothing_until_it_does(
     one.say(["halt", BULK, "host:1", "why"])
     before = other.say(claims=[claim(ceiling=9)])
     assert (before["grants"], before["again"]) == ({}, 0)
-    version, text = before["halts"]
-    assert halts_in(text) == (Halt("bulk", None, "host:1", before["now"] / 1000, "why"),)
+    version, text, shown = before["halts"]
+    assert halts_in(text) == (Halt("bulk", None, "host:1", shown / 1000, "why"),)
     after = other.say(claims=[claim(ceiling=9)], halts=version)
     assert len(after["grants"]) == 1
     assert "halts" not in after
+
+
+def test_since_when_is_by_the_time_that_passed_though_there_was_no_worker(
+    ledger: BentLedger,
+) -> None:
+    """After a night without workers, a pause of yesterday would seem to be of just now."""
+    worker = Worker(ledger, "one")
+    worker.join()
+    worker.say(["halt", BULK, "host:1", ""])
+    ledger.now += 30 * 60_000
+    later = Worker(ledger, "other")
+    _, text, shown = later.join()["halts"]
+    [halt] = halts_in(text)
+    assert shown / 1000 - halt.since == 30 * 60
 
 
 def test_what_is_resumed_is_gone_and_what_else_is_paused_stays(ledger: BentLedger) -> None:

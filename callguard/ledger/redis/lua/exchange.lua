@@ -113,6 +113,6 @@ return cjson.encode({
   due_in = state.due - now, free_in = state.poll_until - now,
   snapshot = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
   failed = state.failed > 0 and said.heard ~= state.failed and readings.failure() or nil,
-  halts = not knows_halts() and { state.halts_version, known_halts() } or nil,
+  halts = not knows_halts() and { state.halts_version, known_halts(), raw_now } or nil,
   stepped = stepped ~= 0 and stepped or nil, untold = tell(),
 })

@@ -6,7 +6,7 @@ end
 
 -- A worker pauses a scope, or resumes it where nobody is named.
 local function change_halts(scope, by, reason)
-  local halt = by and { by = by, reason = reason, since = now } or nil
+  local halt = by and { by = by, reason = reason, since = raw_now } or nil
   set('halts', halts_after(known_halts(), scope, halt))
   set('halts_version', state.halts_version + 1)
   publish('all', { come = true })

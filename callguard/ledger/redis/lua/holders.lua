@@ -2,18 +2,20 @@
 --
 -- KEYS  as of exchange.lua
 -- ARGV  none
--- Returns  JSON, read by holders.py: the ledger's time in ms, see state.lua, and what is in the ledger as it stands there;
+-- Returns  JSON, read by holders.py: the ledger's time and the server's in ms, see state.lua, and what is in the ledger as it stands there;
 --          of a hash or a sorted set its fields or members, each followed by its value
 -- Cost  everything that is in the ledger, read once
 
 local server_time = redis.call('TIME')
-local now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
+local raw_now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
+local now = raw_now
 local clock, raw = unpack(redis.call('HMGET', KEYS[1], 'clock', 'raw'))
 if clock and raw then
-  now = clock + math.max(0, now - raw)
+  now = clock + math.max(0, raw_now - raw)
 end
 return cjson.encode({
   now = now,
+  raw_now = raw_now,
   ledger = redis.call('HGETALL', KEYS[1]),
   workers = redis.call('ZRANGEBYSCORE', KEYS[2], 0, '+inf', 'WITHSCORES'),
   sessions = redis.call('HGETALL', KEYS[3]),

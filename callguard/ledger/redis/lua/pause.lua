@@ -3,14 +3,16 @@
 -- KEYS  1 ledger, as of exchange.lua
 -- ARGV  1 the scope  2 the beginning of every channel's name; and to pause it  3 by whom  4 why
 -- Returns  1; 0 where it was not paused, and -1 where there is no such ledger
--- Cost  four commands
+-- Cost  five commands
 
 local ledger, scope, channel, by, reason = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local epoch, clock, before = unpack(redis.call('HMGET', ledger, 'epoch', 'clock', 'halts'))
+local epoch, before = unpack(redis.call('HMGET', ledger, 'epoch', 'halts'))
 if not epoch then
   return -1
 end
-local halt = by and { by = by, reason = reason, since = tonumber(clock) } or nil
+local time = redis.call('TIME')
+local since = time[1] * 1000 + math.floor(time[2] / 1000)
+local halt = by and { by = by, reason = reason, since = since } or nil
 local after = halts_after(before, scope, halt)
 if not halt and not cjson.decode(before or '{}')[scope] then
   return 0
