@@ -211,7 +211,7 @@ def _lag_as_json(lag: Lag | None) -> dict[str, object] | None:
 
 def _show(findings: Findings) -> None:
     if not findings.is_clear:
-        say(f"Not clear, again: {findings.reason}.")
+        say(f"Not clear, try again: {findings.reason}.")
         return
     Screen().print(_table(findings))
     if findings.remark:

@@ -1,4 +1,4 @@
-"""`LimitFetcher`: many ask for the limits, one request goes out."""
+"""`LimitFetcher`: one request for the limits serves all callers."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from callguard.tasks import begin
 __all__ = ["LimitFetcher"]
 
 _WORKSPACE = "limits"
-"""The cache's one key: a fetcher reads one workspace."""
+"""The cache's only key: a fetcher reads one workspace."""
 
 
 class LimitFetcher:
-    """Reads the workspace's limits, at most once per `ttl` however many ask.
+    """Reads the workspace's limits, at most once per `ttl`, for any number of callers.
 
-    A thousand simultaneous callers share one request, and its failure too, which is not kept.
+    Simultaneous callers share one request. They also share its failure, which is not cached.
 
     Args:
         api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
         base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
             production server.
-        session: an aiohttp session to use, which stays open; else the fetcher has one of its own.
-        ttl: seconds from a request's beginning for which its snapshot is handed out again.
+        session: an aiohttp session to use, which stays open; else the fetcher makes its own.
+        ttl: seconds from a request's beginning for which its snapshot is cached.
         timeout: seconds for one attempt.
         deadline: seconds for all attempts of one reading and the waits between them.
-        attempts: how often to ask for one reading at most; None for as often as the deadline lets.
+        attempts: attempts per reading, at most; None for as many as the deadline allows.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
-        UsageError: no key, or a key or an address that can't be used.
-        TypeError: a time or a number of attempts that is none.
-        ValueError: a time that is not more than 0 s and finite, or less than one attempt.
+        UsageError: there is no key, or the key or the address can't be used.
+        TypeError: a time or the number of attempts is not a number.
+        ValueError: a time is not more than 0 s and finite, or `attempts` is less than 1.
     """
 
     def __init__(
@@ -101,23 +101,23 @@ class LimitFetcher:
         return self._latest
 
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        """A snapshot, from the cache or from a request that all callers share.
+        """Return a snapshot, from the cache or from a request that all callers share.
 
-        Cancelling this leaves the request to the others; it goes on though nobody is left, and
+        Cancelling a caller doesn't cancel the request. It goes on even if no caller is left, and
         its snapshot is cached.
 
         Args:
-            newer_than: seconds on the event loop's clock. The snapshot's request has begun later,
-                which may mean a second request after the one under way. One in the future is
-                waited for. None stands for no such wish.
+            newer_than: a moment, in seconds on the event loop's clock, after which the snapshot's
+                request must have begun. This may take a second request after the one in flight. A
+                moment in the future is waited for. None accepts any cached snapshot.
 
         Returns:
-            A snapshot that began less than `ttl` ago, or that was under way when this was called,
-            or a new one.
+            A snapshot that began less than `ttl` ago, one whose request was in flight when this was
+            called, or a new one.
 
         Raises:
-            LimitsUnavailable: only transient faults until the deadline. So says the request that
-                this caller waited for, also where it had begun too early for `newer_than`.
+            LimitsUnavailable: there were only transient faults until the deadline. The request in
+                flight can raise this too, even if it began too early for `newer_than`.
             LimitsRejected: the provider refused the request, say for its key.
             LimitsMalformed: the answer can't be right.
             UsageError: the fetcher is closed, or belongs to another event loop.
@@ -134,16 +134,16 @@ class LimitFetcher:
         return snapshot
 
     async def ask(self, call_id: str) -> CallState:
-        """What became of one call; asked once, not cached. Cancelling leaves nothing behind.
+        """Ask for the state of one call, once and uncached. Cancelling leaves nothing behind.
 
         Raises:
-            LimitsError: the provider did not say.
+            LimitsError: the provider gave no valid answer.
             UsageError: the fetcher is closed.
         """
         return parse_call(await self._client.get(call_path(call_id)))
 
     async def aclose(self) -> None:
-        """End the request under way, if there is one, and the session, if it is the fetcher's own.
+        """Cancel the request in flight, and close the session if it is the fetcher's own.
 
         Callers that wait for a snapshot get a UsageError. Closing twice is allowed. Cancelling this
         may leave connections open.
@@ -170,19 +170,19 @@ class LimitFetcher:
         if self._flight is None or self._flight.done():
             self._flight = begin(self._fly(), "callguard limits")
         flight = self._flight
-        # Unlike awaiting the task itself, this leaves it alone when the caller is cancelled.
+        # Unlike awaiting the task itself, this doesn't cancel it when the caller is cancelled.
         await asyncio.wait([flight])
         if flight.cancelled():
             raise UsageError("the limit fetcher was closed while it read the limits")
         outcome = flight.result()
         if isinstance(outcome, Snapshot):
             return outcome
-        # Each caller raises its own: one exception raised in many tasks gathers the tracebacks
-        # and the context of them all.
+        # Each caller raises a copy: one exception raised in many tasks would collect the
+        # tracebacks and contexts of all of them.
         raise copy.copy(outcome)
 
     async def _fly(self) -> Snapshot | CallGuardError:
-        """Take a snapshot. A failure is returned, so that it may go unheard when nobody is left."""
+        """Take a snapshot. Returns failures: a raised one would be logged if no caller is left."""
         try:
             return self._keep(await Reading(self._client, self._deadline, self._attempts).take())
         except CallGuardError as error:

@@ -1,4 +1,4 @@
-"""What became of one call: the provider's ``GET /v2/get-call/{call_id}``."""
+"""The state of one call, by the provider's ``GET /v2/get-call/{call_id}``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from callguard.errors import LimitsMalformed
 __all__ = ["CallState", "call_path", "parse_call"]
 
 _OVER: Final = frozenset({"ended", "not_connected", "error"})
-"""Of `call_status` (SDK 6.2.13): the values of a call that is over."""
+"""The values of `call_status` (SDK 6.2.13) for a call that is over."""
 
 _ANSWERED: Final = "ongoing"
 
@@ -22,7 +22,7 @@ REFUSED_REASON: Final = "concurrency_limit_reached"
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """What is known of one call; all False while it rings, or where its status is a new one."""
+    """The state of one call; all False while it rings, or if its status is an unknown one."""
 
     answered: bool = False
     over: bool = False
@@ -30,15 +30,15 @@ class CallState:
 
 
 def call_path(call_id: str) -> str:
-    """Where the call with the id `call_id` is asked for."""
+    """The path to ask for the call with the id `call_id`."""
     return f"/v2/get-call/{quote(call_id, safe='')}"
 
 
 def parse_call(body: bytes) -> CallState:
-    """The state that an answer reports.
+    """Parse the body of a get-call answer.
 
     Raises:
-        LimitsMalformed: not a JSON object.
+        LimitsMalformed: it is not a JSON object.
     """
     try:
         call = json.loads(body)

@@ -1,4 +1,4 @@
-"""`FixedLimit`: a limit that somebody knows, in the place of a counter that nobody has."""
+"""`FixedLimit`: a known limit, for a provider that has no counter."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["FixedLimit"]
 
 
 class FixedLimit:
-    """So many calls at once, for a provider that doesn't tell how many are going on.
+    """A source with a fixed limit, for a provider that doesn't report how many calls are live.
 
-    Give it to `open_gate(source=...)`. Each placed call holds its slot until it is known to be over
-    (`permit.ended()`, `gate.note_ended`), or for `longest_call`. What others dial is not seen, so
-    every call has to go through gates on one ledger. A shared ledger that was lost admits nobody
-    for `longest_call`.
+    Pass it to `open_gate(source=...)`. Each placed call holds its slot until it is known to be over
+    (`permit.ended()`, `gate.note_ended`), or for `longest_call`. Calls by others are not seen, so
+    every call has to go through gates on one ledger. After a shared ledger was lost, nobody is
+    admitted for `longest_call`.
 
     Args:
-        limit: calls that may be going on at once.
+        limit: calls that may be live at once.
         longest_call: seconds that a call lasts at most, from the return of its dial. The default is
             that of Retell AI (`max_call_duration_ms`).
 
     Raises:
-        TypeError: a limit that is not a whole number, or a time that is none.
-        ValueError: a limit below 0, or a time that is not above 0 s and finite.
+        TypeError: `limit` is not a whole number, or `longest_call` is not a number.
+        ValueError: `limit` is below 0, or `longest_call` is not above 0 s and finite.
     """
 
     def __init__(self, limit: int, *, longest_call: float = 3600.0) -> None:
@@ -39,7 +39,7 @@ class FixedLimit:
         return f"FixedLimit({limit!r}, longest_call={self.longest_call!r})"
 
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
-        """A snapshot of no call at all: what is known of calls, the gate knows."""
+        """Return a snapshot that counts 0 calls, since the gate itself counts its own."""
         loop = asyncio.get_running_loop()
         if newer_than is not None and loop.time() <= newer_than:
             await later_than(newer_than)

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the provider: no cache, no retry, and no error but callguard's own."""
+"""Single HTTP exchanges with the provider: no cache, no retry, and only callguard's own errors."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from callguard.strangers import ends_us
 __all__ = ["LONGEST_BODY", "ProviderClient"]
 
 LONGEST_BODY = 64 * 1024
-"""Bytes of a body that are read. The published example of the limits has under 400."""
+"""Bytes of a body that are read at most. The published example of the limits has under 400."""
 
 _LONGEST_QUOTATION = 200
 
 _TRANSIENT = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.CancelledError)
-"""Faults that another attempt may not meet; `TimeoutError` is an OSError. The CancelledError is
-that of something that a middleware awaited, and not the caller's."""
+"""Faults after which another attempt may succeed; `TimeoutError` is an OSError. A CancelledError
+here comes from something that a middleware awaited, not from the caller's cancellation."""
 
 _LASTING = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.RedirectClientError)
-"""The aiohttp.ClientErrors that say the request itself is wrong."""
+"""The aiohttp.ClientErrors for which the request itself is at fault."""
 
 _READ = frozenset({200})
-"""The statuses of a GET that brought what it asked for."""
+"""The statuses of a GET that succeeded."""
 
 _DONE = frozenset({200, 201, 204})
-"""The statuses of a POST that was carried out; 201 is create-phone-call's, 204 stop-call's."""
+"""The statuses of a POST that succeeded: 201 for create-phone-call, 204 for stop-call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class _Answer:
 
 
 class ProviderClient:
-    """Asks the provider one thing at a time.
+    """Sends single requests to the provider.
 
-    No redirect is followed, because the key would follow it. The key appears in no error.
+    It follows no redirect, because the key would go with it. The key appears in no error.
 
     Args:
         api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
@@ -72,8 +72,8 @@ class ProviderClient:
         base_url: the provider's address, without a slash at its end.
 
     Raises:
-        UsageError: no key, or a key or an address that can't be used.
-        ValueError: a timeout that is not more than 0 s and finite.
+        UsageError: there is no key, or the key or the address can't be used.
+        ValueError: `timeout` is not more than 0 s and finite.
     """
 
     def __init__(
@@ -98,17 +98,17 @@ class ProviderClient:
         return f"ProviderClient(base_url={self.base_url!r})"
 
     async def get(self, path: str) -> bytes:
-        """The body of the answer to one GET request. Cancelling leaves nothing behind.
+        """Send one GET request and return the body. Cancelling leaves nothing behind.
 
         Args:
-            path: what follows the base URL, from its slash on, already quoted.
+            path: the path below the base URL, with its leading slash, already quoted.
 
         Returns:
             The body, at most `LONGEST_BODY` bytes, of an answer with status 200.
 
         Raises:
             LimitsUnavailable: no answer in time, a broken connection, or a status of 408, 429 or
-                500 and above. Another attempt may fare better.
+                500 and above. Another attempt may succeed.
             LimitsRejected: a redirect, or any other status of 400 and above.
             LimitsMalformed: any other status, or a body that is too long or compressed.
             UsageError: the client or its session is closed, or the session can't send this.
@@ -116,13 +116,13 @@ class ProviderClient:
         return await self._ask(path, None, _READ)
 
     async def post(self, path: str, payload: Mapping[str, object]) -> bytes:
-        """The body of the answer to one POST request, which is never sent a second time.
+        """Send one POST request, never a second time, and return the body.
 
-        Cancelling leaves the provider to do what it was asked for, or not: nobody knows.
+        After a cancellation nobody knows whether the provider carried out the request.
 
         Args:
-            path: what follows the base URL, from its slash on, already quoted.
-            payload: what is sent, as JSON.
+            path: the path below the base URL, with its leading slash, already quoted.
+            payload: the request's body, sent as JSON.
 
         Returns:
             The body, at most `LONGEST_BODY` bytes, of an answer with status 200, 201 or 204.
@@ -131,27 +131,28 @@ class ProviderClient:
             LimitsUnavailable: no answer in time, a broken connection, or a status of 408, 429 or
                 500 and above. Only after a 429 is it sure that nothing was done.
             LimitsRejected: a redirect, or any other status of 400 and above. Nothing was done.
-            LimitsMalformed: any other status, or a body that is too long or compressed. It may
-                have been done.
+            LimitsMalformed: any other status, or a body that is too long or compressed. The
+                request may have been carried out.
             UsageError: the client or its session is closed, or the session can't send this.
-            TypeError: a payload that JSON can't say. Nothing was sent.
+            TypeError: JSON can't represent the payload. Nothing was sent.
         """
         return await self._ask(path, json.dumps(payload).encode(), _DONE)
 
     def url(self, path: str) -> str:
-        """The address that a request for `path` goes to."""
+        """The full address of `path`."""
         return self.base_url + path
 
     def without_key(self, body: bytes) -> bytes:
-        """The body with stars instead of the key, should it echo the key."""
+        """The body with the key, if it occurs there, replaced by stars."""
         return body.replace(self._key.encode(), b"***")
 
     def quoted(self, text: str, *, numbers: bool = True) -> str:
-        """A stranger's text, fit for an error: without the key, on one line, and not long.
+        """Foreign text made fit for an error: without the key, on one line, at most 200 characters.
 
         Args:
-            text: what the stranger said.
-            numbers: whether there can be no phone number in it, but ids or addresses.
+            text: the text, such as a part of the provider's answer.
+            numbers: whether to keep long numbers, as in ids and addresses; False where the text may
+                hold phone numbers, which are then masked.
         """
         keyless = text.replace(self._key, "***")
         keyless = keyless if numbers else without_numbers(keyless)
@@ -170,8 +171,8 @@ class ProviderClient:
         if self._closed:
             raise UsageError("the client is closed")
         outcome = await self._exchange(self.url(path), sent, accepted)
-        # Raised here and not where it was caught: a fault of aiohttp holds the request's headers,
-        # and the key is one of them, so it must be neither cause nor context.
+        # Raised here, not where aiohttp's exception was caught: that one holds the request's
+        # headers, and so the key, and must not become the cause or the context of this error.
         if isinstance(outcome, CallGuardError):
             raise outcome
         return self._accepted(self.url(path), outcome, accepted)
@@ -188,7 +189,7 @@ class ProviderClient:
         except BaseException as fault:
             if ends_us(fault):
                 raise
-            # A refusal is one though its body breaks off, and must not be taken for an outage.
+            # A refusal whose body breaks off is still a refusal, not an outage.
             if answer is not None and answer.status not in accepted:
                 return answer
             return self._explained(url, fault)
@@ -198,12 +199,12 @@ class ProviderClient:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        # A compressed body could unfold to any size; it is neither asked for nor unfolded.
+        # A compressed body could expand to any size, so none is asked for, and none decompressed.
         headers = {"Authorization": f"Bearer {self._key}", "Accept-Encoding": "identity"}
         request = self._session.get
         if sent is not None:
-            # aiohttp sends what is idempotent again over a connection that had gone stale, so a
-            # POST must go out as one.
+            # aiohttp repeats idempotent requests, such as a GET, after a stale connection, so this
+            # must be a real POST.
             request = partial(self._session.post, data=sent)
             headers["Content-Type"] = "application/json"
         return request(
@@ -244,7 +245,7 @@ class ProviderClient:
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    """The body, cut off one byte or more behind `LONGEST_BODY`."""
+    """Read the body, but stop once it is longer than `LONGEST_BODY`."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(LONGEST_BODY + 1):
         body += chunk
@@ -254,7 +255,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _reason(answer: _Answer) -> str:
-    """What the provider says in either of its envelopes, the documented one or the other."""
+    """The provider's message, from its documented error envelope or its undocumented one."""
     if 300 <= answer.status < 400:
         return f"no redirect is followed, here to {answer.headers.get('Location', 'nowhere')}"
     try:

@@ -24,9 +24,9 @@ class Reading:
     Its snapshot is dated by the attempt that succeeded.
 
     Args:
-        client: whom to ask.
+        client: the client that asks the provider.
         deadline: seconds for all attempts and the waits between them.
-        most: attempts; None for as many as fit.
+        most: attempts at most; None for as many as fit.
     """
 
     def __init__(self, client: ProviderClient, deadline: float, most: int | None = None) -> None:
@@ -42,8 +42,8 @@ class Reading:
         """Ask until there is an answer. Cancelling leaves nothing behind.
 
         Raises:
-            LimitsUnavailable: only transient faults until the deadline, or until it would have
-                passed before the next attempt.
+            LimitsUnavailable: every attempt met a transient fault, and the deadline or `most`
+                allows no further one.
             LimitsRejected: the provider refused; there was no further attempt.
             LimitsMalformed: the answer can't be right; there was no further attempt.
             UsageError: the client is closed, or its session can't be used.
@@ -74,12 +74,12 @@ class Reading:
             return Limits.from_json(body)
         except LimitsMalformed:
             pass
-        # The error quotes the body, which may echo the key, so it is made from one without.
+        # The error quotes the body, which may contain the key, so parse again without the key.
         try:
             return Limits.from_json(self._client.without_key(body))
         except LimitsMalformed as error:
             fault = self._client.quoted(str(error))
-        raise LimitsMalformed(f"{self._client.url(PATH)} answered what can't be right: {fault}")
+        raise LimitsMalformed(f"{self._client.url(PATH)} gave a malformed answer: {fault}")
 
     def _is_enough(self, state: RetryCallState) -> bool:
         if self._attempts == self._most:

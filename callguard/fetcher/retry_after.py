@@ -1,4 +1,4 @@
-"""The Retry-After header: how long the provider asks to be left alone."""
+"""The Retry-After header: how long the provider asks clients to wait."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from email.utils import parsedate_to_datetime
 __all__ = ["LONGEST_RETRY_AFTER", "retry_after"]
 
 LONGEST_RETRY_AFTER = 60.0
-"""Seconds that a Retry-After may ask for; more counts as this much.
+"""Seconds to which a longer Retry-After is cut.
 
-The provider's own client, retell-sdk 6.2.13, honours one up to 60 s.
+The provider's own client, retell-sdk 6.2.13, honours up to 60 s.
 """
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from 0 to `LONGEST_RETRY_AFTER`; None where nothing sensible is asked for.
+    """Parse the Retry-After header: seconds from 0 to `LONGEST_RETRY_AFTER`; None if not valid.
 
     Args:
-        headers: an answer's. A Retry-After that is a date is measured against the answer's own
-            Date, because two machines' clocks are never compared.
+        headers: the headers of an answer. A Retry-After with a date is measured against the
+            answer's own Date, because the clocks of two machines are never compared.
     """
     asked = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(asked):
@@ -39,5 +39,5 @@ def _timestamp(date: str) -> float | None:
         moment = parsedate_to_datetime(date)
     except (ValueError, OverflowError):
         return None
-    # A date without a zone is one in UTC (RFC 9110, section 5.6.7), not in this machine's zone.
+    # A date without a zone is in UTC (RFC 9110, section 5.6.7), not in this machine's zone.
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

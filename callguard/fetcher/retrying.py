@@ -1,4 +1,4 @@
-"""How transient faults of the provider's are tried again."""
+"""The policy by which requests are retried after transient faults."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from callguard.pauses import PAUSE_AFTER_FAULT
 __all__ = ["retrying"]
 
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=PAUSE_AFTER_FAULT)
-"""Seconds between two attempts: between 0.1 and 0.5, then 1, 2, 4 and at most 8.
+"""Seconds between two attempts: between 0.1 and 0.5, then up to 1, 2, 4 and at most 8.
 
-The doubling is that of the provider's own client, retell-sdk 6.2.13. It is drawn from the whole
-span so that many workers, thrown back at once, don't come again at once.
+The provider's own client, retell-sdk 6.2.13, doubles in the same way. The wait is drawn from the
+whole span so that many workers that failed at once don't retry at once.
 """
 
 
 def retrying(is_enough: Callable[[RetryCallState], bool]) -> AsyncRetrying:
-    """Tries again after a transient fault, until `is_enough` says that it is."""
+    """Return a retrier that tries again after transient faults until `is_enough` returns True."""
     return AsyncRetrying(
         retry=retry_if_exception_type(LimitsUnavailable),
         wait=_wait,
@@ -32,7 +32,7 @@ def retrying(is_enough: Callable[[RetryCallState], bool]) -> AsyncRetrying:
 
 
 def _wait(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the provider asked for, and at least our own pause."""
+    """Seconds before the next attempt: the longer of the Retry-After and our own back-off."""
     fault = state.outcome.exception() if state.outcome is not None else None
     asked = fault.retry_after if isinstance(fault, LimitsUnavailable) else None
     return max(_BACKOFF(state), asked or 0.0)

@@ -1,4 +1,4 @@
-"""What a client is given, checked before anything is sent."""
+"""Checks of a client's key, address and session, before anything is sent."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _VISIBLE_ASCII = re.compile("[!-~]+")
 
 
 def checked_api_key(api_key: str | None) -> str:
-    """The key that was given, else the environment's `RETELL_API_KEY`.
+    """Return `api_key`, else the environment's `RETELL_API_KEY`.
 
     Raises:
-        UsageError: there is none, or it can't be sent in a header. The key is not shown.
+        UsageError: there is no key, or it can't be sent in a header. The key is not shown.
     """
     key = os.environ.get("RETELL_API_KEY") if api_key is None else api_key
     if not key:
@@ -36,20 +36,20 @@ def checked_api_key(api_key: str | None) -> str:
         raise UsageError(f"api_key must be text, not {type(key).__name__}")
     if not _VISIBLE_ASCII.fullmatch(key):
         raise UsageError(
-            "the API key holds whitespace, control or non-ASCII characters, which no key has: "
+            "the API key contains whitespace, control or non-ASCII characters, which no key has: "
             "copy it again from the provider's dashboard"
         )
     return key
 
 
 def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
-    """The address that was given, else the environment's `RETELL_BASE_URL`, else production.
+    """Return `base_url`, else the environment's `RETELL_BASE_URL`, else the production server.
 
     Returns:
         The address without a slash at its end, so that a path can be appended.
 
     Raises:
-        UsageError: the address can't be used. It is not shown, because it may hold a password.
+        UsageError: the address can't be used. It is not shown, because it may contain a password.
     """
     given = os.environ.get("RETELL_BASE_URL") or PRODUCTION_URL if base_url is None else base_url
     parts = _split(given)
@@ -71,10 +71,10 @@ def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
 
 
 def checked_session(session: object) -> None:
-    """See to it that `session` is None, or like one of aiohttp's.
+    """Check that `session` is None, or behaves like an aiohttp.ClientSession.
 
     Raises:
-        TypeError: it is neither, such as a client of httpx or requests, which look alike.
+        TypeError: it is neither, say a client of httpx or requests, which look similar.
     """
     if session is None:
         return
@@ -87,7 +87,7 @@ def checked_session(session: object) -> None:
 
 
 def _split(address: object) -> SplitResult:
-    # urlsplit drops tabs and line breaks in silence, so they are refused before it.
+    # urlsplit silently drops tabs and line breaks, so reject them first.
     if isinstance(address, str) and address.isprintable() and " " not in address:
         try:
             parts = urlsplit(address)

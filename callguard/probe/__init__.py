@@ -1,4 +1,4 @@
-"""Measuring the provider: one call, a counter that is watched, and what follows from it."""
+"""Measures the provider: places one call, watches the counter, and draws conclusions."""
 
 from callguard.probe.experiment import MaybePlaced, NotPlaced, PhoneCall, Plan, probe
 from callguard.probe.findings import Findings, Lag

@@ -1,6 +1,6 @@
-"""The experiment of ``callguard probe``: one call, and a counter that is watched.
+"""The experiment of ``callguard probe``: place one call, and watch the counter.
 
-What it means is concluded in `callguard.probe.findings`.
+`callguard.probe.findings` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from callguard.probe.record import Count, Record, Span, State, disturbed, unstea
 __all__ = ["MaybePlaced", "NotPlaced", "PhoneCall", "Plan", "probe"]
 
 _STOP_TIMEOUT: Final = 5.0
-"""Seconds to try to stop the call before leaving: whoever pressed Ctrl-C waits for it."""
+"""Seconds to try to stop the call before leaving; after Ctrl-C the user waits for this."""
 
 _READING_DEADLINE: Final = 5.0
-"""Seconds for one reading with all its attempts; the one that brought the snapshot dates it."""
+"""Seconds for one reading with all its attempts; the successful attempt dates the snapshot."""
 
 _LEAST_BASELINE: Final = 5
 """Counts before the call, at least."""
 
 _NOT_YET: Final = frozenset({404, 422})
-"""What get-call may answer while the call is too young to be found; 422 is the documented one."""
+"""The statuses that get-call may answer for a call just placed; 422 is the documented one."""
 
 _NO_ROOM: Final = 429
-"""What create-phone-call answers where no call fits."""
+"""The status that create-phone-call answers if no call fits."""
 
 
 class NotPlaced(Exception):
@@ -63,7 +63,7 @@ class MaybePlaced(Exception):
     """Nobody knows whether the call was placed, and it wasn't tried again.
 
     Attributes:
-        malformed: whether an answer came, but one that can't be right.
+        malformed: whether there was an answer, but a malformed one.
     """
 
     def __init__(self, message: str, *, malformed: bool) -> None:
@@ -80,7 +80,7 @@ class PhoneCall:
     agent_id: str | None = None
 
     def payload(self) -> dict[str, object]:
-        """The body of create-phone-call, with an idempotency key of its own each time."""
+        """Make a create-phone-call body, with a new idempotency key each time."""
         body: dict[str, object] = {
             "from_number": self.from_number,
             "to_number": self.to_number,
@@ -93,18 +93,18 @@ class PhoneCall:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how often to look.
+    """How long and how often to watch the counter and the call.
 
     Args:
         interval: seconds between two readings.
-        longest: seconds after which a call that still goes on is stopped.
-        longest_lag: seconds that the counter is assumed to be late at most. Nothing is published;
-            the default is five times what the simulator assumes. The counter has to be steady for
-            twice as long before the call, and as long after it.
+        longest: seconds after which a call that is still live is stopped.
+        longest_lag: seconds by which the counter is assumed to be late, at most. The provider
+            publishes nothing; the default is five times the simulator's lag. The counter has to be
+            steady for twice `longest_lag` before the call, and for `longest_lag` after it.
 
     Raises:
-        TypeError: a time that is not a number.
-        ValueError: a time that is not more than 0 s and finite.
+        TypeError: a time is not a number.
+        ValueError: a time is not more than 0 s and finite.
     """
 
     interval: float = 0.5
@@ -123,7 +123,7 @@ class Plan:
 
     @property
     def patience(self) -> float:
-        """Seconds after the call's end for which the counter is waited for."""
+        """Seconds to wait for the counter after the call's end, at most."""
         return 3 * self.longest_lag
 
 
@@ -133,26 +133,26 @@ async def probe(
     plan: Plan,
     progress: Callable[[str], None],
 ) -> Findings:
-    """Place one call, watch it and the counter until both are quiet again, and conclude.
+    """Place one call, watch it and the counter until both are settled, and draw the conclusions.
 
-    No call is placed where the counter isn't steady before, or where no call fits. A single
-    reading that fails is left out. The call is stopped if it still goes on when this returns or
-    raises. Cancelling this stops it too, as far as that can be done within some seconds; while the
-    dial is under way its answer is waited for, because it names the call.
+    No call is placed if the counter isn't steady, or if no call fits. A reading that fails during
+    the call is left out. A call that is still live when this returns, raises or is cancelled is
+    stopped, if that succeeds within some seconds. A cancellation during the dial waits for the
+    dial's answer first, because that has the call's id.
 
     Args:
-        client: whom to ask. Its timeout is the dial's too, and a dial without an answer can't
-            be told from one that failed.
+        client: the client that asks the provider. Its timeout holds for the dial too, and a dial
+            that times out may have been placed.
         call: the call to place.
-        plan: how long and how often to look.
-        progress: called with a line for everything that happens.
+        plan: how long and how often to watch.
+        progress: called with a line for each thing that happens.
 
     Raises:
         NotPlaced: the provider refused the call.
-        MaybePlaced: the dial had no answer, or none that names the call.
+        MaybePlaced: the dial had no answer, or one without the call's id.
         LimitsUnavailable: the counter could not be read before the call.
         LimitsRejected: the provider refused a reading, before the call or later.
-        LimitsMalformed: an answer that can't be right, before the call or later.
+        LimitsMalformed: an answer was malformed, before the call or later.
     """
     return await _Experiment(client, call, plan, progress).run()
 
@@ -187,7 +187,7 @@ class _Experiment:
         return conclude(record, self._plan.longest_lag)
 
     async def _unready(self) -> str:
-        """Read the baseline, and return the reason not to place a call; "" for none."""
+        """Read the baseline; return the reason not to place a call, or "" if there is none."""
         self._say(f"reading the counter for {self._plan.quiet:g} s before the call")
         ends = self._began + self._plan.quiet
         while True:
@@ -215,7 +215,7 @@ class _Experiment:
         return placed
 
     async def _learn_what_was_placed(self, request: asyncio.Future[bytes]) -> None:
-        """Wait for the dial that can't be taken back, so that its call can be stopped."""
+        """Wait for the answer to a dial that was sent, so that its call can be stopped."""
         await asyncio.wait([request])
         try:
             self._remember(request.result())
@@ -236,7 +236,7 @@ class _Experiment:
     def _remember(self, body: bytes) -> None:
         call_id = _fields(body).get("call_id")
         if not isinstance(call_id, str) or not call_id:
-            raise MaybePlaced("the answer to the dial names no call", malformed=True)
+            raise MaybePlaced("the answer to the dial has no call_id", malformed=True)
         self._call_id = call_id
 
     async def _watch(self, placed: Span) -> None:
@@ -256,7 +256,8 @@ class _Experiment:
             await self._pause_since(began)
 
     async def _look(self) -> None:
-        # In this order: a counter that has risen while the call still rings is what counts most.
+        # The count comes first: if it has risen and the call rings even after that, the counter
+        # counts ringing calls, which is the decisive observation.
         try:
             self._note_count(_counted(await self._read()))
         except LimitsUnavailable as error:
@@ -293,7 +294,7 @@ class _Experiment:
         return State(during, self._client.quoted(status), why)
 
     async def _stop(self) -> None:
-        """Stop the call; never raises but for being cancelled again."""
+        """Stop the call; raises nothing but a second cancellation."""
         self._stop_sent = True
         path = f"/v2/stop-call/{quote(self._call_id, safe='')}"
         call = f"call {self._client.quoted(self._call_id)}"
@@ -312,12 +313,12 @@ class _Experiment:
 
     @property
     def _is_spoilt(self) -> bool:
-        """Whether what was seen can't become clear any more."""
+        """Whether calls by others were seen, after which no finding can be clear."""
         return bool(disturbed(self._baseline, self._counts))
 
     @property
     def _is_settled(self) -> bool:
-        """Whether the counter has been back for long enough after the call's end."""
+        """Whether the call is over and the counter has been at its baseline for `longest_lag`."""
         ends = [state.during.latest for state in self._states if state.is_over]
         if not ends or not self._counts:
             return False

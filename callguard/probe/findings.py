@@ -1,26 +1,27 @@
-"""What ``callguard probe`` has seen, and what follows from it.
+"""The conclusions that ``callguard probe`` draws from its record.
 
-Two stories can explain what the counter does. By the first it counts a call from its placing on,
-by the second from its answer on; each shows it late by at most `longest_lag`. A story is
-believed only where it fits what was seen and the other one doesn't. Where both fit, or neither,
-the findings say so instead of guessing.
+Two hypotheses can explain what the counter does: it counts a call from its placing on, or from its
+answer on. Either way it may show the call late, by at most `longest_lag`. A hypothesis is accepted
+only if it fits the record and the other one doesn't. If both fit, or neither, the findings say so
+instead of guessing.
 
-What the conclusions stand on:
+The conclusions rest on three assumptions:
 
 - A snapshot is a photograph taken at an unknown moment between its request and its answer, so every
   moment is a `Span`, and every lag an interval.
-- ``get-call`` is taken at its word: a status is true at some moment of its own exchange. The
-  provider promises nothing of the kind; a status that goes back is noticed, a late one is not.
-- One call is one draw. A counter that is renewed every few seconds is late by anything up to that.
+- ``get-call`` is trusted: a status is true at some moment between its request and its answer. The
+  provider doesn't promise this. A status that goes back is noticed, a late one is not.
+- One call is one draw. If the counter is renewed every few seconds, its lag is anything up to that.
 
-Others can fool it only by looking like the call in every snapshot. Where nobody answers, and
-ringing calls are not counted, that takes a call of theirs that begins within `longest_lag` of the
-dial, ends within as much of its end, and is alone. Such a rise is therefore believed only where
-nobody else was calling before, and with a remark. With ringing of 20 s, calls of theirs of 60 s on
-average and the default times, 9 of 6,000 simulated probes were fooled that way (6 of 3,000 at one
-call of theirs in two minutes, 3 at one in half a minute), which is 1 of 260 that were clear. Where
-somebody answers, or ringing calls are counted, two changes of theirs have to hide two of ours
-between the same snapshots: none of 3,500 was fooled, of which 1,030 were clear.
+Calls by others can fool the probe only by looking like its call in every snapshot. If nobody
+answers, and ringing calls are not counted, this takes one call by others, and no second one, that
+begins within `longest_lag` of the dial and ends within `longest_lag` of the end of the probe's
+call. Such a rise is therefore accepted only if nobody else was calling before, and with a remark.
+With 20 s of ringing, calls by others of 60 s on average and the default plan, 9 of 6,000 simulated
+probes were fooled that way (6 of 3,000 with a call by others every two minutes, 3 of 3,000 with one
+every half minute), which is 1 of 260 clear results. If somebody answers, or ringing calls are
+counted, two changes by others have to hide two of the probe's between the same snapshots: none of
+3,500 simulated probes, 1,030 of them clear, was fooled.
 """
 
 from __future__ import annotations
@@ -45,20 +46,20 @@ from callguard.probe.record import (
 __all__ = ["Findings", "Lag", "conclude"]
 
 MARGIN: Final = 2.0
-"""How many times the largest lag seen `Findings.counter_lag` is.
+"""The ratio of `Findings.counter_lag` to the largest lag seen.
 
 One call shows one draw. If a counter is renewed every T seconds, its lag is anything up to T, and
-twice a draw covers T for every second call. A margin and no proof: probe more than once, and take
-the largest.
+twice a draw covers T in half of all cases. This is a margin, not a proof: probe more than once, and
+take the largest result.
 """
 
 SHORTEST_COUNTER_LAG: Final = 1.0
-"""Seconds that `Findings.counter_lag` is at least: a lag of nothing was seen once, not always."""
+"""The least `Findings.counter_lag`, in seconds: one call without a lag proves little."""
 
 _RANG: Final = frozenset({"dial_no_answer", "user_declined"})
-"""The values of `disconnection_reason` of an unanswered call that surely rang before.
+"""The values of `disconnection_reason` that show that an unanswered call rang.
 
-Others, say ``dial_failed``, are those of a call that was ``registered`` and may never have rung.
+With any other, say ``dial_failed``, the call was ``registered``, but may never have rung.
 """
 
 _BY_ONE_RISE: Final = (
@@ -69,10 +70,10 @@ _BY_ONE_RISE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How late the counter was.
+    """How late the counter was, as an interval.
 
     Attributes:
-        at_least, at_most: seconds.
+        at_least, at_most: the ends of the interval, in seconds.
         snapshots: how many snapshots showed the counter after its change.
     """
 
@@ -83,15 +84,15 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the experiment says.
+    """The result of the experiment.
 
     Attributes:
         counts_ringing: whether a call counts while it rings; None if that isn't clear.
-        snapshots: how many snapshots of a ringing call say so.
-        rise_lag: how late the counter shows that a call counts: since its placing where ringing
-            calls are counted, else since its answer. None if that wasn't seen.
-        fall_lag: how late it shows that a call is over; None if that wasn't seen.
-        reason: why it isn't clear; empty if it is.
+        snapshots: how many snapshots `counts_ringing` rests on.
+        rise_lag: how late the counter rises: after the placing if ringing calls are counted, else
+            after the answer. None if no rise was seen.
+        fall_lag: how late the counter falls after the call's end. None if no fall was seen.
+        reason: why the result isn't clear; empty if it is.
         remark: what a clear result lacks, or why it is less sure; empty if nothing.
     """
 
@@ -104,15 +105,16 @@ class Findings:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is known if ringing calls are counted."""
+        """Whether the experiment showed if ringing calls are counted."""
         return self.counts_ringing is not None
 
     @property
     def counter_lag(self) -> float | None:
-        """Seconds to give to `open_gate`, in tenths; None if no rise was seen.
+        """The `counter_lag` to pass to `open_gate`, in seconds, rounded up to tenths.
 
-        It is the most that the rise can have been late, `MARGIN` times, and at least
-        `SHORTEST_COUNTER_LAG`. A counter that falls late only wastes room, so that isn't in it.
+        It is `MARGIN` times the upper end of `rise_lag`, and at least `SHORTEST_COUNTER_LAG`; None
+        if no rise was seen. `fall_lag` has no part in it, because a counter that falls late only
+        wastes room.
         """
         if self.rise_lag is None:
             return None
@@ -121,7 +123,7 @@ class Findings:
 
     @property
     def settings(self) -> str | None:
-        """The call of `open_gate` to paste; None if nothing is clear."""
+        """A call of `open_gate` to paste; None if the result isn't clear."""
         if self.counts_ringing is None:
             return None
         lag = "" if self.counter_lag is None else f", counter_lag={self.counter_lag!r}"
@@ -129,11 +131,11 @@ class Findings:
 
 
 def conclude(record: Record, longest_lag: float) -> Findings:
-    """What the record proves; no I/O, no clock.
+    """Draw the conclusions from a record; no I/O, no clock.
 
     Args:
-        record: what was seen.
-        longest_lag: seconds that the counter is assumed to be late at most.
+        record: the counts and states that were seen.
+        longest_lag: seconds by which the counter is assumed to be late, at most.
     """
     reason = (
         unsteady(record.baseline)
@@ -147,18 +149,18 @@ def conclude(record: Record, longest_lag: float) -> Findings:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A record of a call that ended and of a counter that rose once at most, and fell again.
+    """A record of a call that ended, with a counter that rose and fell at most once.
 
     Attributes:
-        placed, over: when the call was.
+        placed, over: when the call was placed and was over.
         answered: when it was answered; None if it never was.
         reason: the provider's word for why it ended.
-        rise, fall: when the counter was seen to change; None if it never did.
-        below: the counts after the dial and before the rise, or all if there was none.
+        rise, fall: when the counter changed; None if it never did.
+        below: the counts after the dial and before the rise; all counts if there was no rise.
         above: the counts that showed the call.
         after: the counts after the fall.
         others: calls in the baseline.
-        longest_lag: seconds that the counter is late at most.
+        longest_lag: seconds by which the counter is assumed to be late, at most.
     """
 
     placed: Span
@@ -206,11 +208,11 @@ class _Case:
         )
 
     def _fits_counted(self) -> bool:
-        """Whether the counter does what it would if the call counted since its placing."""
+        """Whether the record fits the hypothesis that the call counts from its placing on."""
         return self._fits(self.placed)
 
     def _fits_not_counted(self) -> bool:
-        """Whether it does what it would if the call counted since its answer."""
+        """Whether the record fits the hypothesis that the call counts from its answer on."""
         if self.answered is None:
             return self.rise is None
         rose_before = self.rise is not None and self.rise.latest <= self.answered.earliest
@@ -261,7 +263,7 @@ class _Case:
         )
 
     def _doubted(self) -> str:
-        """Why not to believe the one story that fits."""
+        """The reason to doubt the one hypothesis that fits; "" if there is none."""
         if self.answered is not None:
             return ""
         if self.rise is not None and self.others:
@@ -282,7 +284,7 @@ class _Case:
         return f"the call was over before the counter rose, {unknown}: talk for longer to learn it"
 
     def _decisive(self) -> Sequence[Count]:
-        """The counts that the verdict rests on."""
+        """The counts that the result rests on."""
         counted = self._fits_counted()
         if counted and self.answered is None:
             return self.above
@@ -294,7 +296,7 @@ class _Case:
 def _pulse(
     counts: Sequence[Count], others: int
 ) -> tuple[Sequence[Count], Sequence[Count], Sequence[Count]]:
-    """The counts below, above, and after: the counter rises once at most."""
+    """Split the counts into those before the rise, those above, and those after the fall."""
     above = [index for index, count in enumerate(counts) if count.calls != others]
     if not above:
         return counts, [], []
@@ -308,7 +310,7 @@ def _answer(states: Sequence[State], placed: Span) -> Span | None:
 
 
 def _first(states: Sequence[State], placed: Span, holds: Callable[[State], bool]) -> Span:
-    """The span in which the first state for which `holds` is true began."""
+    """The span in which the first state began for which `holds` is true."""
     before = placed.earliest
     for state in states:
         if holds(state):

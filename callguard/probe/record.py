@@ -1,4 +1,4 @@
-"""What an experiment has seen: dated counts and states, and what makes them worth nothing.
+"""The record of an experiment: dated counts and states, and checks of whether it can be used.
 
 A count is a photograph taken at an unknown moment between its request and its answer, so every
 moment is a `Span`.
@@ -51,7 +51,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What the counter said: the calls going on, at some moment of `during`."""
+    """The calls that the counter reported, at some moment in `during`."""
 
     during: Span
     calls: int
@@ -59,7 +59,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The call's status, and why it ended, at some moment of `during`."""
+    """The call's status, and the reason of its end, at some moment in `during`."""
 
     during: Span
     status: str
@@ -67,7 +67,7 @@ class State:
 
     @property
     def is_over(self) -> bool:
-        """Whether the call has ended, however it did."""
+        """Whether the call has ended, in any way."""
         return _RANKS.get(self.status) == _OVER
 
 
@@ -78,8 +78,8 @@ class Record:
     Attributes:
         baseline: the counts before the call, at least one.
         placed: when the call was placed.
-        counts: those after that.
-        states: what became of the call.
+        counts: the counts after the dial.
+        states: the states of the call.
     """
 
     baseline: Sequence[Count]
@@ -89,7 +89,7 @@ class Record:
 
 
 def unsteady(baseline: Sequence[Count]) -> str:
-    """Why a call placed now could not be told from those by others; "" if it could."""
+    """The reason why our call could not be told from calls by others; "" if it could."""
     seen = sorted({count.calls for count in baseline})
     if len(seen) == 1:
         return ""
@@ -97,7 +97,7 @@ def unsteady(baseline: Sequence[Count]) -> str:
 
 
 def disturbed(baseline: Sequence[Count], counts: Sequence[Count]) -> str:
-    """How others can be seen to call, which nothing read later takes back; "" if they can't."""
+    """The sign that others are calling, which no later count can undo; "" if there is none."""
     others = baseline[-1].calls
     strange = [count.calls for count in counts if count.calls - others not in {0, 1}]
     if strange:
@@ -107,10 +107,10 @@ def disturbed(baseline: Sequence[Count], counts: Sequence[Count]) -> str:
 
 
 def unfinished(states: Sequence[State]) -> str:
-    """Why nothing follows from what became of the call; "" if something does."""
+    """The reason why the call's states allow no conclusion; "" if they do."""
     unknown = [state.status for state in states if state.status not in _RANKS]
     if unknown:
-        return f"the call has a status that is not known here: {unknown[0]}"
+        return f"the call has an unknown status: {unknown[0]}"
     ranks = [_RANKS[state.status] for state in states]
     if ranks != sorted(ranks):
         return "the call's status went back, so it can't be relied on"

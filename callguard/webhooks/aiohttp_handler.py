@@ -24,20 +24,20 @@ def handler(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler for ``app.router.add_post("/webhook", callguard.webhooks.handler(gate))``.
 
-    It answers a good delivery with 204 at once, and another with the status of its `WebhookError`
-    and the reason as JSON, in the provider's own form. It reads no more than `LONGEST_BODY`
-    bytes, whatever the application's `client_max_size` is.
+    It answers a valid delivery with 204 at once, and any other with the status of its
+    `WebhookError` and the reason as JSON, in the provider's own form. It reads no more than
+    `LONGEST_BODY` bytes, whatever the application's `client_max_size` is.
 
     Args:
-        gate: what deliveries are reported to; see `receive`.
-        api_key: the workspace's key that has the webhook badge; else the environment's
-            `RETELL_API_KEY`, as it is now.
+        gate: the gate to report deliveries to; see `receive`.
+        api_key: the workspace's key that has the webhook badge; else the value of
+            `RETELL_API_KEY` in the environment when this is called.
         tolerance: seconds between signing and now at most; see `verify`.
         now: the wall clock, in seconds since 1970; see `verify`.
 
     Raises:
-        UsageError: no key, or one that can't be right.
-        TypeError: a gate that is none.
+        UsageError: there is no key, or it can't be right.
+        TypeError: `gate` is not an open gate.
     """
     check_gate(gate)
     key = checked_api_key(api_key)
@@ -58,7 +58,7 @@ async def _body(request: web.Request) -> bytes:
     try:
         return await read(request.content.iter_any())
     except web.RequestPayloadError:
-        raise WebhookMalformed("the body broke off, or is not coded as it says") from None
+        raise WebhookMalformed("the body broke off, or is not encoded as its headers say") from None
 
 
 def _refusal(error: WebhookError) -> web.Response:

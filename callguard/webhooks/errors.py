@@ -1,4 +1,4 @@
-"""Why a delivery was not taken."""
+"""The errors of a delivery that was not accepted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = [
 
 
 class WebhookError(CallGuardError):
-    """A delivery was not taken, and has changed nothing.
+    """A delivery was not accepted, and has changed nothing.
 
-    The message holds no part of the delivery and no key, so it may be sent back.
+    The message contains no part of the delivery and no key, so it may be sent back.
 
     Attributes:
         status: the HTTP status to answer with.

@@ -1,4 +1,4 @@
-"""What a delivery says, and what that proves.
+"""The event of a delivery, and what it proves.
 
 Names and fields are those of docs.retellai.com/features/webhook-overview, read 2026-11-22.
 """
@@ -15,7 +15,7 @@ from callguard.webhooks.errors import WebhookMalformed
 __all__ = ["LONGEST_CALL_ID", "CallEvent", "parse"]
 
 LONGEST_CALL_ID: Final = 256
-"""Characters of a call's id at most, so that remembering ids is bounded. The provider's have 37."""
+"""Characters of a call's id at most, to bound the memory for ids. The provider's ids have 37."""
 
 _STARTED: Final = "call_started"
 _ENDED: Final = frozenset({"call_ended", "call_analyzed"})
@@ -23,17 +23,17 @@ _ENDED: Final = frozenset({"call_ended", "call_analyzed"})
 
 @dataclass(frozen=True, slots=True)
 class CallEvent:
-    """One delivery.
+    """The event of one delivery.
 
-    What it proves follows from `event` alone. The call's own status does not count: the
-    provider's sample of a ``call_ended`` says ``registered`` there.
+    What it proves about a call's life follows from `event`. The call's own status is ignored: in
+    the provider's sample of a ``call_ended`` it is ``registered``.
 
     Attributes:
-        event: ``"call_started"``, ``"call_ended"``, ``"call_analyzed"``, or any other: the
-            provider has more, and adds to them.
+        event: ``"call_started"``, ``"call_ended"``, ``"call_analyzed"``, or any other, since the
+            provider has more and may add to them.
         call_id: the provider's id of the call; None for an event about something else, such as a
             chat, which proves nothing here.
-        disconnection_reason: why the call is over, in the provider's words; None if it doesn't say.
+        disconnection_reason: why the call is over, in the provider's words; None if not given.
     """
 
     event: str
@@ -57,11 +57,11 @@ class CallEvent:
 
 
 def parse(body: bytes) -> CallEvent:
-    """The event in the body of a delivery, which has to be verified first.
+    """Parse the body of a delivery, which has to be verified first.
 
     Raises:
-        WebhookMalformed: not JSON, or too deep, or no object, or without the name of an event, or
-            with a call that has no proper id, or an event of a call's life without a call.
+        WebhookMalformed: the body is not JSON, nested too deeply, not an object, or without an
+            event's name; its call has no proper id; or an event of a call's life has no call.
     """
     match _document(body):
         case {"event": str(event), "call": {"call_id": str(call_id), **call}}:
@@ -69,14 +69,14 @@ def parse(body: bytes) -> CallEvent:
         case {"event": str(event), **rest} if "call" not in rest and not _about_a_life(event):
             return CallEvent(event, None)
         case _:
-            raise WebhookMalformed("the body is no event with the id of a call")
+            raise WebhookMalformed("the body is not an event with a call's id")
 
 
 def _document(body: bytes) -> object:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise WebhookMalformed("the body is no JSON document") from None
+        raise WebhookMalformed("the body is not a JSON document") from None
 
 
 def _checked_id(call_id: str) -> str:

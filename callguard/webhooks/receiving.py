@@ -1,4 +1,4 @@
-"""From a delivery to evidence at the gate."""
+"""Receives deliveries, and reports them to the gate as evidence."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["LONGEST_BODY", "EvidenceGate", "check_gate", "read", "receive"]
 LONGEST_BODY: Final = 8 * 1024 * 1024
 """Bytes of a delivery at most.
 
-An ended call comes with its transcript, several times over, and each word with two times (SDK
-6.2.13, `PhoneCallResponse`). The longest call has 2 h; at 150 words a minute and 70 bytes a word
-that makes 1.3 MB for each of up to five transcripts.
+The event of an ended call has its transcript several times over, with two timestamps for each word
+(SDK 6.2.13, `PhoneCallResponse`). The longest call lasts 2 h; at 150 words a minute and 70 bytes a
+word, that makes 1.3 MB for each of up to five transcripts.
 """
 
 
 class EvidenceGate(Protocol):
-    """What a gate does with evidence about a call; a `callguard.Gate` does it.
+    """A gate that takes evidence about calls, such as `callguard.Gate`.
 
     Both methods may be called for any call, any number of times, in any order and from any thread.
     """
 
     def note_answered(self, call_id: str) -> None:
-        """The call was answered."""
+        """Record that the call was answered."""
 
     def note_ended(self, call_id: str, *, refused: bool = False) -> None:
-        """The call is over; `refused` where that is because the workspace was full."""
+        """Record that the call is over; `refused` if that is because the workspace was full."""
 
 
 def receive(
@@ -50,18 +50,18 @@ def receive(
     nothing about a call is accepted, and so is a repeated one.
 
     Args:
-        gate: what it is reported to.
+        gate: the gate to report the delivery to.
         body: the body as it was received, from `read`.
-        signature: the header `SIGNATURE_HEADER`; None where the request has none.
+        signature: the header `SIGNATURE_HEADER`; None if the request has none.
         api_key: the workspace's key that has the webhook badge; else the environment's
             `RETELL_API_KEY`.
         tolerance: seconds between signing and now at most; see `verify`.
         now: the wall clock, in seconds since 1970; see `verify`.
 
     Raises:
-        WebhookError: the delivery was not taken; answer with its `status`.
-        UsageError: no key, or one that can't be right.
-        TypeError: a gate that is none, a body that isn't bytes, or a signature that isn't text.
+        WebhookError: the delivery was not accepted; answer with its `status`.
+        UsageError: there is no key, or it can't be right.
+        TypeError: `gate` is not an open gate, `body` isn't bytes, or `signature` isn't text.
     """
     check_gate(gate)
     check_delivery(body, signature)
@@ -75,7 +75,7 @@ def receive(
 
 
 async def read(chunks: AsyncIterable[bytes]) -> bytes:
-    """The body of a request, without reading further than it may be long.
+    """Read the body of a request, and stop as soon as it is too long.
 
     Cancelling leaves nothing behind.
 
@@ -83,7 +83,7 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
         chunks: the body as it comes in, such as Starlette's ``request.stream()``.
 
     Raises:
-        WebhookTooLarge: there are more than `LONGEST_BODY` bytes.
+        WebhookTooLarge: the body has more than `LONGEST_BODY` bytes.
     """
     body = bytearray()
     async for chunk in chunks:
@@ -94,10 +94,10 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
 
 
 def check_gate(gate: object) -> None:
-    """See to it that `gate` takes evidence.
+    """Check that `gate` takes evidence.
 
     Raises:
-        TypeError: it doesn't, such as what `callguard.open_gate` gives before it is entered.
+        TypeError: it doesn't, say because it is what `open_gate` returns, not yet entered.
     """
     if not (hasattr(gate, "note_answered") and hasattr(gate, "note_ended")):
         raise TypeError(f"gate must be an open gate, got {shown(gate)}")

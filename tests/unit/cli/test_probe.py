@@ -82,7 +82,7 @@ def test_what_is_not_clear_is_not_guessed(probed: Probed) -> None:
     plain, plain_out, _ = probed(answer_rate=0.0, counts_ringing=False)
     as_json, json_out, _ = probed("--json", answer_rate=0.0, counts_ringing=False)
     assert (plain, as_json) == (75, 75)
-    assert "Not clear, again: the call was over before" in plain_out
+    assert "Not clear, try again: the call was over before" in plain_out
     assert "open_gate" not in plain_out
     found = json.loads(json_out)
     assert (found["clear"], found["counts_ringing"], found["settings"]) == (False, None, None)

@@ -102,7 +102,7 @@ def test_an_answer_that_can_not_be_right_is_not_tried_again(body: bytes) -> None
     session = FakeSession(in_turn(Reply(body=body), limits_reply()))
     outcome = run(read(session))
     assert isinstance(outcome, LimitsMalformed)
-    assert str(outcome).startswith(f"{URL} answered what can't be right: ")
+    assert str(outcome).startswith(f"{URL} gave a malformed answer: ")
     assert outcome.__context__ is None
     assert len(session.requests) == 1
 

@@ -154,7 +154,7 @@ UNCLEAR: dict[str, tuple[Findings, str]] = {
     "no status": (concluded([1, 1], statuses=()), "seen to end"),
     "unknown status": (
         concluded([1, 1], 1, 1, statuses=("registered", "paused")),
-        "not known here: paused",
+        "unknown status: paused",
     ),
     "status goes back": (
         concluded([1, 1, 0], 1, 1, 1, statuses=("ongoing", "registered", "ended")),
