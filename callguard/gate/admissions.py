@@ -253,8 +253,8 @@ class Admissions:
 
     def grant(self, claim: Claim, number: int, usage: int) -> None:
         """Pass a slot on that a shared ledger has given to a claim, whoever is first by now."""
-        queue, now = self.queues.of(*claim.key), self._watch.time()
-        while queue.length and not queue.paused:
+        now = self._watch.time()
+        while (queue := self.queues.next_of(claim)) is not None:
             waiter = queue.first
             if not waiter.future.done():
                 self._grant(waiter, number, queue.ceilings.tier(usage), now)

@@ -86,11 +86,13 @@ class Queue:
 
     Args:
         lane: whose queue it is.
-        trunk: the way to the telephone network that its callers take, where that has a rate.
+        trunk: the way to the telephone network that its callers take; None where they take none.
         pace: when the trunk is due, where the ledger of this process says so.
         siblings: all queues of the lane, among which this one is put.
 
     Attributes:
+        way: the name of that trunk.
+        trunk: the same trunk where it has a rate.
         ceilings: by the snapshot in hand; without one the ledger admits nobody, whatever they are.
         ceiling: what a call is measured against: the highest of them, or while the queue is paused
             one that no usage is below. So nobody has to ask whether it is.
@@ -113,6 +115,7 @@ class Queue:
         "pace",
         "paused",
         "trunk",
+        "way",
     )
 
     def __init__(
@@ -123,7 +126,8 @@ class Queue:
         siblings: list[Queue] | None = None,
     ) -> None:
         self.lane = lane
-        self.trunk = trunk
+        self.way = None if trunk is None else trunk.name
+        self.trunk = None if trunk is None or trunk.cps is None else trunk
         self.pace = pace
         self._siblings: list[Queue] = [] if siblings is None else siblings
         self._siblings.append(self)

@@ -28,7 +28,7 @@ class Queues:
     """The queues, by lane and trunk. Nobody is admitted here.
 
     A lane has a queue from the beginning, for callers that name no trunk, and one for each other
-    trunk from the first call on that names it. Trunks without a rate are one.
+    trunk from the first call on that names it.
 
     Args:
         lanes: the gate's.
@@ -53,7 +53,9 @@ class Queues:
         time: Callable[[], float] = monotonic,
     ) -> None:
         self.lanes: Sequence[Lane] = list(lanes)
-        self._trunks: Mapping[str | None, Trunk] = {trunk.name: trunk for trunk in trunks}
+        self._trunks: Mapping[str, Trunk] = {
+            trunk.name: trunk for trunk in (Trunk(DEFAULT_TRUNK, cps=None), *trunks)
+        }
         self.rated: Sequence[str] = [trunk.name for trunk in trunks if trunk.cps is not None]
         self._pace = pace
         self._time = time
@@ -88,13 +90,13 @@ class Queues:
         return queue
 
     def _found(self, lane: Lane, trunk: Trunk | None) -> Queue:
-        rated = trunk if trunk is not None and trunk.cps is not None else None
+        way = None if trunk is None else trunk.name
         queues = self._of_lane[lane.name]
         for queue in queues:
-            if queue.trunk is rated:
+            if queue.way == way:
                 return queue
-        pace = None if rated is None else self._pace(rated.name)
-        queue = Queue(lane, rated, pace, queues)
+        pace = None if way is None else self._pace(way)
+        queue = Queue(lane, trunk, pace, queues)
         if self._limits is not None:
             queue.apply(self._limits)
         queue.pause(self._time(), paused=self.pause_on(queue) is not None)
@@ -106,21 +108,16 @@ class Queues:
 
         Raises:
             TypeError: neither a lane nor a name, or neither a trunk nor a name.
-            UsageError: the gate has no such lane or trunk, or the trunk has no rate.
+            UsageError: the gate has no such lane or trunk.
         """
-        way = None if trunk is None else self._trunk(trunk)
-        if trunk is not None and (way is None or way.cps is None):
-            raise UsageError(
-                "a trunk that has no rate can't be paused, since its calls are told from others by "
-                "nothing: give it one, as in Trunk(..., cps=5.0), or pause a lane"
-            )
+        way = self._trunk(trunk)
         return Scope(
             None if lane is None else self._lane(lane).name, None if way is None else way.name
         )
 
     def pause_on(self, queue: Queue) -> Pause | None:
         """The pause that concerns a queue, if there is one."""
-        return self.halts.on(queue.lane.name, None if queue.trunk is None else queue.trunk.name)
+        return self.halts.on(queue.lane.name, queue.way)
 
     def look_at_halts(self) -> None:
         """Pause the queues that are paused by now, and no others."""
@@ -159,8 +156,8 @@ class Queues:
                 f"trunk must be one of the gate's trunks, its name, or None, got {shown(trunk)}"
             )
         ours = self._trunks.get(name)
-        if ours is None and name != DEFAULT_TRUNK:
-            known = ", ".join(repr(each) for each in self._trunks) or repr(DEFAULT_TRUNK)
+        if ours is None:
+            known = ", ".join(map(repr, self._trunks))
             raise UsageError(
                 f"no trunk {shown(name)}, only {known}; name it in open_gate(trunks=...)"
             )
@@ -205,9 +202,15 @@ class Queues:
         return best
 
     def claims(self, now: float, limits: Limits | None = None) -> list[Claim]:
-        """What the queued callers need of a shared ledger: one claim for each queue."""
-        return [
-            Claim(
+        """What the queued callers need of a shared ledger.
+
+        One claim for each lane and trunk; callers whose trunks have no rate have one together.
+        """
+        claims: dict[object, Claim] = {}
+        for queue in self._queues:
+            if not queue.length or queue.paused:
+                continue
+            claim = Claim(
                 queue.lane.name,
                 queue.lane.priority,
                 queue.ceiling if limits is None else queue.ceiling_under(limits),
@@ -215,6 +218,15 @@ class Queues:
                 now - queue.first.since,
                 queue.trunk,
             )
-            for queue in self._queues
-            if queue.length and not queue.paused
-        ]
+            other = claims.get(claim.key)
+            claims[claim.key] = claim if other is None else claim.together_with(other)
+        return list(claims.values())
+
+    def next_of(self, claim: Claim) -> Queue | None:
+        """The queue whose first caller goes next of those that a claim is for, if any waits."""
+        best: Queue | None = None
+        for queue in self._of_lane[claim.lane]:
+            may_go = queue.length and not queue.paused and queue.trunk is claim.trunk
+            if may_go and (best is None or queue.before(best)):
+                best = queue
+        return best

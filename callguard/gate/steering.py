@@ -55,13 +55,12 @@ class Steering:
 
         Args:
             lane: one of the gate's lanes, or its name; None for each.
-            trunk: one of the gate's trunks that has a rate, or its name; None for each.
+            trunk: one of the gate's trunks, or its name; None for each, and for calls without one.
             reason: why, for those who ask.
 
         Raises:
             GateClosed: the gate drains, or is closed.
-            UsageError: the gate has no such lane or trunk, the trunk has no rate, or the gate
-                belongs to another event loop.
+            UsageError: the gate has no such lane or trunk, or belongs to another event loop.
             TypeError: an argument of the wrong type.
             ValueError: a reason with half a surrogate pair.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
@@ -40,6 +40,11 @@ class Claim(NamedTuple):
     def key(self) -> tuple[str, str | None]:
         """The names of lane and trunk, by which it is told from the gate's other claims."""
         return self.lane, None if self.trunk is None else self.trunk.name
+
+    def together_with(self, other: Self) -> Self:
+        """One claim for the callers of two that have the same key."""
+        callers, waited = self.callers + other.callers, max(self.waited, other.waited)
+        return self._replace(callers=callers, waited=waited)
 
 
 class Halt(NamedTuple):

@@ -949,8 +949,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a slot that comes to a queue as it is paused is taken",
-        ADMISSIONS,
-        (("while queue.length and not queue.paused:", "while queue.length:"),),
+        "gate/queues.py",
+        (("queue.length and not queue.paused and queue.trunk", "queue.length and queue.trunk"),),
         "assert crowd.arrived == []",
         "tests/unit/gate/test_pausing.py",
     ),

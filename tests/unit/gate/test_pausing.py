@@ -30,8 +30,12 @@ LANES = Lane("bulk", priority=-1), Lane("urgent")
 TRUNKS = [Trunk("twilio", cps=1000.0), Trunk("telnyx", cps=1000.0), Trunk("unrated", cps=None)]
 
 EVERYBODY = {
-    (lane, trunk): f"{lane} on {trunk}" for lane in ("bulk", "urgent") for trunk in ("twilio", None)
+    (lane, trunk): f"{lane} on {trunk}"
+    for lane in ("bulk", "urgent")
+    for trunk in ("twilio", "unrated", "default", None)
 }
+
+ON_BULK = {("bulk", "twilio"), ("bulk", "unrated"), ("bulk", "default"), ("bulk", None)}
 
 
 async def _come(crowd: Crowd) -> None:
@@ -45,10 +49,13 @@ async def _come(crowd: Crowd) -> None:
     ("scope", "kept_out"),
     [
         ((), set(EVERYBODY)),
-        (("bulk",), {("bulk", "twilio"), ("bulk", None)}),
+        (("bulk",), ON_BULK),
         ((None, "twilio"), {("bulk", "twilio"), ("urgent", "twilio")}),
         (("bulk", "twilio"), {("bulk", "twilio")}),
         ((LANES[0], TRUNKS[0]), {("bulk", "twilio")}),
+        ((None, "unrated"), {("bulk", "unrated"), ("urgent", "unrated")}),
+        ((None, "default"), {("bulk", "default"), ("urgent", "default")}),
+        (("bulk", "unrated"), {("bulk", "unrated")}),
         ((None, "telnyx"), set()),
     ],
 )
@@ -210,6 +217,31 @@ def test_a_slot_that_was_under_way_as_the_queue_was_paused_is_given_back() -> No
     run(main())
 
 
+def test_a_shared_ledger_knows_nothing_of_trunks_without_a_rate() -> None:
+    """Its slots would go to callers of a paused trunk, or to late ones before early ones."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=0), trunks=TRUNKS) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a", trunk="unrated")
+            crowd.send("b", trunk=None)
+            crowd.send("c", trunk="unrated")
+            crowd.send("d")
+            await settle()
+            gate.pause(trunk="default")
+            queues, admissions = gate._parts.admissions.queues, gate._parts.admissions
+            [claim] = queues.claims(asyncio.get_running_loop().time())
+            assert (claim.key, claim.callers) == (("default", None), 3)
+            for _ in range(3):
+                number = gate._parts.ledger.acquire(5, asyncio.get_running_loop().time())
+                admissions.grant(claim, number, 1)
+            await settle()
+            assert crowd.arrived == ["a", "b", "c"]
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_nobody_foresees_when_a_pause_ends_and_no_one_waits_for_who_is_paused() -> None:
     """A caller would be told a time at which it won't go, or of callers ahead that don't move."""
 
@@ -276,8 +308,6 @@ def test_the_listener_hears_of_it_when_those_who_waited_are_admitted() -> None:
     [
         (("builk",), UsageError, "no lane 'builk'"),
         ((None, "twillio"), UsageError, "no trunk 'twillio'"),
-        ((None, "unrated"), UsageError, "has no rate can't be paused"),
-        ((None, "default"), UsageError, "has no rate can't be paused"),
         ((5,), TypeError, "lane must be"),
         ((None, 5), TypeError, "trunk must be"),
     ],
