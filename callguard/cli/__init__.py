@@ -13,14 +13,14 @@ from callguard.cli.exits import ExitCode
 __all__ = ["load", "main"]
 
 _INSTALL = "pip install 'typer>=0.29' 'rich>=14.0'"
-"""What the extra ``cli`` brings, by name: it works wherever callguard came from."""
+"""Installs the packages of the extra ``cli`` by name, so it works for any install of callguard."""
 
 _USAGE_ERROR = 2
-"""What typer exits with when it can't make sense of the arguments; no command of ours does."""
+"""typer's exit code for arguments that it can't parse; no command of ours uses it."""
 
 
 def load() -> None:
-    """Import what the commands need, as far as it is installed; `main` says what is missing."""
+    """Import the packages that the commands need, if installed; `main` reports a missing one."""
     with suppress(ModuleNotFoundError):
         import callguard.cli.app  # noqa: F401, PLC0415
 
@@ -29,20 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name.
 
     Args:
-        arguments: what follows the program's name; None for those of this process.
+        arguments: the arguments after the program's name; None for those of this process.
 
     Returns:
-        The code to exit with; see `ExitCode`.
+        The exit code; see `ExitCode`.
     """
     if sys.stdout is None:
         return output.failed(output.CLOSED)
     output.never_unencodable()
-    # What happens is in the picture, which log lines would run through.
+    # Log lines would break the demo's picture, which shows the same events.
     logging.getLogger("callguard").addHandler(logging.NullHandler())
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:  # before a command began, which would have dealt with it
+    except KeyboardInterrupt:  # before the command began, which handles later ones
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except OSError as error:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        # Here, so that whoever lacks the extra reads so instead of a traceback.
+        # Imported here, so that a missing extra is reported without a traceback.
         from callguard.cli.app import app  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The typer application with all commands."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["app"]
 
 
 class _Command(TyperCommand):
-    """A command whose line in the list of all isn't cut in the middle of a sentence."""
+    """A command whose line in the list of commands isn't cut off within a sentence."""
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002
         return super().get_short_help_str(_NO_LIMIT)
 
 
 _NO_LIMIT = 1000
-"""Characters; longer than any first sentence. The list breaks lines by itself."""
+"""Characters, more than any first sentence has. The list of commands wraps lines by itself."""
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,4 +1,4 @@
-"""Which shared ledger a command looks at."""
+"""The shared ledger that a command looks at."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Found", "look"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is on a ledger's server.
+    """A ledger and its neighbours, as found on a server.
 
     Attributes:
-        id: what the ledger is called there, in hexadecimal digits.
-        contents: what is in it.
-        others: the other ledgers there.
+        id: the ledger's id on the server, in hexadecimal digits.
+        contents: the ledger's contents.
+        others: the other ledgers on the server.
     """
 
     id: str
@@ -33,18 +33,18 @@ class Found:
 
     @property
     def lookalikes(self) -> list[str]:
-        """The ledgers that may be of the same workspace, which would be another limit each."""
+        """The ids of other ledgers that may belong to the same workspace."""
         return [other.id for other in self.others if other.looks_like(self.contents.snapshot)]
 
     @property
     def absence(self) -> str:
-        """The sentence for a ledger that isn't there; it names the others."""
+        """A sentence that says that the ledger doesn't exist, and names the others."""
         others = ", ".join(other.id for other in self.others)
         besides = f"others here: {others}" if others else "there is no other here"
         return f"no gate has used this ledger, {self.id}, for an hour, if ever; {besides}"
 
     def warn(self) -> None:
-        """Say on stderr what makes the figures doubtful."""
+        """Warn on stderr of everything that makes the figures doubtful."""
         if not self.contents.known:
             complain(f"warning: {self.absence}")
         for pause in self.contents.pauses:
@@ -52,18 +52,18 @@ class Found:
         for other in self.lookalikes:
             complain(
                 f"warning: another ledger here, {other}, has the same limits and count as this, "
-                f"{self.id}: gates that use different API keys of one workspace need a ledger with "
-                "a name, the same for all, or they don't share its limit"
+                f"{self.id}: if gates use different API keys of one workspace, give their ledgers "
+                "one name, or they don't share the limit"
             )
 
 
 async def look(url: str, name: str | None, workspace: str) -> Found:
-    """Read the ledger called `name`, or else that of `workspace`, and find those beside it.
+    """Read the ledger called `name`, else that of the key `workspace`, and find the others.
 
     Raises:
         LedgerUnavailable: the server can't be reached.
         MissingExtra: redis-py is not installed.
-        UsageError: an address or a name that can't be used.
+        UsageError: the address or the name can't be used.
     """
     if name is not None and not is_sendable(name):
         raise UsageError("--name must be text that can be sent, and not empty")

@@ -1,4 +1,4 @@
-"""``callguard demo``: a campaign to look at, on a terminal, in a log or as JSON."""
+"""``callguard demo``: shows a campaign on a terminal, in a log or as JSON."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def demo(
         bool,
         typer.Option(
             "--without",
-            help="Dial the same leads as most people do today: read the counter, start that many, "
-            "sleep, again.",
+            help="Dial the same leads as most people do today: read the counter, start as many "
+            "calls as fit, sleep, repeat.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, at the end.")] = False,
     seed: Annotated[
-        int, typer.Option(help="What talk times, calls by others and faults follow from.")
+        int, typer.Option(help="The seed of talk times, calls by others and faults.")
     ] = 1,
     workers: Annotated[
         int,
@@ -52,8 +52,8 @@ def demo(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The server of the workers' ledger, such as redis://localhost:6379; else one is "
-            "started for the while.",
+            help="The server of the workers' ledger, such as redis://localhost:6379; by default, "
+            "one is started for the demo.",
         ),
     ] = None,
     leads: Annotated[int, typer.Option(min=1, max=10_000, hidden=True)] = 150,
@@ -64,8 +64,8 @@ def demo(
     one time in ten. One lead in five is urgent, and may burst by 5 calls above the limit.
 
     Exit code: 0 if nothing was refused, the peak stayed within the ceiling and every lead was
-    dialled once; else 1. With workers, 69 the ledger's server can't be reached or started, 78
-    redis-py or a server's program is not installed.
+    dialled once; else 1. With workers, 69 if the ledger's server can't be reached or started, 78
+    if redis-py or a server's program is not installed.
     """
     if without and (workers > 1 or ledger):
         raise typer.BadParameter("without a gate one process dials: no --workers and no --ledger")
@@ -80,7 +80,7 @@ async def _demo(
             await _require(ledger)
         with _served(workers, ledger) as url:
             plan = Plan(leads, seed, gated, workers, url)
-            if url != ledger and not as_json:  # an address that is given may hold a password
+            if url != ledger and not as_json:  # a given address may contain a password
                 print(f"Look on: RETELL_API_KEY={plan.api_key} callguard ps --ledger {url}")
             return await _dialled(plan, as_json)
     except CallGuardError as error:
@@ -92,9 +92,9 @@ async def _demo(
 
 
 async def _require(ledger: str | None) -> None:
-    """See to it that redis-py is installed, and that the ledger, if one is given, answers.
+    """Check that redis-py is installed and that the ledger, if one is given, answers.
 
-    Before anything is shown: what can't be dialled isn't announced.
+    This comes first, so that nothing is shown of a demo that can't run.
     """
     async with RedisLedger.from_url(ledger or "redis://localhost") as shared:
         if ledger:
@@ -103,7 +103,7 @@ async def _require(ledger: str | None) -> None:
 
 @contextmanager
 def _served(workers: int, ledger: str | None) -> Iterator[str | None]:
-    """Where the ledger is; a server of the demo's own, where it needs one and none is given."""
+    """Yield the ledger's address; start a server if the demo needs one and none is given."""
     if workers == 1 or ledger:
         yield ledger
         return
@@ -126,7 +126,7 @@ async def _dialled(plan: Plan, as_json: bool) -> ExitCode:
 def _view(plan: Plan, console: Console, as_json: bool) -> Iterator[Callable[[Progress], None]]:
     if as_json:
         yield lambda _: None
-    # FORCE_COLOR makes a log a terminal to rich, which it isn't for a picture.
+    # With FORCE_COLOR rich takes even a log for a terminal, where a picture doesn't work.
     elif console.is_interactive and sys.stdout.isatty():
         with Picture(console, _title(plan)) as picture:
             yield picture

@@ -21,10 +21,10 @@ def demo_worker(
     part: Annotated[int, typer.Option(min=0)],
     workers: Annotated[int, typer.Option(min=1)],
 ) -> None:
-    """Dial a share of the demo's leads; started by the demo, and of no use alone.
+    """Dial a share of the demo's leads; the demo starts this, and it is of no use alone.
 
-    Workspace and ledger come from the environment. A line of stdout is the id of a call that was
-    placed. The end of stdin ends this too.
+    The workspace and the ledger come from the environment. Each line of stdout is the id of a
+    placed call. The process ends when its stdin is closed.
     """
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     run(_dial(number, part, workers))

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code."""
+"""The exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ __all__ = ["ExitCode"]
 
 
 class ExitCode(IntEnum):
-    """What the commands exit with.
+    """The exit codes of the commands.
 
-    From 64 on the codes are those of ``sysexits.h``, written out because `os.EX_USAGE` and its
-    like don't exist on Windows; from 128 on they are 128 and the number of the signal, as a shell
-    has it.
+    From 64 on they are those of ``sysexits.h``, written out because `os.EX_USAGE` and the others
+    don't exist on Windows. From 128 on they are 128 plus the number of a signal, as in a shell.
 
     Attributes:
-        OK: done; for ``status``, a call fits.
-        FAILED: the demo's dialer did not keep its promise.
-        WRONG_USE: arguments or an environment that can't work (``EX_USAGE``).
-        MALFORMED: the provider's answer can't be right (``EX_DATAERR``).
-        UNREACHABLE: no answer, or a port that can't be had (``EX_UNAVAILABLE``).
-        OUTPUT_FAILED: stdout can't be written, on a full disk for one (``EX_IOERR``).
-        FULL: no call fits now (``EX_TEMPFAIL``).
+        OK: the command succeeded; for ``status``, a call fits.
+        FAILED: the demo's dialer broke its promise, ``probe`` placed no call, or there is no such
+            ledger or pause.
+        WRONG_USE: the arguments or the environment can't be right (``EX_USAGE``).
+        MALFORMED: the provider's answer is malformed (``EX_DATAERR``).
+        UNREACHABLE: there was no answer, or the port can't be opened (``EX_UNAVAILABLE``).
+        OUTPUT_FAILED: stdout can't be written, say because the disk is full (``EX_IOERR``).
+        FULL: no call fits now; for ``probe``, the result isn't clear (``EX_TEMPFAIL``).
         KEY_REFUSED: the provider refused the key (``EX_NOPERM``).
-        NOT_INSTALLED: an extra is missing, or a program (``EX_CONFIG``). Not 69, which a script
-            may take for a reason to try again.
-        INTERRUPTED: Ctrl-C.
-        NO_READER: whoever read the output has gone, as ``head`` does.
-        TERMINATED: SIGTERM.
+        NOT_INSTALLED: an extra or a program is not installed (``EX_CONFIG``). Not 69, which a
+            script may take for a reason to try again.
+        INTERRUPTED: Ctrl-C ended the command.
+        NO_READER: the reader of the output has left, as ``head`` does.
+        TERMINATED: SIGTERM ended the command.
     """
 
     OK = 0

@@ -1,4 +1,4 @@
-"""How the commands fail: what they say, and what they exit with."""
+"""The messages and exit codes of commands that fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from callguard.errors import (
 __all__ = ["KEY_STATUSES", "in_options", "report", "verdict"]
 
 _SUBJECTS: Final = {"base_url": "the provider's address (--base-url or RETELL_BASE_URL)"}
-"""What the commands call the library's arguments."""
+"""The library's arguments, in the words of the command line."""
 
 _REMEDIES: Final = {
     "api_key": "set RETELL_API_KEY in the environment",
@@ -31,10 +31,10 @@ _REMEDIES: Final = {
     "timeout": "leave it out",
     "other options": "leave it out",
 }
-"""What to do on a command line where the library asks for an argument; nothing for any other."""
+"""What to do on the command line if the library asks for one of these arguments."""
 
 KEY_STATUSES: Final = frozenset({401, 402, 403})
-"""What a provider answers to a key that is wrong, unpaid or not allowed to do this."""
+"""The statuses for a key that is wrong, unpaid or not allowed to do this."""
 
 
 def verdict(error: CallGuardError, command: str) -> tuple[ExitCode, str]:
@@ -55,10 +55,10 @@ def verdict(error: CallGuardError, command: str) -> tuple[ExitCode, str]:
 
 
 def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> ExitCode:
-    """Say what happened and what to do: a line on stderr, and with `as_json` an object on stdout.
+    """Write the error and the advice to stderr, and with `as_json` an object to stdout.
 
     Returns:
-        The `code`, to exit with.
+        The exit code, `code`.
     """
     said = in_options(error)
     complain(f"{said.rstrip('. ')}; {advice}")
@@ -68,7 +68,7 @@ def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> E
 
 
 def in_options(error: Exception) -> str:
-    """The message of a library's error, in the words of the command line."""
+    """The message of an error of the library, in the words of the command line."""
     if not isinstance(error, UsageError):
         return str(error)
     subject = _SUBJECTS.get(error.subject, error.subject)

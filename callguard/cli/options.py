@@ -1,4 +1,4 @@
-"""The options that several commands have."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ LedgerOption = Annotated[
 ]
 NameOption = Annotated[
     str | None,
-    typer.Option(help="What the ledger is called, if the gates' ledger has a name."),
+    typer.Option(help="The name of the gates' ledger, if it has one."),
 ]

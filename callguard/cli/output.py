@@ -1,4 +1,4 @@
-"""Standard output that can't be written to: a full disk, a reader that has gone, a closed file."""
+"""Failures of standard output: a full disk, a reader that has left, a closed file."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _ERRNOS: Final = frozenset(
         errno.EPIPE,
     }
 )
-"""How writing to a file, a pipe or a terminal fails. Other failures are each command's own."""
+"""The errors of writing to a file, a pipe or a terminal. The commands handle all others."""
 
 
 def never_unencodable() -> None:
-    """Write a question mark for each character that the output's encoding lacks."""
+    """Make stdout write a question mark for each character that its encoding lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 def is_of_output(error: OSError) -> bool:
-    """Whether this is how writing to a file, a pipe or a terminal fails."""
+    """Whether this is an error of writing to a file, a pipe or a terminal."""
     return error.errno in _ERRNOS
 
 
 def failed(error: OSError) -> ExitCode:
-    """Say that the output can't be written, unless that is because its reader has gone.
+    """Report that the output can't be written, unless the reason is that its reader has left.
 
     Returns:
-        The code to exit with.
+        The exit code.
     """
     _write_nowhere()
     if error.errno == errno.EPIPE:
@@ -55,7 +55,7 @@ def failed(error: OSError) -> ExitCode:
 
 
 def _write_nowhere() -> None:
-    # What is still in the buffer would fail again when the process ends, and in many words.
+    # Python would try to flush the buffer at exit, fail again, and print a traceback.
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

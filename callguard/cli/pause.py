@@ -29,12 +29,13 @@ def pause(
     name: NameOption = None,
     lane: LaneOption = None,
     trunk: TrunkOption = None,
-    reason: Annotated[str, typer.Option(help="Why, for those who ask.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, which denials and ps show.")] = "",
 ) -> None:
-    """Admit nobody at any gate on a shared ledger, or nobody on a lane or a trunk.
+    """Stop all gates on a shared ledger from admitting calls, at all or on a lane or a trunk.
 
-    Who waits stays in the queue, and calls that were admitted go on. It holds until it is resumed,
-    whichever gates come and go. The ledger is that of RETELL_API_KEY, or the one called --name.
+    Waiting callers stay in the queue, and admitted calls go on. The pause holds until it is
+    resumed, even if gates come and go. The ledger is that of RETELL_API_KEY, or the one called
+    --name.
 
     Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
     wrong use, 78 redis-py is not installed.
@@ -49,9 +50,10 @@ def resume(
     lane: LaneOption = None,
     trunk: TrunkOption = None,
 ) -> None:
-    """Resume at all gates on a shared ledger what was paused by the same lane and trunk.
+    """Lift the pause of a lane and a trunk, or of everything, at all gates on a shared ledger.
 
-    Other pauses hold on; `callguard ps` shows them.
+    It lifts the pause that was made with the same --lane and --trunk. Other pauses stay in force;
+    `callguard ps` shows them.
 
     Exit code: 0, 1 it was not paused, or no gate has used such a ledger for an hour, 69 the server
     can't be reached, 64 wrong use, 78 redis-py is not installed.

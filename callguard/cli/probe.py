@@ -1,4 +1,4 @@
-"""``callguard probe``: learns from one call what the provider's documentation leaves open."""
+"""``callguard probe``: learns from one call what the provider doesn't document."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from callguard.showing import shown
 __all__ = ["probe"]
 
 _NUMBER: Final = re.compile(r"\+[0-9]{8,15}")
-"""Loosely E.164, which has 15 digits at most; the provider knows better."""
+"""Loosely E.164, which has 15 digits at most; the provider checks it exactly."""
 
 _TIMEOUT: Final = 30.0
 """Seconds for one request.
 
-A dial without an answer is a call that nobody can stop, so it gets time. retell-sdk 6.2.13 gives
-it 120 s, for which nobody wants to wait after Ctrl-C.
+If a dial times out, its call can't be stopped, so it gets much time. retell-sdk 6.2.13 allows
+120 s, but that is too long to wait after Ctrl-C.
 """
 
 _DEFAULTS: Final = Plan()
@@ -44,12 +44,12 @@ _DEFAULTS: Final = Plan()
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What the command was given.
+    """The options of the command.
 
     Attributes:
         call: the call to place.
-        plan: how long and how often to look.
-        client: whom to ask; `_probe` closes it.
+        plan: how long and how often to watch.
+        client: the client that asks the provider; `_probe` closes it.
         as_json: whether stdout is for a program.
     """
 
@@ -60,7 +60,7 @@ class _Options:
 
     @property
     def progress(self) -> Callable[[str], None]:
-        """A function that shows a line of progress: on stderr if stdout is for a program."""
+        """The function that shows a line of progress, on stderr if stdout is for a program."""
         stream = sys.stderr if self.as_json else sys.stdout
         return lambda line: say(line, stream)
 
@@ -73,7 +73,7 @@ def probe(
     ],
     to_number: Annotated[
         str,
-        typer.Option("--to", metavar="NUMBER", help="Whom to call: a phone of your own."),
+        typer.Option("--to", metavar="NUMBER", help="The number to call: a phone of your own."),
     ],
     agent: Annotated[
         str | None,
@@ -87,31 +87,31 @@ def probe(
         ),
     ] = False,
     interval: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Between two readings of the counter.")
+        float, typer.Option(metavar="SECONDS", help="The time between readings of the counter.")
     ] = _DEFAULTS.interval,
     longest: Annotated[
-        float, typer.Option(metavar="SECONDS", help="After which the call is stopped.")
+        float, typer.Option(metavar="SECONDS", help="The time after which the call is stopped.")
     ] = _DEFAULTS.longest,
     longest_lag: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="That the counter is assumed to be late at most."),
+        typer.Option(metavar="SECONDS", help="How late the counter is assumed to be at most."),
     ] = _DEFAULTS.longest_lag,
     base_url: BaseUrlOption = None,
     allow_plain_http: PlainHttpOption = False,
 ) -> None:
-    """Place one call, and learn from it what to give to open_gate.
+    """Place one call, and learn from it what to pass to open_gate.
 
-    Finds out whether the workspace's counter has calls that still ring, and how late it rises and
-    falls. The call is a real one and costs what a call costs. Let it ring for more than
-    --longest-lag (5 s), answer it, and talk for as long; a call that is not answered shows less.
-    It is best done while nobody else is calling: if the counter moves by the calls of others, the
-    result is "not clear" instead of a guess.
+    Finds out whether the workspace's counter includes ringing calls, and how late it rises and
+    falls. The call is real, and costs what a call costs. Let it ring for more than --longest-lag
+    (5 s), answer it, and talk for as long; a call that is not answered shows less. Probe while
+    nobody else is calling: if calls by others move the counter, the result is "not clear" instead
+    of a guess.
 
-    The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
-    stay in the shell's history. Nothing is ever dialled twice. Ctrl-C stops the call.
+    The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
+    history. Nothing is ever dialled twice. Ctrl-C stops the call.
 
-    Exit code: 0 clear, 75 not clear (again, later), 1 no call was placed (refused by the
-    provider, or by the answer to the question), 77 the key was refused, 69 the provider can't be
+    Exit code: 0 clear, 75 not clear (try again later), 1 no call was placed (the provider refused
+    it, or the question was answered with no), 77 the key was refused, 69 the provider can't be
     reached, 65 its answer is malformed, 64 wrong use, 130 Ctrl-C. After 69 and 65 the call may
     have been placed if the error says so. An error is one line on stderr; with --json it is an
     object on stdout as well.
@@ -216,7 +216,7 @@ def _show(findings: Findings) -> None:
     Screen().print(_table(findings))
     if findings.remark:
         say(f"{findings.remark[0].upper()}{findings.remark[1:]}.")
-    # Not by rich, which would break the line that is to be pasted.
+    # Not with rich, which would wrap the line that is to be pasted.
     print(findings.settings)
 
 

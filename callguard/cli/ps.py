@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["contents_table", "ps", "sentence"]
 
 _BOXED: Final = 60
-"""Characters of a line from which on there is room for lines around the table."""
+"""Characters of a line that leave room for a frame around the table, at least."""
 
 _WIDE: Final = 1000
-"""Characters of a line where no terminal sets a limit."""
+"""Characters of a line if no terminal sets a limit."""
 
 
 def ps(
@@ -45,13 +45,14 @@ def ps(
 ) -> None:
     """Show who holds slots of a shared ledger, and who waits.
 
-    By worker, a row for each permit that is dialling, or uncounted: its call is placed, and perhaps
-    not in the provider's count yet; for the queued callers on each lane of each gate; and for each
-    worker with neither. The ledger is that of RETELL_API_KEY, or the one called --name. Looking
-    changes nothing.
+    Each worker has a row for each permit that is dialling or uncounted (its call was placed, but
+    may not be in the provider's count yet), a row for the queued callers of each lane and gate,
+    and a single row if it has neither. The ledger is that of RETELL_API_KEY, or the one called
+    --name. Looking changes nothing.
 
-    A worker is (silent) if it has let half of its lease go by without a word, and (gone) if it has
-    left or its lease has run out: what it was dialling counts until a snapshot is surely later.
+    A worker is (silent) if it has let half of its lease pass without a message, and (gone) if it
+    has left or its lease has expired; the calls that it was dialling count until a snapshot is
+    surely later.
 
     Warns of another ledger on the server with the same limits and count: two API keys of one
     workspace make two ledgers, which share no limit, unless both are given one name.
@@ -96,7 +97,12 @@ def _show(contents: Contents) -> None:
 
 
 def contents_table(contents: Contents, around: box.Box | None = None) -> Table:
-    """A row for each permit, each queue of callers and each idle worker; drawn with `around`."""
+    """A table with a row for each permit, each queue of callers and each idle worker.
+
+    Args:
+        contents: the ledger's contents.
+        around: the lines to draw around the table.
+    """
     table = Table(
         Column("worker", overflow="fold"),
         Column("lane", overflow="fold"),
@@ -113,7 +119,7 @@ def contents_table(contents: Contents, around: box.Box | None = None) -> Table:
 
 
 def sentence(contents: Contents) -> str:
-    """The sums, and what they are made of."""
+    """A sentence with the ledger's totals and their parts."""
     usage, waiting = contents.usage, sum(queue.callers for queue in contents.waiting)
     own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     silent = sum(worker.silent for worker in contents.workers)
@@ -138,7 +144,7 @@ def _limit(limits: Limits) -> str:
 
 
 def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]:
-    """The rows by worker, those that are gone first; of each worker the oldest permits first."""
+    """The rows by worker, gone workers first, and each worker's oldest permits first."""
     labels = {permit.worker for permit in contents.permits}
     labels |= {queue.worker for queue in contents.waiting}
     for label in sorted(labels | {worker.label for worker in contents.workers}, key=_by_number):
@@ -154,6 +160,6 @@ def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]
 
 
 def _by_number(label: str | None) -> tuple[str, int, str]:
-    """An order in which web:9 comes before web:10, and workers that are gone before all."""
+    """A sort key that puts web:9 before web:10, and gone workers first."""
     host, _, number = (label or "").rpartition(":")
     return host, int(number) if number.isdecimal() else 0, number

@@ -1,4 +1,4 @@
-"""Running a command's coroutine until it ends, by itself or by a signal."""
+"""Runs a command's coroutine until it ends, or until a signal ends it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["run"]
 def run(command: Coroutine[Any, Any, ExitCode]) -> NoReturn:
     """Run `command` and exit with its code.
 
-    Ctrl-C and SIGTERM cancel it, so that it can put the terminal in order, and say so in one line.
+    Ctrl-C and SIGTERM cancel it, so that it can restore the terminal, and print one line.
     """
     try:
         code = asyncio.run(_cancelled_by_sigterm(command))
@@ -37,7 +37,7 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> NoReturn:
 
 async def _cancelled_by_sigterm(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     task = asyncio.ensure_future(command)
-    with suppress(NotImplementedError):  # on Windows, where nothing sends it
+    with suppress(NotImplementedError):  # on Windows, where nobody sends SIGTERM
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 

@@ -1,4 +1,4 @@
-"""What the commands say in sentences."""
+"""Output of the commands in sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["complain", "say"]
 
 
 def say(sentence: str, stream: TextIO | None = None) -> None:
-    """Write to stdout, or to `stream`: broken between words on a terminal, else on one line."""
+    """Write to stdout or to `stream`: wrapped between words on a terminal, else on one line."""
     stream = stream or sys.stdout
     columns = _columns(stream)
     if columns is not None:
@@ -27,12 +27,12 @@ def say(sentence: str, stream: TextIO | None = None) -> None:
 
 
 def complain(sentence: str) -> None:
-    """Write to stderr, in the same manner."""
+    """Write to stderr in the same way."""
     say(sentence, sys.stderr)
 
 
 def _columns(stream: TextIO) -> int | None:
-    """The width of the terminal that this is; None for anything else."""
+    """The terminal's width; None if the stream is not a terminal."""
     if not stream.isatty():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Where the commands draw, for people."""
+"""The rich console to which the commands draw."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["Screen"]
 
 
 class Screen(Console):
-    """Standard output. Where its reader has gone it raises, for the command to deal with."""
+    """Standard output. If its reader has left it raises, so that the command can handle that."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise what `print` would; rich itself exits with 1, which has another meaning here."""
+        """Raise the error that `print` would; rich would exit with 1, which is another outcome."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -81,8 +81,8 @@ def simulator(
     A TIME is 12 (seconds), constant:12, uniform:5:30, exponential:60 or exponential:60:300 (mean,
     at most).
 
-    Ctrl-C ends it (exit code 130; SIGTERM 143), and it prints the truth it kept. Exit code 64:
-    an option that can't be right; 69: the port can't be had.
+    Ctrl-C ends it (exit code 130; SIGTERM 143), and it prints the true totals. Exit code 64: an
+    option can't be right; 69: the port can't be opened.
     """
     try:
         world = World(
@@ -125,7 +125,7 @@ def simulator(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that `serve` is given."""
+    """The arguments of `serve`."""
 
     settings: WorkspaceSettings
     port: int
@@ -138,10 +138,10 @@ class World:
 
 
 def scheduled_fault(text: str) -> tuple[float, float, Fault]:
-    """Parse ``BEGIN:END:KIND``: a fault, and the seconds between which it hits.
+    """Parse ``BEGIN:END:KIND``: a fault, and the seconds between which it occurs.
 
     Raises:
-        ValueError: not of that form; an unknown fault is left to `Faults`.
+        ValueError: the text doesn't have that form. `Faults` checks that the fault is known.
     """
     match text.split(":"):
         case [begin, end, kind]:
@@ -151,10 +151,10 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
 
 
 def rated_trunk(text: str) -> tuple[str, float]:
-    """Parse ``NUMBER:CPS``: a number that is called from, and how many calls may start per second.
+    """Parse ``NUMBER:CPS``: a number to call from, and how many calls may start per second.
 
     Raises:
-        ValueError: not of that form, or a rate that can't be right.
+        ValueError: the text doesn't have that form, or the rate can't be right.
     """
     number, _, rate = text.rpartition(":")
     try:
@@ -167,10 +167,10 @@ def rated_trunk(text: str) -> tuple[str, float]:
 
 
 def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:
-    """Parse ``NUMBER:FATE,FATE``: a number, and what becomes of the calls to it, one after another.
+    """Parse ``NUMBER:FATE,FATE``: a number, and the fates of successive calls to it.
 
     Raises:
-        ValueError: not of that form, or an unknown fate.
+        ValueError: the text doesn't have that form, or a fate is unknown.
     """
     number, _, names = text.rpartition(":")
     try:
@@ -184,7 +184,7 @@ def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:
 
 
 def truth_table(truth: Truth) -> Table:
-    """What really went on, a row for each field of `Truth`."""
+    """The true totals, in a table with a row for each field of `Truth`."""
     return figures({name.replace("_", " "): _shown(value) for name, value in asdict(truth).items()})
 
 
@@ -223,7 +223,7 @@ def _introduce(server: Server) -> None:
     address = f"RETELL_API_KEY={server.api_key} RETELL_BASE_URL={server.url}"
     say(f"A simulated workspace listens on {server.url}, and accepts the key {server.api_key}.")
     print(f"Try it:  {address} callguard status")
-    # Whoever reads this from a pipe waits for it.
+    # This flushes stdout, which a reader at a pipe waits for.
     say("Ctrl-C ends it.")
 
 
@@ -240,7 +240,7 @@ def _shown(value: object) -> str:
 
 
 def _in_options(error: ValueError) -> str:
-    """What the error says, with the setting that it is about called as the option is."""
+    """The error's message, with the setting called by the name of its option."""
     if isinstance(error, InvalidSetting):
         return f"{_option(error.setting)} {error.problem}"
     return str(error)

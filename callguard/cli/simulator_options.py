@@ -1,4 +1,4 @@
-"""The options of ``callguard simulator``, and what each says of itself."""
+"""The options of ``callguard simulator``, with their help."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ __all__ = [
 ]
 
 Port = Annotated[
-    int, typer.Option(min=0, max=65535, help="Where to listen on this machine; 0: any.")
+    int, typer.Option(min=0, max=65535, help="The port on this machine; 0: any free one.")
 ]
 ApiKey = Annotated[
     str, typer.Option(metavar="KEY", help="The key to accept; made up, so not a secret.")
 ]
-Limit = Annotated[int, typer.Option(help="Calls that may go on at once.")]
+Limit = Annotated[int, typer.Option(help="Calls that may be live at once.")]
 BurstLimit = Annotated[
-    int, typer.Option(help="Calls that may go on at once with burst; 0: burst is off.")
+    int, typer.Option(help="Calls that may be live at once with burst; 0: burst is off.")
 ]
 ReservedInbound = Annotated[
     int, typer.Option(help="Calls below every limit that outbound calls leave free.")
@@ -58,7 +58,7 @@ ReservedInbound = Annotated[
 Cps = Annotated[
     float | None,
     typer.Option(
-        metavar="CPS", help="Phone calls that may start per second; without it there is no rule."
+        metavar="CPS", help="Phone calls that may start per second; by default there is no limit."
     ),
 ]
 Trunks = Annotated[
@@ -66,29 +66,28 @@ Trunks = Annotated[
     typer.Option(
         "--trunk",
         metavar="NUMBER:CPS",
-        help="The same for the calls from one number, which share no rate with others; may be "
-        "repeated.",
+        help="A rate of its own for calls from one number; may be repeated.",
     ),
 ]
 CpsRule = Annotated[
     str,
     typer.Option(
         metavar="RULE",
-        help=f"How starts are counted: {' or '.join(CPS_RULES)}, by any rolling second or by the "
-        "time since the last.",
+        help=f"How starts are counted: {' or '.join(CPS_RULES)}, in any rolling second or by the "
+        "time since the last one.",
     ),
 ]
 CpsRefusal = Annotated[
     str,
     typer.Option(
         metavar="FORM",
-        help=f"How a dial is refused that comes too fast: {' or '.join(CPS_REFUSALS)}, by that "
+        help=f"How a dial that comes too fast is refused: {' or '.join(CPS_REFUSALS)}, by that "
         "status or by a call that dies at once.",
     ),
 ]
 TalkTime = Annotated[str, typer.Option(metavar="TIME", help="How long an answered call lasts.")]
 RingTime = Annotated[
-    str, typer.Option(metavar="TIME", help="How long an answered call rings before.")
+    str, typer.Option(metavar="TIME", help="How long an answered call rings first.")
 ]
 AnswerRate = Annotated[
     float, typer.Option(help="The share of the dialled calls that are answered, 0 to 1.")
@@ -98,7 +97,7 @@ RingLimit = Annotated[
 ]
 UnansweredRing = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="How long such a call rings; else the ring limit."),
+    typer.Option(metavar="TIME", help="How long an unanswered call rings; else the ring limit."),
 ]
 CountsRinging = Annotated[bool, typer.Option(help="Whether a call counts while it rings.")]
 RiseLag = Annotated[
@@ -107,56 +106,58 @@ RiseLag = Annotated[
 FallLag = Annotated[
     float, typer.Option(help="Seconds after which the counter shows that a call is over.")
 ]
-InboundRate = Annotated[
-    float, typer.Option(help="Calls that others start, on average, per second.")
+InboundRate = Annotated[float, typer.Option(help="Calls that others start per second, on average.")]
+InboundTalkTime = Annotated[
+    str, typer.Option(metavar="TIME", help="How long the calls by others last.")
 ]
-InboundTalkTime = Annotated[str, typer.Option(metavar="TIME", help="How long those last.")]
 InboundRespectsLimit = Annotated[
-    bool, typer.Option(help="Whether those are turned away at the limit.")
+    bool, typer.Option(help="Whether calls by others are turned away at the limit.")
 ]
-Seed = Annotated[int, typer.Option(help="What every draw and every fault at random follows from.")]
+Seed = Annotated[int, typer.Option(help="The seed of every draw and every random fault.")]
 Numbers = Annotated[
     list[str] | None,
     typer.Option(
         "--number",
         metavar="NUMBER:FATE",
-        help="What becomes of the calls to a number; may be repeated. Any of "
-        f"{', '.join(FATES)}, or several with commas between, one for each call.",
+        help="The fate of the calls to a number; may be repeated. Any of "
+        f"{', '.join(FATES)}, or several separated by commas, one for each call.",
     ),
 ]
 Latency = Annotated[str | None, typer.Option(metavar="TIME", help="How long each answer takes.")]
 FaultRate = Annotated[
-    float, typer.Option(help="The share of the readings that go wrong at random, 0 to 1.")
+    float, typer.Option(help="The share of the readings that fail at random, 0 to 1.")
 ]
 Fault = Annotated[
     list[str] | None,
-    typer.Option(metavar="KIND", help=f"With what; may be repeated; any of {', '.join(FAULTS)}."),
+    typer.Option(
+        metavar="KIND", help=f"How readings fail; may be repeated; any of {', '.join(FAULTS)}."
+    ),
 ]
 FaultAt = Annotated[
     list[str] | None,
     typer.Option(
         metavar="BEGIN:END:KIND",
-        help="Every reading goes wrong between these seconds; may be repeated.",
+        help="Let every reading between these seconds fail; may be repeated.",
     ),
 ]
 DialFaultRate = Annotated[
-    float, typer.Option(help="The share of the dials that go wrong at random, 0 to 1.")
+    float, typer.Option(help="The share of the dials that fail at random, 0 to 1.")
 ]
 DialFault = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="KIND", help=f"With what; may be repeated; any of {', '.join(DIAL_FAULTS)}."
+        metavar="KIND", help=f"How dials fail; may be repeated; any of {', '.join(DIAL_FAULTS)}."
     ),
 ]
 DialFaultAt = Annotated[
     list[str] | None,
     typer.Option(
         metavar="BEGIN:END:KIND",
-        help="Every dial goes wrong between these seconds; may be repeated.",
+        help="Let every dial between these seconds fail; may be repeated.",
     ),
 ]
 DialFaultsPlace = Annotated[
-    bool, typer.Option(help="Whether a call whose dial goes wrong is placed nevertheless.")
+    bool, typer.Option(help="Whether a call is placed even if its dial fails.")
 ]
 WebhookUrl = Annotated[
     str | None,

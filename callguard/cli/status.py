@@ -1,4 +1,4 @@
-"""``callguard status``: the workspace's limits, use and headroom, for people or for scripts."""
+"""``callguard status``: shows the workspace's limits, use and headroom to people or scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Standing", "status"]
 
 _LONGEST_ATTEMPT = 5.0
-"""Seconds for one attempt, so that a longer timeout has room for another; the fetcher's own."""
+"""Seconds for one attempt, as in the fetcher, so that a longer --timeout allows a second one."""
 
 
 def status(
@@ -54,11 +54,11 @@ def status(
 ) -> None:
     """Show the workspace's limits, use and headroom.
 
-    The key is read from RETELL_API_KEY and from nowhere else: given on the command line it would
-    stay in the shell's history. With --ledger, the calls that gates on a shared ledger are
-    dialling, or have placed and the provider may not count yet, are in use too.
+    The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
+    history. With --ledger, the calls that gates on a shared ledger are dialling, and those that
+    they have placed and the provider may not count yet, are in use too.
 
-    Exit code: 0 a call fits without burst, 75 none does (room with burst is shown beside it),
+    Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well),
     77 the key was refused, 69 the provider or the ledger can't be reached, 65 the answer is
     malformed, 64 wrong use, 78 redis-py is not installed. An error is one line on stderr; with
     --json it is an object on stdout as well.
@@ -68,7 +68,7 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and where."""
+    """The options of the command."""
 
     base_url: str | None
     timeout: float
@@ -79,13 +79,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the workspace stands by one snapshot.
+    """The state of the workspace by one snapshot.
 
     Attributes:
-        snapshot: what the provider answered.
+        snapshot: the provider's answer.
         plain: whether a call fits on a lane without burst.
         burst: whether one fits on a lane that may burst as far as the workspace allows.
-        contents: the shared ledger, as it was before the reading; None where none was asked for.
+        contents: the shared ledger's contents before the reading; None without --ledger.
     """
 
     snapshot: Snapshot
@@ -95,7 +95,7 @@ class Standing:
 
     @classmethod
     def of(cls, snapshot: Snapshot, contents: Contents | None = None) -> Standing:
-        """The standing by `snapshot`, at the moment at which it came."""
+        """Make the standing at the moment when `snapshot` was received."""
         usage = _usage(snapshot.limits, contents)
         withheld = None if contents is None else contents.withheld_from(contents.now)
         plain, burst = (
@@ -113,18 +113,18 @@ class Standing:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Whether a call fits without burst."""
+        """`OK` if a call fits without burst, else `FULL`."""
         return ExitCode.OK if self.plain.admitted else ExitCode.FULL
 
     @property
     def seconds(self) -> float:
-        """How long the reading took, which is also its age when it came."""
+        """Seconds that the reading took, which is also the snapshot's age when it was received."""
         return self.snapshot.received - self.snapshot.began
 
     def as_json(self) -> dict[str, object]:
-        """The provider's nine fields, null where it left one out, and what follows from them.
+        """Return a JSON object with the provider's nine fields and the figures derived from them.
 
-        With a shared ledger, what these add.
+        A field that the provider left out is null. With a shared ledger, its figures are added.
         """
         return {
             "fits": self.plain.admitted,
@@ -137,7 +137,7 @@ class Standing:
         }
 
     def as_table(self) -> Table:
-        """The same, for people."""
+        """Return a table with the same figures, for people."""
         limits = self.snapshot.limits
         return figures(
             {
@@ -189,7 +189,7 @@ async def _read(question: Question) -> Standing:
     ) as fetcher:
         found = None
         if question.ledger:
-            # Before the reading: what has left the ledger by then, the snapshot counts.
+            # The ledger comes first: a later snapshot counts every call that has left it by then.
             found = await look(question.ledger, question.name, key)
             found.warn()
         return Standing.of(await fetcher.get(), None if found is None else found.contents)

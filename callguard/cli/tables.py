@@ -1,4 +1,4 @@
-"""Figures for people: a name and a number a line."""
+"""Tables of figures for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["figures"]
 
 
 def figures(rows: Mapping[str, object]) -> Table:
-    """A table with a row for each name and its value."""
+    """Make a table with a row for each name and its value."""
     table = Table("", Column(justify="right"), show_header=False)
     for name, value in rows.items():
         table.add_row(name, str(value))

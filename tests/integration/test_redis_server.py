@@ -71,7 +71,7 @@ def test_a_paused_server_can_be_stopped(own_redis: RedisServer) -> None:
     own_redis.pause()
     own_redis.stop()
     own_redis.stop()
-    with pytest.raises(RuntimeError, match="does not run"):
+    with pytest.raises(RuntimeError, match="is not running"):
         own_redis.pause()
 
 

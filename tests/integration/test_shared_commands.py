@@ -202,7 +202,7 @@ async def test_two_ledgers_of_one_workspace_are_warned_of(
     warned = capsys.readouterr().err
     assert warned.count("\n") == 1
     assert workspace_hash(other) in warned
-    assert "need a ledger with a name" in warned
+    assert "give their ledgers one name" in warned
 
 
 def test_ps_and_status_warn_of_a_second_ledger(

@@ -102,8 +102,8 @@ async def test_a_good_delivery() -> None:
         (body_of("call_ended"), signed(body_of("call_ended"), key="k"), 401, "does not fit"),
         (body_of("call_ended"), signed(body_of("call_ended"), at=NOW - 301), 401, "301 s ago"),
         (bytes(LONGEST_BODY + 1), None, 413, "more than"),
-        (b"[]", signed(b"[]"), 400, "no event"),
-        (b"", signed(b""), 400, "no JSON"),
+        (b"[]", signed(b"[]"), 400, "not an event"),
+        (b"", signed(b""), 400, "not a JSON"),
     ],
 )
 async def test_a_bad_delivery(body: bytes, signature: str | None, status: int, reason: str) -> None:

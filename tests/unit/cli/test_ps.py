@@ -64,7 +64,15 @@ def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
     }
     workers = ["well", "105001", "hung", "104999", "over", "99000"]
     contents = _read(
-        json.dumps({**answer, "now": 100_000, "ledger": ["lease", "10000"], "workers": workers})
+        json.dumps(
+            {
+                **answer,
+                "now": 100_000,
+                "raw_now": 100_000,
+                "ledger": ["lease", "10000"],
+                "workers": workers,
+            }
+        )
     )
     assert {worker.id: worker.silent for worker in contents.workers} == {
         "well": False,
