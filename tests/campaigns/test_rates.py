@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from callguard.simulator import CPS_REFUSALS, CpsRefusal, Workspace
+from callguard.simulator import CPS_REFUSALS, CpsRefusal, Workspace, WorkspaceSettings
 from tests.campaigns.rates import (
     HEADINGS,
     WAYS,
@@ -83,10 +83,21 @@ def test_gates_on_one_ledger_keep_a_rate_together(
     assert outcome.most_dials == cps
 
 
+class Unrated(Case):
+    """A case whose provider takes dials at any rate."""
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        return dataclasses.replace(super().settings, cps=None)
+
+
 @pytest.mark.slow
 async def test_two_processes_keep_a_rate_together(redis_url: str) -> None:
     """Each process would have the whole rate to itself."""
-    case = Case(10, 5.0, "dead-call", "place", processes=2)
+    # A provider with a rate would refuse the dials that a busy machine delays; and however busy it
+    # is, the last can't start before its turn.
+    case = Unrated(20, 5.0, "dead-call", "place", processes=2)
     outcome = await in_many(case, redis_url)
     assert (outcome.refused, outcome.lost, outcome.twice) == (0, 0, 0)
+    assert outcome.first + outcome.seconds > (case.leads - 1) / case.cps
     assert len(row(case, outcome)) == len(HEADINGS)
