@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 
 from callguard_pytest import simulated_workspace
 from tests.support import loops, skips
+from tests.support.addresses import nowhere
 from tests.support.redis_support import (
     no_grace,
     own_redis,
@@ -17,6 +18,7 @@ from tests.support.redis_support import (
 
 __all__ = [
     "no_grace",
+    "nowhere",
     "own_redis",
     "pytest_addoption",
     "pytest_configure",

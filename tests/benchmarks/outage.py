@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -47,29 +48,33 @@ class Provider:
         self._outage = ""
         self._over = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self.port = 0
+        # From now on, so that nobody else gets the port while nothing listens.
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
 
     async def fail(self, outage: str) -> None:
         """Begin an outage."""
         self._outage = outage
-        self._over.clear()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        if outage == "nothing listens":
-            await self.aclose()
+        if outage != "nothing listens":
+            await self._listen()
 
     async def recover(self) -> None:
         """End it."""
         self._outage = ""
         self._over.set()
-        if self._server is None or not self._server.is_serving():
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        if self._server is None:
+            await self._listen()
 
     async def aclose(self) -> None:
         """Listen no more."""
         if self._server is not None:
             self._server.close()
             await asyncio.sleep(0)
+        self._socket.close()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, sock=self._socket)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):

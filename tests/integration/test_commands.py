@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -91,12 +90,9 @@ def test_status_of_a_wrong_use(
         assert key not in ended.err
 
 
-def test_status_of_nobody(command: Command) -> None:
+def test_status_of_nobody(command: Command, nowhere: str) -> None:
     """A provider that can't be reached would look like one that refuses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        ended = command("status", "--timeout", "0.5", RETELL_API_KEY=KEY, RETELL_BASE_URL=url)
+    ended = command("status", "--timeout", "0.5", RETELL_API_KEY=KEY, RETELL_BASE_URL=nowhere)
     assert (ended.code, ended.out) == (ExitCode.UNREACHABLE, "")
     assert ended.err.count("\n") == 1
     assert KEY not in ended.err

@@ -1,11 +1,13 @@
-"""The limit fetcher over real sockets, against a small server on this machine."""
+"""The limit fetcher over real sockets, against a small server on this machine.
+
+Where a time runs out, the clock jumps, so that no busy machine uses it up.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import gzip
-import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from aiohttp import web
 from callguard import LimitsMalformed, LimitsRejected, LimitsUnavailable, UsageError
 from callguard.fetcher import LimitFetcher
 from callguard.fetcher.http import LONGEST_BODY
+from tests.support.virtual_time import run
 
 KEY = "key_5ecretc0ffee1234567890"
 LIMITS = {"current_concurrency": 3, "concurrency_limit": 20}
@@ -107,13 +110,6 @@ async def drip_for_ever(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0)
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def test_a_reading_over_http() -> None:
     """If this fails, the fetcher can't read the limits from a real server."""
     async with (
@@ -195,25 +191,32 @@ async def test_a_cut_connection_is_outlived(fault: Answer) -> None:
         assert len(provider.requests) == 3
 
 
-async def test_a_hanging_attempt_is_given_up_and_followed_by_another() -> None:
+def test_a_hanging_attempt_is_given_up_and_followed_by_another() -> None:
     """If this fails, a provider that hangs once makes its callers hang."""
-    async with (
-        provider_of(hang, json(LIMITS)) as provider,
-        LimitFetcher(KEY, base_url=provider.base_url, timeout=0.1) as fetcher,
-    ):
-        assert (await fetcher.get()).limits.concurrency_limit == 20
-        assert len(provider.requests) == 2
+
+    async def main() -> None:
+        async with (
+            provider_of(hang, json(LIMITS)) as provider,
+            LimitFetcher(KEY, base_url=provider.base_url) as fetcher,
+        ):
+            assert (await fetcher.get()).limits.concurrency_limit == 20
+            assert len(provider.requests) == 2
+
+    run(main())
 
 
-async def test_nobody_listening_is_an_outage() -> None:
+def test_nobody_listening_is_an_outage(nowhere: str) -> None:
     """If this fails, a provider that is down raises what aiohttp raises."""
-    base_url = f"http://127.0.0.1:{unused_port()}"
-    async with LimitFetcher(KEY, base_url=base_url, deadline=0.2) as fetcher:
-        with pytest.raises(LimitsUnavailable, match="ClientConnectorError"):
-            await fetcher.get()
+
+    async def main() -> None:
+        async with LimitFetcher(KEY, base_url=nowhere) as fetcher:
+            with pytest.raises(LimitsUnavailable, match="ClientConnectorError"):
+                await fetcher.get()
+
+    run(main())
 
 
-async def test_what_is_not_http_is_an_outage() -> None:
+def test_what_is_not_http_is_an_outage() -> None:
     """If this fails, a server of another kind raises what aiohttp raises."""
 
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -221,17 +224,17 @@ async def test_what_is_not_http_is_an_outage() -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with (
-        server,
-        LimitFetcher(KEY, base_url=f"http://127.0.0.1:{port}", deadline=0.2) as fetcher,
-    ):
-        with pytest.raises(
-            LimitsUnavailable, match=r"gave no answer: Client(Response|ConnectionReset)Error"
-        ) as caught:
-            await fetcher.get()
-    assert KEY not in repr(caught.value)
+    async def main() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, LimitFetcher(KEY, base_url=f"http://127.0.0.1:{port}") as fetcher:
+            with pytest.raises(
+                LimitsUnavailable, match=r"gave no answer: Client(Response|ConnectionReset)Error"
+            ) as caught:
+                await fetcher.get()
+        assert KEY not in repr(caught.value)
+
+    run(main())
 
 
 @pytest.mark.parametrize("answer", [body(b" " * (LONGEST_BODY + 1)), drip_for_ever])

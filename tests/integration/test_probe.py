@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -135,14 +134,11 @@ def test_a_refused_key_is_told_of(probed: Command) -> None:
 
 
 def test_an_unreachable_provider_is_told_of(
-    probed: Command, monkeypatch: pytest.MonkeyPatch
+    probed: Command, nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If this fails, an outage looks like a finding."""
     monkeypatch.setattr("callguard.probe.experiment._READING_DEADLINE", 0.3)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        ended = probed(*_NUMBERS, *_AT_ONCE, "--yes", "--json", url=url)
+    ended = probed(*_NUMBERS, *_AT_ONCE, "--yes", "--json", url=nowhere)
     assert ended.code == 69
     assert json.loads(ended.out)["exit"] == 69
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -85,8 +84,9 @@ def test_a_port_that_was_taken_meanwhile(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server would fail to start, or pass off another one as itself, on a port in use."""
-    ports = iter([own_redis.port, free_port()])
-    monkeypatch.setattr(redis_server, "_any_port", lambda: next(ports))
+    any_port = redis_server._any_port
+    ports = iter([own_redis.port])
+    monkeypatch.setattr(redis_server, "_any_port", lambda: next(ports, None) or any_port())
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
         assert server.port != own_redis.port
         assert client.info("server")["process_id"] == server.pid
@@ -135,12 +135,6 @@ def test_a_server_ends_with_a_killed_parent(redis_program: Path) -> None:
         finally:
             parent.kill()
     _wait_until_away(url)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_away(url: str) -> None:

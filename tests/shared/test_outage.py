@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from callguard import Gate, LimitsRejected, RedisLedger, open_gate
 from callguard.gate.opening import OPENS_WITHIN
@@ -109,13 +108,13 @@ async def test_after_an_outage_callers_are_admitted_within_the_longest_pause(
 @pytest.mark.slow
 @pytest.mark.parametrize("outage", ["answers 503", "nothing listens", "never answers"])
 async def test_however_many_gates_open_none_waits_long_for_the_provider(
-    redis_url: str, workspace_key: str, outage: str
+    redis_url: str, workspace_key: str, nowhere: str, outage: str
 ) -> None:
     """Workers that are started in an outage would be killed by whoever watches their start."""
     session = FakeSession(hang if outage == "never answers" else lambda *_: Reply(503))
     where: dict[str, object] = {"session": session}
     if outage == "nothing listens":
-        where = {"base_url": f"http://127.0.0.1:{unused_port()}"}
+        where = {"base_url": nowhere}
     loop = asyncio.get_running_loop()
     async with RedisLedger.from_url(redis_url) as ledger, AsyncExitStack() as stack:
         opening = [open_gate(workspace_key, ledger=ledger, **where) for _ in range(12)]  # type: ignore[arg-type]
