@@ -9,7 +9,7 @@ import pytest
 
 from callguard.cli.exits import ExitCode
 from callguard.simulator import Faults
-from tests.integration.support import Command, served
+from tests.integration.support import LONGEST, Command, served
 
 KEY = "key_of_this_test"
 
@@ -45,11 +45,12 @@ def test_status_exit_codes(
     name: str | None,
 ) -> None:
     """A script could not tell a full workspace from one that can't be asked."""
+    patience = "1" if code == ExitCode.UNREACHABLE else f"{LONGEST:g}"
     with served(api_key=KEY, **workspace) as server:
         ended = command(
             "status",
             "--timeout",
-            "1",
+            patience,
             *arguments,
             RETELL_API_KEY=KEY,
             RETELL_BASE_URL=server.url,
@@ -98,6 +99,7 @@ def test_status_of_nobody(command: Command, nowhere: str) -> None:
     assert KEY not in ended.err
 
 
+@pytest.mark.usefixtures("clock_that_jumps")
 def test_demo(command: Command) -> None:
     """The product's own demonstration would fail, or not be readable by a script."""
     ended = command("demo", "--json", "--leads", "20", "--seed", "3")
@@ -108,6 +110,7 @@ def test_demo(command: Command) -> None:
     assert 0 < fields["peak"] <= fields["ceiling"] == 25
 
 
+@pytest.mark.usefixtures("clock_that_jumps")
 def test_demo_in_a_log(command: Command) -> None:
     """Where there is no terminal, the demo would write control sequences, or nothing."""
     ended = command("demo", "--leads", "5", FORCE_COLOR=None)
@@ -117,7 +120,7 @@ def test_demo_in_a_log(command: Command) -> None:
     assert "\x1b" not in ended.out
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("clock_that_jumps")
 def test_demo_without_a_gate(command: Command) -> None:
     """The demo would not show what the gate is for."""
     ended = command("demo", "--without", "--json", "--leads", "40")

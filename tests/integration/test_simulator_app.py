@@ -23,6 +23,7 @@ from callguard.simulator import (
     serve,
 )
 from tests.integration.support import LONGEST
+from tests.support.virtual_time import jumping
 from tests.unit.simulator.support import HandClock
 
 NUMBERS = {"from_number": "+14157774444", "to_number": "+12137774445"}
@@ -372,6 +373,7 @@ async def test_wrong_types() -> None:
     await with_client(test, faults=failing("wrong-types"))
 
 
+@jumping
 async def test_hang_lasts_until_the_client_goes() -> None:
     """A client's own timeout would never be tested, or the server keep a request for ever."""
 
@@ -467,6 +469,7 @@ async def test_dial_that_is_given_up_is_placed() -> None:
 
 @pytest.mark.parametrize("places", [True, False])
 @pytest.mark.parametrize("fault", ["500", "hang", "cut"])
+@jumping
 async def test_dial_faults(fault: Fault, places: bool) -> None:
     """A dial that fails would always be placed, or never, whatever was asked for."""
 
