@@ -759,8 +759,8 @@ MUTATIONS = (
         LUA + "exchange.lua",
         (
             (
-                "give_slots(state.current + state.dialling + state.uncounted)",
-                "give_slots(state.current + state.uncounted)",
+                "state.current + state.dialling + state.uncounted",
+                "state.current + state.uncounted",
             ),
         ),
         "workers would all go by one free slot",
@@ -833,7 +833,7 @@ MUTATIONS = (
     Mutation(
         "nobody counts the parts of a shared ledger",
         LUA + "state.lua",
-        (("  return redis.call(unpack(PARTS[name])) ~= state[name]", "  return false"),),
+        (("COUNTED[name]) ~= state[name]", "COUNTED[name]) ~= state[name] and false"),),
         "one that was evicted is missed by nobody",
         FAULTS,
         shared=True,
@@ -874,7 +874,10 @@ MUTATIONS = (
             ("    redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)\n", ""),
             (
                 "set('opened', now)",
-                "set('opened', now) for n, s in pairs(PARTS) do set(n, redis.call(unpack(s))) end",
+                (
+                    "set('opened', now) for n, k in pairs(COUNTED) do "
+                    "set(n, redis.call(n == 'claims' and 'HLEN' or 'ZCARD', k)) end"
+                ),
             ),
         ),
         "permits of before would be held for ever",
@@ -886,8 +889,8 @@ MUTATIONS = (
         LUA + "state.lua",
         (
             (
-                "  messages[#messages + 1] = { channel .. to, cjson.encode(message) }",
-                "  redis.call('PUBLISH', channel .. to, cjson.encode(message))",
+                "    kept[#kept + 1] = { channel .. to, cjson.encode(message) }",
+                "    redis.call('PUBLISH', channel .. to, cjson.encode(message))",
             ),
         ),
         "where that is denied, half of the exchange stays",
@@ -905,7 +908,7 @@ MUTATIONS = (
     Mutation(
         "the ledger's clock goes further than a worker's word",
         LUA + "state.lua",
-        (("      passed = math.max(0, said.sent - state.clock)\n", ""),),
+        (("      passed = math.max(0, word - state.clock)\n", ""),),
         "it absorbs calls that the counter doesn't show",
         FAULTS,
         shared=True,

@@ -56,6 +56,7 @@ EXCHANGE = Script(
     "workers",
     "readings",
     "slots",
+    "happenings",
     "exchange",
 )
 HOLDERS = Script("holders")

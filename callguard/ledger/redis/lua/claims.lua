@@ -1,85 +1,159 @@
 -- How claims stand on the server. A claim is what one worker wants for its callers on one lane and
 -- trunk.
 --
--- Reads  claims
--- Sets   claims, queue and called, where a worker's claims end
+-- Reads  claims, queue, called
+-- Sets   claims, queue, called; tells workers to come
 
 -- The key says whose claim it is; what it wants stands in `claims`, and where it stands in one of two
 -- sets: in `queue`, in order, until its worker is called, and in `called` from then on.
-local CLAIM = string.rep('(%S+) ', 9) .. '(%S+)'
-
-local function claim_of(key, text)
-  local priority, ceiling, count, order, next_order, called_at, since, trunk, most, span =
-    string.match(text, CLAIM)
-  return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
-    count = tonumber(count), order = tonumber(order), next_order = tonumber(next_order),
-    called_at = tonumber(called_at), since = tonumber(since), served = 0,
-    trunk = trunk, most = tonumber(most), span = tonumber(span) }
-end
-
-local function text_of(claim)
-  return string.format('%d %d %d %d %d %d %d %s %d %d', claim.priority, claim.ceiling, claim.count,
-    claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span)
-end
-
--- The claims of one priority, ceiling and trunk stand together in the queue, in their order.
-local function class_of(claim)
-  return string.format('%s %s %s %d %d', sortable(claim.priority), sortable(claim.ceiling),
-    claim.trunk, claim.most, claim.span)
-end
-
-local function entry_of(claim)
-  return class_of(claim) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
-end
-
+local CLAIM = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
 local ENTRY = '^(%d+) (%d+) (%S+) (%d+) (%d+) %d+ (.*)$'
 
--- Of an entry in the queue what tells its class, and the key of its claim.
-local function parts_of(entry)
-  local priority, ceiling, trunk, most, span, key = string.match(entry, ENTRY)
-  return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk,
-    most = tonumber(most), span = tonumber(span) }, key
-end
+local function Claims()
+  local part = {}
 
--- The claims of these keys, in their order; false for one that there is not.
-local function stored_claims(keys)
-  local found = {}
-  for from = 1, #keys, 1000 do
-    local to = math.min(from + 999, #keys)
-    for i, text in ipairs(redis.call('HMGET', claims, unpack(keys, from, to))) do
-      local key = keys[from + i - 1]
-      found[#found + 1] = text and claim_of(key, text)
+  local function claim_of(key, text)
+    local priority, ceiling, count, order, next_order, called_at, since, trunk, most, span =
+      string.match(text, CLAIM)
+    return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
+      count = tonumber(count), order = tonumber(order), next_order = tonumber(next_order),
+      called_at = tonumber(called_at), since = tonumber(since), served = 0,
+      trunk = trunk, most = tonumber(most), span = tonumber(span) }
+  end
+
+  function part.text_of(claim)
+    return string.format('%d %d %d %d %d %d %d %s %d %d', claim.priority, claim.ceiling, claim.count,
+      claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span)
+  end
+
+  -- The claims of one priority, ceiling and trunk stand together in the queue, in their order.
+  function part.class_of(claim)
+    return string.format('%s %s %s %d %d', sortable(claim.priority), sortable(claim.ceiling),
+      claim.trunk, claim.most, claim.span)
+  end
+
+  function part.entry_of(claim)
+    return part.class_of(claim) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
+  end
+
+  -- What an entry in the queue tells of its class, and the key of its claim.
+  function part.parts_of(entry)
+    local priority, ceiling, trunk, most, span, key = string.match(entry, ENTRY)
+    return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk,
+      most = tonumber(most), span = tonumber(span) }, key
+  end
+
+  -- The claims of these keys, in their order; false for a key that has none.
+  function part.stored(keys)
+    local claims_of = {}
+    for from = 1, #keys, 1000 do
+      local to = math.min(from + 999, #keys)
+      for i, text in ipairs(redis.call('HMGET', claims, unpack(keys, from, to))) do
+        local key = keys[from + i - 1]
+        claims_of[#claims_of + 1] = text and claim_of(key, text)
+      end
+    end
+    return claims_of
+  end
+
+  -- Claims that wait for nothing any more. With the last of them goes whatever is left of claims.
+  function part.finish(keys)
+    grow('claims', -in_chunks('HDEL', claims, keys))
+    if #keys > 0 and state.claims == 0 then
+      redis.call('DEL', queue, called)
     end
   end
-  return found
-end
 
--- Claims that end, or wait for nothing any more. With the last of them goes whatever is left of claims.
-local function end_claims(keys)
-  grow('claims', -in_chunks('HDEL', claims, keys))
-  if #keys > 0 and state.claims == 0 then
-    redis.call('DEL', queue, called)
-  end
-end
-
--- Where claims were lost, all come anew; that costs a little patience.
-local function mend_claims()
-  if is_torn('claims') then
+  -- Where claims were lost, all come anew; that costs a little patience.
+  function part.begin_anew()
     redis.call('DEL', claims, queue, called)
     set('claims', 0)
   end
-end
 
--- A worker that is gone, or has come anew, waits for nothing.
-local function forget_claims(worker)
-  local keys, entries, flat = {}, {}, redis.call('HGETALL', claims)
-  for i = 1, #flat, 2 do
-    if string.sub(flat[i], 1, #worker + 1) == worker .. '/' then
-      keys[#keys + 1] = flat[i]
-      entries[#entries + 1] = entry_of(claim_of(flat[i], flat[i + 1]))
+  -- A worker that is gone, or has come anew, waits for nothing.
+  function part.forget(worker)
+    local keys, entries, flat = {}, {}, redis.call('HGETALL', claims)
+    for i = 1, #flat, 2 do
+      if string.sub(flat[i], 1, #worker + 1) == worker .. '/' then
+        keys[#keys + 1] = flat[i]
+        entries[#entries + 1] = part.entry_of(claim_of(flat[i], flat[i + 1]))
+      end
     end
+    in_chunks('ZREM', queue, entries)
+    in_chunks('ZREM', called, keys)
+    part.finish(keys)
   end
-  in_chunks('ZREM', queue, entries)
-  in_chunks('ZREM', called, keys)
-  end_claims(keys)
+
+  -- Claims of others that were called, and may come still.
+  function part.expected()
+    local coming = {}
+    for _, claim in ipairs(part.stored(redis.call('ZRANGEBYSCORE', called, now - PATIENCE, '+inf'))) do
+      coming[#coming + 1] = claim or nil
+    end
+    return coming
+  end
+
+  -- The entries in the queue from one text to before another; at most so many.
+  function part.entries_between(from, to, most)
+    return redis.call('ZRANGEBYLEX', queue, '[' .. from, '(' .. to, 'LIMIT', 0, most)
+  end
+
+  -- The lowest priority in the queue, or the lowest after one; nil if there is none.
+  function part.next_priority(after)
+    local first = part.entries_between(after and sortable(after) .. '!' or '', '~', 1)[1]
+    return first and part.parts_of(first).priority
+  end
+
+  -- Put the claims of these entries into a group. What stands in the queue for no claim is in the way.
+  function part.join_group(group, entries)
+    local keys, stale = {}, {}
+    for i, entry in ipairs(entries) do
+      local _, key = part.parts_of(entry)
+      keys[i] = key
+    end
+    for i, claim in ipairs(part.stored(keys)) do
+      if claim and claim.called_at == 0 and part.entry_of(claim) == entries[i] then
+        group[#group + 1] = claim
+      else
+        stale[#stale + 1] = entries[i]
+      end
+    end
+    in_chunks('ZREM', queue, stale)
+  end
+
+  -- Put claims in as they are, to stand in the queue.
+  function part.put(which)
+    local entries, texts = {}, {}
+    for i, claim in ipairs(which) do
+      entries[2 * i - 1], entries[2 * i] = 0, part.entry_of(claim)
+      texts[2 * i - 1], texts[2 * i] = claim.key, part.text_of(claim)
+    end
+    written[queue] = in_chunks('ZADD', queue, entries) > 0 or written[queue]
+    grow('claims', in_chunks('HSET', claims, texts))
+  end
+
+  -- Call the workers of these claims that were not called before, by their keys. Returns when the first
+  -- of all was called.
+  function part.call(by_key)
+    local first
+    local entries, times, texts = {}, {}, {}
+    for key, claim in pairs(by_key) do
+      if claim.called_at == 0 then
+        entries[#entries + 1] = part.entry_of(claim)
+        claim.called_at = now
+        times[#times + 1] = now
+        times[#times + 1] = key
+        texts[#texts + 1] = key
+        texts[#texts + 1] = part.text_of(claim)
+        the(Messages).keep(string.match(key, '^[^/]*'), { come = true })
+      end
+      first = math.min(first or claim.called_at, claim.called_at)
+    end
+    in_chunks('HSET', claims, texts)
+    in_chunks('ZREM', queue, entries)
+    written[called] = in_chunks('ZADD', called, times) > 0 or written[called]
+    return first
+  end
+
+  return part
 end

@@ -1,5 +1,6 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, halts, halted, rates, permits, claims, workers, readings and slots.
+-- is the last part; the parts before it are state, halts, halted, rates, permits, claims,
+-- workers, readings, slots and happenings.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
@@ -30,12 +31,9 @@
 --
 -- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
 
-local function answer(status)
-  return cjson.encode({ status = status, protocol = state.protocol })
-end
-
 -- Whether the ledger has lost a part without which its count is wrong, or is an older one than this
--- worker has heard of. One that says again that it leaves is forgotten because it has left.
+-- worker has heard of. That it doesn't know a worker who is leaving is no sign of that: the ledger
+-- forgets who has left, and a worker that has heard no answer says again that it leaves.
 local function is_lost()
   if is_torn('dialling') or is_torn('uncounted') or is_torn('workers') then
     return true
@@ -47,13 +45,11 @@ local function is_lost()
 end
 
 if state.epoch and state.protocol ~= PROTOCOL then
-  return answer('foreign')
+  return cjson.encode({ status = 'foreign', protocol = state.protocol })
 end
 local lost = is_lost()
-local sweeps = not lost and now >= state.swept + SWEEP
-local crew = (said.join or said.renew or said.leaves or sweeps) and Workers()
-if sweeps then
-  crew.sweep()
+if not lost and now >= state.swept + SWEEP then
+  the(Workers).sweep()
 end
 local overtaken = state.number and math.abs(state.number) >= said.number
 local in_doubt = lost or state.epoch ~= said.epoch or state.number ~= said.acknowledged
@@ -61,58 +57,64 @@ if overtaken or in_doubt and not said.join then
   if not lost then
     save()
   end
-  return answer(overtaken and 'overtaken' or 'unknown')
+  return cjson.encode({ status = overtaken and 'overtaken' or 'unknown' })
 end
 
 if said.join then
-  crew.join(said.join, lost)
+  the(Workers).join(said.join, lost)
 end
 if said.renew then
-  crew.renew()
+  the(Workers).renew()
 end
 take_in(said.happenings)
-
-local behind = said.knows ~= state.began
-local uninformed = said.heard ~= state.failed and state.failed > 0
-local readings = (said.taken or said.failed or said.reads or said.wants_reading or behind
-  or uninformed or state.absorbing > 0) and Readings()
 if said.reads then
-  readings.go_on(said.reads)
+  the(Readings).go_on(said.reads)
 end
 if said.taken then
-  readings.record(said.taken)
+  the(Readings).record(said.taken)
 end
 if state.absorbing > 0 then
-  readings.absorb()
+  the(Readings).absorb()
 end
 if said.failed then
-  readings.fail(said.failed)
+  the(Readings).fail(said.failed)
 end
-local right = said.wants_reading and readings.right() or nil
-
-local others, grants, again, due = give_slots(state.current + state.dialling + state.uncounted)
+local right = said.wants_reading and the(Readings).right() or nil
+if is_torn('claims') then
+  the(Claims).begin_anew()
+end
+local others, grants, again, dues = false
+if #said.claims > 0 or state.claims > 0 or state.look_at > 0 then
+  local in_use = state.current + state.dialling + state.uncounted
+  others, grants, again, dues = the(Slots).give(in_use)
+end
 if state.absorbing > 0 then
   again = 0 -- there is more to be absorbed
 end
 if said.leaves then
-  crew.leave()
+  the(Workers).leave()
 else
   set(number_field, said.number)
 end
-if (state[void_field] or 0) > 0 and said.acknowledged >= state[void_field] then
+local void = state[void_field]
+if void > 0 and said.acknowledged >= void then
+  void = 0
   set(void_field, 0)
 end
 save()
-keep_for_a_while()
+for key in pairs(written) do
+  redis.call('PEXPIRE', key, KEEP)
+end
 
+local spent = state.began <= state.spent_until
 return cjson.encode({
-  status = 'ok', now = now, epoch = state.epoch, void = (state[void_field] or 0) > 0 or nil, again = again,
+  status = 'ok', now = now, epoch = state.epoch, void = void > 0 or nil, again = again,
   others = others, counts = { state.dialling, state.uncounted },
-  spent = state.began <= state.spent_until, lost = state.began <= state.lost_until,
-  grants = grants, dues = #due > 0 and due or nil, right_to_read = right,
+  spent = spent, lost = spent and state.began <= state.lost_until,
+  grants = grants, dues = dues, right_to_read = right,
   due_in = state.due - now, free_in = state.poll_until - now,
-  snapshot = state.began > 0 and said.knows ~= state.began and readings.latest() or nil,
-  failed = state.failed > 0 and said.heard ~= state.failed and readings.failure() or nil,
-  halts = not knows_halts() and { state.halts_version, known_halts(), raw_now } or nil,
-  stepped = stepped ~= 0 and stepped or nil, untold = tell(),
+  snapshot = state.began > 0 and said.knows ~= state.began and the(Readings).latest() or nil,
+  failed = state.failed > 0 and said.heard ~= state.failed and the(Readings).failure() or nil,
+  halts = not knows_halts() and { state.halts_version, the(Halts).known(), raw_now } or nil,
+  stepped = stepped ~= 0 and stepped or nil, untold = made[Messages] and the(Messages).tell() or nil,
 })

@@ -7,7 +7,6 @@
 -- A start is dated by what has passed on the server's clock, whether or not any worker vouched for it:
 -- a ledger's clock that catches up later brings nobody's start forward.
 
--- Made by `rates` when it is needed, as all that is below a capital letter.
 local function Rates()
   local rates = {}
   local found = {} -- by trunk: how many may start `left` now, the `first` start in the span, and `due`
@@ -21,8 +20,7 @@ local function Rates()
   end
 
   local function pause_of(trunk)
-    local field = 'pause/' .. trunk
-    local text = changed[field] or not begun_anew and redis.call('HGET', ledger, field)
+    local text = text_in_ledger('pause/' .. trunk)
     local ends, refusals, at, redeemed, by = string.match(text or '0 0 0 0 -', '(%S+) (%S+) (%S+) (%S+) (%S+)')
     return { ends = tonumber(ends), refusals = tonumber(refusals), at = tonumber(at),
       redeemed = tonumber(redeemed), by = by }
@@ -143,14 +141,7 @@ local function Rates()
   return rates
 end
 
-local the_rates
-
-local function rates()
-  the_rates = the_rates or Rates()
-  return the_rates
-end
-
 -- How many calls of a claim may start now, as far as its trunk goes.
 local function starts_left(claim)
-  return claim.most == 0 and math.huge or rates().left(claim)
+  return claim.most == 0 and math.huge or the(Rates).left(claim)
 end

@@ -1,15 +1,15 @@
 -- One reading for all: who has the right to it, and what its snapshot absorbs. When it is due,
 -- callguard/ledger/readings.py has the same rule for a ledger of one process.
 --
--- Reads  uncounted; who wants the right, goes on reading, has a snapshot, or has none; state.changed,
---        distrusted, spent_until and lost_until
--- Sets   permits, uncounted, calls; state.began, received, current, limits, reader, due, absorbing;
+-- Reads  uncounted; who wants the right, goes on reading, has a snapshot, or has none;
+--        state.distrusted and lost_until
+-- Sets   permits, uncounted, calls; state.changed, spent_until, began, received, current, limits, reader,
+--        due, absorbing;
 --        the right, by state.poll, poll_until and tried; failures, by state.failed, failures and
 --        failure; room_made; tells all of a snapshot and of a failure
 
 local function Readings()
   local readings = {}
-  read('changed', 'received')
 
   local function next_due()
     local late = math.max(state.changed, state.spent_until)
@@ -20,14 +20,27 @@ local function Readings()
     return math.min(state.began + TTL, soon)
   end
 
+  -- The provider's count has changed.
+  function readings.note_change()
+    set('changed', now)
+    if state.began > 0 then
+      set('due', math.min(state.due, math.max(state.began, state.tried) + MIN_INTERVAL))
+    end
+  end
+
+  -- The provider refused a call, so that the snapshot authorises nothing any more.
+  function readings.spend()
+    set('spent_until', math.max(state.spent_until, now))
+    readings.note_change()
+  end
+
   function readings.latest()
-    local found = redis.call('HMGET', ledger, 'limits', 'reader')
     return { began = state.began, received = state.received,
-      limits = changed.limits or found[1], reader = changed.reader or found[2] }
+      limits = text_in_ledger('limits'), reader = text_in_ledger('reader') }
   end
 
   local function tell_all()
-    publish('all', { now = now, epoch = state.epoch, snapshot = readings.latest(),
+    the(Messages).keep('all', { now = now, epoch = state.epoch, snapshot = readings.latest(),
       counts = { state.dialling, state.uncounted },
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
@@ -56,14 +69,14 @@ local function Readings()
   -- left over count twice until the next exchanges absorb them.
   function readings.absorb()
     local ids = redis.call('ZRANGEBYSCORE', uncounted, '-inf', '(' .. state.began, 'LIMIT', 0, AT_ONCE)
-    absorb(ids)
+    the(Calls).absorb(ids)
     set('absorbing', #ids == AT_ONCE and 1 or 0)
     tell_all()
   end
 
   -- Why the latest reading failed, for those who haven't heard.
   function readings.failure()
-    local failure = cjson.decode(changed.failure or redis.call('HGET', ledger, 'failure'))
+    local failure = cjson.decode(text_in_ledger('failure'))
     failure.token = state.failed
     return failure
   end
@@ -82,8 +95,8 @@ local function Readings()
     local began = math.min(now, state.tried + TTL / 4)
     set('due', math.ceil(math.max(began + pause, now + math.max(PAUSE, failed.wait))))
     set('poll_until', state.due)
-    publish('all', { epoch = state.epoch, failed = readings.failure(), due_in = state.due - now,
-      free_in = state.poll_until - now })
+    the(Messages).keep('all', { epoch = state.epoch, failed = readings.failure(),
+      due_in = state.due - now, free_in = state.poll_until - now })
   end
 
   -- The right is still being used, and is nobody else's.

@@ -12,7 +12,6 @@ local BURIALS = 16 -- of workers that one exchange goes into
 
 local function Workers()
   local crew = {}
-  state.before = read('counted_after', 'lease', 'before', 'opened')[3]
 
   -- The permits that a worker is dialling; at most so many, where that is said.
   local function dialled_by(worker, most)
@@ -27,14 +26,14 @@ local function Workers()
     local counted_from = now + state.counted_after + 1
     grow('uncounted', in_chunks('ZADD', uncounted, scored(counted_from, ids)))
     grow('dialling', -in_chunks('ZREM', dialling, ids))
-    forget_claims(worker)
+    the(Claims).forget(worker)
     redis.call('HDEL', sessions, worker)
     room_made = true -- for those that its claims had set a slot aside from
     return #ids
   end
 
-  -- One that leaves more than can be buried at once is left to the next sweeps, as if its lease had
-  -- run out.
+  -- A worker that leaves more permits than can be buried at once stays for the next sweeps to bury, as
+  -- if its lease had run out.
   function crew.leave()
     if bury(me, AT_ONCE) < AT_ONCE then
       grow('workers', -redis.call('ZREM', workers, me))
@@ -98,28 +97,33 @@ local function Workers()
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
 
-  -- Whether the ledger of this epoch is one that this one came after: whoever comes from there has
-  -- nothing new to tell. One that is not among those was lost since, or came after this ledger, which
-  -- is an older one then; and so it is where a worker has heard of one since this one began.
+  local function before()
+    return text_in_ledger('before') or ''
+  end
+
+  -- Whether this ledger came after the one of this epoch: whoever comes from there has nothing new to
+  -- tell. A ledger that is not among those before this one was lost since, or came after this one,
+  -- which is an older ledger then; and so it is where a worker has heard of that ledger since this one
+  -- began.
   local function came_after(epoch)
-    local among = string.find(' ' .. (state.before or '') .. ' ', ' ' .. epoch .. ' ', 1, true)
+    local among = string.find(' ' .. before() .. ' ', ' ' .. epoch .. ' ', 1, true)
     return among ~= nil and (said.silent or now) + JITTER >= now - state.opened
   end
 
   local function epochs_before()
-    local found = { state.before or '' }
+    local epochs = { before() }
     for _, epoch in ipairs({ state.epoch or '', said.epoch }) do
       if epoch ~= '' and not came_after(epoch) then
-        found[#found + 1] = epoch
+        epochs[#epochs + 1] = epoch
       end
     end
-    return string.sub(table.concat(found, ' '), -BEFORE)
+    return string.sub(table.concat(epochs, ' '), -BEFORE)
   end
 
   -- Begin anew. What is left of the ledger is worth nothing; evidence is, whatever was lost. The
-  -- ledger go last, torn until then: a new ledger is one that nobody has lost.
+  -- ledger's hash goes last, and is torn until then: a new ledger is one that nobody has lost.
   local function begin_anew(epoch, was_lost)
-    local before = epochs_before()
+    local epochs = epochs_before()
     if was_lost then
       redis.call('HSET', ledger, 'dialling', -1)
     end
@@ -130,14 +134,14 @@ local function Workers()
     for name in pairs(state) do
       state[name], changed[name] = 0, nil
     end
-    state.number = nil
+    state.number = false
     set('counted_after', counted_after)
     set('lease', lease)
     set('epoch', epoch)
-    set('before', before)
+    set('before', epochs)
     set('opened', now)
     set('protocol', PROTOCOL)
-    publish('all', { epoch = epoch })
+    the(Messages).keep('all', { epoch = epoch })
     raw, unvouched = raw_now, 0 -- nobody's word is of this ledger's clock
   end
 
@@ -160,12 +164,14 @@ local function Workers()
     grow('dialling', in_chunks('ZADD', dialling, scored(0, missing)))
     grow('uncounted', -in_chunks('ZREM', uncounted, missing))
     for id, lane in pairs(lanes) do
-      describe(id, lane)
+      the(Permits).describe(id, lane)
     end
     for id in pairs(unheard) do
-      released[#released + 1] = id
+      the(Permits).release(id)
     end
-    settle_released()
+    if made[Permits] then
+      the(Permits).settle_released()
+    end
   end
 
   -- A worker that is not known, or no more, or is in doubt.
@@ -190,7 +196,7 @@ local function Workers()
       set(void_field, said.number)
     end
     hold(joining.held)
-    forget_claims(me)
+    the(Claims).forget(me)
   end
 
   return crew

@@ -1,0 +1,43 @@
+-- What a worker says that has happened, and what comes of it; see `Happening` in wire.py.
+--
+-- Reads  what is said to have happened
+-- Sets   what the parts above set
+
+local function take_in(happenings)
+  for _, happening in ipairs(happenings) do
+    local kind, what, more = happening[1], happening[2], happening[3]
+    if kind == 'release' then
+      the(Permits).release(id_of(what))
+    elseif kind == 'place' then
+      the(Permits).place(id_of(what), more)
+    elseif kind == 'adopt' then
+      the(Permits).adopt(id_of(what), more)
+    elseif kind == 'withdraw' then
+      the(Calls).drop(id_of(what))
+    elseif kind == 'answered' then
+      the(Calls).answered(id_of(what), now)
+    elseif kind == 'bind' then
+      the(Calls).bind(id_of(what), more)
+    elseif kind == 'note_answered' then
+      the(Calls).note_answered(what)
+    elseif kind == 'note_ended' then
+      the(Calls).note_ended(what)
+    elseif kind == 'note_change' then
+      the(Readings).note_change()
+    elseif kind == 'refuse' then
+      the(Readings).spend()
+    elseif kind == 'halt' then
+      the(Halts).change(what, more, happening[4])
+    elseif kind == 'unstart' then
+      the(Rates).unstart(id_of(what))
+    elseif kind == 'push_back' then
+      the(Rates).push_back(id_of(what), more, happening[4])
+    end
+  end
+  if made[Calls] then
+    the(Calls).forget_old()
+  end
+  if made[Permits] then
+    the(Permits).settle_released()
+  end
+end
