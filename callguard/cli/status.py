@@ -56,12 +56,13 @@ def status(
 
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
     history. With --ledger, the calls that gates on a shared ledger are dialling, and those that
-    they have placed and the provider may not count yet, are in use too.
+    they have placed and the provider may not count yet, are in use too; what is paused is shown,
+    and each trunk that has a rate.
 
-    Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well),
-    77 the key was refused, 69 the provider or the ledger can't be reached, 65 the answer is
-    malformed, 64 wrong use, 78 redis-py is not installed. An error is one line on stderr; with
-    --json it is an object on stdout as well.
+    Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
+    all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the
+    answer is malformed, 64 wrong use, 78 redis-py is not installed. An error is one line on stderr;
+    with --json it is an object on stdout as well.
     """
     run(_status(Question(base_url, timeout, allow_plain_http, ledger, name), as_json))
 
@@ -106,6 +107,7 @@ class Standing:
                 now=snapshot.received,
                 max_age=math.inf,
                 withheld=withheld,
+                pause=None if contents is None else contents.pause,
             )
             for lane in (DEFAULT_LANE, Lane("burst", burst="all"))
         )
@@ -124,7 +126,8 @@ class Standing:
     def as_json(self) -> dict[str, object]:
         """Return a JSON object with the provider's nine fields and the figures derived from them.
 
-        A field that the provider left out is null. With a shared ledger, its figures are added.
+        A field that the provider left out is null. With a shared ledger, its figures are added,
+        what is paused there, and its trunks.
         """
         return {
             "fits": self.plain.admitted,
@@ -134,6 +137,7 @@ class Standing:
             "reason": str(self.plain),
             **asdict(self.snapshot.limits),
             **self._shared(),
+            **self._steered(),
         }
 
     def as_table(self) -> Table:
@@ -151,6 +155,12 @@ class Standing:
                 "read in": f"{self.seconds:.2f} s",
             }
         )
+
+    def _steered(self) -> dict[str, object]:
+        if self.contents is None:
+            return {}
+        shared = self.contents.as_json()
+        return {each: shared[each] for each in ("pauses", "trunks")}
 
     def _shared(self) -> dict[str, int]:
         if self.contents is None:
@@ -204,6 +214,8 @@ def _usage(limits: Limits, contents: Contents | None) -> Usage:
 def _show(standing: Standing) -> None:
     console = Screen()
     console.print(standing.as_table())
+    for trunk in () if standing.contents is None else standing.contents.trunks:
+        say(str(trunk))
     say(str(standing.plain))
 
 

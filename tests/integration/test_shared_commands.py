@@ -97,7 +97,7 @@ def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) 
         served(limit=2, api_key=workspace_key) as server,
         holding(server.url, workspace_key, redis_url),
     ):
-        paused, shown, listed, standing, resumed, again, other = (
+        paused, shown, listed, standing, stands, resumed, again, other = (
             command(
                 *arguments,
                 RETELL_API_KEY=workspace_key,
@@ -109,6 +109,7 @@ def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) 
                 ("ps",),
                 ("ps", "--json"),
                 ("status",),
+                ("status", "--json"),
                 ("resume", "--lane", "default"),
                 ("resume", "--lane", "default"),
                 ("pause", "--name", "nobody's"),
@@ -117,7 +118,15 @@ def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) 
     assert (paused.code, paused.out) == (ExitCode.OK, "lane 'default' paused\n")
     for each in (shown, standing):
         assert re.search(r"lane 'default' paused from \S+ \d+ s ago \(\"carrier", each.err)
-    assert [pause["lane"] for pause in json.loads(listed.out)["pauses"]] == ["default"]
+    for each in (listed, stands):
+        [pause] = json.loads(each.out)["pauses"]
+        assert (pause["lane"], pause["trunk"], pause["reason"]) == (
+            "default",
+            None,
+            "carrier trouble",
+        )
+        assert pause["by"]
+        assert 0.0 <= pause["seconds"] < LONGEST
     assert (resumed.code, resumed.out) == (ExitCode.OK, "lane 'default' resumed\n")
     assert again.code == ExitCode.FAILED
     assert "lane 'default' was not paused" in again.err
@@ -153,6 +162,13 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
     fields = json.loads(listed.out)
     assert [permit["state"] for permit in fields["permits"]] == ["uncounted", "dialling"]
     assert {each["worker"] for each in (*fields["permits"], *fields["waiting"])} == {worker}
+    for each in (shown, standing):
+        assert "trunk 'default': 1 a second; next start" in each.out
+    for each in (listed, stands):
+        [trunk] = json.loads(each.out)["trunks"]
+        assert (trunk["name"], trunk["cps"], trunk["window"]) == ("default", 1.0, None)
+        assert 0.0 <= trunk["due_in"] <= 1.05
+        assert not trunk["pushed_back"]
     assert standing.code == stands.code == ExitCode.FULL
     assert "1 dialling, 1 uncounted" in standing.out
     fields = json.loads(stands.out)

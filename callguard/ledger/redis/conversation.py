@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from callguard.ledger.protocol import Claim, Claimant, Halt
@@ -21,6 +21,7 @@ from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.trunks import said_of
 from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import (
     Answer,
@@ -33,6 +34,7 @@ from callguard.ledger.redis.wire import (
     encoded,
 )
 from callguard.limits import Snapshot
+from callguard.trunks import Trunk
 
 __all__ = ["Conversation", "asked_for"]
 
@@ -52,6 +54,7 @@ class Conversation:
         readings: the same of readings.
         claimant: who gets slots and news.
         clock: the event loop's, in seconds.
+        trunks: those of the gate.
 
     Attributes:
         ask_again_at: when to ask again for slots that others are to take first, or because a trunk
@@ -72,6 +75,7 @@ class Conversation:
         readings: SharedReadings,
         claimant: Claimant,
         clock: Callable[[], float],
+        trunks: Iterable[Trunk] = (),
     ) -> None:
         self.ask_again_at: float | None = None
         self.leaves = False
@@ -87,6 +91,7 @@ class Conversation:
         self._readings = readings
         self._claimant = claimant
         self._clock = clock
+        self._trunks = said_of(trunks)
         self._epoch: str | None = None
         self._number = 0
         self._acknowledged = 0
@@ -163,7 +168,12 @@ class Conversation:
         return claims
 
     def _introduction(self) -> Introduction:
-        return {"epoch": uuid.uuid4().hex, "label": self._label, "held": self._view.held()}
+        return {
+            "epoch": uuid.uuid4().hex,
+            "label": self._label,
+            "held": self._view.held(),
+            "trunks": self._trunks,
+        }
 
     # Hearing -------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from callguard.ledger.redis.faults import FAULTS, unavailable
 from callguard.ledger.redis.halts import halts_in
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.scripts import HOLDERS
+from callguard.ledger.redis.trunks import LedgerTrunk, trunks_in
 from callguard.limits import Limits, Snapshot
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Contents:
         lost_until: the same, where the ledger may know too little because it is new, or because
             another one was lost.
         pauses: what is paused at all gates.
+        trunks: those of the gates that have rates, by name.
     """
 
     now: float
@@ -110,6 +112,7 @@ class Contents:
     spent_until: float
     lost_until: float
     pauses: tuple[Pause, ...] = ()
+    trunks: tuple[LedgerTrunk, ...] = ()
 
     @property
     def spent(self) -> bool:
@@ -121,6 +124,11 @@ class Contents:
         if began <= self.lost_until:
             return "ledger lost"
         return "snapshot spent" if began <= self.spent_until else None
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause of everything, if there is one."""
+        return next((each for each in self.pauses if each.lane is each.trunk is None), None)
 
     @property
     def usage(self) -> Usage:
@@ -145,6 +153,7 @@ class Contents:
             "usage": {**asdict(self.usage), "total": self.usage.total},
             "spent": self.spent,
             "pauses": [asdict(pause) for pause in self.pauses],
+            "trunks": [asdict(trunk) for trunk in self.trunks],
             "snapshot": None
             if self.snapshot is None
             else {"age": round(self.now - self.snapshot.began, 3), **asdict(self.snapshot.limits)},
@@ -199,6 +208,7 @@ def _read(answer: str | bytes) -> Contents:
             Pause(halt.lane, halt.trunk, halt.by, max(0.0, shown - halt.since), halt.reason)
             for halt in halts_in(facts.get("halts", "{}"))
         ),
+        trunks=trunks_in(facts, found["starts"], now),
     )
 
 

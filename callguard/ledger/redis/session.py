@@ -93,7 +93,15 @@ class Session:
         )
         self.view.readings = self._readings
         self.conversation = Conversation(
-            worker, label, names, settings, self.view, self._readings, claimant, self._loop.time
+            worker,
+            label,
+            names,
+            settings,
+            self.view,
+            self._readings,
+            claimant,
+            self._loop.time,
+            trunks,
         )
         self.watch = Watch(self._loop)
         self.watch.on_sleep(self._note_sleep)

@@ -119,11 +119,13 @@ class Introduction(TypedDict):
         epoch: the name of the ledger that begins with this worker, if there is none.
         label: what people call the worker.
         held: number and lane of each permit that is dialling, as far as the worker knows.
+        trunks: what people see of each trunk that has a rate, as JSON, by the hash of its name.
     """
 
     epoch: str
     label: str
     held: list[tuple[int, str]]
+    trunks: NotRequired[dict[str, str]]
 
 
 class Taken(TypedDict):

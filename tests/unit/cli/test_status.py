@@ -12,6 +12,7 @@ from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import verdict
 from callguard.cli.status import Standing
+from callguard.decision import Pause
 from callguard.errors import (
     CallGuardError,
     LedgerUnavailable,
@@ -57,6 +58,18 @@ def rendered(shown: Standing) -> str:
     with console.capture() as capture:
         console.print(shown.as_table())
     return capture.get()
+
+
+def test_a_workspace_that_is_paused_has_room_for_nobody() -> None:
+    """A script would take it that calls can be placed, though no gate admits any."""
+    lane = Pause("bulk", None, "web:1", 20.0, "")
+    contents = replace(CONTENTS, spent_until=0.0, pauses=(lane,))
+    assert standing(Limits(0, 20), contents).exit_code == ExitCode.OK
+    everything = Pause(None, None, "web:1", 200.0, "carrier trouble")
+    shown = standing(Limits(0, 20), replace(contents, pauses=(lane, everything)))
+    assert shown.exit_code == ExitCode.FULL
+    assert 'paused from web:1 3 min ago ("carrier trouble")' in str(shown.as_json()["reason"])
+    assert shown.as_json()["pauses"] == [asdict(lane), asdict(everything)]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
---                   the exchange in which it was first told so
+--                   the exchange in which it was first told so; and for each trunk that has a rate
+--                   "trunk/" .. trunk -> what people see of it, and "pause/" .. trunk, see rates.lua
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
 --       4 permits   hash: permit -> "since start lane", where start is "trunk:when", or "-" where the

@@ -23,4 +23,5 @@ return cjson.encode({
   dialling = redis.call('ZRANGE', KEYS[5], 0, -1),
   uncounted = redis.call('ZRANGE', KEYS[6], 0, -1, 'WITHSCORES'),
   claims = redis.call('HGETALL', KEYS[7]),
+  starts = redis.call('ZRANGE', KEYS[12], 0, -1),
 })

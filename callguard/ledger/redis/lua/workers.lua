@@ -3,7 +3,7 @@
 -- Reads  workers, dialling; who joins, renews or leaves, and what it holds
 -- Sets   workers, sessions, permits, dialling, uncounted, claims, queue, called, calls; of the ledger
 --        the number and the void of each worker, epoch, before, opened, protocol, counted_after, lease,
---        lost_until, spent_until and swept
+--        lost_until, spent_until and swept, and "trunk/" .. trunk
 
 local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
@@ -194,6 +194,9 @@ local function Workers()
     end
     if state.number and state.number < 0 then
       set(void_field, said.number)
+    end
+    for trunk, text in pairs(joining.trunks or {}) do
+      set('trunk/' .. trunk, text)
     end
     hold(joining.held)
     the(Claims).forget(me)
