@@ -49,7 +49,7 @@ def simulator(
     limit: options.Limit = _DEFAULTS.limit,
     burst_limit: options.BurstLimit = _DEFAULTS.burst_limit,
     reserved_inbound: options.ReservedInbound = _DEFAULTS.reserved_inbound,
-    cps: options.Cps = _DEFAULTS.cps,
+    cps: options.Cps = f"{_DEFAULTS.cps:g}",
     trunks: options.Trunks = None,
     cps_rule: options.CpsRule = _DEFAULTS.cps_rule,
     cps_refusal: options.CpsRefusal = _DEFAULTS.cps_refusal,
@@ -90,7 +90,7 @@ def simulator(
                 limit=limit,
                 burst_limit=burst_limit,
                 reserved_inbound=reserved_inbound,
-                cps=cps,
+                cps=_rate("--cps", cps),
                 trunks=dict(rated_trunk(text) for text in trunks or ()),
                 cps_rule=cast("CpsRule", cps_rule),
                 cps_refusal=cast("CpsRefusal", cps_refusal),
@@ -150,20 +150,16 @@ def scheduled_fault(text: str) -> tuple[float, float, Fault]:
             raise ValueError(f"a scheduled fault must be BEGIN:END:KIND, got {text!r}")
 
 
-def rated_trunk(text: str) -> tuple[str, float]:
+def rated_trunk(text: str) -> tuple[str, float | None]:
     """Parse ``NUMBER:CPS``: a number to call from, and how many calls may start per second.
 
     Raises:
         ValueError: the text doesn't have that form, or the rate can't be right.
     """
     number, _, rate = text.rpartition(":")
-    try:
-        cps = float(rate)
-    except ValueError:
-        cps = math.nan
-    if not (number and is_rate(cps)):
-        raise ValueError(f"--trunk must be NUMBER:CPS with a CPS above 0, got {text!r}")
-    return number, cps
+    if not number:
+        raise ValueError(f"--trunk must be NUMBER:CPS, got {text!r}")
+    return number, _rate("--trunk", rate)
 
 
 def scripted_number(text: str) -> tuple[str, tuple[Fate, ...]]:
@@ -255,6 +251,18 @@ def _time(name: str, text: str) -> Distribution:
         return parse_distribution(text)
     except ValueError as error:
         raise ValueError(f"{_option(name)}: {error}") from None
+
+
+def _rate(option: str, text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        cps = float(text)
+    except ValueError:
+        cps = math.nan
+    if not is_rate(cps):
+        raise ValueError(f"{option} must have a CPS above 0, or none, got {text!r}")
+    return cps
 
 
 def _perhaps(name: str, text: str | None) -> Distribution | None:

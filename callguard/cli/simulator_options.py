@@ -56,10 +56,8 @@ ReservedInbound = Annotated[
     int, typer.Option(help="Calls below every limit that outbound calls leave free.")
 ]
 Cps = Annotated[
-    float | None,
-    typer.Option(
-        metavar="CPS", help="Phone calls that may start per second; by default there is no limit."
-    ),
+    str,
+    typer.Option(metavar="CPS", help="Phone calls that may start per second; none for no limit."),
 ]
 Trunks = Annotated[
     list[str] | None,

@@ -46,6 +46,7 @@ _INTERVAL: Final = 0.1
 
 _WORKSPACE: Final = WorkspaceSettings(
     limit=20,
+    cps=None,
     burst_limit=60,  # As the provider's formula has it: min(3 * limit, limit + 300).
     talk_time=Exponential(1.5, at_most=8.0),
     ring_time=Exponential(0.25, at_most=0.8),

@@ -59,18 +59,19 @@ class InvalidSetting(ValueError):
 class WorkspaceSettings:
     """The settings of a `Workspace`.
 
-    The limit of 20 calls, the ring limit of 30 s and the longest talk of 1 h are the provider's
-    defaults (docs.retellai.com/deploy/concurrency and its agent settings, read 2026-11-22). The
-    other defaults are only plausible: the provider doesn't say whether ringing calls count or how
-    late its counter is, and nobody can say how people answer.
+    The limit of 20 calls, the one call per second, the ring limit of 30 s and the longest talk of
+    1 h are the provider's defaults (docs.retellai.com/deploy/concurrency, deploy/outbound-call and
+    its agent settings, read 2026-11-22). The other defaults are only plausible: the provider
+    doesn't say whether ringing calls count or how late its counter is, and nobody can say how
+    people answer.
 
     Args:
         limit: calls that may be live at once.
         burst_limit: calls that may be live at once with burst; 0 if burst is off. The published
             formula, ``min(3 * limit, limit + 300)``, is not enforced.
         reserved_inbound: calls below every limit that outbound calls leave free.
-        cps: outbound phone calls that may start per second; None, the default, for no rule. The
-            provider's default is 1. A dial that comes faster is refused, even if there is room.
+        cps: outbound phone calls that may start per second; None for no rule. A dial that comes
+            faster is refused, even if there is room.
         trunks: the rates, like `cps`, of certain numbers that calls are placed from. Each of them
             is a trunk of its own; all other numbers share one trunk, with the rate `cps`.
         cps_rule: how starts are counted, which the provider doesn't publish. ``"window"``: at most
@@ -107,7 +108,7 @@ class WorkspaceSettings:
     limit: int = 20
     burst_limit: int = 0
     reserved_inbound: int = 0
-    cps: float | None = None
+    cps: float | None = 1.0
     trunks: Mapping[str, float | None] = field(default_factory=dict)
     cps_rule: CpsRule = "window"
     cps_refusal: CpsRefusal = "429"

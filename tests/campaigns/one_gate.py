@@ -52,9 +52,10 @@ RAMP = 120.0
 
 
 def workspace_of_the_issue(seed: int, *, counts_ringing: bool) -> Settings:
-    """Calls of 60 s mean, ring of 10 s mean and 30 s at most, 30 % unanswered, limit 20."""
+    """Calls of 60 s mean, ring of 10 s mean, 30 s at most, 30 % unanswered, limit 20; no rate."""
     return Settings(
         limit=20,
+        cps=None,
         talk_time=Exponential(60.0),
         ring_time=Exponential(10.0, at_most=30.0),
         answer_rate=0.7,

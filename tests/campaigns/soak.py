@@ -68,6 +68,7 @@ def plan_of(seconds: float, *, seed: int = 0) -> Plan:
     """Calls of 1.7 s mean, and a counter that is 0.2 s late; the gate is told that it is 0.5 s."""
     settings = Settings(
         limit=LIMIT,
+        cps=None,
         talk_time=Exponential(1.5),
         ring_time=Exponential(0.2, at_most=0.5),
         ring_limit=0.5,

@@ -23,6 +23,7 @@ def world(seed: int) -> Plan:
     return Plan(
         Settings(
             limit=limit,
+            cps=None,
             burst_limit=draw.choice([0, 3 * limit]),
             reserved_inbound=draw.randint(0, max(0, limit - 2)),
             talk_time=Exponential(draw.choice([1.0, 10.0, 60.0])),

@@ -74,6 +74,8 @@ class Client:
 
 
 async def with_client(test: Callable[[Server, Client], Awaitable[None]], **options: Any) -> None:
+    """Run `test` against a workspace that has no rate, unless the options say so."""
+    options = {"cps": None, **options}
     async with serve(**options) as server, aiohttp.ClientSession() as session:
         await test(server, Client(server, session))
 

@@ -32,6 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SHORT_CALLS: dict[str, Any] = {
     "limit": 50,
+    "cps": None,
     "answer_rate": 1.0,
     "ring_time": Constant(0.02),
     "talk_time": Constant(0.02),

@@ -50,7 +50,7 @@ OPTIONS = """
     --fault-rate 0.1 --fault 500 --fault cut --fault-at 1:2:hang --dial-fault-rate 0.2
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
     --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
-    --cps 2.5 --trunk +1557:5 --trunk +1558:0.5 --cps-rule spacing --cps-refusal dead-call
+    --cps 2.5 --trunk +1557:5 --trunk +1558:none --cps-rule spacing --cps-refusal dead-call
 """
 
 
@@ -96,8 +96,14 @@ def test_options(served: dict[str, Any]) -> None:
     assert served["dial_faults_place"] is False
     assert served["webhook_url"] == "http://127.0.0.1/hook"
     assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
-    assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": 0.5})
+    assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": None})
     assert (settings.cps_rule, settings.cps_refusal) == ("spacing", "dead-call")
+
+
+def test_no_rate(served: dict[str, Any]) -> None:
+    """A workspace without the rule could not be had, since the provider's is the default."""
+    main(["simulator", "--cps", "none"])
+    assert served["settings"].cps is None
 
 
 def test_seed_decides_on_the_faults(served: dict[str, Any]) -> None:
@@ -131,18 +137,20 @@ def test_wrong_scripts(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "5", ":5", "+1555:", "+1555:fast", "+1555:0", "+1555:nan"])
 def test_wrong_trunks(text: str) -> None:
     """A trunk would have another rate than was asked for, or none."""
-    with pytest.raises(ValueError, match="--trunk must be NUMBER:CPS"):
+    with pytest.raises(ValueError, match="--trunk must"):
         rated_trunk(text)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--cps 0", "--cps must be a finite number of calls per second, above 0, got 0.0"),
-        ("--cps inf", "--cps must be a finite"),
+        ("--cps 0", "--cps must have a CPS above 0, or none, got '0'"),
+        ("--cps inf", "--cps must have a CPS above 0"),
+        ("--cps None", "--cps must have a CPS above 0"),
         ("--cps-rule token-bucket", "--cps-rule must be one of window, spacing"),
         ("--cps-refusal 503", "--cps-refusal must be one of 429, dead-call"),
         ("--trunk +1555", "--trunk must be NUMBER:CPS"),
+        ("--trunk +1555:fast", "--trunk must have a CPS above 0, or none, got 'fast'"),
     ],
 )
 def test_wrong_rates(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from callguard import Gate, Lane
 from callguard.demo.gated import GateDialer
 from callguard.demo.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
 from callguard.demo.looped import LoopDialer
-from callguard.simulator import Workspace
+from callguard.simulator import Workspace, WorkspaceSettings
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
 from tests.unit.gate.support import PROVIDER, opened
@@ -105,7 +105,7 @@ def test_leads() -> None:
 
 def test_dialled_once() -> None:
     """A lead that was called twice, or never, would pass for one that was called once."""
-    workspace = Workspace(None, lambda: 0.0)
+    workspace = Workspace(WorkspaceSettings(cps=None), lambda: 0.0)
     names = ["+11", "+12", "+12", "+13"]
     call_ids = [workspace.dial(to_number=name).call_id for name in names]
     assert dialled_once(call_ids, workspace) == 2

@@ -32,6 +32,7 @@ def seen_by_the_gate(*, counts_ringing: bool, ring_seconds: float) -> list[objec
     workspace = Workspace(
         WorkspaceSettings(
             limit=100,
+            cps=None,
             counts_ringing=counts_ringing,
             ring_time=Constant(ring_seconds),
             talk_time=Constant(600.0),

@@ -16,8 +16,9 @@ class HandClock:
 
 
 def workspace(clock: HandClock, **knobs: Any) -> Workspace:
-    """Every call is answered after 5 s and lasts 10 s, and the counter is not late."""
+    """Every call is answered after 5 s and lasts 10 s, and the counter is not late; no rate."""
     plain: dict[str, Any] = {
+        "cps": None,
         "answer_rate": 1.0,
         "ring_time": Constant(5.0),
         "talk_time": Constant(10.0),

@@ -22,7 +22,7 @@ from tests.unit.simulator.support import HandClock, workspace
 from tests.unit.webhooks.support import NOW, Witness
 
 SETTINGS = WorkspaceSettings(
-    limit=100, answer_rate=1.0, ring_time=Constant(5.0), talk_time=Constant(10.0)
+    limit=100, cps=None, answer_rate=1.0, ring_time=Constant(5.0), talk_time=Constant(10.0)
 )
 
 

@@ -29,9 +29,9 @@ def dial_if_it_fits(of: Workspace) -> Call | None:
 
 
 def busy_hour(**knobs: Any) -> tuple[list[Call], Truth, Workspace]:
-    """An hour of a dial each second, and every call as it ended."""
+    """An hour of a dial each second, and every call as it ended; no rate."""
     clock = HandClock()
-    settings = WorkspaceSettings(talk_time=Exponential(20.0), **{"limit": 10, **knobs})
+    settings = WorkspaceSettings(cps=None, talk_time=Exponential(20.0), **{"limit": 10, **knobs})
     model = Workspace(settings, clock)
     placed = []
     for second in range(3600):

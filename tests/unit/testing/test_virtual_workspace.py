@@ -35,7 +35,7 @@ async def campaign(calls: int) -> None:
     """A dialer that finds its workspace in the environment."""
     headers = {"Authorization": f"Bearer {os.environ['RETELL_API_KEY']}"}
     async with (
-        callguard.open_gate(cps=None) as gate,
+        callguard.open_gate() as gate,
         httpx.AsyncClient(base_url=os.environ["RETELL_BASE_URL"], headers=headers) as client,
     ):
         await asyncio.gather(*(dial(client, gate, f"+1{number}") for number in range(calls)))
@@ -46,7 +46,7 @@ def test_a_dialer_finds_the_workspace_and_keeps_its_limit(simulated_workspace: M
     workspace = simulated_workspace(limit=3)
     workspace.run(campaign(20))
     truth = workspace.truth()
-    assert (truth.placed, truth.refusals, truth.peak) == (20, 0, 3)
+    assert (truth.placed, truth.refusals, truth.peak <= 3) == (20, 0, True)
     assert truth.elapsed > 60.0
 
 
