@@ -80,7 +80,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """What is imported when it is first asked for: most programs need none of it."""
+    """Import the names that most programs don't need when they are first used."""
     if name in ("events", "Listener"):
         events = import_module("callguard.events")
         return events.Listener if name == "Listener" else events

@@ -1,4 +1,4 @@
-"""``python -m callguard``: the command line, where the entry point is not on the path."""
+"""``python -m callguard``: the command line, if its entry point is not on the PATH."""
 
 import sys
 

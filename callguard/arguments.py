@@ -1,4 +1,4 @@
-"""Checks of what callers pass in, with errors that name the argument, its value and the fix."""
+"""Checks of arguments, with errors that name the argument, its value and the fix."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ __all__ = [
 T = TypeVar("T")
 
 MOST: Final = 2**31 - 1
-"""The largest whole number that an argument may be: a ledger's server computes with doubles, and no
+"""The largest whole number that an argument may be. A ledger's server computes with doubles, and no
 workspace has more of anything."""
 
 LEAST_RATE: Final = 0.001
 MOST_RATE: Final = 1e6
-"""Calls a second that a rate may be between; what is outside is a mistake."""
+"""The bounds of a rate, in calls per second; a rate outside of them is a mistake."""
 
 
 def checked_list(name: str, values: object, kind: type[T], example: str) -> list[T]:
-    """The value of the argument `name`, which is any iterable of `kind`, as a list.
+    """Return the argument `name`, an iterable of `kind`, as a list.
 
     Args:
-        name: the argument's.
-        values: what was given.
-        kind: a public class that takes a name, as `example`.
-        example: that name.
+        name: the argument's name.
+        values: its value.
+        kind: a public class whose first argument is a name.
+        example: a name for the example in the error.
 
     Raises:
-        TypeError: not an iterable, or something in it of another type.
+        TypeError: it is not an iterable, or contains an object of another type.
     """
     if isinstance(values, kind | str) or not isinstance(values, Iterable):
         written = f'{kind.__name__}("{example}")'
@@ -64,14 +64,14 @@ def checked_list(name: str, values: object, kind: type[T], example: str) -> list
 
 
 def checked_seconds(name: str, value: object, *, above_zero: bool, finite: bool = True) -> float:
-    """The value of the argument `name`, which is a number of seconds, as a float.
+    """Return the argument `name`, a number of seconds, as a float.
 
-    A number is whatever turns into a float without being text or a truth value: those of `decimal`,
-    of `fractions` and of numpy too.
+    Every object that converts to a float is a number, except text and truth values: those of
+    `decimal`, `fractions` and numpy too.
 
     Raises:
-        TypeError: not a number.
-        ValueError: NaN, negative, infinite where it has to be finite, or 0 where it has to be more.
+        TypeError: it is not a number.
+        ValueError: it is NaN, negative, infinite though `finite`, or 0 though `above_zero`.
     """
     seconds = _as_float(value)
     if seconds is None:
@@ -85,13 +85,11 @@ def checked_seconds(name: str, value: object, *, above_zero: bool, finite: bool 
 
 
 def checked_patience(name: str, value: object) -> float | None:
-    """The value of the argument `name`, for how many seconds a caller waits at most.
-
-    0 is now or never, None as long as it takes.
+    """Return the argument `name`, the seconds that a caller may wait; None for any time.
 
     Raises:
-        TypeError: neither a number nor None.
-        ValueError: NaN, or negative.
+        TypeError: it is neither a number nor None.
+        ValueError: it is NaN, or negative.
     """
     if value is None:
         return None
@@ -99,11 +97,11 @@ def checked_patience(name: str, value: object) -> float | None:
 
 
 def checked_rate(name: str, value: object) -> float | None:
-    """The value of the argument `name`, for how many calls may start in a second; None for any.
+    """Return the argument `name`, the calls that may start per second; None for any number.
 
     Raises:
-        TypeError: neither a number nor None.
-        ValueError: below 0.001, above 1,000,000, or NaN.
+        TypeError: it is neither a number nor None.
+        ValueError: it is below 0.001, above 1,000,000, or NaN.
     """
     if value is None:
         return None
@@ -122,11 +120,11 @@ def checked_rate(name: str, value: object) -> float | None:
 
 
 def checked_moment(name: str, value: object) -> float:
-    """The value of the argument `name`, which is a moment on the event loop's clock, in seconds.
+    """Return the argument `name`, a moment in seconds on the event loop's clock.
 
     Raises:
-        TypeError: not a number.
-        ValueError: NaN, or never.
+        TypeError: it is not a number.
+        ValueError: it is NaN, or infinitely far in the future.
     """
     moment = _as_float(value)
     if moment is None:
@@ -137,11 +135,11 @@ def checked_moment(name: str, value: object) -> float:
 
 
 def checked_not_after(name: str, value: object) -> datetime:
-    """The value of the argument `name`, which is a moment in the world: an aware datetime.
+    """Return the argument `name`, a datetime with a time zone.
 
     Raises:
-        TypeError: not a datetime.
-        ValueError: a naive one, which doesn't say where that time of day is.
+        TypeError: it is not a datetime.
+        ValueError: it has no time zone, so it is not a definite moment.
     """
     if not isinstance(value, datetime):
         raise TypeError(
@@ -157,11 +155,11 @@ def checked_not_after(name: str, value: object) -> datetime:
 
 
 def checked_whole(name: str, value: object, *, least: int | None = None) -> int:
-    """The value of the argument `name`, which is a whole number of at least `least`.
+    """Return the argument `name`, a whole number of at least `least`.
 
     Raises:
-        TypeError: not a whole number.
-        ValueError: less than `least`, or further from 0 than 2,147,483,647.
+        TypeError: it is not a whole number.
+        ValueError: it is less than `least`, or further from 0 than 2,147,483,647.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, such as 5, got {shown(value)}")
@@ -173,10 +171,10 @@ def checked_whole(name: str, value: object, *, least: int | None = None) -> int:
 
 
 def checked_flag(name: str, value: object) -> bool:
-    """The value of the argument `name`, which is True or False.
+    """Return the argument `name`, which is True or False.
 
     Raises:
-        TypeError: neither; a text such as "no" would be taken for True.
+        TypeError: it is neither; a text such as "no" would count as True.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {shown(value)}")
@@ -184,16 +182,16 @@ def checked_flag(name: str, value: object) -> bool:
 
 
 def checked_text(name: str, value: object, instead: str) -> str:
-    """The value of the argument `name`, which is a text that can be sent.
+    """Return the argument `name`, a text that can be sent.
 
     Args:
-        name: what the argument is called.
-        value: what it is.
-        instead: what to write, for the error.
+        name: the argument's name.
+        value: its value.
+        instead: what to pass instead, for the error.
 
     Raises:
-        TypeError: not a text.
-        ValueError: an empty one, or one with half a surrogate pair.
+        TypeError: it is not text.
+        ValueError: it is empty, or has half a surrogate pair.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text, got {shown(value)}: {instead}")
@@ -203,27 +201,27 @@ def checked_text(name: str, value: object, instead: str) -> str:
 
 
 def checked_reason(value: object) -> str:
-    """The value of the argument `reason`, which is a text that may be empty.
+    """Return the argument `reason`, a text that may be empty.
 
     Raises:
-        TypeError: not a text.
-        ValueError: one with half a surrogate pair.
+        TypeError: it is not text.
+        ValueError: it has half a surrogate pair.
     """
-    return checked_text("reason", value, "it is shown to those who ask") if value != "" else ""
+    return checked_text("reason", value, "it is shown to others") if value != "" else ""
 
 
 def checked_call_id(value: object) -> str:
-    """The value of the argument `call_id`, which is the provider's name of a call.
+    """Return the argument `call_id`, the provider's id of a call.
 
     Raises:
-        TypeError: not a text, but the provider's answer, say.
-        ValueError: a text that can't be one.
+        TypeError: it is not text, but the provider's answer, say.
+        ValueError: the text can't be an id.
     """
     return checked_text("call_id", value, "it is the provider's id, such as call.call_id")
 
 
 def checked_choice(name: str, value: object, *choices: str | None) -> None:
-    """See to it that the argument `name` is one of a few words.
+    """Check that the argument `name` is one of the `choices`.
 
     Raises:
         ValueError: it is none of them.
@@ -234,28 +232,28 @@ def checked_choice(name: str, value: object, *choices: str | None) -> None:
 
 
 def checked_callback(name: str, value: T, takes: str) -> T:
-    """The value of the argument `name`, which is called and not awaited.
+    """Return the argument `name`, a function that is called and not awaited.
 
     Args:
-        name: what the argument is called.
-        value: what it is.
-        takes: what it is a function of, for the error.
+        name: the argument's name.
+        value: its value.
+        takes: the parameters of the function, for the error.
 
     Raises:
-        TypeError: it can't be called, or what it gives would have to be awaited.
+        TypeError: it can't be called, or is a coroutine function.
     """
     if not callable(value):
         raise TypeError(f"{name} must be a plain function of {takes}, got {shown(value)}")
     if iscoroutinefunction(value) or iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
         raise TypeError(
             f"{name} must be a plain function of {takes}, got {named(value)}, which is async: "
-            "write `def`, and start a task in it where something has to be awaited"
+            "write `def`, and start a task in it if it has to await something"
         )
     return value
 
 
 def is_sendable(text: str) -> bool:
-    """Whether a text says anything, and has no half of a surrogate pair."""
+    """Whether a text is not empty, and has no half of a surrogate pair."""
     try:
         return bool(text.encode())
     except UnicodeEncodeError:
@@ -263,7 +261,7 @@ def is_sendable(text: str) -> bool:
 
 
 def _as_float(value: object) -> float | None:
-    """The number that `value` is; None if it is none."""
+    """The value as a float; None if it is not a number."""
     kind = type(value)
     if not (hasattr(kind, "__float__") or hasattr(kind, "__index__")):
         return None

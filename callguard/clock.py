@@ -1,4 +1,4 @@
-"""The event loop's clock, and for how long it stood still because the machine slept."""
+"""The event loop's clock, and a watch for the time that it lost while the machine slept."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Final
 __all__ = ["Watch", "clock_of"]
 
 _SLEEP: Final = 0.05
-"""Seconds by which the clocks of a machine that is awake may seem to differ, because they are read
-one after the other."""
+"""Seconds by which two clocks may seem to drift on a machine that is awake, since they are read one
+after the other."""
 
 _LOOPS_ON_MONOTONIC: Final = ("asyncio", "uvloop")
-"""Packages whose loops go by `time.monotonic`, uvloop's to a millisecond."""
+"""The packages whose loops use `time.monotonic`, uvloop's to a millisecond."""
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """The loop's clock; time.monotonic itself where the loop only wraps it, at twice the cost."""
+    """The loop's clock: `time.monotonic` if the loop only wraps that, which costs twice as much."""
     return time.monotonic if _goes_by_monotonic(loop) else loop.time
 
 
 class Watch:
-    """Notices that the machine has slept, which stops `time.monotonic` on Linux and macOS.
+    """Notices when the machine has slept, which stops `time.monotonic` on Linux and macOS.
 
-    Where the loop's clock is not that one, it never notices anything.
+    If the loop uses another clock, the watch never notices anything.
 
     Args:
-        loop: whose clock it is.
+        loop: the event loop whose clock is watched.
 
     Attributes:
         time: seconds on the loop's clock, which stands still while the machine sleeps.
@@ -45,7 +45,7 @@ class Watch:
         self.lead = self.clock() - self.time()
 
     def on_sleep(self, listener: Callable[[float, float], None]) -> None:
-        """From now on, call `listener` with the seconds of each sleep, and the moment after it."""
+        """Call `listener` after each sleep with its seconds and the present moment."""
         self._listeners.append(listener)
 
     def look(self) -> None:
@@ -67,6 +67,6 @@ def _clock_that_goes_on() -> Callable[[], float]:
     if sys.platform == "linux":
         return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     if sys.platform == "darwin":
-        # Unlike time.monotonic, which is mach_absolute_time there.
+        # It goes on, unlike time.monotonic, which is mach_absolute_time on macOS.
         return partial(time.clock_gettime, time.CLOCK_MONOTONIC)
     return time.monotonic

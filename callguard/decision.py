@@ -7,8 +7,8 @@ The laws that this file holds:
   nor its trunk is paused.
 - A burst limit below the limit never lowers a ceiling.
 - Without a snapshot, with one older than `max_age`, or with one taken before the provider's last
-  refusal, nothing is admitted: an unknown count is never 0. Nor where the ledger withholds its
-  slots.
+  refusal, nothing is admitted: an unknown count is never 0. Nor is anything admitted while the
+  ledger withholds its slots.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """
@@ -41,9 +41,9 @@ Tier = Literal["normal", "burst"]
 Withheld = Literal["ledger away", "local share", "ledger lost", "snapshot spent"]
 """Why a ledger gives no slot, whatever it counts.
 
-Its server can't be reached; nor can it be, and what this gate may give by itself is used up; it is
-new, or was lost, so that calls from before may be missing; the provider has refused a call since
-the snapshot.
+In this order: its server can't be reached; its server can't be reached, and this gate's local share
+is used up; it is new or was lost, so calls from before may be missing; the provider has refused a
+call since the snapshot.
 """
 
 Constraint = Literal[
@@ -57,21 +57,21 @@ Constraint = Literal[
     "reserve",
     "rate",
 ]
-"""What keeps a call out.
+"""The reason why a call is denied.
 
-A pause, whatever else there is. The ledger: see `Withheld`. The snapshot: there is none, or it is
-older than `max_age`. The counts: the workspace's limit, its burst limit, the lane's own right to
-burst, or slots that are free but kept for others. The rate: there is room, and the trunk is not
-due.
+"paused" comes before all others. The reasons of the ledger are those of `Withheld`. Those of the
+snapshot are that there is none, or that it is older than `max_age`. Those of the counts are the
+workspace's limit, its burst limit, the lane's own right to burst, and slots that are free but
+reserved. "rate" means that there is room, but the trunk is not due.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The most calls that can be going on now, and what that is made of; in calls.
+    """The most calls that can be going on now, and its parts; in calls.
 
     Attributes:
-        reported: what the snapshot counts, or None where there is no snapshot.
+        reported: the snapshot's count, or None without a snapshot.
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
     """
@@ -82,7 +82,7 @@ class Usage:
 
     @property
     def total(self) -> int | None:
-        """The sum, or None where the reported part is unknown."""
+        """The sum, or None if the reported part is unknown."""
         if self.reported is None:
             return None
         return self.reported + self.dialling + self.uncounted
@@ -90,13 +90,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """The highest usage, in calls, up to which a lane may go; negative where reserves exceed it.
+    """The highest usage to which a lane may go, in calls; negative if reserves exceed the limit.
 
     Attributes:
         normal: without burst.
-        burst: with burst, or None where lane or workspace doesn't have it.
-        included: the provider's own, whatever the lane leaves free: calls above it cost burst's
-            surcharge.
+        burst: with burst, or None if the lane or the workspace doesn't have burst.
+        included: the usage up to which the provider charges no surcharge for burst, whatever the
+            lane's reserve is.
     """
 
     normal: int
@@ -115,7 +115,7 @@ class Ceilings:
 
     @property
     def highest(self) -> int:
-        """The ceiling that a call is measured against."""
+        """The ceiling that decides whether a call is admitted."""
         return self.normal if self.burst is None else self.burst
 
     def tier(self, usage: int) -> Tier:
@@ -128,8 +128,8 @@ class Outage:
     """The limits can't be read.
 
     Attributes:
-        error: what the latest attempt failed with, or that it has had no answer yet.
-        seconds: since the first attempt in vain began.
+        error: the error of the latest attempt, or a note that it has had no answer yet.
+        seconds: seconds since the first failed attempt began.
     """
 
     error: str
@@ -141,14 +141,14 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Somebody has paused everything, a lane, a trunk, or a lane on a trunk.
+    """A pause of everything, of a lane, of a trunk, or of a lane on a trunk.
 
     Attributes:
-        lane: the lane's name; None for each.
-        trunk: the trunk's name; None for each.
-        by: who paused it: the machine's name and the process's number.
-        seconds: since it was paused.
-        reason: why, in the words of who paused it; may be empty.
+        lane: the lane's name; None for all lanes.
+        trunk: the trunk's name; None for all trunks.
+        by: the machine's name and the id of the process that made the pause.
+        seconds: seconds since the pause was made.
+        reason: the reason that was given; may be empty.
     """
 
     lane: str | None
@@ -174,28 +174,27 @@ def _ago(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether one more call fits, with every number that this was made from.
+    """Whether one more call fits, with every number that the decision was made from.
 
-    ``str(decision)`` says it in one sentence.
+    ``str(decision)`` is one sentence for people.
 
     Attributes:
         admitted: whether the call fits.
         lane: the lane that asked.
-        constraint: what keeps the call out; None where it fits.
-        tier: what the call costs; None where it doesn't fit.
+        constraint: the reason why the call is denied; None if it fits.
+        tier: what the call costs; None if it doesn't fit.
         usage: the usage before the call.
         ceilings: the lane's ceilings; None without a snapshot.
-        limits: what the provider answered; None without a snapshot.
+        limits: the provider's answer; None without a snapshot.
         age: seconds since the snapshot began; None without a snapshot.
         max_age: seconds that a snapshot may be trusted.
-        outage: since when the limits can't be read, and why; None where they can, or nobody tries.
-        trunk: the name of the trunk that the call is to take; None where that has no rate.
-        lifts_in: seconds until what keeps the call out can be gone: until the next reading may
-            begin, until the trunk is due, or `eta.p50` where it is a limit; 0 where the call fits.
-            None where that isn't known.
-        eta: how long a caller would wait that joined the queue now, by how fast others went; None
-            where that isn't known.
-        pause: the pause that keeps the call out; None where nothing is paused that concerns it.
+        outage: since when the limits can't be read, and why; None if they can, or nobody tries.
+        trunk: the name of the call's trunk; None if that has no rate.
+        lifts_in: seconds until the constraint may be lifted: until the next reading may begin,
+            until the trunk is due, or `eta.p50` for a limit; 0 if the call fits, None if unknown.
+        eta: how long a caller that joined the queue now would wait, by the recent rate of grants;
+            None if unknown.
+        pause: the pause that applies to the call; None if none does.
     """
 
     admitted: bool
@@ -215,7 +214,7 @@ class Decision:
 
     @property
     def headroom(self) -> int | None:
-        """Calls that still fit, negative after a limit was lowered; None without a snapshot."""
+        """How many calls still fit; negative after a limit was lowered, None without a snapshot."""
         if self.ceilings is None or self.usage.total is None:
             return None
         return self.ceilings.highest - self.usage.total
@@ -241,7 +240,7 @@ def decide(
     eta: Eta | None = None,
     pause: Pause | None = None,
 ) -> Decision:
-    """Whether one more call of `lane` fits on top of `usage`.
+    """Decide whether one more call of `lane` fits on top of `usage`.
 
     Args:
         lane: the lane that asks.
@@ -251,12 +250,12 @@ def decide(
         max_age: seconds that a snapshot may be trusted.
         withheld: why the ledger gives no slot, if it gives none.
         outage: since when the limits can't be read, and why.
-        trunk: the name of the trunk that the call is to take; None where that has no rate.
-        due_in: seconds until the trunk is due, at least 0; None where it has no rate.
-        reading_in: seconds until the next reading may begin, at least 0; None where nobody knows.
-        eta: how long a caller would wait that joined the queue now, by how fast others went; None
-            where that isn't known.
-        pause: the pause that concerns the lane and the trunk, if there is one.
+        trunk: the name of the call's trunk; None if that has no rate.
+        due_in: seconds until the trunk is due, at least 0; None if it has no rate.
+        reading_in: seconds until the next reading may begin, at least 0; None if unknown.
+        eta: how long a caller that joined the queue now would wait, by the recent rate of grants;
+            None if unknown.
+        pause: the pause that applies to the lane and the trunk, if there is one.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
@@ -352,14 +351,14 @@ def _burst_cap(limits: Limits, lane: Lane) -> int:
 
 
 def _cap(limits: Limits, lane: Lane) -> int:
-    """The ceiling before anything is kept free."""
+    """The ceiling before reserves are subtracted."""
     if lane.burst and _bursts(limits):
         return _burst_cap(limits, lane)
     return limits.concurrency_limit
 
 
 _EXACT_BELOW: Final = 9.95
-"""Seconds from which on nobody cares for tenths."""
+"""Seconds below which a wait is shown in tenths."""
 
 _AWAIT_A_READING: Final[Collection[Constraint]] = {
     "no snapshot",
@@ -367,7 +366,7 @@ _AWAIT_A_READING: Final[Collection[Constraint]] = {
     "snapshot spent",
     "ledger lost",
 }
-"""What nothing but a later snapshot can lift."""
+"""The constraints that only a later snapshot can lift."""
 
 _WITHHELD: Final[Mapping[Constraint | None, str]] = {
     "ledger away": "the ledger's server can't be reached",
@@ -405,7 +404,7 @@ def _due(decision: Decision) -> str:
 
 
 def _when(decision: Decision) -> str:
-    """When that lifts, where the reason doesn't say so already."""
+    """When the constraint lifts; "" if the reason says so already."""
     if decision.admitted or decision.constraint == "rate":
         return ""
     if decision.pause is not None:

@@ -5,20 +5,20 @@
     CallGuardError
     ├── AdmissionError                 a call was not admitted
     │   ├── NoHeadroom                 not now, and the caller did not want to wait
-    │   ├── QueueFull                  the lane's queue is as long as it may be
-    │   └── AdmissionTimeout           waited as long as allowed (a TimeoutError too)
+    │   ├── QueueFull                  the lane's queue has reached its maximum length
+    │   └── AdmissionTimeout           the allowed wait is over (also a TimeoutError)
     ├── LimitsError                    the workspace's limits could not be read
     │   ├── LimitsRejected             the provider refused the request, say for its key
     │   ├── LimitsUnavailable          no answer, or only transient faults
     │   └── LimitsMalformed            an answer that can't be right
     ├── LedgerUnavailable              the shared ledger can't be reached
-    ├── GateClosed                     the gate is closed, or was while a caller waited
-    │   └── GateDraining               it is about to be: it drains, and admits nobody any more
+    ├── GateClosed                     the gate is closed, or was closed while a caller waited
+    │   └── GateDraining               the gate drains before it closes, and admits nobody any more
     └── UsageError                     callguard was used in a way that can't work
         └── MissingExtra               an extra is not installed
 
-Whatever goes wrong below (HTTP, retries, a ledger's server) arrives as one of these, so
-``except callguard.CallGuardError`` is all that a caller has to write.
+Every failure below (HTTP, retries, a ledger's server) is raised as one of these, so a caller only
+has to write ``except callguard.CallGuardError``.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class AdmissionError(CallGuardError):
     """A call was not admitted.
 
     Attributes:
-        decision: every number that the denial was made from; its ``str`` is the reason.
-        retry_after: seconds until the answer can differ: `Decision.lifts_in`, or where that isn't
-            known, until the next reading may begin; None where no reading is expected, or it is
-            paused.
+        decision: the denial, with every number that it was made from; its ``str`` is the reason.
+        retry_after: seconds until the answer may differ: `Decision.lifts_in`, or, if that is
+            unknown, until the next reading may begin; None if no reading is expected, or if a pause
+            applies to the call.
     """
 
     def __init__(self, decision: Decision, retry_after: float | None = None) -> None:
@@ -76,18 +76,19 @@ class AdmissionError(CallGuardError):
 
 
 class NoHeadroom(AdmissionError):
-    """No room now, the trunk is not due, or a pause; and the caller did not want to wait."""
+    """There is no room now, the trunk isn't due, or there is a pause, and the caller won't wait."""
 
 
 class QueueFull(AdmissionError):
-    """The lane has `Lane.max_waiting` callers in the queue already."""
+    """The lane already has `Lane.max_waiting` callers in the queue."""
 
 
 class AdmissionTimeout(AdmissionError, TimeoutError):
-    """Waited in the queue as long as `timeout`, `not_after` or `Lane.max_wait` allowed.
+    """The caller waited as long as `timeout`, `not_after` or `Lane.max_wait` allowed.
 
     Attributes:
-        not_after: the moment that ended the wait, or had passed before it; None for any other end.
+        not_after: the moment that ended the wait, or that had passed before it; None if something
+            else ended it.
     """
 
     def __init__(
@@ -97,11 +98,11 @@ class AdmissionTimeout(AdmissionError, TimeoutError):
         not_after: datetime | None = None,
     ) -> None:
         super().__init__(decision, retry_after)
-        self.args = (decision, retry_after, not_after)  # what a copy is made from
+        self.args = (decision, retry_after, not_after)  # the arguments for copies
         self.not_after = not_after
 
     def at(self, moment: datetime) -> AdmissionTimeout:
-        """The same error, where it was `moment` that ended the wait: it can't help to try again."""
+        """The same error, but with `moment` as the end of the wait, so a retry can't help."""
         return AdmissionTimeout(self.decision, None, moment)
 
     def __str__(self) -> str:
@@ -116,7 +117,7 @@ class LimitsError(CallGuardError):
 
 
 class LimitsRejected(LimitsError):
-    """The provider refused the request, and would again: a wrong key, a wrong address.
+    """The provider refused the request, and would again, say for a wrong key or address.
 
     Attributes:
         status: the HTTP status of the refusal.
@@ -128,7 +129,7 @@ class LimitsRejected(LimitsError):
 
     @property
     def of_the_key(self) -> bool:
-        """Whether the provider refused the key; any other refusal may be a firewall's."""
+        """Whether the provider refused the key; another refusal may come from a firewall."""
         return self.status == _KEY_REFUSED
 
     def __str__(self) -> str:
@@ -136,11 +137,11 @@ class LimitsRejected(LimitsError):
 
 
 class LimitsUnavailable(LimitsError):
-    """The limits can't be known now: no answer, transient faults, or no snapshot young enough.
+    """The limits are unknown for now: no answer, transient faults, or no snapshot young enough.
 
     Attributes:
-        retry_after: seconds that the provider asked to wait, or None where it did not say.
-        status: the HTTP status of the provider's answer; None where it gave none.
+        retry_after: seconds that the provider asked to wait; None if it did not.
+        status: the HTTP status of the provider's answer; None if there was none.
     """
 
     def __init__(
@@ -155,33 +156,33 @@ class LimitsUnavailable(LimitsError):
 
 
 class LimitsMalformed(LimitsError):
-    """The provider's answer is not what its specification promises."""
+    """The provider's answer does not follow its specification."""
 
 
 class LedgerUnavailable(CallGuardError):
-    """The shared ledger can't be reached: nothing is admitted, and each permit stands."""
+    """The shared ledger can't be reached: nothing is admitted, and permits keep their slots."""
 
 
 class GateClosed(CallGuardError):
-    """The block of `open_gate` was left: nobody is admitted any more, and nobody waits."""
+    """The block of `open_gate` was left: the gate admits nobody any more, and nobody waits."""
 
 
 class GateDraining(GateClosed):
-    """`Gate.drain` was called: nobody is admitted any more, and nobody waits."""
+    """`Gate.drain` was called: the gate admits nobody any more, and nobody waits."""
 
 
 class UsageError(CallGuardError):
     """callguard was used in a way that can't work: another event loop, an unknown lane, no key.
 
-    The parts of the message are for programs that take callguard's arguments from elsewhere and
-    have other names for them, as a command line has.
+    The attributes are the parts of the message. They are for programs, such as a command line, that
+    have other names for callguard's arguments.
 
     Attributes:
         problem: what is wrong with the subject.
-        subject: what the message begins with, such as an argument's name; empty where the problem
-            is a sentence of its own.
-        missing: the argument that would help; None where none would.
-        remedy: what to do, such as to pass it, in Python; empty where none is missing.
+        subject: the beginning of the message, such as an argument's name; empty if the problem is a
+            complete sentence.
+        missing: the argument that would help; None if none would.
+        remedy: what to do in Python, such as to pass that argument; empty if none is missing.
     """
 
     def __init__(
@@ -196,16 +197,16 @@ class UsageError(CallGuardError):
 
 
 class MissingExtra(UsageError):
-    """Something was used that needs a package which is not installed, or is too old.
+    """A feature needs a package that is not installed, or is too old.
 
     Attributes:
-        extra: the extra of callguard that brings the package, such as ``"redis"``.
+        extra: the extra of callguard that installs the package, such as ``"redis"``.
         install: the command that installs it.
     """
 
     def __init__(self, problem: str, extra: str, install: str) -> None:
         super().__init__(f"{problem}: {install}")
-        self.args = (problem, extra, install)  # what a copy is made from
+        self.args = (problem, extra, install)  # the arguments for copies
         self.extra = extra
         self.install = install
 

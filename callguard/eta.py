@@ -1,14 +1,14 @@
-"""When a caller goes that would join a queue now, by how fast others went: numbers in, `Eta` out.
+"""The estimate of how long a caller that joins a queue now will wait, by the recent rate of grants.
 
 The laws that this file holds:
 
-- What is measured is the time from grant to grant while somebody waited. A queue in which nobody
-  waits says nothing of how long one would, and that time is left out.
-- The time since the latest grant counts too: a queue that stands still promises less and less.
-- Where grants come one by one at a steady rate, the wait for the k-th has a Gamma distribution. The
-  rate is known from n grants only, so a wait is to its mean as an F variable of 2 k and 2 n degrees
-  of freedom: the fewer grants were seen, the wider. Where grants come more or less evenly than
-  that, both counts are divided by how much more or less their spread is.
+- The time from grant to grant is measured while somebody waits. Time in which nobody waits is left
+  out, because it doesn't show how long a caller would wait.
+- The time since the latest grant counts too: if grants stop coming, the estimate grows.
+- If grants come at random at a steady rate, the wait for the k-th has a Gamma distribution. The
+  rate is known from n grants only, so the ratio of a wait to its estimated mean has an F
+  distribution with 2 k and 2 n degrees of freedom: the fewer grants were seen, the wider it is. If
+  grants come more or less evenly than at random, k and n are divided by `Rate.spread`.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """
@@ -25,33 +25,33 @@ from typing import Final
 __all__ = ["Eta", "Flow", "Rate"]
 
 _MOST: Final = 128
-"""Grants that are remembered, of one queue. Those before weigh less than a sixteenth; see below."""
+"""Grants of one queue that are remembered. Older ones would weigh less than a sixteenth."""
 
 _HALVED_AFTER: Final = 32
-"""Grants after which one weighs half as much. Our own choice: the rate's error is some 10 %, and it
-follows a limit that was changed within a minute or two of a busy campaign."""
+"""Grants after which an older grant weighs half as much. Our own choice: the rate's error is about
+10 %, and in a busy campaign it follows a changed limit within a minute or two."""
 
 _BLOCK: Final = 8
-"""Grants whose time together says how evenly they come: a reading that admits several at once looks
-like a burst from grant to grant, and isn't one."""
+"""Grants in a block, by whose durations the spread is measured. From grant to grant, a reading that
+admits several callers at once would look like a burst."""
 
 _PRIOR: Final = 2.0
-"""As many blocks are taken for granted in which grants come as by chance. Our own choice."""
+"""The weight of the prior assumption that grants come at random, in blocks. Our own choice."""
 
 _EVENLY, _UNEVENLY = 0.05, 4.0
-"""Between these the spread is believed, as a multiple of that of grants that come by chance."""
+"""The bounds to which a measured spread is cut."""
 
 _STALE: Final = 600.0
-"""Seconds without any caller in the queue after which its rate is nobody's any more: ten mean
-lengths of a call, in which nearly every call that shaped it has ended. Our own choice."""
+"""Seconds without a caller in the queue after which its rate is no longer used: ten times the mean
+length of a call, by when nearly every call that shaped the rate has ended. Our own choice."""
 
 _GRACE: Final = 0.25
-"""Seconds in a queue that don't count as waiting: a shared ledger's answer takes no longer, and who
-gets a slot by that has found no queue. Our own choice."""
+"""The first seconds in a queue, which don't count as waiting: a shared ledger's answer takes no
+longer, and a caller who is granted a slot by that answer didn't have to queue. Our own choice."""
 
 _WIDEST: Final = 1.0 / 9.0
-"""2 in 9 degrees of freedom, for 2: a single grant. Where that many come at once they say no less,
-and the approximation holds no further."""
+"""The variance 2 / (9 * 2) for the 2 degrees of freedom of a single grant, an upper bound: even
+grants that come all at once tell as much as one, and the approximation holds no further."""
 
 _P90: Final = 1.2815515655
 """The standard normal distribution's quantile at 0.9."""
@@ -59,18 +59,18 @@ _P90: Final = 1.2815515655
 
 @dataclass(frozen=True, slots=True)
 class Eta:
-    """How long a caller would wait that joined the queue now, in seconds.
+    """How long a caller that joined the queue now would wait, in seconds.
 
     Attributes:
         p50: half of such callers wait no longer.
-        p90: nine in ten wait no longer.
+        p90: nine in ten of them wait no longer.
     """
 
     p50: float
     p90: float
 
     def at_least(self, seconds: float) -> Eta:
-        """The same, where it is known to take so many seconds."""
+        """The same estimate, but not below `seconds`, which the wait is known to take."""
         return Eta(max(self.p50, seconds), max(self.p90, seconds))
 
 
@@ -80,10 +80,10 @@ class Rate:
 
     Attributes:
         mean: seconds from one grant to the next, above 0.
-        grants: from how many that is known, above 0.
-        spread: the variance of the time that some grants take, as a multiple of what it were if
-            they came by chance; 0 for a clock.
-        since: seconds since the latest one, in which somebody waited.
+        grants: the number of grants that the mean rests on, above 0.
+        spread: the variance of the time that a number of grants take, as a multiple of the variance
+            if they came at random; 0 if they come like the ticks of a clock.
+        since: seconds since the latest grant in which somebody waited.
     """
 
     mean: float
@@ -92,10 +92,11 @@ class Rate:
     since: float = 0.0
 
     def eta(self, place: float) -> Eta:
-        """How long it takes until the grant at `place`, at least 1, the next one being 1.
+        """How long it takes until the grant number `place`, where 1 is the next grant.
 
-        Chance has no memory. A clock has: of the time until it next strikes, a part is over, unless
-        it is overdue, and then the more it is the less it is believed.
+        Random grants have no memory, so the time since the latest one doesn't shorten the wait.
+        Clock-like grants have: the time since the latest tick is subtracted, unless the tick is
+        overdue. The longer it is overdue, the less is subtracted.
         """
         overdue = self.since > self.mean
         passed = self.mean**2 / self.since if overdue else self.since
@@ -104,10 +105,11 @@ class Rate:
         return Eta(max(0.0, p50 - over), max(0.0, p90 - over))
 
     def _quantile(self, place: float, z: float) -> float:
-        """By Paulson (1942), Annals of Mathematical Statistics 13, 233: an F variable's cube root.
+        """Approximate a quantile of the wait; Paulson (1942), Annals of Math. Statistics 13, 233.
 
-        It is a quotient of two that Wilson and Hilferty (1931) take for normal, with variances of 2
-        in 9 degrees of freedom; solved for the quotient (Abramowitz and Stegun, 26.6.15).
+        The cube root of an F variable is the quotient of two variables that Wilson and Hilferty
+        (1931) approximate as normal, each with the variance 2 / (9 * degrees of freedom). Solved
+        for the quotient, this is equation 26.6.15 of Abramowitz and Stegun.
         """
         a = self.spread / (9.0 * place)
         b = min(self.spread / (9.0 * self.grants), _WIDEST)
@@ -117,15 +119,15 @@ class Rate:
 
 
 class Flow:
-    """The grants to those who waited in one queue.
+    """The flow of grants to the callers of one queue.
 
-    Moments are seconds on one clock, and never go back. Time is counted only while somebody waits.
+    Moments are in seconds on one clock that never goes back. Time counts only while somebody waits.
     """
 
     __slots__ = ("_ended", "_grants", "_known", "_since", "_waited")
 
     def __init__(self) -> None:
-        # By the time that had been waited until then; the first is where it began.
+        # Each grant by the total time waited until then; the first entry is the beginning.
         self._grants: deque[float] = deque([0.0], maxlen=_MOST + 1)
         self._known: tuple[float, float, float, float] | None = None
         self._waited = 0.0
@@ -133,23 +135,23 @@ class Flow:
         self._ended = -math.inf
 
     def begin(self, now: float) -> None:
-        """Somebody waits from now on."""
+        """Note that the queue is no longer empty."""
         self._since = now + _GRACE
 
     def grant(self, now: float) -> None:
-        """One of those who wait goes."""
+        """Note a grant to one of the callers."""
         if now >= self._since:
             self._grants.append(self._waited + now - self._since)
             self._known = None
 
     def end(self, now: float) -> None:
-        """Nobody waits from now on."""
+        """Note that the queue is empty."""
         self._waited += max(0.0, now - self._since)
         self._since = math.inf
         self._ended = now
 
     def rate(self, now: float) -> Rate | None:
-        """How fast grants come; None where none came yet, or nobody has waited for long."""
+        """How fast grants come; None if none has come yet, or nobody has waited for `_STALE`."""
         if len(self._grants) < 2 or (self._since == math.inf and now - self._ended > _STALE):
             return None
         if self._known is None:
@@ -160,7 +162,7 @@ class Flow:
 
 
 def _measured(gaps: list[float]) -> tuple[float, float, float, float]:
-    """The mean gap, the weights' sum, how many gaps of equal weight say as much, and the spread."""
+    """The mean gap, the sum of weights, the equivalent number of equal weights, and the spread."""
     weights = [0.5 ** (i / _HALVED_AFTER) for i in reversed(range(len(gaps)))]
     weight = sum(weights)
     mean = sum(map(mul, weights, gaps)) / weight
@@ -168,7 +170,7 @@ def _measured(gaps: list[float]) -> tuple[float, float, float, float]:
 
 
 def _spread(gaps: list[float]) -> float:
-    """How unevenly grants come, as `Rate.spread`, from the times that blocks of them took."""
+    """`Rate.spread`, measured by the times that blocks of grants took."""
     blocks = [sum(gaps[end - _BLOCK : end]) for end in range(len(gaps), _BLOCK - 1, -_BLOCK)]
     mean = sum(blocks) / len(blocks) if blocks else 0.0
     if not mean:

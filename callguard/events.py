@@ -1,7 +1,7 @@
-"""What a gate reports to its listener: frozen records, one class for each fact.
+"""The events that a gate reports to its listener: frozen records, one class for each kind.
 
-Each names the gate that reports it, and its workspace. They are made of numbers, texts and records
-of these, so ``json.dumps({"event": type(event).__name__} | dataclasses.asdict(event))`` works.
+Each event names its gate and its workspace. Events contain only numbers, texts and records of
+these, so ``json.dumps({"event": type(event).__name__} | dataclasses.asdict(event))`` works.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
-    """What every event has.
+    """The fields of every event.
 
     Attributes:
-        gate: the id of the gate that reports it, with which the ids of its permits begin.
-        workspace: a hash that is the same for the workspace in every process: of the API key,
-            or of the ledger's name where it has one. The key can't be found again from it.
+        gate: the id of the gate that reports the event; the ids of its permits begin with it.
+        workspace: a hash of the API key, or of the ledger's name if it has one, so it is the same
+            in every process. The key can't be recovered from it.
     """
 
     gate: str
@@ -55,7 +55,7 @@ class _Report:
 class Admitted(_Report):
     """A call was admitted after `waited` seconds in the queue, as `tier` "normal" or "burst".
 
-    `trunk` is the one that it is to take, None where that has no rate.
+    `trunk` is the call's trunk, None if that has no rate.
     """
 
     permit_id: str
@@ -67,7 +67,7 @@ class Admitted(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Queued(_Report):
-    """A caller joined its lane's queue, which is `waiting` callers long now."""
+    """A caller joined its lane's queue, which now has `waiting` callers."""
 
     lane: str
     waiting: int
@@ -75,7 +75,7 @@ class Queued(_Report):
 
 @dataclass(frozen=True, slots=True)
 class TimedOut(_Report):
-    """A caller left the queue after `waited` seconds, as many as it was allowed."""
+    """A caller left the queue after `waited` seconds, because it was allowed to wait no longer."""
 
     lane: str
     waited: float
@@ -85,9 +85,9 @@ class TimedOut(_Report):
 class LeftQueue(_Report):
     """A caller left the queue after `waited` seconds, neither admitted nor timed out.
 
-    `why` is "cancelled" where its wait was, "closed" where the gate was closed or began to drain,
-    and "rejected" where the provider refused the key. One that was admitted before it was cancelled
-    is `Admitted` and then `Cancelled`.
+    `why` is "cancelled" if the wait was cancelled, "closed" if the gate was closed or began to
+    drain, and "rejected" if the provider refused the key. A caller that was admitted just before it
+    was cancelled is reported as `Admitted` and then `Cancelled`.
     """
 
     lane: str
@@ -97,10 +97,10 @@ class LeftQueue(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Placed(_Report):
-    """The dial has returned, or was given up: the call counts as placed.
+    """A dial has returned, or was given up: its call counts as placed.
 
-    Every permit is reported as one of `Placed`, `Cancelled` and `Refused`. `call_id` is the
-    provider's, None where it was not known by then.
+    Each permit is reported as one of `Placed`, `Cancelled` and `Refused`. `call_id` is the
+    provider's id, None if it was not known by then.
     """
 
     permit_id: str
@@ -110,10 +110,10 @@ class Placed(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Ended(_Report):
-    """A call is known to be over, from whichever source says so first.
+    """A call is known to be over; reported once, by the first evidence.
 
-    `permit_id` and `lane` are None where this gate didn't place the call, or doesn't know yet that
-    it did; `call_id` where the permit has none.
+    `permit_id` and `lane` are None if this gate didn't place the call, or doesn't know yet that it
+    did. `call_id` is None if the permit has none.
     """
 
     permit_id: str | None
@@ -123,7 +123,7 @@ class Ended(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Cancelled(_Report):
-    """A call that had been admitted was not dialled, and has given its slot back."""
+    """An admitted call was not dialled, and its slot was given back."""
 
     permit_id: str
     lane: str
@@ -131,10 +131,11 @@ class Cancelled(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Refused(_Report):
-    """The provider refused a call that had been admitted, with the HTTP `status` if one is known.
+    """The provider refused an admitted call, with the HTTP `status` if it is known.
 
-    It may do so after it had accepted the call; then there is no status, and `permit_id` and `lane`
-    are None where another gate placed it. `call_id` is None where the call never had one.
+    The provider may refuse a call after accepting its dial. Then there is no status, and
+    `permit_id` and `lane` are None if another gate placed the call. `call_id` is None if the call
+    never had one.
     """
 
     permit_id: str | None
@@ -145,10 +146,10 @@ class Refused(_Report):
 
 @dataclass(frozen=True, slots=True)
 class PermitLost(_Report):
-    """The shared ledger took a call that was being dialled for a placed one.
+    """The shared ledger counts a call as placed although it is still being dialled.
 
-    That is because this process was silent for longer than its lease. The permit's slot may be
-    another's now; the ledger counts both.
+    The reason is that this process was silent for longer than its lease. The permit's slot may
+    since have been granted to another call; the ledger counts both.
     """
 
     permit_id: str
@@ -157,7 +158,7 @@ class PermitLost(_Report):
 
 @dataclass(frozen=True, slots=True)
 class ReadingTaken(_Report):
-    """The limits were read: `duration` seconds from request to answer, `age` seconds old then."""
+    """The limits were read in `duration` seconds; the snapshot was `age` seconds old then."""
 
     snapshot: Snapshot
     duration: float
@@ -168,8 +169,8 @@ class ReadingTaken(_Report):
 class ReadingFailed(_Report):
     """The limits could not be read, after `duration` seconds of trying.
 
-    `error` is the name of an error's class, such as "LimitsUnavailable", and `reason` what it says.
-    `age` is that of the snapshot in hand, in seconds; None where there is none.
+    `error` is the name of an error's class, such as "LimitsUnavailable", and `reason` its message.
+    `age` is the age of the latest snapshot in seconds; None without a snapshot.
     """
 
     error: str
@@ -180,7 +181,7 @@ class ReadingFailed(_Report):
 
 @dataclass(frozen=True, slots=True)
 class OutageBegan(_Report):
-    """The limits can't be read since now; `error` and `reason` are as in `ReadingFailed`."""
+    """The limits can't be read from now on; `error` and `reason` are as in `ReadingFailed`."""
 
     error: str
     reason: str
@@ -195,7 +196,7 @@ class OutageEnded(_Report):
 
 @dataclass(frozen=True, slots=True)
 class LimitsChanged(_Report):
-    """The workspace's limits, other than its count of calls, are not what they were."""
+    """The workspace's limits have changed; a change of its count of calls is not reported."""
 
     before: Limits
     after: Limits
@@ -203,7 +204,7 @@ class LimitsChanged(_Report):
 
 @dataclass(frozen=True, slots=True)
 class LedgerAway(_Report):
-    """The ledger's server can't be reached since now: nobody is admitted, but for an own share.
+    """The ledger's server can't be reached from now on; only a local share, if any, is admitted.
 
     `error` and `reason` are as in `ReadingFailed`.
     """
@@ -221,9 +222,9 @@ class LedgerBack(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Paused(_Report):
-    """Nobody is admitted any more on a lane, on a trunk, or on a lane and trunk; None is for each.
+    """A lane, a trunk, or a lane on a trunk was paused; None stands for all of them.
 
-    `by` is who paused it, a machine's name and a process's number, and `reason` why.
+    `by` is the machine's name and the id of the process that made the pause; `reason` says why.
     """
 
     lane: str | None
@@ -234,7 +235,7 @@ class Paused(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Resumed(_Report):
-    """What was `Paused` is so no more, after `duration` seconds."""
+    """A pause was lifted after `duration` seconds; `lane` and `trunk` are as in `Paused`."""
 
     lane: str | None
     trunk: str | None
@@ -243,10 +244,10 @@ class Resumed(_Report):
 
 @dataclass(frozen=True, slots=True)
 class PremiseBroken(_Report):
-    """A premise of the promise was seen not to hold, for the first time; nothing is changed by it.
+    """A premise of the promise was seen to be wrong, for the first time. The gate changes nothing.
 
-    `premise` is the name of the setting, such as "reserve" or "cps", `said` what it is set to, and
-    `seen` what would have been right so far, None where that isn't known.
+    `premise` is the name of the setting, such as "reserve" or "cps", `said` its value, and `seen`
+    the value that would have been right so far, None if that is unknown.
     """
 
     premise: str
@@ -278,11 +279,11 @@ Event: TypeAlias = (
 
 
 class Listener(Protocol):
-    """A callable that gets each `Event`, in the event loop, as it happens.
+    """A callable that is called with each `Event`, in the event loop, as it happens.
 
-    It should return at once. What it raises is logged and breaks nothing; KeyboardInterrupt and
-    SystemExit go on to end the process.
+    It should return at once. Its exceptions are logged and break nothing, except KeyboardInterrupt
+    and SystemExit, which end the process.
     """
 
     def __call__(self, event: Event, /) -> None:
-        """Take note of `event`."""
+        """Handle `event`."""

@@ -25,18 +25,18 @@ class Lane:
         name: what the lane is called in decisions, statistics and ``gate.admit("name")``.
         priority: lower goes first; lanes of equal priority share one queue.
         reserve: calls that this lane leaves free for others below every limit.
-        burst: calls above the normal limit that this lane may go to where the workspace has
-            burst enabled, or ``"all"`` for as many as the burst limit allows. Burst is billed
-            for the whole length of the call, so the default is none.
-        max_wait: seconds that a caller may wait in the queue, or None for as long as it wants.
+        burst: calls above the normal limit that this lane may use if the workspace has burst
+            enabled, or ``"all"`` for as many as the burst limit allows. Burst is billed for the
+            whole length of the call, so the default is none.
+        max_wait: seconds that a caller may wait in the queue, or None for any time.
         max_waiting: callers that may wait in the queue at once, or None for any number.
-        default: whether calls that name no lane go by this one. Where no lane is the default, each
-            call names its lane.
+        default: whether calls that name no lane use this one. Without a default lane, each call has
+            to name its lane.
 
     Raises:
-        TypeError: an argument of the wrong type.
-        ValueError: an empty name or one with half a surrogate pair, a negative number or one
-            above 2,147,483,647, or a `burst` that is neither a whole number nor ``"all"``.
+        TypeError: an argument has the wrong type.
+        ValueError: the name is empty or has half a surrogate pair, a number is negative or above
+            2,147,483,647, or `burst` is neither a whole number nor ``"all"``.
     """
 
     name: str
@@ -57,16 +57,16 @@ class Lane:
         if self.max_waiting is not None:
             checked_whole(f"{of} max_waiting (unless None)", self.max_waiting, least=0)
         checked_flag(f"{of} default", self.default)
-        # A number of another kind, such as a Decimal, becomes the float that the gate goes by.
+        # A number of another type, such as a Decimal, becomes a float.
         object.__setattr__(self, "max_wait", checked_patience(f"{of} max_wait", self.max_wait))
 
 
 def checked_lanes(lanes: object) -> list[Lane]:
-    """The lanes of a gate, in the order in which they were given; a plain one where none is.
+    """The lanes of a gate, in the given order; `DEFAULT_LANE` if none is given.
 
     Raises:
-        TypeError: not lanes.
-        ValueError: two of one name, or two defaults.
+        TypeError: the argument is not a list of lanes.
+        ValueError: two lanes have the same name, or two are the default.
     """
     given = checked_list("lanes", lanes, Lane, "urgent")
     names = [lane.name for lane in given]
@@ -82,4 +82,4 @@ def checked_lanes(lanes: object) -> list[Lane]:
 
 
 DEFAULT_LANE = Lane("default", default=True)
-"""The lane of a gate that is given none."""
+"""The lane of a gate without lanes of its own."""

@@ -1,4 +1,4 @@
-"""What the provider allows, and a dated answer of it."""
+"""The provider's limits, and a dated answer with them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from callguard.errors import LimitsMalformed
 __all__ = ["Limits", "Snapshot"]
 
 MOST_GOING: Final = 1_000_000
-"""The highest count of calls that can be: a thousand times the largest limits that are sold. An
-unsigned counter that went below 0 is above it."""
+"""The highest possible count of calls: a thousand times the largest limit that is sold. An unsigned
+counter that went below 0 exceeds it."""
 
 MOST_ALLOWED: Final = 2**31 - 1
-"""The highest limit that can be; some services say "unlimited" so."""
+"""The highest possible limit; some services send it for "unlimited"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """A workspace's count of calls and its limits, under the provider's own field names.
 
-    All numbers are calls. None stands for a field that the provider left out; nothing is
-    decided from those. Source: ``GET /get-concurrency``,
-    docs.retellai.com/api-references/get-concurrency, read 2026-11-22.
+    All numbers are calls. A field that the provider left out is None, and no decision uses such a
+    field. Source: ``GET /get-concurrency``, docs.retellai.com/api-references/get-concurrency, read
+    2026-11-22.
 
     Attributes:
-        current_concurrency: calls going on in the workspace, late and perhaps without those
-            that still ring.
+        current_concurrency: calls going on in the workspace; the number is late, and may not
+            include ringing calls.
         concurrency_limit: the normal limit.
-        reserved_inbound_concurrency: normal slots kept for inbound calls; 0 is none.
-        concurrency_burst_enabled: whether calls may go above the normal limit, at a surcharge.
-        concurrency_burst_limit: the limit with burst; 0 where burst is off.
+        reserved_inbound_concurrency: normal slots reserved for inbound calls; 0 for none.
+        concurrency_burst_enabled: whether calls may exceed the normal limit, at a surcharge.
+        concurrency_burst_limit: the limit with burst; 0 if burst is off.
     """
 
     current_concurrency: int
@@ -48,15 +48,14 @@ class Limits:
 
     @classmethod
     def parse(cls, payload: object) -> Limits:
-        """Limits from a decoded JSON body.
+        """Parse limits from a decoded JSON body.
 
-        The count and the limit must be there. A missing or null burst or reservation means
-        off. Fields that nothing is decided from must be whole numbers where they are present;
-        unknown fields are ignored.
+        The count and the limit are required. A missing or null burst or reservation means off.
+        Fields that no decision uses must be whole numbers if present; unknown fields are ignored.
 
         Raises:
-            LimitsMalformed: not an object, or a field that can't be right; names the field and
-                its value.
+            LimitsMalformed: the payload is not an object, or a field can't be right; the message
+                has the field and its value.
         """
         if not isinstance(payload, Mapping):
             raise LimitsMalformed(f"the limits are a JSON object, not {_shown(payload)}")
@@ -74,10 +73,10 @@ class Limits:
 
     @classmethod
     def from_json(cls, body: bytes) -> Limits:
-        """Limits from a response body.
+        """Parse limits from a response's body.
 
         Raises:
-            LimitsMalformed: not JSON, or what `parse` refuses.
+            LimitsMalformed: the body is not JSON, or `parse` rejects it.
         """
         try:
             payload = json.loads(body)
@@ -92,12 +91,12 @@ class Limits:
 class Snapshot:
     """One dated answer of the counter.
 
-    A snapshot says nothing of calls placed after its request began, so that is its date.
+    Its date is when its request began, because it proves nothing about calls placed later.
 
     Attributes:
-        limits: what the provider answered.
+        limits: the provider's answer.
         began: when the request began, in seconds on the event loop's clock.
-        received: when the answer had come, on the same clock.
+        received: when the answer was received, on the same clock.
     """
 
     limits: Limits
@@ -105,7 +104,7 @@ class Snapshot:
     received: float
 
     def aged(self, seconds: float) -> Snapshot:
-        """The same snapshot, dated back by seconds during which the clock stood still."""
+        """The same snapshot, dated back by `seconds` for which the clock stood still."""
         return Snapshot(self.limits, self.began - seconds, self.received - seconds)
 
 
@@ -160,6 +159,6 @@ def _malformed(payload: Mapping[str, object], field: str, expected: str) -> Limi
 
 
 def _shown(value: object) -> str:
-    """The value, at a length that fits a log line."""
+    """The value, cut to fit a log line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

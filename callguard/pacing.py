@@ -1,12 +1,13 @@
-"""When a trunk may start its next call: the rule of its rate, written once.
+"""The rule of a trunk's rate: when its next call may start.
 
 The laws that this file holds:
 
 - No more than `Trunk.most` calls start in any `Trunk.span` seconds; with evenly spaced starts that
-  is one. What isn't used is not saved up: a trunk that was idle starts no more than that.
-- A start is charged when it is granted. It is given back only where nobody dialled; then it never
-  was, and what has started since stands as it is.
-- After a refusal the next start waits, twice as long after each in a row, until a dial succeeds.
+  is one. Unused starts are not saved up: even after idling, a trunk starts no more than that.
+- A start is charged when it is granted. It is given back only if nobody dialled; then it counts as
+  never made, and later starts keep their moments.
+- After a refusal the next start is delayed, twice as long after each further refusal in a row,
+  until a dial succeeds.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """
@@ -23,18 +24,19 @@ from callguard.trunks import Trunk
 __all__ = ["LONGEST_PAUSE", "Pace"]
 
 LONGEST_PAUSE: Final = 30.0
-"""Seconds from a refusal to the trunk's next start at most, unless its starts are further apart: so
-a rate that was set too high still dials. Our own choice."""
+"""Seconds from a refusal to the trunk's next start at most, unless its starts are further apart, so
+that a trunk whose rate was set too high still dials. Our own choice."""
 
 
 class Pace:
     """The starts of one trunk that has a rate.
 
     Args:
-        trunk: whose starts.
+        trunk: the trunk.
 
     Attributes:
-        due_at: from when on the next call may start, in seconds on the clock of those who ask.
+        due_at: the earliest moment for the next start, in seconds on the clock of the `now`
+            arguments.
     """
 
     __slots__ = (
@@ -55,26 +57,26 @@ class Pace:
         self._most = trunk.most
         self._span = trunk.span
         self._apart = trunk.span / trunk.most
-        # What the rate goes by: the permit of the latest start; where more than one may start in
-        # a span, as many of the latest, the oldest first, each with the moment of its start.
+        # The permit of the latest start. If several calls may start in a span, also that many of
+        # the latest starts, oldest first, each as its permit and its moment.
         self._latest = 0
         self._starts: deque[tuple[int, float]] | None = None
         if trunk.most > 1:
             self._starts = deque(maxlen=trunk.most)
         self._not_before = -math.inf
-        # Refusals in a row; the permits that have started since the first; and the one whose dial
-        # put an end to how many, for a call that is refused after its dial has returned.
+        # The refusals in a row; the permits that started since the first of them; and the permit
+        # whose dial ended a row, with that row's length, in case its call is refused after all.
         self._refusals = 0
         self._tries: set[int] = set()
         self._redeemed = (0, 0)
 
     @property
     def pushed_back(self) -> bool:
-        """Whether a refusal was the last that was heard of a dial."""
+        """Whether a refusal has delayed the next start, and no dial has succeeded since."""
         return self._refusals > 0
 
     def start(self, number: int, now: float) -> None:
-        """Charge a start to the permit `number`; only where one is due."""
+        """Charge a start to the permit `number`; the trunk must be due."""
         starts = self._starts
         if starts is None:
             self._latest = number
@@ -87,10 +89,10 @@ class Pace:
             self._tries.add(number)
 
     def give_back(self, number: int) -> bool:
-        """Take back the start of a permit with which nobody dialled; whether it was this trunk's.
+        """Take back the start of a permit with which nobody dialled; return whether it was found.
 
-        One that has left the span since is forgotten, and stands in nobody's way. With evenly
-        spaced starts that is every one but the latest.
+        A start that is no longer remembered delays no other, so there is nothing to take back. With
+        evenly spaced starts only the latest is remembered.
         """
         self._tries.discard(number)
         if not self._forget(number):
@@ -109,9 +111,9 @@ class Pace:
         return False
 
     def push_back(self, number: int, now: float) -> None:
-        """The provider refused the dial of the permit `number`.
+        """Delay the next start, because the provider refused the dial of the permit `number`.
 
-        Of dials that were under way together, the first refusal counts.
+        Of dials in flight at the same time, only the first refusal counts.
         """
         if self._refusals and number not in self._tries:
             return
@@ -123,14 +125,14 @@ class Pace:
         self.due_at = max(self.due_at, self._not_before)
 
     def succeed(self, number: int) -> None:
-        """The dial of the permit `number` was not refused: the pauses are over if it came later."""
+        """Note that the dial of `number` was not refused; if it followed a refusal, delays end."""
         if number in self._tries:
             self._tries.clear()
             self._redeemed = number, self._refusals
             self._refusals = 0
 
     def note_sleep(self, slept: float) -> None:
-        """The clock stood still for `slept` seconds, so all that was before is longer ago."""
+        """Date everything back by `slept` seconds for which the clock stood still."""
         if self._starts is not None:
             aged = [(number, at - slept) for number, at in self._starts]
             self._starts = deque(aged, maxlen=self._most)

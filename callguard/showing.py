@@ -1,4 +1,4 @@
-"""What errors and logs show of what isn't ours: nothing long, and nobody's phone number."""
+"""Foreign values as errors and logs show them: nothing long, and no phone numbers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from typing import Final
 __all__ = ["named", "shown", "traced", "without_numbers"]
 
 _LONGEST: Final = 40
-"""Characters of a value that are shown."""
+"""Characters of a value that are shown at most."""
 
 _PHONE_NUMBER: Final = re.compile(r"\+?\d(?:[\s()-]*\d){6,}|\d{3}\.\d{3}\.\d{4}")
-"""Seven digits or more, as numbers are written; ones with dots are told from addresses."""
+"""Seven digits or more, as phone numbers are written; with dots only in the form 415.555.0100,
+since others may be IP addresses."""
 
 
 def without_numbers(text: str) -> str:
-    """The text with a mark instead of whatever may be a phone number."""
+    """The text with everything that may be a phone number replaced by a mark."""
     return _PHONE_NUMBER.sub("…", text)
 
 
 def shown(value: object) -> str:
-    """What an error says of a value: numbers and text are shown, of all else only the type.
+    """A value as an error shows it: numbers and text as such, of other values only the type.
 
-    Nobody knows what the `repr` of other things gives away.
+    The `repr` of other values might give away a secret.
     """
     if isinstance(value, str):
         text = repr(without_numbers(value[: 2 * _LONGEST]))
@@ -37,16 +38,17 @@ def shown(value: object) -> str:
 
 
 def named(function: object) -> str:
-    """What a log says of somebody's callable: its name, since its `repr` may hold anything."""
+    """A foreign callable as a log shows it: its name, since its `repr` may contain anything."""
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def traced(error: BaseException) -> str:
-    """The traceback of an error out of somebody's callable, by itself.
+    """The traceback of an error of a foreign callable, without its context.
 
-    What was being handled meanwhile is the user's, and may be the dial's: it doesn't belong there.
+    The exception that was being handled meanwhile is the user's, perhaps that of the dial, and
+    doesn't belong in this log.
     """
     return without_numbers("".join(traceback.format_exception(error, chain=False)).rstrip())
 

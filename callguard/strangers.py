@@ -1,4 +1,4 @@
-"""What an exception out of somebody else's code means to ours."""
+"""Exceptions of foreign code, and what they mean for ours."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ logger = logging.getLogger("callguard")
 
 
 def ends_us(error: BaseException) -> bool:
-    """Whether an exception that came out of somebody else's coroutine is meant for the task.
+    """Whether an exception from a foreign coroutine is meant to end our task.
 
-    So it is if the task was cancelled, or the process is to end. A CancelledError alone says
-    neither: ``future.result()`` raises it as well, and so does awaiting what others cancelled.
+    It is if the task was cancelled, or the process is about to end. A CancelledError alone proves
+    neither: ``future.result()`` raises it too, and so does awaiting a task that others cancelled.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -25,5 +25,5 @@ def ends_us(error: BaseException) -> bool:
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log a failure of somebody else's code, with where `error` came from."""
+    """Log a failure of foreign code, with the traceback of `error`."""
     logger.error("%s\n%s", what, traced(error))

@@ -1,4 +1,4 @@
-"""The tasks that callguard has of its own."""
+"""Starting and ending callguard's own tasks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["begin", "end"]
 T = TypeVar("T")
 
 _CANCELLED_AGAIN: Final = 0.1
-"""Seconds after which a task that has not ended is cancelled again: any will do."""
+"""Seconds after which a task that has not ended is cancelled again; any number will do."""
 
 
 def begin(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-    """A task that begins at the loop's next iteration, whatever the loop's task factory.
+    """Start a task at the loop's next iteration, whatever the loop's task factory is.
 
-    An eager one, such as `asyncio.eager_task_factory`, would begin it inside of the step that
-    wants it, and end it before its handle has a name.
+    An eager factory, such as `asyncio.eager_task_factory`, would start it within the caller's step,
+    and might even end it before the caller has its handle.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop(), name=name)
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended.
+    """Cancel tasks, repeatedly, until they have ended.
 
     Once is not enough: redis-py may swallow a cancellation (`asyncio.wait_for` on Python 3.11).
     """

@@ -1,4 +1,4 @@
-"""Trunks: ways to the telephone network, each with its own rate of starts."""
+"""Trunks: ways to the telephone network, each with its own rate at which calls may start."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from callguard.showing import shown
 __all__ = ["DEFAULT_TRUNK", "SLACK", "Trunk", "checked_trunks"]
 
 SLACK: Final = 1.05
-"""By how much starts are further apart than the rate says: a dial takes a little longer or shorter
-than the one before, so of starts that are exactly 1 / `cps` apart some reach the provider too close
-together, and are refused. Our own choice."""
+"""The factor by which starts are further apart than the rate demands. Dials vary a little in how
+long they take, so if starts were exactly 1 / `cps` apart, some would reach the provider too close
+together and be refused. Our own choice."""
 
 DEFAULT_TRUNK: Final = "default"
-"""The name of the trunk that calls go by which name none."""
+"""The trunk of calls that name none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """A way to the telephone network, which takes so many starts of calls a second.
+    """A way to the telephone network, with a rate at which calls may start.
 
     Args:
         name: what the trunk is called in decisions and ``gate.admit(trunk="name")``.
-        cps: calls that may start in a second, or None for a trunk without a rate. Starts are spaced
-            evenly, 1.05 / `cps` seconds apart, and what isn't used is not saved up.
-        window: seconds, for a carrier that counts the starts of so long a time together: up to
-            ``floor(cps * window)`` starts in any rolling window of that length, and 5 % more, as
-            close together as they come. None for evenly spaced starts.
+        cps: calls that may start per second, or None for a trunk without a rate. Starts are spaced
+            evenly, 1.05 / `cps` seconds apart, and unused ones are not saved up.
+        window: seconds, for a carrier that counts starts in a rolling window: up to
+            ``floor(cps * window)`` calls start, as close together as they come, in any window of
+            this length plus 5 %. None for evenly spaced starts.
 
     Raises:
-        TypeError: an argument of the wrong type.
-        ValueError: an empty name or one with half a surrogate pair, a rate that is not between
-            0.001 and 1,000,000, a window without a rate, or one in which no call may start.
+        TypeError: an argument has the wrong type.
+        ValueError: the name is empty or has half a surrogate pair, the rate is not between 0.001
+            and 1,000,000, or there is a window without a rate, or in which no call may start.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Trunk:
     def __post_init__(self) -> None:
         checked_text("a trunk's name", self.name, 'write Trunk("twilio"), say')
         of = f"trunk {shown(self.name)}:"
-        # A number of another kind, such as a Decimal, becomes the float that the gate goes by.
+        # A number of another type, such as a Decimal, becomes a float.
         object.__setattr__(self, "cps", checked_rate(f"{of} cps", self.cps))
         if self.window is None:
             return
@@ -62,25 +62,25 @@ class Trunk:
 
     @property
     def most(self) -> int:
-        """Starts in any `span` at most; only where there is a rate."""
+        """Starts in any `span` at most; the trunk must have a rate."""
         if self.cps is None or self.window is None:
             return 1
         return math.floor(self.cps * self.window + 1e-9)  # 0.29 * 100 is a little less than 29
 
     @property
     def span(self) -> float:
-        """Seconds in which so many may start; only where there is a rate."""
+        """Seconds in which `most` calls may start; the trunk must have a rate."""
         if self.window is not None:
             return SLACK * self.window
         return SLACK / (self.cps or math.inf)
 
 
 def checked_trunks(trunks: object, cps: object) -> list[Trunk]:
-    """The trunks of a gate: the default one, whose rate is `cps`, and those given.
+    """The trunks of a gate: the default one, whose rate is `cps`, and the given ones.
 
     Raises:
-        TypeError: not trunks, or a rate that is no number.
-        ValueError: two of one name, one with the default's, or a rate that can't be.
+        TypeError: `trunks` is not a list of trunks, or the rate is not a number.
+        ValueError: two trunks share a name, one has the default's, or the rate can't be right.
     """
     given = checked_list("trunks", trunks, Trunk, "twilio")
     names = [trunk.name for trunk in given]

@@ -1,4 +1,4 @@
-"""Ledgers: who holds a slot."""
+"""Ledgers, which record who holds a slot."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What is imported when it is first asked for: most programs are one process."""
+    """Import the shared ledger when it is first used, since most programs are one process."""
     if name == "RedisLedger":
         from callguard.ledger.redis.ledger import RedisLedger
 

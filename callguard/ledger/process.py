@@ -1,4 +1,4 @@
-"""What people call a process that uses a ledger."""
+"""The name, for people, of a process that uses a ledger."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ __all__ = ["this_process"]
 
 
 def this_process() -> str:
-    """The machine's name and the process's number, with a colon between."""
+    """Return the name of this process: the machine's name, a colon and the process id."""
     host = socket.gethostname().encode("utf-8", "replace").decode()
     return f"{host}:{os.getpid()}"

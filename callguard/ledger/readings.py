@@ -1,4 +1,4 @@
-"""When the limits are read, where a ledger is the process's own.
+"""The rule for when the limits are read, for a ledger in memory.
 
 ledger/redis/lua/readings.lua has the same rule for gates that share a ledger.
 """
@@ -18,10 +18,10 @@ __all__ = ["OwnReadings", "OwnRight"]
 
 
 class OwnRight(NamedTuple):
-    """The right to read, which nobody else can have.
+    """The right to read, which no other gate can have.
 
     Attributes:
-        began: when it was given, in seconds on the event loop's clock.
+        began: when the right was given, in seconds on the event loop's clock.
         newer_than: when the latest snapshot began; None before the first.
     """
 
@@ -30,16 +30,16 @@ class OwnRight(NamedTuple):
 
 
 class OwnReadings:
-    """Once per `ttl`, counted from beginning to beginning, and sooner after the count has changed.
+    """Plans one reading per `ttl`, from beginning to beginning, and a sooner one after a change.
 
-    After each attempt that fails, the next waits twice as long as the one before. Every method is
-    one step, and takes the time as an argument: seconds on the event loop's clock.
+    After each failed attempt, the wait before the next one doubles. Every method is one step, and
+    takes the time as an argument, in seconds on the event loop's clock.
 
     Args:
-        times: how long things last.
+        times: the durations that the ledger uses.
 
     Attributes:
-        due_at: from when on the next reading may begin.
+        due_at: the earliest moment for the next reading.
     """
 
     __slots__ = (
@@ -65,34 +65,34 @@ class OwnReadings:
 
     @property
     def turn_at(self) -> float:
-        """When this gate should read for those who wait: there is no other."""
+        """When this gate should read for its callers: at `due_at`, since no other gate reads."""
         return self.due_at
 
     def serve(self, reader: Reader) -> None:
-        """Set who gets what is read; once, before the first reading."""
+        """Set the reader that receives snapshots; called once, before the first reading."""
         self._reader = reader
 
     async def right(self, now: float) -> OwnRight:
-        """The right to read, at once."""
+        """Give the right to read, at once."""
         self._began = now
         return OwnRight(now, self._latest)
 
     async def report(self, right: OwnRight, outcome: Snapshot | CallGuardError, now: float) -> None:
-        """Take in what the source has answered by `right`."""
+        """Take in the outcome of the reading by `right`."""
         if not isinstance(outcome, Snapshot):
             self._fail(right, outcome, now)
             return
         latest = self._latest
         self._reader.came(outcome, now - right.began)
         if latest is not None and outcome.began <= latest:
-            # The source goes on giving what it gave before, and may do so without any waiting.
+            # The source returned an old snapshot again, and may do so without any wait.
             self.due_at = now + max(self._min_interval, PAUSE_AFTER_FAULT)
 
     def recorded(self, began: float, *, outdated: bool) -> None:
-        """The ledger has taken a snapshot in, whoever took it, which began at `began`.
+        """Note that the ledger has recorded a snapshot, taken by any gate.
 
         Args:
-            began: that moment.
+            began: when the snapshot began.
             outdated: whether the count is known to have changed since.
         """
         self._failures = 0
@@ -103,7 +103,7 @@ class OwnReadings:
             self.changed()
 
     def changed(self) -> None:
-        """The count has changed: read sooner, but not closer than `min_interval`."""
+        """Note that the count has changed: read sooner, but not closer than `min_interval`."""
         soon = max(self._began + self._min_interval, self._not_before)
         self.due_at = min(self.due_at, soon)
 
@@ -112,6 +112,6 @@ class OwnReadings:
         self._began = now
         asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
         soonest = now + max(asked_to_wait or 0.0, PAUSE_AFTER_FAULT)
-        # The request may have begun a little later than the right to it.
+        # The request may have begun a little later than the right to read.
         asked = min(now, right.began + self._ttl / 4)
         self.due_at = self._not_before = max(asked + pause(self._ttl, self._failures), soonest)

@@ -1,4 +1,4 @@
-"""How long things last, in the provider's counter and in its readings."""
+"""The durations that a ledger uses, of the provider's counter and of its readings."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["Times"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Times in seconds; gates on the same ledger should agree on them.
+    """Durations in seconds; gates on the same ledger should agree on them.
 
     Attributes:
-        counted_after: after a dial returned, until the counter surely shows its call.
-        counter_lag: the same, after the call is known to have been answered.
-        ttl: between two readings while somebody waits.
-        min_interval: between two readings at least.
-        max_age: that a snapshot may be trusted.
+        counted_after: from the return of a dial until the counter surely shows its call.
+        counter_lag: from a call's answer until the counter surely shows the call.
+        ttl: from one reading to the next while somebody waits.
+        min_interval: from one reading to the next, at least.
+        max_age: how long a snapshot may be trusted.
     """
 
     counted_after: float
