@@ -608,7 +608,7 @@ MUTATIONS = (
     Mutation(
         "nobody is told when a trunk of a shared ledger is due",
         SLOTS,
-        (("math.huge, next_due())", "math.huge, math.huge)"),),
+        (("at = math.min(at, the(Rates).due(claim))", "at = at"),),
         "callers wait until something else is said",
         "tests/unit/ledger/test_rates.py",
         shared=True,
@@ -783,14 +783,14 @@ MUTATIONS = (
     Mutation(
         "ringing calls are taken for counted in a shared ledger",
         LUA + "permits.lua",
-        (("unvouched + COUNTED_AFTER + 1, id)", "unvouched + COUNTER_LAG + 1, id)"),),
+        (("+ COUNTED_AFTER + 1, id)", "+ the(Few).counter_lag + 1, id)"),),
         "the provider doesn't say whether it counts them",
         shared=True,
     ),
     Mutation(
         "a call is visible in a shared ledger as soon as it was answered",
         LUA + "permits.lua",
-        (("at + unvouched + COUNTER_LAG + 1, id)", "at, id)"),),
+        (("at + unvouched + the(Few).counter_lag + 1, id)", "at, id)"),),
         "the counter is late",
         shared=True,
     ),
@@ -832,7 +832,7 @@ MUTATIONS = (
     ),
     Mutation(
         "nobody counts the parts of a shared ledger",
-        LUA + "state.lua",
+        LUA + "writing.lua",
         (("COUNTED[name]) ~= state[name]", "COUNTED[name]) ~= state[name] and false"),),
         "one that was evicted is missed by nobody",
         FAULTS,
@@ -886,11 +886,11 @@ MUTATIONS = (
     ),
     Mutation(
         "others are told before it is written down",
-        LUA + "state.lua",
+        LUA + "writing.lua",
         (
             (
-                "    kept[#kept + 1] = { channel .. to, cjson.encode(message) }",
-                "    redis.call('PUBLISH', channel .. to, cjson.encode(message))",
+                "    kept[#kept + 1] = { the(Few).channel .. to, cjson.encode(message) }",
+                "    redis.call('PUBLISH', the(Few).channel .. to, cjson.encode(message))",
             ),
         ),
         "where that is denied, half of the exchange stays",

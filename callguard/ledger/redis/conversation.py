@@ -133,13 +133,14 @@ class Conversation:
             "acknowledged": self._acknowledged,
             "epoch": self._epoch or "",
             "knows": self._readings.knows,
-            "heard": self._readings.heard,
             "next": self._first_number,
             "happenings": happenings,
             "claims": [asked_for(claim) for claim in self._claims],
         }
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
-            request["sent"], request["silent"] = word
+            request["sent"], silent = word
+            if not self._joined:
+                request["silent"] = silent
         if self._halts:
             request["halts"] = self._halts
         self._readings.add_to(request)

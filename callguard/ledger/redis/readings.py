@@ -214,13 +214,10 @@ class SharedReadings:
         """When the latest snapshot began that this worker has heard of; 0 for none."""
         return self._began
 
-    @property
-    def heard(self) -> int:
-        """Which right the latest failure was of that this worker has heard of; 0 for none."""
-        return 0 if self._failure is None else self._failure.token
-
     def add_to(self, request: Request) -> None:
         """Say in the next exchange what there is to say of readings."""
+        if self._failure is not None:
+            request["heard"] = self._failure.token
         if self._used is not None:
             request["reads"] = self._used.token
         if self._asks:

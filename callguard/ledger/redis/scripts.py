@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -22,12 +23,15 @@ class Script:
 
     Args:
         parts: the files' names, without their ends.
+        inside: names of more files, which are put into a function of their own. Each function in
+            there then finds at once what the others have above it: in the function whose variable
+            it is, Lua goes through all variables that functions share, for each that one takes.
     """
 
-    def __init__(self, *parts: str) -> None:
-        folder = files(__package__).joinpath("lua")
-        texts = (folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts)
-        self.text = "\n".join(texts)
+    def __init__(self, *parts: str, inside: Sequence[str] = ()) -> None:
+        self.text = _text(parts)
+        if inside:
+            self.text += f"\nreturn (function()\n{_text(inside)}\nend)()"
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, server: Runs, keys: tuple[bytes, ...], *arguments: str | bytes) -> Any:
@@ -46,18 +50,26 @@ class Script:
             return await server.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
 
 
+def _text(parts: Sequence[str]) -> str:
+    folder = files(__package__).joinpath("lua")
+    return "\n".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+
+
 EXCHANGE = Script(
     "state",
-    "halts",
-    "halted",
-    "rates",
-    "permits",
-    "claims",
-    "workers",
-    "readings",
-    "slots",
-    "happenings",
-    "exchange",
+    inside=(
+        "writing",
+        "halts",
+        "halted",
+        "rates",
+        "permits",
+        "claims",
+        "workers",
+        "readings",
+        "slots",
+        "happenings",
+        "exchange",
+    ),
 )
 HOLDERS = Script("holders")
 PAUSE = Script("halts", "pause")

@@ -52,29 +52,30 @@ PATIENCE: Final = 0.25
 def constants(worker: str, names: Names, settings: Settings) -> bytes:
     """The script's argument that is the same in every exchange of a worker.
 
-    Words with a space between: the worker, the beginning of every channel's name, and then numbers,
-    rounded up. They are in milliseconds, but for the last, which is calls. Constants that both
-    sides know are among them, so that none stands twice.
+    Words with a space between: the worker and what each exchange needs, and then the beginning of
+    every channel's name and what few exchanges need. Numbers are rounded up, and in milliseconds,
+    but for the last, which is calls. Constants that both sides know are among them, so that none
+    stands twice.
     """
     times = settings.times
-    seconds = (
-        times.counted_after,
+    often = (times.counted_after, times.max_age, settings.lease, JITTER)
+    seldom = (
         times.counter_lag,
         times.ttl,
         times.min_interval,
-        times.max_age,
-        settings.lease,
         settings.grace,
-        JITTER,
         PAUSE_AFTER_FAULT,
         LONGEST_PAUSE,
         PATIENCE,
         EARLY_EVIDENCE_SECONDS,
         LONGEST_REST,
     )
-    numbers = (*(math.ceil(each * 1000) for each in seconds), EARLY_EVIDENCE)
-    words = (worker, names.channels, *(str(number) for number in numbers))
-    return " ".join(words).encode()
+    words = (worker, *map(_ms, often), names.channels, *map(_ms, seldom), EARLY_EVIDENCE)
+    return " ".join(map(str, words)).encode()
+
+
+def _ms(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
 
 
 Happening = tuple[str | int, ...]
@@ -166,14 +167,14 @@ class Request(TypedDict):
         acknowledged: the number of the latest one whose answer it heard.
         epoch: the ledger that it knows; empty for none.
         knows: when the snapshot began of which its ceilings are; 0 for none.
-        heard: the token of the latest failure that it knows; 0 for none.
+        heard: the token of the latest failure that it knows; left out for none.
         halts: the version of what is paused that it knows; left out for none.
         next: the number of the first permit that it would be granted.
         happenings: what has happened since, in its order.
         claims: what its callers need.
         sent: the latest that the ledger's clock can show as this is sent, by the worker's own
             clock; left out if the worker knows nothing of the ledger's.
-        silent: ms since the exchange from which the worker knows that.
+        silent: ms since the exchange from which the worker knows that; where it joins.
         renew: whether the lease begins anew.
         leaves: whether the worker leaves.
         join: there if it joins.
@@ -187,10 +188,10 @@ class Request(TypedDict):
     acknowledged: int
     epoch: str
     knows: int
-    heard: int
     next: int
     happenings: list[Happening]
     claims: list[Asked]
+    heard: NotRequired[int]
     halts: NotRequired[int]
     sent: NotRequired[int]
     silent: NotRequired[int]

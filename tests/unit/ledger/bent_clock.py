@@ -180,7 +180,6 @@ class Worker:
             acknowledged=self.acknowledged,
             epoch=self.epoch,
             knows=self.knows,
-            heard=0,
             next=self.next,
             happenings=[tuple(happening) for happening in happenings],
             claims=[],

@@ -21,23 +21,23 @@ local function Claims()
       trunk = trunk, most = tonumber(most), span = tonumber(span) }
   end
 
-  function part.text_of(claim)
+  local function text_of(claim)
     return string.format('%d %d %d %d %d %d %d %s %d %d', claim.priority, claim.ceiling, claim.count,
       claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span)
   end
 
   -- The claims of one priority, ceiling and trunk stand together in the queue, in their order.
-  function part.class_of(claim)
+  local function class_of(claim)
     return string.format('%s %s %s %d %d', sortable(claim.priority), sortable(claim.ceiling),
       claim.trunk, claim.most, claim.span)
   end
 
-  function part.entry_of(claim)
-    return part.class_of(claim) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
+  local function entry_of(claim)
+    return class_of(claim) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
   end
 
   -- What an entry in the queue tells of its class, and the key of its claim.
-  function part.parts_of(entry)
+  local function parts_of(entry)
     local priority, ceiling, trunk, most, span, key = string.match(entry, ENTRY)
     return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk,
       most = tonumber(most), span = tonumber(span) }, key
@@ -76,7 +76,7 @@ local function Claims()
     for i = 1, #flat, 2 do
       if string.sub(flat[i], 1, #worker + 1) == worker .. '/' then
         keys[#keys + 1] = flat[i]
-        entries[#entries + 1] = part.entry_of(claim_of(flat[i], flat[i + 1]))
+        entries[#entries + 1] = entry_of(claim_of(flat[i], flat[i + 1]))
       end
     end
     in_chunks('ZREM', queue, entries)
@@ -84,35 +84,35 @@ local function Claims()
     part.finish(keys)
   end
 
-  -- Claims of others that were called, and may come still.
-  function part.expected()
-    local coming = {}
-    for _, claim in ipairs(part.stored(redis.call('ZRANGEBYSCORE', called, now - PATIENCE, '+inf'))) do
+  -- Claims of others that were called, and may come still; and these own ones.
+  function part.expected_and(own)
+    local coming = { unpack(own) }
+    for _, claim in ipairs(part.stored(redis.call('ZRANGEBYSCORE', called, now - the(Few).patience, '+inf'))) do
       coming[#coming + 1] = claim or nil
     end
     return coming
   end
 
   -- The entries in the queue from one text to before another; at most so many.
-  function part.entries_between(from, to, most)
+  local function entries_between(from, to, most)
     return redis.call('ZRANGEBYLEX', queue, '[' .. from, '(' .. to, 'LIMIT', 0, most)
   end
 
   -- The lowest priority in the queue, or the lowest after one; nil if there is none.
   function part.next_priority(after)
-    local first = part.entries_between(after and sortable(after) .. '!' or '', '~', 1)[1]
-    return first and part.parts_of(first).priority
+    local first = entries_between(after and sortable(after) .. '!' or '', '~', 1)[1]
+    return first and parts_of(first).priority
   end
 
   -- Put the claims of these entries into a group. What stands in the queue for no claim is in the way.
-  function part.join_group(group, entries)
+  local function join_group(group, entries)
     local keys, stale = {}, {}
     for i, entry in ipairs(entries) do
-      local _, key = part.parts_of(entry)
+      local _, key = parts_of(entry)
       keys[i] = key
     end
     for i, claim in ipairs(part.stored(keys)) do
-      if claim and claim.called_at == 0 and part.entry_of(claim) == entries[i] then
+      if claim and claim.called_at == 0 and entry_of(claim) == entries[i] then
         group[#group + 1] = claim
       else
         stale[#stale + 1] = entries[i]
@@ -121,12 +121,52 @@ local function Claims()
     in_chunks('ZREM', queue, stale)
   end
 
+  -- Put the claims into a group that come first in the queue, of one priority. Those of one ceiling can
+  -- get as many slots as there are below it, and on one trunk as may start there: trunks of which that
+  -- is too few are kept in `waiting_on`.
+  function part.join_first(group, priority, in_use, waiting_on)
+    local from = sortable(priority) .. ' ' .. sortable(in_use + 1)
+    local beyond = sortable(priority) .. '!'
+    local entries = entries_between(from, beyond, 1)
+    while #entries > 0 do
+      local first = parts_of(entries[1])
+      local class, left = class_of(first), starts_left(first)
+      local most = math.min(first.ceiling - in_use, left)
+      if most > 1 then
+        entries = entries_between(class, class .. '!', most)
+      end
+      if most > 0 then
+        join_group(group, entries)
+      end
+      if left <= #entries then
+        waiting_on[first.trunk] = first
+      end
+      entries = entries_between(class .. '!', beyond, 1)
+    end
+  end
+
+  -- Take the claims of this worker out that can go, to be put in again as they are then, and what has
+  -- changed.
+  function part.step_out(own, can_go)
+    local entries, keys = {}, {}
+    for _, claim in ipairs(own) do
+      local before = claim.before
+      if before and before.called_at > 0 then
+        keys[#keys + 1] = claim.key
+      elseif before and (can_go or claim.count == 0 or entry_of(before) ~= entry_of(claim)) then
+        entries[#entries + 1] = entry_of(before)
+      end
+    end
+    in_chunks('ZREM', queue, entries)
+    in_chunks('ZREM', called, keys)
+  end
+
   -- Put claims in as they are, to stand in the queue.
   function part.put(which)
     local entries, texts = {}, {}
     for i, claim in ipairs(which) do
-      entries[2 * i - 1], entries[2 * i] = 0, part.entry_of(claim)
-      texts[2 * i - 1], texts[2 * i] = claim.key, part.text_of(claim)
+      entries[2 * i - 1], entries[2 * i] = 0, entry_of(claim)
+      texts[2 * i - 1], texts[2 * i] = claim.key, text_of(claim)
     end
     written[queue] = in_chunks('ZADD', queue, entries) > 0 or written[queue]
     grow('claims', in_chunks('HSET', claims, texts))
@@ -139,12 +179,12 @@ local function Claims()
     local entries, times, texts = {}, {}, {}
     for key, claim in pairs(by_key) do
       if claim.called_at == 0 then
-        entries[#entries + 1] = part.entry_of(claim)
+        entries[#entries + 1] = entry_of(claim)
         claim.called_at = now
         times[#times + 1] = now
         times[#times + 1] = key
         texts[#texts + 1] = key
-        texts[#texts + 1] = part.text_of(claim)
+        texts[#texts + 1] = text_of(claim)
         the(Messages).keep(string.match(key, '^[^/]*'), { come = true })
       end
       first = math.min(first or claim.called_at, claim.called_at)

@@ -1,6 +1,6 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, halts, halted, rates, permits, claims,
--- workers, readings, slots and happenings.
+-- is the last part; the parts before it are state, writing, halts, halted, rates, permits,
+-- claims, workers, readings, slots and happenings.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
@@ -115,7 +115,7 @@ return cjson.encode({
   grants = grants, dues = dues, right_to_read = right,
   due_in = state.due - now, free_in = state.poll_until - now,
   snapshot = state.began > 0 and said.knows ~= state.began and the(Readings).latest() or nil,
-  failed = state.failed > 0 and said.heard ~= state.failed and the(Readings).failure() or nil,
+  failed = state.failed > 0 and (said.heard or 0) ~= state.failed and the(Readings).failure() or nil,
   halts = not knows_halts() and { state.halts_version, the(Halts).known(), raw_now } or nil,
   stepped = stepped ~= 0 and stepped or nil, untold = made[Messages] and the(Messages).tell() or nil,
 })

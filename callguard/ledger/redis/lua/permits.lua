@@ -9,14 +9,13 @@
 
 -- From dialling on.
 local function Permits()
-  local part = {}
   local released = {} -- these give their slots back, as soon as all of them are known
 
-  function part.release(id)
+  local function release(id)
     released[#released + 1] = id
   end
 
-  function part.settle_released()
+  local function settle_released()
     if #released > 0 then
       in_chunks('HDEL', permits, released)
       grow('dialling', -in_chunks('ZREM', dialling, released))
@@ -25,23 +24,23 @@ local function Permits()
     end
   end
 
-  function part.describe(id, lane)
+  local function describe(id, lane)
     if redis.call('HSETNX', permits, id, now .. ' - ' .. lane) == 1 then
       written[permits] = true
     end
   end
 
   -- A permit that a worker gave by itself while it could not reach this server.
-  function part.adopt(id, lane)
-    part.settle_released()
+  local function adopt(id, lane)
+    settle_released()
     if not redis.call('ZSCORE', uncounted, id) then
       grow('dialling', redis.call('ZADD', dialling, 0, id))
     end
-    part.describe(id, lane)
+    describe(id, lane)
   end
 
-  function part.place(id, lane)
-    part.settle_released() -- this one may be among them, and count again
+  local function place(id, lane)
+    settle_released() -- this one may be among them, and count again
     if state.pauses > 0 then
       the(Rates).succeed(id)
     end
@@ -49,11 +48,12 @@ local function Permits()
     local was_dialling = redis.call('ZREM', dialling, id)
     grow('dialling', -was_dialling)
     if was_dialling == 0 then
-      part.describe(id, lane)
+      describe(id, lane)
     end
   end
 
-  return part
+  return { release = release, settle_released = settle_released, describe = describe, adopt = adopt,
+    place = place }
 end
 
 -- From uncounted on, and what is known of calls by the provider's ids.
@@ -99,7 +99,7 @@ local function Calls()
   end
 
   function part.answered(id, at)
-    redis.call('ZADD', uncounted, 'XX', 'LT', at + unvouched + COUNTER_LAG + 1, id)
+    redis.call('ZADD', uncounted, 'XX', 'LT', at + unvouched + the(Few).counter_lag + 1, id)
   end
 
   function part.bind(id, call)
@@ -121,11 +121,11 @@ local function Calls()
     written[early] = true
   end
 
-  -- Evidence of more calls than EARLY, or from before EARLY_FOR, is not worth its room.
+  -- Evidence of more calls than `early`, or from before `early_for`, is not worth its room.
   function part.forget_old()
     if written[early] then
-      redis.call('ZREMRANGEBYSCORE', early, '-inf', now - EARLY_FOR)
-      redis.call('ZREMRANGEBYRANK', early, 0, -EARLY - 1)
+      redis.call('ZREMRANGEBYSCORE', early, '-inf', now - the(Few).early_for)
+      redis.call('ZREMRANGEBYRANK', early, 0, -the(Few).early - 1)
     end
   end
 

@@ -121,7 +121,7 @@ local function Rates()
       set('pauses', state.pauses + 1)
     end
     local doubled = apart * 2 ^ math.min(pause.refusals, 30)
-    pause.ends = now + raw_now - raw + math.max(apart, math.min(doubled, LONGEST_REST))
+    pause.ends = now + raw_now - raw + math.max(apart, math.min(doubled, the(Few).longest_rest))
     pause.refusals, pause.at = pause.refusals + 1, now
     keep_pause(trunk, pause)
     found[trunk] = nil

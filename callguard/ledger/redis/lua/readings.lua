@@ -9,22 +9,22 @@
 --        failure; room_made; tells all of a snapshot and of a failure
 
 local function Readings()
-  local readings = {}
+  local readings, few = {}, the(Few)
 
   local function next_due()
     local late = math.max(state.changed, state.spent_until)
     if late < state.began then
-      return state.began + TTL
+      return state.began + few.ttl
     end
-    local soon = math.max(state.began + MIN_INTERVAL, state.spent_until + 1)
-    return math.min(state.began + TTL, soon)
+    local soon = math.max(state.began + few.min_interval, state.spent_until + 1)
+    return math.min(state.began + few.ttl, soon)
   end
 
   -- The provider's count has changed.
   function readings.note_change()
     set('changed', now)
     if state.began > 0 then
-      set('due', math.min(state.due, math.max(state.began, state.tried) + MIN_INTERVAL))
+      set('due', math.min(state.due, math.max(state.began, state.tried) + few.min_interval))
     end
   end
 
@@ -91,9 +91,10 @@ local function Readings()
     set('failed', failed.token)
     set('failures', state.failures + 1)
     set('failure', cjson.encode(failed.why))
-    local pause = math.max(TTL, math.min(TTL * 2 ^ math.min(state.failures - 1, 30), LONGEST_PAUSE))
-    local began = math.min(now, state.tried + TTL / 4)
-    set('due', math.ceil(math.max(began + pause, now + math.max(PAUSE, failed.wait))))
+    local doubled = few.ttl * 2 ^ math.min(state.failures - 1, 30)
+    local pause = math.max(few.ttl, math.min(doubled, few.longest_pause))
+    local began = math.min(now, state.tried + few.ttl / 4)
+    set('due', math.ceil(math.max(began + pause, now + math.max(few.pause, failed.wait))))
     set('poll_until', state.due)
     the(Messages).keep('all', { epoch = state.epoch, failed = readings.failure(),
       due_in = state.due - now, free_in = state.poll_until - now })
@@ -102,7 +103,7 @@ local function Readings()
   -- The right is still being used, and is nobody else's.
   function readings.go_on(token)
     if token == state.poll and token ~= state.failed and state.poll_until > 0 then
-      set('poll_until', now + 2 * TTL)
+      set('poll_until', now + 2 * few.ttl)
     end
   end
 
@@ -113,7 +114,7 @@ local function Readings()
       return nil
     end
     set('poll', state.poll + 1)
-    set('poll_until', now + 2 * TTL)
+    set('poll_until', now + 2 * few.ttl)
     set('tried', now)
     set('failed', 0)
     return { token = state.poll, began = now }

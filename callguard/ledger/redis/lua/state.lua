@@ -1,21 +1,18 @@
 -- What every part of the exchange works on: the keys, what was said, the state of the ledger, of
--- which no more is read than is asked for, and which is saved once, and the time.
+-- which no more is read than is asked for, and the time.
 --
--- Reads  the ledger's hash, and how many the parts have
--- Sets   the ledger's hash; state.clock, raw and distrusted; when keys expire; tells what others are to
---        hear
+-- Reads  the ledger's hash
+-- Sets   state.distrusted
 
 local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early,
   starts = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
--- In ms, but for EARLY, which is calls; see `constants` in wire.py.
-local me, channel, COUNTED_AFTER, COUNTER_LAG, TTL, MIN_INTERVAL, MAX_AGE, LEASE, GRACE, JITTER, PAUSE,
-  LONGEST_PAUSE, PATIENCE, EARLY_FOR, LONGEST_REST, EARLY =
-  string.match(ARGV[2], string.rep('(%S+) ', 15) .. '(%S+)')
+-- In ms; see `constants` in wire.py.
+local me, COUNTED_AFTER, MAX_AGE, LEASE, JITTER, more = string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) ()')
 
 local PROTOCOL = 2 -- what this script, and what is said to it, are written for
 local AT_ONCE = 250 -- permits that one exchange absorbs or buries, so that others need not wait
-local KEEP = 3600000 -- a workspace that has been silent for so long is forgotten
+local KEEP = '3600000' -- a workspace that has been silent for so long is forgotten
 
 -- Parts of the script, each of which is made when it is first needed: the server makes every function
 -- anew at every call of the script, and most exchanges need few of them.
@@ -25,6 +22,15 @@ local function the(Part)
   local part = made[Part] or Part()
   made[Part] = part
   return part
+end
+
+-- The constants that few exchanges need: in ms, but for `early`, which is calls.
+local function Few()
+  local few = {}
+  few.channel, few.counter_lag, few.ttl, few.min_interval, few.grace, few.pause, few.longest_pause,
+    few.patience, few.early_for, few.longest_rest, few.early =
+    string.match(ARGV[2], string.rep('(%S+) ', 10) .. '(%S+)', more)
+  return few
 end
 
 -- Whether anything has made room for one more call in this exchange.
@@ -111,91 +117,4 @@ if state.clock > 0 then
     -- Readings under way are dated by what has passed on a worker's clock since it got the right.
     set('distrusted', state.poll + 1)
   end
-end
-
--- Keys that were written to; what a silent workspace leaves behind has to expire.
-local written = {}
-
--- The parts of the ledger that can be evicted one by one: how many each has stands in the ledger.
-local COUNTED = { dialling = dialling, uncounted = uncounted, workers = workers, claims = claims,
-  starts = starts }
-
--- A write to a part says by how many it has grown or, below 0, shrunk. A key that was empty expires
--- from now on; any other does so already.
-local function grow(name, by)
-  if by > 0 and state[name] == 0 then
-    written[COUNTED[name]] = true
-  end
-  if by ~= 0 then
-    set(name, state[name] + by)
-  end
-end
-
--- Whether a part is not as the last exchange left it: it was evicted, or that exchange failed half
--- way.
-local function is_torn(name)
-  return redis.call(name == 'claims' and 'HLEN' or 'ZCARD', COUNTED[name]) ~= state[name]
-end
-
--- The last of the writes, in one command, and of it depends whether the others count: without it the
--- next exchange finds the ledger torn.
-local function save()
-  local flat = { 'clock', now, 'raw', raw }
-  for name, value in pairs(changed) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = type(value) == 'number' and string.format('%d', value) or value
-  end
-  if begun_anew then
-    redis.call('DEL', ledger)
-  end
-  redis.call('HSET', ledger, unpack(flat))
-end
-
--- What others are to hear, once everything is written: being allowed to tell is no part of it.
-local function Messages()
-  local messages, kept = {}, {}
-
-  function messages.keep(to, message)
-    kept[#kept + 1] = { channel .. to, cjson.encode(message) }
-  end
-
-  -- Tell others. Returns the server's words where it doesn't let this worker.
-  function messages.tell()
-    local denied
-    for _, message in ipairs(kept) do
-      local answer = redis.pcall('PUBLISH', message[1], message[2])
-      denied = type(answer) == 'table' and answer.err or denied
-    end
-    return denied
-  end
-
-  return messages
-end
-
--- One command for many items; Lua's stack holds some thousand. Returns how many were new, or gone.
-local function in_chunks(command, key, flat)
-  local count = 0
-  for from = 1, #flat, 1000 do
-    count = count + redis.call(command, key, unpack(flat, from, math.min(from + 999, #flat)))
-  end
-  return count
-end
-
--- Members of a sorted set, each behind the same score.
-local function scored(score, members)
-  local flat = {}
-  for i, member in ipairs(members) do
-    flat[2 * i - 1], flat[2 * i] = score, member
-  end
-  return flat
-end
-
--- A number as text that is ordered as the number is; none is further from 0 than 2^31, but for the
--- order, which counts from 1, and moments.
-local function sortable(number)
-  return string.format('%013d', number + 1e12)
-end
-
-local function id_of(number)
-  return me .. '-' .. string.format('%d', number)
 end

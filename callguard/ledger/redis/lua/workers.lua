@@ -187,8 +187,8 @@ local function Workers()
     if was_lost then
       object()
     elseif is_new then
-      set('spent_until', now + GRACE)
-      set('lost_until', now + GRACE)
+      set('spent_until', now + the(Few).grace)
+      set('lost_until', now + the(Few).grace)
     elseif said.epoch ~= state.epoch then
       said.taken, said.failed = nil, nil -- dated by a clock that is no more
     end
