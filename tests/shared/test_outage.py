@@ -3,127 +3,118 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from redis import Redis
 
 from callguard import Gate, LimitsRejected, RedisLedger, open_gate
 from callguard.gate.opening import OPENS_WITHIN
+from callguard.ledger.redis.keys import Names
 from callguard.pauses import pause
-from tests.shared.provider import Provider, provider
-from tests.shared.support import TTL, Callers, eventually, sharing
+from tests.shared.support import TTL, Callers, eventually
+from tests.support.bent_client import Line
+from tests.support.bent_server import BentServer
 from tests.support.fake_network import FakeSession, Reply, hang, limits_reply
+from tests.support.virtual_time import jumping
 
-SLACK = 4.0
-"""Seconds that a busy machine may take for what takes milliseconds: less than the longest pause."""
+YIELDS = 0.25
+"""Seconds for which a worker that has failed lets others go first, and some for an exchange."""
 
-SLOP = 0.15
-"""Seconds by which a request may come late, and the next one not."""
+Joins = Callable[[], RedisLedger]
+
+
+@pytest.fixture
+def joins(redis_url: str, workspace_key: str) -> Iterator[Joins]:
+    """One more worker's ledger on the same server, which goes by the clock that jumps."""
+    lines: list[Line] = []
+    with Redis.from_url(redis_url) as client:
+        server = BentServer(client, Names(workspace_key))
+
+        def join() -> RedisLedger:
+            line: Any = Line(server, lines)
+            return RedisLedger(line, name=workspace_key)
+
+        yield join
+        server.forget()
 
 
 @asynccontextmanager
-async def several(
-    number: int, ledger: RedisLedger, workspace: Provider, **arguments: object
-) -> AsyncIterator[list[Gate]]:
-    """Gates that open at once, as those of so many workers do, each with a key of its own."""
+async def several(number: int, joins: Joins, **arguments: Any) -> AsyncIterator[list[Gate]]:
+    """Gates that open at once, as those of so many workers do."""
+    settings = {"ttl": TTL, **arguments}
     async with AsyncExitStack() as stack:
-        gates = [sharing(workspace, ledger, f"key_{each}", **arguments) for each in range(number)]
+        gates = [open_gate("key_here", ledger=joins(), **settings) for _ in range(number)]
         opened = await asyncio.gather(*(gate.__aenter__() for gate in gates))
         for gate in gates:
             stack.push_async_exit(gate)
         yield opened
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gates", [1, 6])
-async def test_all_gates_together_ask_once_a_pause_that_grows(
-    redis_url: str, workspace_key: str, gates: int
-) -> None:
+@jumping
+async def test_all_gates_together_ask_once_a_pause_that_grows(joins: Joins, gates: int) -> None:
     """Each worker would hammer a provider that is down with first tries of its own."""
-    async with (
-        provider(limit=0) as workspace,
-        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
-    ):
-        workspace.failing |= {f"key_{number}" for number in range(gates)}
-        async with several(gates, ledger, workspace) as opened:
-            crowds = [Callers(gate) for gate in opened]
-            for callers in crowds:
-                callers.send(2)
-            await eventually(lambda: len(workspace.asked) >= 5)
-            gaps = [then - now for (_, now), (_, then) in pairwise(workspace.asked)]
-            for failures, gap in enumerate(gaps[:4], 1):
-                assert pause(TTL, failures) - SLOP < gap < pause(TTL, failures) + SLACK
-            for callers in crowds:
-                await callers.go()
+    session = FakeSession(lambda *_: Reply(500))
+    async with several(gates, joins, session=session) as opened:
+        crowds = [Callers(gate) for gate in opened]
+        for callers in crowds:
+            callers.send(2)
+        await eventually(lambda: len(session.requests) >= 5)
+        gaps = [then.at - now.at for now, then in pairwise(session.requests)]
+        for failures, gap in enumerate(gaps[:4], 1):
+            assert pause(TTL, failures) <= gap < pause(TTL, failures) + YIELDS
+        for callers in crowds:
+            await callers.go()
 
 
-@pytest.mark.slow
-async def test_nobody_else_asks_while_a_worker_still_waits_for_an_answer(
-    redis_url: str, workspace_key: str
-) -> None:
+@jumping
+async def test_nobody_else_asks_while_a_worker_still_waits_for_an_answer(joins: Joins) -> None:
     """A provider that hangs would get one more request to hang on every two ttl."""
-    keys = [f"key_{number}" for number in range(4)]
-    async with (
-        provider(limit=0) as workspace,
-        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
-    ):
-        workspace.latency.update(dict.fromkeys(keys, 60.0))
-        async with several(4, ledger, workspace, ttl=1.0) as opened:
-            crowds = [Callers(gate) for gate in opened]
-            for callers in crowds:
-                callers.send(1)
-            began = asyncio.get_running_loop().time()
-            await eventually(lambda: asyncio.get_running_loop().time() > began + 2.5)
-            assert len(workspace.asked) == 1
-            for callers in crowds:
-                await callers.go()
+    session = FakeSession(hang)
+    async with several(4, joins, session=session, ttl=1.0) as opened:
+        crowds = [Callers(gate) for gate in opened]
+        for callers in crowds:
+            callers.send(1)
+        await asyncio.sleep(2.5)
+        assert len(session.requests) == 1
+        for callers in crowds:
+            await callers.go()
 
 
-@pytest.mark.slow
-async def test_after_an_outage_callers_are_admitted_within_the_longest_pause(
-    redis_url: str, workspace_key: str
-) -> None:
+@jumping
+async def test_after_an_outage_callers_are_admitted_within_the_longest_pause(joins: Joins) -> None:
     """Callers would wait for a worker that has given up, or that nobody has told."""
-    async with (
-        provider(limit=6) as workspace,
-        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
-    ):
-        workspace.failing |= {f"key_{number}" for number in range(3)}
-        async with several(3, ledger, workspace) as opened:
-            crowds = [Callers(gate) for gate in opened]
-            for callers in crowds:
-                callers.send(1)
-            await eventually(lambda: len(workspace.asked) >= 4)
-            workspace.failing.clear()
-            over_at = asyncio.get_running_loop().time()
-            for callers in crowds:
-                await callers.have_arrived(1)
-            assert asyncio.get_running_loop().time() - over_at < pause(TTL, 5) + SLACK
-            for callers in crowds:
-                await callers.go()
+    replies = [Reply(500)]
+    session = FakeSession(lambda *_: replies[0])
+    async with several(3, joins, session=session, cps=None) as opened:
+        crowds = [Callers(gate) for gate in opened]
+        for callers in crowds:
+            callers.send(1)
+        await eventually(lambda: len(session.requests) >= 4)
+        replies[0] = limits_reply(0, 6)
+        over_at = asyncio.get_running_loop().time()
+        for callers in crowds:
+            await callers.have_arrived(1)
+        assert asyncio.get_running_loop().time() - over_at < pause(TTL, 4) + YIELDS
+        for callers in crowds:
+            await callers.go()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("outage", ["answers 503", "nothing listens", "never answers"])
+@jumping
 async def test_however_many_gates_open_none_waits_long_for_the_provider(
-    redis_url: str, workspace_key: str, nowhere: str, outage: str
+    joins: Joins, nowhere: str, outage: str
 ) -> None:
     """Workers that are started in an outage would be killed by whoever watches their start."""
     session = FakeSession(hang if outage == "never answers" else lambda *_: Reply(503))
-    where: dict[str, object] = {"session": session}
-    if outage == "nothing listens":
-        where = {"base_url": nowhere}
-    loop = asyncio.get_running_loop()
-    async with RedisLedger.from_url(redis_url) as ledger, AsyncExitStack() as stack:
-        opening = [open_gate(workspace_key, ledger=ledger, **where) for _ in range(12)]  # type: ignore[arg-type]
-        began = loop.time()
-        opened = await asyncio.gather(*(gate.__aenter__() for gate in opening))
-        seconds = loop.time() - began
-        for gate in opening:
-            stack.push_async_exit(gate)
-        assert seconds < OPENS_WITHIN + SLACK
+    where = {"base_url": nowhere} if outage == "nothing listens" else {"session": session}
+    began = asyncio.get_running_loop().time()
+    async with several(12, joins, **where) as opened:
+        assert asyncio.get_running_loop().time() - began <= OPENS_WITHIN + TTL
         assert {gate.explain().constraint for gate in opened} == {"no snapshot"}
 
 
