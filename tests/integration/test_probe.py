@@ -1,4 +1,4 @@
-"""``callguard probe`` against a simulated workspace over a real socket, in real time."""
+"""``callguard probe`` against a simulated workspace over a real socket."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from callguard.simulator import Call, CallRefused, Constant, Faults, Server, serve
+from callguard.testing import VirtualWorkspace
 from tests.integration.support import LONGEST, Command, Ended, environment, served
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
@@ -66,24 +67,22 @@ def probed(command: Command) -> Command:
     return run
 
 
-@pytest.mark.slow
-async def test_it_finds_the_truth_over_a_real_socket() -> None:
+def test_it_finds_the_truth_over_a_real_socket(
+    probed: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If this fails, the command doesn't do what it is for."""
-    # Long enough for a clear finding where each reading takes a busy machine half a second.
-    unhurried = {"ring_time": Constant(3.0), "talk_time": Constant(2.5)}
-    async with serve(counts_ringing=False, **(_WORKSPACE | unhurried)) as server:
-        arguments = (*_NUMBERS, *_QUICK, "--yes", "--json")
-        async with asyncio.timeout(LONGEST), started(*arguments, url=server.url) as process:
-            out, err = await process.communicate()
-    assert process.returncode == 0, (out, err)
-    found = json.loads(out)
+    with VirtualWorkspace(counts_ringing=False, **_WORKSPACE) as workspace:
+        monkeypatch.setattr(asyncio, "run", workspace.run)
+        ended = probed(*_NUMBERS, *_QUICK, "--yes", "--json", url=workspace.url)
+    assert ended.code == 0, ended
+    found = json.loads(ended.out)
     assert found["clear"] is True
     assert found["counts_ringing"] is False
     assert found["rise_lag"]["at_least"] <= 0.3 <= found["rise_lag"]["at_most"]
     assert found["counter_lag"] == 1.0 or found["counter_lag"] > 0.3
     assert found["fall_lag"]["snapshots"] > 3
     assert found["settings"].startswith("callguard.open_gate(counts_ringing=False, counter_lag=")
-    assert b"placed call call_" in err
+    assert "placed call call_" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -197,11 +196,17 @@ async def test_a_signal_stops_the_call(sent: signal.Signals, code: int) -> None:
 
 
 async def _at_a_terminal(server: Server, answer: bytes) -> tuple[int | None, str]:
-    """The command's exit code, and what it asked, where somebody types `answer`."""
+    """The command's exit code, and what it asked, where somebody types `answer`.
+
+    Once it has placed a call it is interrupted: how the call goes is not asked here.
+    """
     ours, theirs = os.openpty()
     try:
         async with started(*_NUMBERS, *_QUICK, url=server.url, stdin=theirs) as process:
             os.write(ours, answer)
+            if answer == YES:
+                await _placed(process)
+                process.send_signal(signal.SIGINT)
             async with asyncio.timeout(LONGEST):
                 _, err = await process.communicate()
             return process.returncode, err.decode()
@@ -210,8 +215,11 @@ async def _at_a_terminal(server: Server, answer: bytes) -> tuple[int | None, str
         os.close(theirs)
 
 
+YES, NO = b"y\n", b"n\n"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("answer", "code", "placed"), [(b"y\n", 0, 1), (b"n\n", 1, 0)])
+@pytest.mark.parametrize(("answer", "code", "placed"), [(YES, 130, 1), (NO, 1, 0)])
 async def test_a_person_is_asked_first(answer: bytes, code: int, placed: int) -> None:
     """If this fails, a call is placed that nobody agreed to, or none that somebody did."""
     async with serve(**_WORKSPACE) as server:

@@ -21,10 +21,17 @@ from redis.asyncio import Redis
 from callguard import RedisLedger, open_gate
 from callguard.cli.contents import look
 from callguard.cli.exits import ExitCode
+from callguard.ledger.redis import neighbours
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.simulator import Constant, serve
 from callguard.testing import RedisServer
 from tests.integration.support import LONGEST, Command, environment, served
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other ledgers are looked for until all are found, however many tests have left there."""
+    monkeypatch.setattr(neighbours, "_PATIENCE", LONGEST)
 
 
 @asynccontextmanager
@@ -56,7 +63,8 @@ async def hold(
 ) -> None:
     """Hold a slot of two, with one call placed and one caller queued, until told to let go."""
     async with (
-        RedisLedger.from_url(ledger, name=name) as contents,
+        # A lease of which no busy machine uses up half, or the worker would be shown as silent.
+        RedisLedger.from_url(ledger, name=name, lease=60.0) as contents,
         open_gate(api_key, base_url=url, ledger=contents) as gate,
     ):
         async with gate.admit():

@@ -108,10 +108,14 @@ async def test_a_dial_cancelled_at_any_step_counts_as_placed_until_a_reading_sho
             waiting = Callers(gate)
             waiting.send(1)
             await eventually(lambda: gate.statistics().usage.reported == 200)
-            for permit in waiting.arrived:  # by the snapshot before
-                permit.cancel()
             waiting.send(1)
-            await eventually(lambda: _nothing_is_held(client, workspace_key))
+
+            async def nothing_is_held() -> bool:
+                for permit in waiting.arrived:  # by the snapshot before
+                    permit.cancel()
+                return (await contents(client, workspace_key)).held == (0, 0)
+
+            await eventually(nothing_is_held)
             await waiting.go()
         assert await _nobody_is_left(client, workspace_key)
 
@@ -170,10 +174,6 @@ async def _nothing_is_left(client: Redis, workspace: str) -> bool:
 
 async def _nobody_dials(client: Redis, workspace: str) -> bool:
     return not (await contents(client, workspace)).dialling
-
-
-async def _nothing_is_held(client: Redis, workspace: str) -> bool:
-    return (await contents(client, workspace)).held == (0, 0)
 
 
 async def _nobody_is_left(client: Redis, workspace: str) -> bool:

@@ -30,20 +30,22 @@ async def test_a_permit_that_is_lost_is_told_of_once(
     monkeypatch.setattr(View, "lose", note_loss)
     async with (
         provider(limit=5) as workspace,
-        RedisLedger.from_url(redis_url, name=workspace_key, lease=2.5, timeout=1.2) as ledger,
+        RedisLedger.from_url(redis_url, name=workspace_key, lease=60.0, timeout=10.0) as ledger,
         Redis.from_url(redis_url) as client,
         sharing(workspace, ledger, listener=heard.append) as gate,
         gate.admit() as lost,
         gate.admit() as placed,
     ):
         placed.placed("call_1")
-        assert gate._parts.admissions._consult is not None
-        await gate._parts.admissions._consult()
+        consult = gate._parts.admissions._consult
+        assert consult is not None
+        await consult()
 
         async def has_lost(times: int) -> bool:
             """Let the lease have run out long ago, until that was noticed so many times."""
             if len(losses) < times:
                 await client.zadd(Names(workspace_key).keys[1], {gate.id: 1})
+                await consult()
             return len(losses) >= times
 
         await eventually(lambda: has_lost(1))
@@ -53,7 +55,7 @@ async def test_a_permit_that_is_lost_is_told_of_once(
         assert (told[0].gate, told[0].workspace) == (gate.id, ledger.workspace_hash("key"))
         assert lost.lost
         lost.cancel()
-        await gate._parts.admissions._consult()
+        await consult()
     fates = [event for event in heard if isinstance(event, Placed | Cancelled)]
     assert [(type(event), event.permit_id) for event in fates] == [
         (Placed, placed.id),
