@@ -12,14 +12,12 @@ from redis.asyncio import Redis
 from callguard import AdmissionTimeout, LedgerUnavailable, RedisLedger
 from callguard.testing import RedisServer
 from tests.shared.provider import provider
-from tests.shared.support import PATIENCE, TIMEOUT, Callers, contents, eventually, sharing
+from tests.shared.support import LEASE, PATIENCE, TIMEOUT, Callers, contents, eventually, sharing
 from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.slow
 
-LEASE = 2.0
-
-SHORT_LEASE, COUNTED_AFTER = 1.0, 0.4
+COUNTED_AFTER = 0.4
 
 
 async def test_a_worker_that_is_cut_off_as_the_ledger_is_lost_may_dial_until_its_lease_ends(
@@ -54,7 +52,7 @@ async def test_a_server_that_comes_back_empty_lets_nobody_in_until_the_counter_s
     async with (
         provider(limit=3) as workspace,
         RedisLedger.from_url(
-            own_redis.url, name=workspace_key, lease=SHORT_LEASE, timeout=TIMEOUT
+            own_redis.url, name=workspace_key, lease=LEASE, timeout=TIMEOUT
         ) as ledger,
         Redis.from_url(own_redis.url) as client,
         sharing(workspace, ledger) as one,
@@ -82,7 +80,7 @@ async def test_a_server_that_comes_back_empty_lets_nobody_in_until_the_counter_s
         back_at = loop.time()
         own_redis.start()
         await waiting.have_arrived(1)
-        surely_shown_at = back_at + SHORT_LEASE + COUNTED_AFTER
+        surely_shown_at = back_at + LEASE + COUNTED_AFTER
         assert waiting.arrived_at[0] > surely_shown_at
         assert workspace.asked_after(surely_shown_at)
         found = await contents(client, workspace_key)
@@ -101,7 +99,7 @@ async def test_a_flush_is_noticed_by_all_and_the_ledger_is_written_anew(
     async with (
         provider(limit=3) as workspace,
         RedisLedger.from_url(
-            own_redis.url, name=workspace_key, lease=SHORT_LEASE, timeout=TIMEOUT
+            own_redis.url, name=workspace_key, lease=LEASE, timeout=TIMEOUT
         ) as ledger,
         Redis.from_url(own_redis.url) as client,
         AsyncExitStack() as gates,
@@ -121,7 +119,7 @@ async def test_a_flush_is_noticed_by_all_and_the_ledger_is_written_anew(
             holder.send(1)
         await eventually(lambda: any(len(holder.arrived) == 2 for holder in holders))
         (at,) = (holder.arrived_at[1] for holder in holders if len(holder.arrived) == 2)
-        assert at > flushed_at + SHORT_LEASE + COUNTED_AFTER
+        assert at > flushed_at + LEASE + COUNTED_AFTER
         after = await contents(client, workspace_key)
         assert after.held == (4, 0)
         assert after.dialling > before.dialling

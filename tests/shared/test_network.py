@@ -13,10 +13,13 @@ from redis.asyncio import Redis
 
 from callguard import Gate, LedgerUnavailable, NoHeadroom, RedisLedger
 from tests.shared.provider import Provider, provider
-from tests.shared.support import SLACK, TIMEOUT, Callers, contents, eventually, sharing
+from tests.shared.support import SLACK, Callers, contents, eventually, sharing
 from tests.support.tcp_proxy import TcpProxy
 
 LIMIT = 5
+
+TIMEOUT = 0.4
+"""Seconds: a server that doesn't answer is waited for; one that is late is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
