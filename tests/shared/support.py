@@ -26,7 +26,7 @@ SLACK = 10.0
 """Seconds that a busy machine may take for what takes some milliseconds."""
 
 LEASE, TIMEOUT = 3.0, 1.0
-"""Seconds: longer than a busy machine stands still, or a lease would run out in a test that is about
+"""Seconds: longer than a busy machine stands still, or leases would run out in tests that are about
 something else; and short to wait for."""
 
 TTL = 0.2
