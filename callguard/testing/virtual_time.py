@@ -17,9 +17,10 @@ _GRACE: Final = 0.001
 """Real seconds that a byte may take from one socket of the loop to another. On Linux it arrives
 before the call that sends it returns."""
 
-_PATIENCE: Final = 1.0
+_PATIENCE: Final = (0.01,) * 100
 """Real seconds for which virtual time stands still while a thread is at work. Not longer, because
-the thread may be waiting for virtual time to pass."""
+the thread may be waiting for virtual time to pass; and not all at once, because a machine that
+stands still uses up those that it falls into."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -78,7 +79,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _pass_time(self, select: _Select, seconds: float | None, *, has_sockets: bool) -> _Ready:
         """Wait a little real time for events, and advance the clock if there are none."""
-        if self._threads_at_work and (ready := select(_PATIENCE)):
+        if self._threads_at_work and (ready := next(filter(None, map(select, _PATIENCE)), [])):
             return ready
         if has_sockets and (ready := select(_GRACE)):
             return ready
