@@ -100,10 +100,23 @@ class Pace:
         self.due_at = self._not_before
         return True
 
+    def restart(self, number: int, now: float) -> None:
+        """Somebody has dialled with a permit after all: its start is charged, if it was given back.
+
+        It may be closer to others than the rate allows; the next one is not.
+        """
+        charged = (self._latest,) if self._starts is None else (of for of, _ in self._starts)
+        if number not in charged:
+            due_at = self.due_at
+            self.start(number, now)
+            self.due_at = max(due_at, self.due_at)
+
     def _forget(self, number: int) -> bool:
         starts = self._starts
         if starts is None:
-            return number == self._latest
+            was_latest = number == self._latest
+            self._latest = 0 if was_latest else self._latest
+            return was_latest
         for i in range(len(starts) - 1, -1, -1):
             if starts[i][0] == number:
                 del starts[i]

@@ -26,6 +26,10 @@ class Issued(Protocol):
         """Its id."""
 
     @property
+    def number(self) -> int:
+        """Its number among the permits of the gate."""
+
+    @property
     def lane(self) -> Lane:
         """Its lane."""
 
@@ -48,12 +52,10 @@ class Calls:
         """The call is that of `permit`."""
         self._permits[call_id] = permit
 
-    def names(self, call_id: str) -> tuple[str | None, str | None]:
-        """The id and the lane's name of the call's permit; None where this gate knows of none."""
+    def permit_of(self, call_id: str) -> Issued | None:
+        """The call's permit; None where this gate knows of none."""
         permit = self._permits.get(call_id)
-        if permit is None or permit.call_id != call_id:
-            return None, None
-        return permit.id, permit.lane.name
+        return permit if permit is not None and permit.call_id == call_id else None
 
     def note_end(self, call_id: str) -> bool:
         """The call is over; whether that is news."""

@@ -82,16 +82,19 @@ class Issuer:
         if self._teller is not None:
             self._tell_placed(number, lane, call_id)
 
-    def restore(self, number: int, lane: str, call_id: str | None) -> None:
-        """Count a call again that had given its slot back: it was placed after all."""
-        self._ledger.restore(number, self.time())
+    def restore(self, number: int, lane: str, call_id: str | None, trunk: str | None) -> None:
+        """Count a call again that had given its slot back: it was placed after all.
+
+        Its start on `trunk` is charged again, if that was given back as well.
+        """
+        self._ledger.restore(number, self.time(), trunk)
         self._premises.gave_back(self.time())
         if self._teller is not None:
             self._tell_placed(number, lane, call_id)
 
     def bind(self, number: int, permit: Issued, call_id: str) -> None:
         """Record the provider's id of a placed call."""
-        if self._teller is not None:
+        if self._teller is not None or permit.trunk is not None:
             self._calls.bind(call_id, permit)
         self._ledger.bind(number, call_id, self.time())
         self.room_made()  # evidence about the call may have come first
@@ -162,18 +165,27 @@ class Issuer:
 
     def note_ended(self, call_id: str, *, refused: bool) -> None:
         """Take evidence that a call is over, whoever placed it; or that it never was."""
-        now = self.time()
+        now, permit = self.time(), self._calls.permit_of(call_id)
+        is_refusal = refused and self._calls.note_refusal(call_id)
+        if is_refusal:
+            self._refuse(now, permit)
         self._ledger.note_ended(call_id, now)
         self._premises.gave_back(now)
-        permit_id, lane = self._calls.names(call_id)
-        if refused and self._calls.note_refusal(call_id):
-            self._ledger.refuse(now)
-            self._premises.refused(now, None, None)
+        permit_id, lane = (None, None) if permit is None else (permit.id, permit.lane.name)
+        if is_refusal:
             self._tell_refused(permit_id, lane, None, call_id)
         elif self._teller is not None:
             self._tell_ended(permit_id, lane, call_id)
         self._note_change()
         self.room_made()
+
+    def _refuse(self, now: float, permit: Issued | None) -> None:
+        """The provider refused a call, as is heard later; whose it was may not be known here."""
+        if permit is None:
+            self._ledger.refuse(now)
+        else:
+            self._ledger.refuse(now, permit.number, permit.trunk)
+        self._premises.refused(now, None, None)
 
     def _note_change(self) -> None:
         self._ledger.note_change(self.time())

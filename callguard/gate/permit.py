@@ -188,7 +188,8 @@ class Permit(Unique, EnteredAsync):
         if step == "place":
             self._admissions.issuer.place(self._number, self.lane.name, self.call_id)
         elif step == "restore":
-            self._admissions.issuer.restore(self._number, self.lane.name, self.call_id)
+            trunk = None if before is REFUSED else self.trunk  # a refused dial was a start
+            self._admissions.issuer.restore(self._number, self.lane.name, self.call_id, trunk)
         if is_new and call_id is not None:
             self._bind(call_id)
 

@@ -197,8 +197,14 @@ class MemoryLedger:
         if self._forget(number):
             self.in_use -= 1
 
-    def restore(self, number: int, now: float) -> None:
-        """A permit that gave its slot back was placed after all."""
+    def restore(self, number: int, now: float, trunk: str | None = None) -> None:
+        """A permit that gave its slot back was placed after all.
+
+        So it was, on `trunk`, if it gave its start back as well.
+        """
+        pace = self._paces.get(trunk or "")
+        if pace is not None:
+            pace.restart(number, now)
         self.in_use += 1
         self.place(number, now)
 

@@ -300,6 +300,12 @@ class Rates:
                 self._given_back[trunk], self._starts[trunk].pop(permit_id, -inf)
             )
 
+    def placed(self, permit_id: str) -> None:
+        """The call is placed, though the caller may have said that it didn't dial."""
+        trunk = self._trunk_of.get(permit_id)
+        if trunk:
+            self._starts[trunk].setdefault(permit_id, self._scene.now())
+
     def refused(self, permit_id: str | None) -> None:
         """The provider has refused a dial, which may push the trunk's next start back."""
         if permit_id in self._trunk_of:

@@ -951,6 +951,27 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "a refusal that is heard by the call's id pushes no trunk back",
+        ISSUER,
+        (("self._ledger.refuse(now, permit.number, permit.trunk)", "self._ledger.refuse(now)"),),
+        "test_a_refusal_that_is_heard_by_the_id_of_the_call",
+        "tests/unit/gate/test_rate.py",
+    ),
+    Mutation(
+        "a start that was given back stays so though the call was placed",
+        MEMORY,
+        (("            pace.restart(number, now)\n", "            pass\n"),),
+        "test_a_start_that_was_given_back_is_charged_again",
+        "tests/unit/gate/test_rate.py",
+    ),
+    Mutation(
+        "a slot that comes after the lease keeps its start",
+        "ledger/redis/conversation.py",
+        (("                self._view.unstart(number)\n", ""),),
+        "test_a_slot_that_came_after_the_lease",
+        "tests/unit/ledger/test_rates.py",
+    ),
+    Mutation(
         "a slot that comes to a queue as it is paused is taken",
         "gate/queues.py",
         (("queue.length and not queue.paused and queue.trunk", "queue.length and queue.trunk"),),

@@ -48,6 +48,8 @@ class Starts:
             if happening[0] == "unstart":
                 for starts in self._starts.values():
                     starts.pop((worker, happening[1]), None)
+            elif happening[0] == "restart":  # it was dialled, whenever that was
+                self._starts[happening[2]].setdefault((worker, happening[1]), self._now())
         for number, (index, _) in enumerate(reply.get("grants") or (), request["next"]):
             trunk = request["claims"][index].get("trunk")
             if trunk is not None:

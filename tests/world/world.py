@@ -385,6 +385,8 @@ class World:
         self.told.hear(event)
         if isinstance(event, callguard.events.Admitted):
             self._note_admission(event)
+        elif isinstance(event, callguard.events.Placed):
+            self.rates.placed(event.permit_id)
         elif isinstance(event, callguard.events.Cancelled):
             self.rates.cancelled(event.permit_id)
         elif isinstance(event, callguard.events.Refused):

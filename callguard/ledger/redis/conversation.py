@@ -297,6 +297,7 @@ class Conversation:
                 self._view.hold(number, claim.lane, trunk, self._clock())
                 self._claimant.granted(claim, number, usage)
             else:
+                self._view.unstart(number)
                 self._view.withdraw(number)
 
 

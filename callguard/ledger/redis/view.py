@@ -29,8 +29,7 @@ class View:
     Beside, the view keeps a ledger of this worker's own calls in memory. While the server can't be
     reached, the worker is alone, and if it has a share it goes by that ledger: it gives slots as a
     process would that knows of no other, but has no more than `share` calls at once of which the
-    counter knows nothing. So the count may exceed the ceiling by the shares of the other workers,
-    and by no more.
+    counter knows nothing. So the count may exceed the ceiling by no more than the others' shares.
 
     Args:
         names: what calls are called on the server.
@@ -173,10 +172,9 @@ class View:
         is_due = pace is None or now >= pace.due_at
         if not (may_give and is_due and self._own.acquire(ceiling, now)):
             return 0
-        number = self.next_number
+        number, self.next_number = self.next_number, self.next_number + 1
         if pace is not None:
             pace.start(number, now)
-        self.next_number += 1
         self.granted += 1
         self._held[number] = ""
         self._given_alone.add(number)
@@ -207,10 +205,13 @@ class View:
         self._own.withdraw(number)
         self._say("withdraw", number)
 
-    def restore(self, number: int, now: float) -> None:
-        """A permit that gave its slot back was placed after all."""
-        self._own.restore(number, now)
-        self._say("place", number, self._held.get(number, ""))
+    def restore(self, number: int, now: float, trunk: str | None = None) -> None:
+        """A permit that gave its slot back, and its start on `trunk`, was placed after all."""
+        lane = self._held.get(number, "")
+        self._own.restore(number, now, trunk)
+        if trunk in self._trunks:
+            self._say("restart", number, trunk_hash(trunk), lane)
+        self._say("place", number, lane)
 
     def answered(self, number: int, now: float) -> None:
         """The call of a placed permit was answered."""
@@ -311,8 +312,7 @@ class View:
             lost: whether that is because the ledger is new or was lost.
         """
         self._counts = (counts[0], counts[1])
-        self._spent = spent
-        self._ledger_lost = lost
+        self._spent, self._ledger_lost = spent, lost
 
     def _say(self, kind: str, *what: str | int) -> None:
         self.outbox.say(kind, *what)

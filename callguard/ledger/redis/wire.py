@@ -84,7 +84,8 @@ Happening = tuple[str | int, ...]
 ``adopt``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its number, the
 first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
 ``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing. ``unstart`` names a
-permit, and ``push_back`` a permit, the hash of its trunk, and how many ms apart starts are there.
+permit, ``restart`` a permit, the hash of its trunk, and its lane, and ``push_back`` a permit, the
+hash of its trunk, and how many ms apart starts are there.
 ``halt`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
 """
 

@@ -11,7 +11,7 @@ import pytest
 
 import callguard
 from callguard import AdmissionTimeout, Lane, NoHeadroom, Trunk, UsageError
-from callguard.events import Admitted, Event
+from callguard.events import Admitted, Event, Listener
 from callguard.testing import ScriptedSource, VirtualTimeLoop
 from tests.support.virtual_time import run
 from tests.unit.gate.support import Crowd, Refusal, opened, settle
@@ -314,6 +314,60 @@ def test_a_call_that_is_refused_after_its_dial_returned_pushes_its_trunk_back_to
                     permit.refused()
             apart = [later - earlier for earlier, later in itertools.pairwise(starts)]
             assert apart == pytest.approx([2.1, 4.2, 8.4])
+
+    run(main())
+
+
+@pytest.mark.parametrize("listener", [None, lambda _: None])
+def test_a_refusal_that_is_heard_by_the_id_of_the_call_pushes_its_trunk_back_too(
+    listener: Listener | None,
+) -> None:
+    """A provider that gives calls up, as webhooks say, would be asked at the same pace."""
+
+    async def main() -> None:
+        trunks = [Trunk("a", cps=0.5)]
+        async with opened(ScriptedSource(limit=20), trunks=trunks, listener=listener) as gate:
+            starts = list[float]()
+            for call in ("one", "two", "three", "four"):
+                async with gate.admit(trunk="a") as permit:
+                    starts.append(_now())
+                    permit.placed(call)
+                gate.note_ended(call, refused=True)
+                gate.note_ended(call, refused=True)
+            apart = [later - earlier for earlier, later in itertools.pairwise(starts)]
+            assert apart == pytest.approx([2.1, 4.2, 8.4])
+
+    run(main())
+
+
+@pytest.mark.parametrize("trunk", ["twilio", "telnyx"])
+def test_a_start_that_was_given_back_is_charged_again_where_the_call_was_placed(trunk: str) -> None:
+    """Whoever was wrong about its dial would have the next one refused for coming too soon."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=50), trunks=TRUNKS) as gate:
+            most = next(each for each in TRUNKS if each.name == trunk).most
+            for _ in range(most):
+                async with gate.admit(trunk=trunk) as permit:
+                    permit.cancel()
+                    assert gate.explain(trunk=trunk).admitted
+                    permit.placed()
+            assert gate.explain(trunk=trunk).constraint == "rate"
+
+    run(main())
+
+
+def test_a_start_is_charged_once_however_often_the_call_is_said_to_be_placed() -> None:
+    """A trunk would wait for a start that never was."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=20), trunks=TRUNKS) as gate:
+            async with gate.admit(trunk="twilio") as permit:
+                await asyncio.sleep(1.0)
+                permit.refused(429)
+                due_in = gate.statistics().due_in["twilio"]
+                permit.placed()
+                assert gate.statistics().due_in["twilio"] == due_in
 
     run(main())
 

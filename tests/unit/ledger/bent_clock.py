@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self, TypeVar, cast
 
@@ -103,6 +103,7 @@ def side_of(
     clock: Callable[[], float],
     *,
     share: int | None = None,
+    trunks: Sequence[Trunk] = (),
     exchange: Callable[[], object] = bool,
 ) -> Side:
     """A worker's side; `exchange` makes one exchange for whoever asks for the right to read."""
@@ -110,7 +111,7 @@ def side_of(
     async def consult() -> None:
         exchange()
 
-    view = View(names, settings.times, lambda: None, share=share)
+    view = View(names, settings.times, lambda: None, share=share, trunks=trunks)
     readings = SharedReadings(worker, view, settings.times.ttl, "key", clock, consult)
     readings.serve(Recorder(view))
     conversation = Conversation(worker, worker, names, settings, view, readings, claimant, clock)

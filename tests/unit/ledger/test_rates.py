@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -11,11 +12,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from redis import Redis
 
-from callguard import Trunk
+from callguard import Limits, Trunk
+from callguard.ledger import Claim
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.pacing import Pace
-from tests.unit.ledger.bent_clock import BentLedger, Happening, claim, joined, settings
+from tests.unit.ledger.bent_clock import BentLedger, Happening, claim, joined, settings, side_of
 
 MakeLedger = Callable[[Settings], BentLedger]
 
@@ -34,7 +36,7 @@ def ledger(make_ledger: MakeLedger) -> BentLedger:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "ask", "ask", "cancel", "place", "refuse"]),
+        st.sampled_from(["ask", "ask", "ask", "cancel", "place", "refuse", "restore"]),
         st.integers(0, 2),
         st.integers(0, 12),
     ),
@@ -52,6 +54,7 @@ def test_the_server_and_one_process_keep_the_same_rate(
         (worker,) = joined(ledger, "one")
         paces = {trunk.name: Pace(trunk) for trunk in TRUNKS}
         held: list[tuple[int, Trunk]] = []
+        cancelled: list[tuple[int, Trunk]] = []
         for what, which, wait in steps:
             ledger.now += 125 * wait
             worker.say()
@@ -66,12 +69,20 @@ def test_the_server_and_one_process_keep_the_same_rate(
                     number = worker.held.pop()
                     pace.start(number, now)
                     held.append((number, trunk))
+            elif what == "restore":
+                if cancelled:
+                    number, trunk = cancelled.pop(which % len(cancelled))
+                    restart: Happening = ["restart", number, trunk_hash(trunk.name), "default"]
+                    worker.say(restart, ["place", number, "default"])
+                    paces[trunk.name].restart(number, now)
+                    paces[trunk.name].succeed(number)
             elif held:
                 number, trunk = held.pop(which % len(held))
                 pace = paces[trunk.name]
                 if what == "cancel":
                     worker.say(["unstart", number], ["release", number])
                     pace.give_back(number)
+                    cancelled.append((number, trunk))
                 elif what == "place":
                     worker.say(["place", number, "default"])
                     pace.succeed(number)
@@ -93,6 +104,34 @@ def test_all_workers_together_keep_one_rate(ledger: BentLedger) -> None:
     ledger.now += 1
     two.say(claims=[claim(ceiling=9, callers=3, trunk=TWILIO)])
     assert len(two.held) == 2
+
+
+class OneWaits:
+    """A claimant at which a caller waits for a trunk."""
+
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
+        return [Claim("default", 0, 9, 1, 0.0, TWILIO)]
+
+    def granted(self, claim: Claim, number: int, usage: int) -> None:
+        raise AssertionError("it came after the lease")
+
+
+def test_a_slot_that_came_after_the_lease_has_started_nothing(ledger: BentLedger) -> None:
+    """A worker whose machine slept would cost the trunk a start that nobody has dialled."""
+    joined(ledger, "one")
+    clock, claimant = [0.0], cast("Any", OneWaits())
+    late = side_of(
+        "late", ledger.names, ledger.settings, claimant, lambda: clock[0], trunks=[TWILIO]
+    )
+    talk, starts = late.conversation, ledger.names.keys[11]
+    assert talk.accept(ledger.run(*talk.request()))  # it hears of the snapshot
+    answer = ledger.run(*talk.request())
+    assert ledger.client.zcard(starts) == 1
+    clock[0] += ledger.settings.lease + 1.0
+    assert talk.accept(answer)
+    claimant.claims = lambda _: []
+    assert talk.accept(ledger.run(*talk.request()))
+    assert ledger.client.zcard(starts) == 0
 
 
 def test_workers_take_turns_on_a_trunk(ledger: BentLedger) -> None:

@@ -30,6 +30,9 @@ local function take_in(happenings)
       the(Halts).change(what, more, happening[4])
     elseif kind == 'unstart' then
       the(Rates).unstart(id_of(what))
+    elseif kind == 'restart' then
+      the(Permits).settle_released() -- this one may be among them
+      the(Rates).restart(id_of(what), more, happening[4])
     elseif kind == 'push_back' then
       the(Rates).push_back(id_of(what), more, happening[4])
     end

@@ -110,6 +110,18 @@ local function Rates()
     end
   end
 
+  -- Somebody has dialled with a permit after all, whose start was given back: it is charged now.
+  function rates.restart(id, trunk, lane)
+    local _, charged = start_of(id)
+    if not charged then
+      local at = now + raw_now - raw
+      grow('starts', redis.call('ZADD', starts, 0, trunk .. ' ' .. sortable(at) .. ' ' .. id))
+      redis.call('HSET', permits, id, string.format('%d %s:%d %s', now, trunk, at, lane))
+      written[permits] = true
+      found[trunk] = nil
+    end
+  end
+
   -- The provider refused a dial. Of those that were under way together, the first counts.
   function rates.push_back(id, trunk, apart)
     local pause, since = pause_of(trunk), start_of(id)
