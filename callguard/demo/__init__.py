@@ -1,1 +1,1 @@
-"""The pitch: leads, dialers with and without a gate, and a picture of what comes of it."""
+"""The pitch: leads, dialers with and without a gate, and a picture of the result."""

@@ -1,7 +1,7 @@
 """The campaign of the demo: leads, a dialer and a simulated workspace, over real HTTP.
 
-A second here stands for forty: calls of a minute last 1.5 s, and eleven minutes of dialling
-are over in a quarter of one.
+Time is forty times as fast: a call of a minute lasts 1.5 s, and eleven minutes of dialling take a
+quarter of a minute.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from callguard.simulator import (
 __all__ = ["FAULT_RATE", "Plan", "run"]
 
 FAULT_RATE: Final = 0.1
-"""The share of the requests for the limits that go wrong."""
+"""The share of the requests for the limits that fail."""
 
 _LONGEST: Final = 28.0
 """Seconds after which a campaign is given up."""
 
 _LONGEST_START: Final = 10.0
-"""Seconds that many processes get on top: they have to start, and a new ledger admits nobody for a
-second."""
+"""Seconds more for a campaign of many processes: they have to start, and a new ledger admits nobody
+for a second."""
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at the campaign."""
@@ -64,16 +64,16 @@ _FAULTS: Final[tuple[Fault, ...]] = ("500", "cut", "broken-json")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be dialled, and how.
+    """What to dial, and how.
 
     Args:
-        leads: how many there are.
-        seed: what the workspace's draws follow from.
-        gated: whether the dialer goes through a gate, or does as most people do.
-        workers: how many processes dial, each through a gate of its own.
+        leads: the number of leads.
+        seed: the seed of the workspace's draws.
+        gated: whether the dialer uses a gate, or dials as most people do.
+        workers: how many processes dial, each through its own gate.
         ledger: the address of the server that keeps the gates' ledger; None for one process with
-            a ledger of its own.
-        api_key: the workspace's. A ledger is called after it, so each campaign has its own.
+            a ledger in memory.
+        api_key: the workspace's key. It names the ledger too, so each campaign has its own.
     """
 
     leads: int
@@ -111,7 +111,7 @@ async def run(
     """Run the campaign, for half a minute at most.
 
     Args:
-        plan: what is dialled, and how.
+        plan: what to dial, and how.
         show: called with the progress ten times a second, and once at the end.
         complain: called with a sentence when one of the plan's processes fails.
 
@@ -141,10 +141,10 @@ class _Campaign:
         self._dialer = dialer
 
     async def run(self, show: Callable[[Progress], None]) -> None:
-        """Dial, and show how it goes. Whatever `show` raises ends it.
+        """Dial, and show the progress. An exception of `show` ends the campaign.
 
         Raises:
-            TimeoutError: it took too long.
+            TimeoutError: the campaign took too long.
         """
         dialling = asyncio.create_task(self._dialer.dial(leads(self._plan.leads)))
         try:
@@ -159,7 +159,7 @@ class _Campaign:
         show(self._progress())
 
     def outcome(self, once: int) -> Outcome:
-        """What came of it, where `once` leads were dialled exactly once."""
+        """The outcome, given that `once` leads were dialled exactly once."""
         return Outcome(
             dialer="gate" if self._plan.gated else "loop",
             workers=self._plan.workers,

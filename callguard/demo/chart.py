@@ -15,10 +15,10 @@ from callguard.demo.progress import Progress
 __all__ = ["Glyphs", "chart"]
 
 _HORIZON: Final = 20.0
-"""Seconds that the chart is wide at least, so that it grows from the left as time goes on."""
+"""The least width of the chart in seconds, so that it grows from the left as time passes."""
 
 _MARGIN: Final = 3
-"""Calls above the ceiling that the chart is high at least."""
+"""Calls that the chart shows above the ceiling, at least."""
 
 _LABEL_WIDTH: Final = 9
 
@@ -30,12 +30,12 @@ class Glyphs:
     """The characters to draw with.
 
     Attributes:
-        levels: a cell that is filled more and more, the last one wholly.
+        levels: cells that are filled more and more, the last one completely.
         uncounted: a cell of the usage above the calls that are going on: slots of permits that
             are dialling, or that the counter may not show yet.
         limit: a cell of the line at the limit.
         ceiling: a cell of the line at the limit with burst.
-        axis: what stands between the labels and the chart.
+        axis: the line between the labels and the chart.
     """
 
     levels: str
@@ -71,7 +71,7 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """How calls become rows.
+    """The conversion of calls to rows.
 
     Attributes:
         height: rows of the chart.
@@ -85,22 +85,22 @@ class _Scale:
     ceiling: int
 
     def row(self, calls: int) -> int:
-        """The row above a bar of so many calls; 0 is the lowest."""
+        """The row above a bar of `calls` calls; 0 is the lowest."""
         return calls * self.height // self.top
 
     def filled(self, calls: int, row: int) -> float:
-        """How much of a row such a bar fills, from 0 to 1."""
+        """How much of `row` a bar of `calls` calls fills, from 0 to 1."""
         return min(max(calls * self.height / self.top - row, 0.0), 1.0)
 
 
 def chart(history: Sequence[Progress], *, width: int, height: int, glyphs: Glyphs) -> Text:
-    """The count and the usage so far, with lines at the limit and at the limit with burst.
+    """Draw the count and the usage so far, with lines at the limit and at the limit with burst.
 
     Args:
-        history: every look at the campaign so far; at least one.
+        history: every progress of the campaign so far; at least one.
         width: characters of a line, with its label.
         height: lines.
-        glyphs: what to draw with.
+        glyphs: the characters to draw with.
     """
     latest = history[-1]
     scale = _Scale(height, _top(history), latest.limit, latest.ceiling)
@@ -115,13 +115,13 @@ def _top(history: Sequence[Progress]) -> int:
 
 
 def _columns(history: Sequence[Progress], number: int) -> list[_Column]:
-    """The history in as many spans of time, with nothing in those that are still to come."""
+    """Divide the history into `number` spans of time; those still to come are empty."""
     span = max(_HORIZON, history[-1].truth.elapsed) / number
     columns: list[_Column] = []
     peak = 0
     for progress in history:
         reached = min(int(progress.truth.elapsed / span), number - 1)
-        risen = progress.truth.peak > peak  # since the last look, and perhaps fallen again
+        risen = progress.truth.peak > peak  # since the last progress; it may have fallen again
         peak = progress.truth.peak
         column = _Column(peak if risen else progress.truth.count, progress.reckoning.usage or 0)
         columns += [columns[-1] if columns else column] * (reached - len(columns))

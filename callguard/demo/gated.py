@@ -16,18 +16,18 @@ from callguard.demo.progress import Reckoning
 __all__ = ["BURST", "LANES", "RESERVE", "GateDialer", "gate_dialer"]
 
 BURST: Final = 5
-"""Calls above the limit that the urgent lane may go to."""
+"""Calls above the limit that the urgent lane may use."""
 
 RESERVE: Final = 3
-"""Calls that both lanes leave free for those by others.
+"""Calls that both lanes leave free for calls by others.
 
-What others begin comes on top of what the gate has counted, until its next snapshot. So the count
-passes the ceiling only if, after the gate has filled the urgent lane, four more calls by others
-begin than calls end; and of the 17 and more that are going on then, 10 a second end, while others
-begin one in 5 s. How rare that is was measured in a model of this campaign, under a clock that
-jumps and with eight times as many calls by others: 23 of 20,000 runs passed the ceiling. Four have
-to come together, so here it is ``8 ** 4`` times rarer: 1 in 3 million. (A walk with such odds ever
-climbs by four with a chance of ``(0.2 / 10) ** 4``, 1 in 6 million each time the lane is filled.)
+Until the next snapshot, calls that others begin come on top of the usage. So the count exceeds the
+ceiling only if, after the gate has filled the urgent lane, four more calls by others begin than
+calls end. At least 17 calls are going on then, of which 10 a second end, while others begin one in
+5 s. The chance was measured in a model of this campaign, on a clock that jumps and with eight times
+as many calls by others: 23 of 20,000 runs exceeded the ceiling. Four calls have to come together,
+so here it is ``8 ** 4`` times rarer: 1 in 3 million. (A random walk with such odds climbs by four
+with a chance of ``(0.2 / 10) ** 4``, or 1 in 6 million, each time the lane is filled.)
 """
 
 LANES: Final = {
@@ -41,20 +41,19 @@ LANES: Final = {
 async def gate_dialer(
     url: str, api_key: str, caller: Caller, *, ledger: str | None = None
 ) -> AsyncIterator[GateDialer]:
-    """A dialer behind a gate of its own, which the block's end closes.
+    """A dialer with its own gate, which is closed at the end of the block.
 
     Args:
         url: the workspace's address.
-        api_key: its key.
+        api_key: the workspace's key.
         caller: places the calls.
-        ledger: the address of the server that keeps the gate's ledger; None for a ledger of its
-            own.
+        ledger: the address of the server that keeps the gate's ledger; None for a ledger in memory.
     """
     async with callguard.open_gate(
         api_key,
         base_url=url,
         lanes=LANES.values(),
-        cps=None,  # the simulated workspace takes any number
+        cps=None,  # the simulated workspace has no rate
         ttl=0.15,
         counts_ringing=True,
         counter_lag=0.3,
@@ -65,20 +64,20 @@ async def gate_dialer(
 
 
 class GateDialer:
-    """Enters the gate before each call, and does nothing else about limits."""
+    """Enters the gate before each call, and needs to do nothing else about limits."""
 
     def __init__(self, gate: callguard.Gate, caller: Caller) -> None:
         self._gate = gate
         self._caller = caller
 
     async def dial(self, leads: Sequence[Lead]) -> None:
-        """Dial every lead, until all are placed."""
+        """Dial all leads, until every call is placed."""
         async with asyncio.TaskGroup() as group:
             for lead in leads:
                 group.create_task(self._dial(lead))
 
     def reckoning(self) -> Reckoning:
-        """What the gate goes by, in its own sentence too."""
+        """The figures that the gate decides by, with its own explanation."""
         statistics = self._gate.statistics()
         return Reckoning(
             usage=statistics.usage.total,

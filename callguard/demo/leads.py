@@ -30,18 +30,18 @@ REFUSED: Final = 429
 """The status with which a workspace refuses a call that doesn't fit."""
 
 _URGENT_EVERY: Final = 5
-_SECONDS_A_LEAD: Final = 0.11  # What a lead takes of a campaign; measured over twenty seeds.
+_SECONDS_A_LEAD: Final = 0.11  # A campaign's length per lead, measured over twenty seeds.
 _WAVES: Final = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """Somebody to be called.
+    """Somebody to call.
 
     Attributes:
-        name: unique in the campaign.
+        name: a name that is unique in the campaign.
         lane: ``"bulk"`` or ``"urgent"``.
-        known_after: seconds into the campaign from which it can be called.
+        known_after: seconds into the campaign after which the lead can be called.
     """
 
     name: str
@@ -50,31 +50,31 @@ class Lead:
 
 
 def leads(number: int) -> list[Lead]:
-    """So many leads, of which every fifth is urgent.
+    """Make `number` leads, of which every fifth is urgent.
 
-    The bulk is known from the beginning. The urgent ones turn up in three waves, when the bulk
-    has taken all the slots that it may, or they would never need to burst.
+    The bulk leads are known from the beginning. The urgent ones come in three waves, when the bulk
+    already has all the slots that it may take. Otherwise they would never need to burst.
     """
     return [_lead(index, number) for index in range(number)]
 
 
 def share(all_leads: Sequence[Lead], part: int, parts: int) -> list[Lead]:
-    """One of so many parts, counted from 0; each has its share of each lane and each wave."""
+    """Return the part number `part` of `parts`, from 0; each has its share of lanes and waves."""
     in_kinds = sorted(all_leads, key=lambda lead: (lead.lane, lead.known_after))
     return in_kinds[part::parts]
 
 
 def dialled_once(call_ids: list[str], workspace: Workspace) -> int:
-    """How many leads have exactly one of these calls, by the workspace's own record."""
+    """Count the leads with exactly one of these calls, by the workspace's own record."""
     records = [workspace.call(call_id) for call_id in call_ids]
     calls = Counter(call.to_number for call in records if call is not None)
     return sum(1 for number_of_calls in calls.values() if number_of_calls == 1)
 
 
 def session_of(url: str, api_key: str) -> aiohttp.ClientSession:
-    """A session that has a workspace's address and key, and raises for a status of 400 and above.
+    """Make a session with a workspace's address and key that raises for statuses of 400 and above.
 
-    It is to be entered.
+    The caller has to enter it.
     """
     return aiohttp.ClientSession(
         url, headers={"Authorization": f"Bearer {api_key}"}, raise_for_status=True
@@ -85,10 +85,10 @@ class Caller:
     """Places calls, one request each.
 
     Args:
-        session: made by `session_of`.
+        session: a session made by `session_of`.
 
     Attributes:
-        call_ids: those of the calls placed so far.
+        call_ids: the ids of the calls placed so far.
     """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:

@@ -1,7 +1,7 @@
-"""Dialling as most people do today: read the counter, start that many, sleep, again.
+"""Dialling as most people do today: read the counter, start as many calls as fit, sleep, repeat.
 
-It is the loop of the dialers in public, at its best: where a reading fails they take it that ten
-calls fit, and this one starts none.
+This is the loop of public dialers at its best: after a failed reading they assume that ten calls
+fit, while this one starts none.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from callguard.demo.progress import Reckoning
 __all__ = ["LoopDialer"]
 
 _SLEEP: Final = 0.125
-"""Seconds between two rounds: the 5 s of the quickest loops that are seen, forty times as fast."""
+"""Seconds between two rounds: the 5 s of the quickest public loops, forty times as fast."""
 
 
 class LoopDialer:
-    """Starts as many calls as the counter says that there is room for, round after round.
+    """Starts in each round as many calls as there is room for by the counter.
 
     A refused lead goes back to the end of the queue, and an urgent one to its front.
 
     Args:
-        session: has the workspace's address and key, and raises for a status of 400 and above.
+        session: a session made by `session_of`.
         caller: places the calls.
     """
 
@@ -45,7 +45,7 @@ class LoopDialer:
         self._reason = "the counter has not been read yet"
 
     async def dial(self, leads: Sequence[Lead]) -> None:
-        """Dial every lead, until all are placed."""
+        """Dial all leads, until every call is placed."""
         began = self._time()
         self._unknown.extend(sorted(leads, key=lambda lead: lead.known_after))
         self._unplaced = len(leads)
@@ -58,7 +58,7 @@ class LoopDialer:
                 await asyncio.sleep(_SLEEP)
 
     def reckoning(self) -> Reckoning:
-        """What the loop goes by: the counter, as it was last read, and no account of its own."""
+        """The figures that the loop decides by: the last count, and nothing of its own."""
         waiting = Counter(lead.lane for lead in self._queue)
         return Reckoning(
             usage=None,
@@ -77,7 +77,7 @@ class LoopDialer:
                 self._queue.append(lead)
 
     async def _read(self) -> None:
-        """Read the counter; where that fails there is no room this time."""
+        """Read the counter; if that fails, there is no room in this round."""
         self._room = 0
         began = self._time()
         try:

@@ -1,4 +1,4 @@
-"""The live picture of a campaign on a terminal: only drawing."""
+"""The live picture of a campaign on a terminal; this file only draws."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ _HIGHEST_CHART: Final = 24
 _NARROWEST_CHART: Final = 40
 
 _BETWEEN: Final = "  "
-"""What stands between two figures on a line."""
+"""The gap between two figures on a line."""
 
 _LONGEST_REASON: Final = 175
-"""Characters of the sentence at the bottom, about."""
+"""About how many characters the sentence at the bottom has, at most."""
 
 
 class Picture:
     """Draws each `Progress` over the one before, for the length of a ``with`` block.
 
-    Leaving the block, whatever leaves it, leaves the last frame on the screen and the cursor as it
-    was.
+    However the block is left, the last frame stays on the screen, and the cursor is restored.
 
     Args:
-        console: where to draw.
-        title: what is going on, in one line.
+        console: the console to draw on.
+        title: a line above the picture.
     """
 
     def __init__(self, console: Console, title: str) -> None:
@@ -61,11 +60,11 @@ class Picture:
 
 
 class Frame:
-    """One frame, in the size of the terminal that it is drawn on.
+    """One frame, in the size of its terminal.
 
     Args:
-        title: what is going on, in one line.
-        history: every look at the campaign so far; at least one.
+        title: a line above the picture.
+        history: every progress of the campaign so far; at least one.
     """
 
     def __init__(self, title: str, history: tuple[Progress, ...]) -> None:
@@ -92,14 +91,14 @@ class Frame:
 
 
 def _chart_height(options: ConsoleOptions, others: int) -> int:
-    """The lines that all else leaves, so that a frame never scrolls its own top away."""
+    """The lines left by everything else, so that a frame never scrolls its own top away."""
     reason = _LONGEST_REASON // options.max_width + 1
-    cursor = 1  # The line that it is left on.
+    cursor = 1  # The line below the frame, where the cursor stays.
     return min(options.size.height - others - reason - cursor, _HIGHEST_CHART)
 
 
 def _fitted(parts: Sequence[Text], width: int) -> Text:
-    """The parts beside each other as far as there is room, and none broken that fits on a line."""
+    """Put the parts side by side if there is room; no part that fits on a line is broken."""
     lines = [Text()]
     for part in parts:
         if lines[-1] and len(lines[-1]) + len(_BETWEEN) + len(part) > width:

@@ -1,4 +1,4 @@
-"""A campaign in lines of text, for where there is no terminal."""
+"""A campaign in lines of text, for output that is not a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PlainLines:
         self._complete = False
 
     def __call__(self, progress: Progress) -> None:
-        """Print `progress`, if a second has gone since the last line or all is placed."""
+        """Print `progress` if a second has passed since the last line, or all calls are placed."""
         elapsed = progress.truth.elapsed
         complete = progress.truth.placed == progress.leads
         if elapsed >= self._next or complete > self._complete:

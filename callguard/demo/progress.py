@@ -1,4 +1,4 @@
-"""How a campaign stands while it goes on, and what came of it."""
+"""The progress of a campaign, and its outcome."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Outcome", "Progress", "Reckoning"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reckoning:
-    """What a dialer goes by at one moment.
+    """The figures by which a dialer decides at one moment.
 
     Attributes:
-        usage: the calls that it reckons with; None where it keeps no account.
+        usage: the calls that the dialer counts; None if it doesn't count its own.
         waiting: by lane, the leads that are known and not dialled.
-        readings: how often it has read the limits.
-        snapshot_age: seconds since the snapshot in hand began; None without one.
-        reason: why the bulk's next call fits or doesn't, in its own words.
+        readings: how often the dialer has read the limits.
+        snapshot_age: seconds since the latest snapshot began; None without one.
+        reason: why the next bulk call fits or doesn't, in the dialer's own words.
     """
 
     usage: int | None
@@ -31,15 +31,15 @@ class Reckoning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How a campaign stands at one moment.
+    """The state of a campaign at one moment.
 
     Attributes:
-        leads: how many there are in all.
+        leads: the number of leads.
         limit: the normal limit, in calls.
-        ceiling: the calls that there may be at most: the limit, and what a lane may burst by.
-        failed: the requests for the limits that went wrong so far.
-        truth: what really goes on in the workspace.
-        reckoning: what the dialer goes by.
+        ceiling: the most calls that are allowed: the limit plus the burst of a lane.
+        failed: how many requests for the limits have failed so far.
+        truth: the workspace's true totals.
+        reckoning: the figures by which the dialer decides.
     """
 
     leads: int
@@ -52,17 +52,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a campaign.
+    """The outcome of a campaign.
 
     Attributes:
         dialer: ``"gate"``, or ``"loop"`` for the way most people dial.
-        seed: what the workspace's draws followed from.
-        leads: how many there were.
+        seed: the seed of the workspace's draws.
+        leads: the number of leads.
         limit: the normal limit, in calls.
-        ceiling: the calls that there may be at most.
+        ceiling: the most calls that are allowed.
         dialled_once: leads with exactly one call, by the workspace's record.
-        failed: the requests for the limits that went wrong.
-        truth: what really went on in the workspace.
+        failed: how many requests for the limits failed.
+        truth: the workspace's true totals.
         workers: how many processes dialled.
     """
 
@@ -78,7 +78,7 @@ class Outcome:
 
     @property
     def over_ceiling(self) -> int:
-        """Calls that the peak was above the ceiling; 0 where it was within."""
+        """Calls by which the peak exceeded the ceiling; 0 if it didn't."""
         return max(0, self.truth.peak - self.ceiling)
 
     @property
@@ -88,12 +88,12 @@ class Outcome:
 
     @property
     def each_dialled_once(self) -> bool:
-        """Whether every lead has one call, and there is no call besides those."""
+        """Whether every lead has one call, and there are no other calls."""
         return self.dialled_once == self.leads == self.truth.placed
 
     @property
     def exceeded(self) -> bool:
-        """Whether a call of the campaign went beyond what the workspace itself allows."""
+        """Whether a call of the campaign exceeded the workspace's own outbound ceiling."""
         return self.truth.worst_excess is not None and self.truth.worst_excess > 0
 
     @property
@@ -107,7 +107,7 @@ class Outcome:
         )
 
     def as_json(self) -> dict[str, object]:
-        """The figures, with those of the truth that say how it went."""
+        """Return the figures, with the relevant ones of the truth, as a JSON object."""
         return {
             "kept": self.kept,
             "dialer": self.dialer,

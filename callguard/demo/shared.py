@@ -1,4 +1,4 @@
-"""The demo in many processes: each dials its share of the leads, on a shared ledger."""
+"""The demo in several processes, each of which dials its share of the leads, on a shared ledger."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ async def shared_dialer(
     readings: Callable[[], int],
     complain: Callable[[str], None],
 ) -> AsyncIterator[SharedDialer]:
-    """A dialer of many processes, none of which outlives its `dial`.
+    """A dialer of several processes, none of which outlives its `dial`.
 
     Args:
         server: the workspace to dial in.
         url: the address of the server that keeps the ledger.
-        workers: how many processes.
-        call_ids: gets the id of each call that is placed.
-        readings: gives how often the workspace's limits were read so far.
+        workers: the number of processes.
+        call_ids: a list to which the id of each placed call is added.
+        readings: returns how often the workspace's limits have been read so far.
         complain: called with a sentence when a worker fails.
 
     Raises:
         LedgerUnavailable: the ledger's server can't be reached.
-        UsageError: its address can't be used.
+        UsageError: the ledger's address can't be used.
         MissingExtra: redis-py is not installed.
     """
     async with RedisLedger.from_url(url) as ledger:
@@ -64,7 +64,7 @@ async def shared_dialer(
 
 
 class SharedDialer:
-    """Leaves the dialling to workers, and knows from their ledger what they go by."""
+    """Leaves the dialling to workers, and reads from their ledger how they decide."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class SharedDialer:
         self._readings = readings
 
     async def dial(self, leads: Sequence[Lead]) -> None:
-        """Dial every lead, unless workers fail. Cancelling this kills them."""
+        """Dial all leads, unless workers fail. Cancelling this kills the workers."""
         looking = asyncio.create_task(self._keep_looking())
         try:
             await self._workers.dial(len(leads))
@@ -88,7 +88,7 @@ class SharedDialer:
             await asyncio.wait([looking])
 
     def reckoning(self) -> Reckoning:
-        """What the gates go by, as it was in the ledger at the last look."""
+        """The figures that the gates decide by, as they were in the ledger at the last look."""
         contents = self._contents
         waiting = Counter[str]()
         for queue in contents.waiting:
@@ -114,7 +114,7 @@ class SharedDialer:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(_INTERVAL)
-            with suppress(LedgerUnavailable):  # the picture stands still until it is back
+            with suppress(LedgerUnavailable):  # the picture stands still until the server is back
                 self._contents = await self._ledger.look(self._workers.api_key)
 
 
@@ -139,7 +139,7 @@ class _Workers:
         }
 
     async def dial(self, leads: int) -> None:
-        """Run the workers until all have ended; one that fails ends no other."""
+        """Run the workers until all have ended; a failing worker ends no other."""
         async with asyncio.TaskGroup() as group:
             for part in range(self._number):
                 group.create_task(self._run(part, leads))
@@ -150,7 +150,7 @@ class _Workers:
             *(sys.executable, "-m", "callguard", "demo-worker"),
             *(f"{name}={value}" for name, value in numbers.items()),
             env=self._environment,
-            stdin=PIPE,  # by whose end it sees that this process is gone
+            stdin=PIPE,  # its end tells the worker that this process is gone
             stdout=PIPE,
             stderr=PIPE,
             start_new_session=True,  # so that Ctrl-C doesn't reach it

@@ -1,4 +1,4 @@
-"""What came of a campaign, for people: each figure beside what it had to be."""
+"""The outcome of a campaign for people: each figure beside the one that was promised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["summary", "verdict"]
 
 
 def summary(outcome: Outcome) -> Table:
-    """The figures of `outcome`, those that the promise is about before the others."""
+    """Make a table of the figures of `outcome`; those that are promised come first."""
     truth = outcome.truth
     table = Table(
         Column(min_width=12),
@@ -34,7 +34,7 @@ def summary(outcome: Outcome) -> Table:
 
 
 def verdict(outcome: Outcome) -> Text:
-    """Whether the promise was kept, and if not, what broke it."""
+    """Say whether the promise was kept, and if not, what broke it."""
     if outcome.kept:
         return Text("Nothing refused, nothing over the ceiling, every lead dialled once.", "green")
     return Text(f"Not kept: {', '.join(_broken(outcome))}.", "bold red")

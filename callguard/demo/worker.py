@@ -20,14 +20,14 @@ class _PrintingCaller(Caller):
 async def dial_share(
     number: int, part: int, workers: int, *, url: str, api_key: str, ledger: str
 ) -> None:
-    """Dial this worker's share of the leads, and print the id of each call, a line each.
+    """Dial this worker's share of the leads, and print the id of each call on a line.
 
     Args:
-        number: how many leads the campaign has.
-        part: which worker this is, from 0 on.
-        workers: how many there are.
+        number: the number of leads in the campaign.
+        part: this worker's number, from 0 on.
+        workers: the number of workers.
         url: the workspace's address.
-        api_key: its key.
+        api_key: the workspace's key.
         ledger: the address of the server that keeps the gates' ledger.
     """
     async with (
