@@ -12,7 +12,7 @@ __all__ = ["nowhere"]
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address at which nobody listens, and nobody can begin to: its port is taken."""
+    """Yield an address at which nobody listens, or can start to, because its port is taken."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -11,10 +11,10 @@ __all__ = ["BentClient", "Line"]
 
 
 class BentClient:
-    """As much of the client as the ledger uses, pub/sub and all; it has no delays and no faults.
+    """The part of the client that the ledger uses, with pub/sub, but without delays and faults.
 
     Args:
-        server: what runs the exchanges, at the event loop's time.
+        server: the server that runs the exchanges, at the event loop's time.
     """
 
     def __init__(self, server: BentServer) -> None:
@@ -23,12 +23,12 @@ class BentClient:
         self._channels: dict[str, asyncio.Queue[dict[str, Any]]] = {}
 
     def exchange(self, words: tuple[Any, ...]) -> tuple[bytes, Published]:
-        """Make the exchange that `execute_command` was given, in no time; see `BentServer`."""
-        request = words[3 + int(words[2]) :]  # behind the command, the digest and the keys
+        """Make the exchange that `execute_command` got, in no time; see `BentServer`."""
+        request = words[3 + int(words[2]) :]  # after the command, the digest and the keys
         return self._server.exchange(round(self._loop.time() * 1000), *request)
 
     async def execute_command(self, *words: Any) -> Any:
-        """Make an exchange, or say what the server is."""
+        """Make an exchange, or answer INFO."""
         return {"maxmemory": 0} if words[0] == "INFO" else await self._run(words)
 
     async def _run(self, words: tuple[Any, ...]) -> bytes:
@@ -61,13 +61,13 @@ class BentClient:
             queue.put_nowait({"type": "pong"})
 
     def hear(self, channel: str, message: bytes) -> None:
-        """Something that was published comes here, whoever it is for."""
+        """Receive a published message, if its channel is subscribed to."""
         if channel in self._channels:
             self._channels[channel].put_nowait({"type": "message", "data": message})
 
 
 class Line(BentClient):
-    """A line that takes no time, and brings what is published on any of `lines`."""
+    """A connection without latency; what its exchanges publish reaches all `lines`."""
 
     def __init__(self, server: BentServer, lines: list[Line]) -> None:
         super().__init__(server)

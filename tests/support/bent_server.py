@@ -1,5 +1,4 @@
-"""The exchange's script as it is, on a real server, under a clock and with faults of the test's
-own."""
+"""The real script of the exchange on a real server, but with a clock and faults set by the test."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from callguard.ledger.redis.scripts import EXCHANGE
 __all__ = ["START", "BentServer", "Published"]
 
 START = 1_700_000_000_000
-"""The server's time, in ms, that tests call 0; it has as many digits as a real one."""
+"""The server's time, in ms, that counts as 0 in tests; it has as many digits as a real one."""
 
 BENT = """
 local server, published, commands, items = redis, {{}}, 0, 0
@@ -63,27 +62,26 @@ end
 
 return {{ exchange(), commands, items, unpack(published) }}
 """
-"""What is made of the script: behind its answer it returns how many commands it used, how many
-items it read and what it published, and a command of it can be made to fail."""
+"""The wrapper of the script. After the answer it returns how many commands the script used, how
+many items it read and what it published. It can make a command fail."""
 
 WRITES = "DEL HDEL HSET HSETNX PEXPIRE UNLINK ZADD ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE"
-"""Its commands that change something."""
+"""The script's commands that write."""
 
 Published = list[tuple[str, bytes]]
-"""What the script tells: channels and messages, in order."""
+"""The messages that the script published, with their channels, in order."""
 
 
 class BentServer:
-    """The ledger of one workspace: only the time is told, what is published is told here too, and
-    commands fail where they are to.
+    """The ledger of one workspace on a real server, at a given time and with given faults.
 
     Args:
-        client: a real server's.
-        names: what things are called on it.
+        client: a client of the real server.
+        names: the names of the ledger's keys and channels.
 
     Attributes:
-        commands: how many the last exchange used.
-        items: how many the server read to it, of all keys.
+        commands: how many commands the last exchange used.
+        items: how many items of all keys the last exchange read.
     """
 
     def __init__(self, client: Redis, names: Names) -> None:
@@ -99,11 +97,11 @@ class BentServer:
         Args:
             now: ms since `START`.
             request: the arguments that `Conversation.request` makes.
-            fails: the command that fails, or "write 3" for the third that changes something,
-                whatever it is; "" is none.
+            fails: the command that fails, or "write 3" for the third command that writes; "" for
+                none.
 
         Returns:
-            The answer, and what was published.
+            The answer, and the published messages.
 
         Raises:
             ResponseError: a command failed.
@@ -119,19 +117,19 @@ class BentServer:
         self.client.delete(*self.names.keys)
 
     def image(self) -> dict[bytes, bytes]:
-        """The ledger as they are now, for `turn_back`."""
+        """A dump of the ledger's keys, for `turn_back`."""
         dumped = ((key, self.client.dump(key)) for key in self.names.keys)
         return {key: value for key, value in dumped if isinstance(value, bytes)}
 
     def turn_back(self, image: dict[bytes, bytes]) -> None:
-        """Be as the ledger was once, like a replica that lagged."""
+        """Restore the ledger from a dump, like a replica that lagged."""
         self.forget()
         for key, value in image.items():
             self.client.restore(key, 0, value)
 
 
 def _bent(text: str) -> str:
-    """The script, which takes the time in ms as one more argument, and tells what it publishes."""
+    """Change the script to take the time in ms as an argument, and to return what it publishes."""
     clock, publish = "redis.call('TIME')", "redis.pcall('PUBLISH', "
     assert (text.count(clock), text.count(publish)) == (1, 1)
     time = "{ math.floor(ARGV[#ARGV - 1] / 1000), ARGV[#ARGV - 1] % 1000 * 1000 }"

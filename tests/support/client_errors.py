@@ -18,7 +18,7 @@ CLIENTS = ("retell-sdk", "httpx", "aiohttp", "requests")
 
 
 def error_of(client: str, status: int, url: str, method: str = "POST") -> Exception:
-    """What `client` raises for an answer with this status from `url`."""
+    """Make the exception that `client` raises for an answer with this status from `url`."""
     return _MAKERS[client](status, url, method)
 
 

@@ -23,7 +23,7 @@ Handler = Callable[[str, str, Mapping[str, str]], "Reply | Awaitable[Reply]"]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What comes back: `fault`, if there is one, is raised in the place of the body's end."""
+    """The answer to a request; a `fault`, if there is one, is raised at the end of the body."""
 
     status: int = 200
     body: bytes = b""
@@ -48,7 +48,7 @@ class Request:
 
 
 class FakeSession(_ClientSession):
-    """Stands where an `aiohttp.ClientSession` does, as far as callguard's client uses one.
+    """A stand-in for `aiohttp.ClientSession`, as far as callguard's client uses one.
 
     Attributes:
         requests: every request so far, in order.

@@ -12,7 +12,7 @@ from typing import Any, Final
 LOOPS: Final = ("asyncio", "eager", "uvloop")
 
 _CHOSEN: Final = "CALLGUARD_TEST_LOOP"
-"""In the environment, so that the processes that tests start use it too."""
+"""The variable is in the environment, so that processes started by tests use the loop too."""
 
 
 class _EagerPolicy(asyncio.DefaultEventLoopPolicy):
@@ -21,7 +21,7 @@ class _EagerPolicy(asyncio.DefaultEventLoopPolicy):
 
 
 def choose(name: str) -> None:
-    """Let every loop from now on, in this process and those that it starts, be one of these.
+    """Make every later loop, in this process and those that it starts, one of this kind.
 
     Raises:
         RuntimeError: this Python has no such loop.
@@ -31,12 +31,12 @@ def choose(name: str) -> None:
 
 
 def chosen() -> str:
-    """What the loops of this process are, or are to be."""
+    """The kind of this process's loops."""
     return os.environ.get(_CHOSEN, "asyncio")
 
 
 def follow() -> None:
-    """Use the loop that was chosen here, or in the process that started this one."""
+    """Use the kind of loop that was chosen here, or in the process that started this one."""
     name = chosen()
     if name == "asyncio":
         return
@@ -52,7 +52,7 @@ def follow() -> None:
 
 
 def with_task_factory(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
-    """The loop, whose tasks begin eagerly if that was chosen."""
+    """Return the loop, with eager tasks if those were chosen."""
     if sys.version_info >= (3, 12) and chosen() == "eager":
         loop.set_task_factory(asyncio.eager_task_factory)
     return loop

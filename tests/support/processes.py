@@ -1,7 +1,8 @@
 """Worker processes, for tests, campaigns and benchmarks.
 
-A worker is a process that runs one coroutine function and talks with its parent in lines of JSON.
-What it has said is heard though it was killed right after. It ends when its parent does.
+A worker is a process that runs one coroutine function and exchanges lines of JSON with its parent.
+The parent receives everything that the worker sent, even if it was killed right after. A worker
+ends when its parent does.
 
     python -m tests.support.processes MODULE FUNCTION ARGUMENTS
 """
@@ -29,23 +30,23 @@ _LONGEST_END = 10.0
 
 
 class Parent:
-    """The process that has started this one, as a worker sees it."""
+    """A worker's connection to the process that started it."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
 
     def tell(self, **said: Any) -> None:
-        """Say something; it is in the pipe when this returns, whatever becomes of this process."""
+        """Send a message; it is in the pipe when this returns, even if this process is killed."""
         sys.stdout.buffer.write(_line(said))
         sys.stdout.buffer.flush()
 
     async def hear(self) -> Said | None:
-        """What the parent says next; None when it has no more to say, or is gone."""
+        """Receive the parent's next message; None if there are no more, or the parent is gone."""
         return _said(await self._reader.readline())
 
 
 class Worker:
-    """A process that runs a coroutine function, as its parent sees it."""
+    """A parent's connection to a process that runs a coroutine function."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -60,7 +61,7 @@ class Worker:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Worker:
-        """Start a process in which ``function(parent, ...)`` runs; what it gets is made JSON."""
+        """Start a process that runs ``function(parent, ...)``; its arguments are sent as JSON."""
         specification = sys.modules[function.__module__].__spec__
         assert specification is not None  # there is one for a module that was run by its name too
         process = await asyncio.create_subprocess_exec(
@@ -78,32 +79,32 @@ class Worker:
         return cls(process)
 
     def tell(self, **said: Any) -> None:
-        """Say something; a worker that is gone doesn't hear it."""
+        """Send a message; it is lost if the worker is gone."""
         with suppress(ConnectionError):
             self._to.write(_line(said))
 
     async def hear(self) -> Said | None:
-        """What the worker says next; None when it has ended and all that it said was heard."""
+        """Receive the worker's next message; None if it has ended and has sent no more."""
         return _said(await self._from.readline())
 
     async def expect(self) -> Said:
-        """What the worker says next; it is an error if it has ended."""
+        """Receive the worker's next message; raises if the worker has ended."""
         said = await self.hear()
         if said is None:
             raise RuntimeError(f"a worker has ended, with code {await self._process.wait()}")
         return said
 
     def finish(self) -> None:
-        """There is no more to say, so it should end."""
+        """Tell the worker that there are no more messages, so that it ends."""
         self._to.close()
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Kill the worker by SIGKILL."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def aclose(self) -> None:
-        """Let it end by itself, and wait for that; after 10 s it is killed."""
+        """Let the worker end by itself, and wait for that; after 10 s it is killed."""
         self.finish()
         try:
             async with asyncio.timeout(_LONGEST_END):
@@ -122,7 +123,7 @@ async def workers(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> AsyncIterator[list[Worker]]:
-    """So many alike; each has said something, such as that it is ready, when this is entered."""
+    """Start `count` equal workers, and wait for one message of each, such as that it is ready."""
     started = [await Worker.start(function, *args, **kwargs) for _ in range(count)]
     try:
         await asyncio.gather(*(worker.expect() for worker in started))
@@ -136,7 +137,7 @@ def _line(said: Said) -> bytes:
 
 
 def _said(line: bytes) -> Said | None:
-    """None at the end, and for a line that its speaker did not live to finish."""
+    """Parse a message; None at the end, and for a line that its sender did not live to finish."""
     if not line.endswith(b"\n"):
         return None
     said: Said = json.loads(line)

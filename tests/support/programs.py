@@ -1,4 +1,4 @@
-"""What campaigns and benchmarks of a shared ledger stand on: a command line, a server, gates."""
+"""Support for campaigns and benchmarks of a shared ledger: a command line, a server, gates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.fake_network import FakeSession, limits_reply
 
 @contextmanager
 def server(url: str | None) -> Iterator[str]:
-    """The address of the server to use: the one that was named, or a private one."""
+    """Yield the address of the given server, or else of a private one."""
     if url is not None:
         yield url
         return
@@ -29,7 +29,7 @@ def server(url: str | None) -> Iterator[str]:
 async def open_shared(
     ledger: RedisLedger, workspace: str, limit: int, *, ring_limit: float = 30.0
 ) -> AsyncIterator[callguard.Gate]:
-    """A gate as users open it on a shared ledger, but for the network: it always reads 0 calls."""
+    """A gate on a shared ledger, as users open it, without a network: it always reads 0 calls."""
     session = FakeSession(lambda *_: limits_reply(0, limit))
     async with callguard.open_gate(
         workspace, session=session, ledger=ledger, cps=None, ring_limit=ring_limit
@@ -38,13 +38,13 @@ async def open_shared(
 
 
 async def let_one_in(gate: callguard.Gate) -> None:
-    """Wait until the ledger is open: they admit nobody at first."""
+    """Wait until the ledger admits callers, which a new one doesn't at first."""
     async with gate.admit() as permit:
         permit.cancel()
 
 
 def command(description: str | None) -> argparse.ArgumentParser:
-    """A command line that has what all of them have."""
+    """A command line with the options that all these programs share."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,7 +53,7 @@ def command(description: str | None) -> argparse.ArgumentParser:
 
 
 def surroundings() -> str:
-    """What the figures depend on, in one line."""
+    """A line about the machine and Python, on which the figures depend."""
     busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
         f"Python {platform.python_version()} on {sys.platform}, {platform.machine()}, "

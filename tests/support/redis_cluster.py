@@ -14,12 +14,12 @@ from callguard.testing import RedisServer
 _SLOTS = 16_384
 _NODES = 3
 _LONGEST_WAIT = 30.0
-"""Seconds; a node that has just started waits for 2 s before it takes anything."""
+"""Seconds; a node that has just started accepts no keys for 2 s."""
 
 
 @contextmanager
 def running_cluster(program: Path | None = None) -> Iterator[Sequence[RedisServer]]:
-    """The nodes of a cluster that takes keys; each one's address will do for a client."""
+    """Yield the nodes of a cluster that accepts keys; a client may use any node's address."""
     with ExitStack() as stack:
         nodes = [stack.enter_context(_node(program)) for _ in range(_NODES)]
         clients = [stack.enter_context(redis.Redis.from_url(node.url)) for node in nodes]

@@ -1,4 +1,4 @@
-"""Real Redis servers for tests: one that all share, and such as a test may ill-treat."""
+"""Real Redis servers for tests: a shared one, and private ones that a test may stop or flush."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _URL = "CALLGUARD_TEST_REDIS_URL"
 
 @pytest.fixture(scope="session")
 def redis_program() -> Path:
-    """The program of a server that tests may start as often as they like."""
+    """The program of the server, for tests that start their own."""
     program = find_server()
     if program is None:
         pytest.skip(NO_SERVER)
@@ -38,19 +38,19 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
-    """The address of a server which others use too, so keys have to be told by `workspace_key`."""
+    """The address of a server that other tests use too; `workspace_key` keeps their keys apart."""
     return redis_server
 
 
 @pytest.fixture
 def workspace_key() -> str:
-    """An API key that no other test has, so that no other test sees the keys named after it."""
+    """An API key of this test only, so that its ledger's keys are its own."""
     return f"key_{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new ledger admits callers at once: nobody is there who could object.
+    """Let a new ledger admit callers at once, since there are no workers that could know better.
 
     Not 0: a reading may begin in the millisecond in which the ledger begins.
     """
@@ -59,13 +59,13 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own_redis(redis_program: Path) -> Iterator[RedisServer]:
-    """A server of this test's own, to stop, restart, flush or pause."""
+    """A private server for this test, to stop, restart, flush or pause."""
     with RedisServer(program=redis_program) as server:
         yield server
 
 
 @pytest.fixture
 def redis_cluster(redis_program: Path) -> Iterator[Sequence[RedisServer]]:
-    """The three nodes of a cluster of this test's own; any one's address will do for a client."""
+    """The three nodes of a private cluster for this test; a client may use any node's address."""
     with running_cluster(redis_program) as nodes:
         yield nodes

@@ -1,4 +1,4 @@
-"""Parts of the provider's own SDK. To import the whole takes seconds, in every process."""
+"""Parts of the provider's own SDK. Importing all of it takes seconds, in every process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def part(name: str) -> Any:
-    """The SDK's module of that name, such as ``"lib.webhook_auth"``, and nothing besides."""
+    """Import one module of the SDK, such as ``"lib.webhook_auth"``, and nothing else."""
     whole = importlib.util.find_spec("retell")
     assert whole is not None
     assert whole.origin is not None

@@ -1,4 +1,4 @@
-"""What the library draws by itself, made to follow from a seed."""
+"""Seeding of the library's own random draws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["seeded"]
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Gates have the same ids each time, and tries that are repeated the same pauses."""
+    """Give gates the same ids, and retries the same delays, in each run with this seed."""
     dice = random.Random(seed)
     random.seed(seed)  # tenacity draws its jitter from the module's own source
     with patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))):

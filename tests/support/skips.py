@@ -1,4 +1,4 @@
-"""Skipped tests are told, loudly: one that wasn't run has passed nothing."""
+"""Loud reports of skipped tests, since a test that didn't run has shown nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_option(parser: pytest.Parser) -> None:
 
 
 def summarise(reporter: pytest.TerminalReporter) -> None:
-    """Say how many tests no server was there for, and how to get one."""
+    """Report how many tests were skipped for lack of a server, and how to get one."""
     lacking = sum(NO_SERVER in str(report.longrepr) for report in _skipped(reporter))
     if lacking:
         reporter.section("NOT TESTED: the shared ledger", sep="!", red=True, bold=True)
@@ -32,7 +32,7 @@ def summarise(reporter: pytest.TerminalReporter) -> None:
 
 
 def fail_on_skips(session: pytest.Session) -> None:
-    """Let the run fail where ``--no-skips`` was given and a test was skipped."""
+    """Let the run fail if ``--no-skips`` was given and a test was skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if session.config.getoption("--no-skips") and reporter is not None and _skipped(reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,4 +1,4 @@
-"""A network that fails: what goes between a client and a server can be delayed, held or lost."""
+"""A network that fails: traffic between a client and a server can be delayed, held or lost."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _HOST = "127.0.0.1"
 
 
 class TcpProxy:
-    """Stands in front of a server; all is well until it is told otherwise.
+    """A proxy in front of a server, which has no faults until a test asks for them.
 
     Attributes:
-        port: where it listens.
-        delay: seconds that everything takes in each direction, until `heal`.
+        port: the port that it listens on.
+        delay: seconds by which all traffic is delayed in each direction, until `heal`.
         loses_everything: whether it is `half_open`.
-        replies_flow: set but after `hold_replies`.
+        replies_flow: cleared while `hold_replies` is in force.
     """
 
     def __init__(self, target_host: str, target_port: int) -> None:
@@ -31,7 +31,7 @@ class TcpProxy:
         self._connections: set[_Connection] = set()
 
     def url(self, path: str = "") -> str:
-        """The address with which Redis clients come by here."""
+        """The address for Redis clients that connect through the proxy."""
         return f"redis://{_HOST}:{self.port}{path}"
 
     @property
@@ -40,17 +40,17 @@ class TcpProxy:
         return len(self._connections)
 
     def drop(self) -> None:
-        """Cut every connection, with all that is under way on it."""
+        """Cut every connection, with all traffic in flight."""
         for connection in self._connections:
             connection.cut()
 
     def refuse(self) -> None:
-        """Refuse new connections, until `heal`; those that are there stay."""
+        """Refuse new connections, until `heal`; existing ones stay."""
         self._deafen()
         self._listener = _bound(self.port)  # so that nobody else gets the port meanwhile
 
     def half_open(self) -> None:
-        """Keep connections and take new ones, but lose whatever is sent on them, until `heal`."""
+        """Keep connections and accept new ones, but lose all traffic on them, until `heal`."""
         self.loses_everything = True
 
     def hold_replies(self) -> None:
@@ -58,9 +58,9 @@ class TcpProxy:
         self.replies_flow.clear()
 
     def heal(self) -> None:
-        """Work as at the beginning, for new connections and for those that have lost nothing.
+        """End every fault. Connections that have lost traffic are cut.
 
-        Those that have are cut, or the reply to one request would be taken for another's.
+        Otherwise the reply to one request would be taken for the reply to another.
         """
         self.delay = 0.0
         self.loses_everything = False
@@ -101,14 +101,14 @@ class TcpProxy:
 
 
 class _HungUp(Exception):
-    """One end has hung up, and the other has been given all that was sent before."""
+    """One end has hung up, and everything that it sent before was delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One direction of a connection: where it comes from and goes to, and what is under way.
+    """One direction of a connection: its two ends, and the traffic in flight.
 
-    A chunk is there with the loop's time at which it is due; an empty one means a hang-up.
+    Each chunk has the loop's time at which it is due; an empty one means a hang-up.
     """
 
     source: asyncio.StreamReader
@@ -117,7 +117,7 @@ class _Way:
 
 
 class _Connection:
-    """A client's connection, and the one to the server that belongs to it."""
+    """A client's connection, with its connection to the server."""
 
     def __init__(self, proxy: TcpProxy, accepted: socket.socket) -> None:
         self.has_lost_something = False
@@ -171,7 +171,7 @@ class _Connection:
         raise _HungUp
 
     async def _take(self, way: _Way) -> None:
-        """Put what comes in on its way, or lose it; a hang-up too."""
+        """Put incoming chunks, and a hang-up, on their way, or lose them."""
         clock = asyncio.get_running_loop().time
         chunk = b"at first"
         while chunk:

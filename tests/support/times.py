@@ -1,4 +1,4 @@
-"""The times that tests give to ledgers and gates, unless they say otherwise."""
+"""The default times of ledgers and gates in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public clock that jumps, on loops whose tasks begin as this run of the tests has them."""
+"""The public clock that jumps, on loops with the task factory of this test run."""
 
 from __future__ import annotations
 
