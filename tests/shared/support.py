@@ -107,9 +107,7 @@ async def sharing(
         yield gate
 
 
-async def eventually(
-    holds: Callable[[], object | Awaitable[object]], within: float = PATIENCE
-) -> float:
+async def eventually(holds: Callable[[], object | Awaitable[object]]) -> float:
     """Wait until something holds; returns after how many seconds it did."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -117,7 +115,7 @@ async def eventually(
         found = holds()
         if await found if isawaitable(found) else found:
             return loop.time() - began
-        assert loop.time() < began + within, f"it never held: {holds}"
+        assert loop.time() < began + PATIENCE, f"it never held: {holds}"
         await asyncio.sleep(0.01)
 
 
@@ -140,9 +138,9 @@ class Callers:
         """Send callers into the queue."""
         self._tasks += [asyncio.create_task(self._visit(lane)) for _ in range(number)]
 
-    async def have_arrived(self, number: int, within: float = PATIENCE) -> list[Permit]:
+    async def have_arrived(self, number: int) -> list[Permit]:
         """The permits, as soon as there are so many."""
-        await eventually(lambda: len(self.arrived) >= number, within)
+        await eventually(lambda: len(self.arrived) >= number)
         return self.arrived
 
     async def go(self) -> None:

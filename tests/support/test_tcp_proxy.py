@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ import pytest
 
 from callguard.testing import RedisServer
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.virtual_time import jumping
 
 PING, PONG = b"PING\r\n", b"+PONG\r\n"
 
@@ -66,21 +66,35 @@ async def test_without_a_fault(proxy: TcpProxy) -> None:
     assert proxy.url("/0") == f"redis://127.0.0.1:{proxy.port}/0"
 
 
-async def test_delay(proxy: TcpProxy) -> None:
+@jumping
+async def test_delay() -> None:
     """A slow network would not be slow, or ever slower the more is sent."""
-    async with connected(proxy) as client:
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            writer.write(PONG)
+        writer.close()
+
+    clock = asyncio.get_running_loop().time
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        TcpProxy(*server.sockets[0].getsockname()) as proxy,
+        connected(proxy) as client,
+    ):
         proxy.delay = 0.2
-        begin = time.monotonic()
+        began = clock()
         for _ in range(10):
             client.send()
             await asyncio.sleep(0.002)
         answer = b""
         while answer != 10 * PONG:
             answer += await client.reply()
-        assert 0.4 <= time.monotonic() - begin < 1.6, "and not 2 s, one delay after the other"
+        assert 0.4 <= clock() - began < 0.45, "and not 4 s, one delay after the other"
         proxy.heal()
+        healed_at = clock()
         client.send()
         assert await client.reply() == PONG
+        assert clock() == healed_at
 
 
 async def test_drop(proxy: TcpProxy) -> None:

@@ -143,7 +143,7 @@ async def test_a_gate_that_is_told_a_snapshot_as_it_opens_reads_on(
             assert len(session.requests) == 1
         crowd = Crowd(gate)
         crowd.send("a")
-        await eventually(lambda: len(session.requests) >= 3, within=5.0)
+        await eventually(lambda: len(session.requests) >= 3)
         current = 0
-        await eventually(lambda: crowd.arrived == ["a"], within=5.0)
+        await eventually(lambda: crowd.arrived == ["a"])
         await crowd.disperse()
