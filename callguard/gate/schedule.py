@@ -89,13 +89,21 @@ class Schedule:
         if turn_at <= self._loop.time():
             self._begin()
         else:
-            self._timer = self._loop.call_at(turn_at, self._begin)
+            self._timer = self._loop.call_at(turn_at, self._look_again)
 
     def look(self) -> None:
-        """The next reading is due at another moment than it was."""
-        if self._timer is not None and self._timer.when() != self._readings.turn_at:
+        """The next reading is due at another moment than it was.
+
+        A timer that is early is left to go off, and to be set anew: what a ledger's server says of
+        that moment comes with each exchange, and is a little later or earlier each time.
+        """
+        if self._timer is not None and self._timer.when() > self._readings.turn_at:
             self._stop_timer()
             self.want()
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self.want()
 
     async def renew(self) -> None:
         """Wait for the reading under way, or for one that begins now if one is due.

@@ -201,7 +201,7 @@ class Conversation:
         Raises:
             LedgerUnavailable: the ledger is of another protocol.
         """
-        reply = json.loads(answer)
+        reply = json.loads(answer if isinstance(answer, str) else answer.decode())
         if reply["status"] == "foreign":
             raise foreign(reply["protocol"])
         if reply["status"] != "ok":

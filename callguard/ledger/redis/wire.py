@@ -354,10 +354,6 @@ class Answer(NamedTuple):
             LimitsMalformed: the snapshot in it is none.
         """
         again, right = reply.get("again"), reply.get("right_to_read")
-        grants = [(_whole(index), _whole(usage)) for index, usage in reply.get("grants") or ()]
-        dues = [(_whole(index), _whole(left)) for index, left in reply.get("dues") or ()]
-        if any(not 0 <= index < claims for index, _ in (*grants, *dues)):
-            raise ValueError(f"slots for claims that nobody made: {grants}")
         return cls(
             epoch=_word(reply["epoch"]),
             now=_whole(reply["now"]),
@@ -367,8 +363,8 @@ class Answer(NamedTuple):
             pause=Pause.parse(reply),
             again=None if again is None else _whole(again),
             right=None if right is None else Right(_whole(right["token"]), _whole(right["began"])),
-            grants=grants,
-            dues=dues,
+            grants=_pairs(reply.get("grants"), claims),
+            dues=_pairs(reply.get("dues"), claims),
             halts=_halts(reply.get("halts")),
             stepped=_whole(reply.get("stepped") or 0),
             untold=reply.get("untold"),
@@ -419,7 +415,15 @@ def _whole(value: object, *, least: int = -_LARGEST) -> int:
         raise TypeError(f"not a number of a ledger: {value!r}")
     if not least <= value <= _LARGEST:
         raise ValueError(f"not a number from {least} to {_LARGEST}: {value!r}")
-    return math.floor(value)
+    return value if type(value) is int else math.floor(value)
+
+
+def _pairs(said: Sequence[Any] | None, claims: int) -> list[tuple[int, int]]:
+    """An index of one of so many claims, and a number, of each pair; none where nothing is said."""
+    pairs = [(_whole(index), _whole(number)) for index, number in said or ()]
+    if any(not 0 <= index < claims for index, _ in pairs):
+        raise ValueError(f"slots for claims that nobody made: {pairs}")
+    return pairs
 
 
 def _halts(said: Sequence[Any] | None) -> tuple[int, tuple[Halt, ...], float] | None:
