@@ -88,6 +88,9 @@ def longest_exchanges(client: Redis, permits: int) -> Iterator[Row]:
         yield measured("absorbed", _until_none(other, 1, other.read))
         for _ in rounds:
             holder.ask(permits, AT_ONCE)
+        yield measured("joined anew who was dialling them", [holder.join])
+        holder.since = holder.next - AT_ONCE
+        yield measured("joined anew after a lost answer", [holder.join])
         leave = partial(holder.say, leaves=True)
         yield measured("left who was dialling them", _until_none(other, 0, leave))
 

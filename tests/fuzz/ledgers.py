@@ -94,7 +94,8 @@ def _believes(worker: Conversation, view: View, answer: bytes) -> bool:
             return True
     worker.doubt()
     said = json.loads(worker.request()[0])
-    holds = {number for number, _ in said["join"]["held"]}
+    runs = said["join"]["held"]
+    holds = {number for first, last, _ in runs for number in range(first, last + 1)}
     ended = {what for kind, what, *_ in said["happenings"] if kind in {"place", "release"}}
     assert {1, 2} <= holds | ended, f"what it holds is forgotten after {answer!r}: {said}"
     worker.doubt()

@@ -749,7 +749,7 @@ MUTATIONS = (
     Mutation(
         "a slot that a worker was given and never heard of is kept for it",
         LUA + "workers.lua",
-        (("    for id in pairs(unheard) do", "    for id in pairs({}) do"),),
+        (("    for _, id in pairs(unheard) do", "    for _, id in pairs({}) do"),),
         "nobody will ever give it back",
         SCRIPTS,
         shared=True,

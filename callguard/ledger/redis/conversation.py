@@ -36,7 +36,7 @@ from callguard.ledger.redis.wire import (
 from callguard.limits import Snapshot
 from callguard.trunks import Trunk
 
-__all__ = ["Conversation", "asked_for"]
+__all__ = ["Conversation", "asked_for", "runs_of"]
 
 MOST_SLOTS: Final = 1000
 """Slots that one exchange asks for at most."""
@@ -99,7 +99,7 @@ class Conversation:
         self._claims: list[Claim] = []
         self._halts = 0
         self._sent_at = 0.0
-        self._first_number = self._next_number = 1
+        self._first_number = self._next_number = self._doubtful = 1
         self._renews = True
         self._renew_at = -math.inf
         self._ledger_clock = LedgerClock(clock)
@@ -124,6 +124,8 @@ class Conversation:
         self._claims = self._claims_now()
         # Callers may be granted permits out of the own share before the answer comes.
         self._first_number = self._view.next_number
+        if self._joined:
+            self._doubtful = self._first_number
         self._view.next_number += sum([min(claim.callers, MOST_SLOTS) for claim in self._claims])
         self._next_number = self._view.next_number
         happenings = self._view.outbox.batch()
@@ -172,7 +174,8 @@ class Conversation:
         return {
             "epoch": uuid.uuid4().hex,
             "label": self._label,
-            "held": self._view.held(),
+            "held": runs_of(self._view.held()),
+            "since": self._doubtful,
             "trunks": self._trunks,
         }
 
@@ -299,6 +302,17 @@ class Conversation:
             else:
                 self._view.unstart(number)
                 self._view.withdraw(number)
+
+
+def runs_of(held: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
+    """Permits with their lanes, as the first and the last number of each run on one lane."""
+    runs: list[tuple[int, int, str]] = []
+    for number, lane in sorted(held):
+        if runs and runs[-1][1:] == (number - 1, lane):
+            runs[-1] = runs[-1][0], number, lane
+        else:
+            runs.append((number, number, lane))
+    return runs
 
 
 def asked_for(claim: Claim) -> Asked:

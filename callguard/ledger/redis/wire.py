@@ -120,13 +120,17 @@ class Introduction(TypedDict):
     Attributes:
         epoch: the name of the ledger that begins with this worker, if there is none.
         label: what people call the worker.
-        held: number and lane of each permit that is dialling, as far as the worker knows.
+        held: the permits that are dialling, as far as the worker knows: of each run of them on one
+            lane the first number, the last, and the lane.
+        since: the first number of which the worker may have been granted permits without hearing of
+            it: what is before is known to both.
         trunks: what people see of each trunk that has a rate, as JSON, by the hash of its name.
     """
 
     epoch: str
     label: str
-    held: list[tuple[int, str]]
+    held: list[tuple[int, int, str]]
+    since: int
     trunks: NotRequired[dict[str, str]]
 
 

@@ -11,7 +11,7 @@ from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot, Trunk
 from callguard.ledger import Claim, Claimant
-from callguard.ledger.redis.conversation import Conversation, asked_for
+from callguard.ledger.redis.conversation import Conversation, asked_for, runs_of
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
@@ -154,6 +154,7 @@ class Worker:
 
     Attributes:
         held: the permits that it was granted, by what the answers said.
+        since: the first number that it may have been granted without hearing of it.
         knows: the beginning of the snapshot that its ceilings are of.
         lead: ms by which the ledger's clock was ahead of its own when it heard of it last.
         heard_at: when that was.
@@ -168,7 +169,7 @@ class Worker:
         self.knows = 0
         self.lead = START
         self.heard_at = ledger.now
-        self.next = 1
+        self.next = self.since = 1
         self._name = name
         self._ledger = ledger
         self.constants = constants(name, ledger.names, ledger.settings)
@@ -217,7 +218,8 @@ class Worker:
         return Introduction(
             epoch=f"epoch of {self._name} at {self._ledger.now}",
             label=f"label of {self._name}",
-            held=[(number, "default") for number in self.held],
+            held=runs_of([(number, "default") for number in self.held]),
+            since=self.since,
         )
 
     def ask(

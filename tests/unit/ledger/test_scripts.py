@@ -86,6 +86,7 @@ def test_an_exchange_that_runs_twice_gives_slots_once(ledger: BentLedger) -> Non
     twice = worker.words(claims=[claim(ceiling=9)])
     assert worker.send(twice)["counts"] == [1, 0]
     assert worker.send(twice)["status"] == "overtaken"
+    worker.next += 1
     assert worker.join()["counts"] == [0, 0]
 
 
@@ -136,6 +137,30 @@ def test_after_a_lost_answer_what_it_gave_goes_back_and_what_is_held_stays(
     reply = worker.join()
     assert (reply["counts"], reply.get("void"), reply["spent"]) == ([2, 1], None, False)
     assert worker.ask(9) == 1
+
+
+def test_a_worker_in_doubt_of_its_last_exchange_is_asked_for_that_alone(ledger: BentLedger) -> None:
+    """Who dials thousands of calls would keep the server from others whenever an answer is lost."""
+    (worker,) = joined(ledger, "one")
+    assert worker.ask(999, 500) == 500
+    worker.lose(claims=[claim(ceiling=999, callers=20)])
+    worker.since, worker.next = worker.next, worker.next + 20
+    reply = worker.join()
+    assert (reply["counts"], ledger.items < 200) == ([500, 0], True)
+
+
+@pytest.mark.parametrize("ran_out", [False, True], ids=["known", "lease ran out"])
+def test_what_a_worker_held_before_its_last_exchange_is_looked_for_where_it_was_unknown(
+    ledger: BentLedger, *, ran_out: bool
+) -> None:
+    """A worker that the ledger took for dead would dial calls that nobody counts as such."""
+    worker, other = joined(ledger, "one", "two")
+    assert worker.ask(9, 3) == 3
+    ledger.now = 10001 if ran_out else 5000
+    other.say(renew=True)
+    worker.since = worker.next
+    reply = worker.join()
+    assert (reply["counts"], reply.get("void")) == ([3, 0], True if ran_out else None)
 
 
 def test_a_dial_told_again_after_a_lost_answer_is_counted_once(ledger: BentLedger) -> None:

@@ -9,6 +9,7 @@ local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
 local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a worker any more
 local BURIALS = 16 -- of workers that one exchange goes into
+local DOUBTS = 2000 -- permits that are looked for one by one, before all of a worker's are read
 
 local function Workers()
   local crew = {}
@@ -145,28 +146,51 @@ local function Workers()
     raw, unvouched = raw_now, 0 -- nobody's word is of this ledger's clock
   end
 
+  -- Which permits this worker is dialling as far as the ledger knows, by their numbers. A ledger that
+  -- has known the worker all the time agrees with it about all before `first`. Returns these permits,
+  -- and the first number that was looked at.
+  local function dialled_since(first)
+    local known, numbers, ids = {}, {}, {}
+    if not (state.number and state.number >= 0 and said.epoch == state.epoch
+      and said.next - first <= DOUBTS) then
+      for _, id in ipairs(dialled_by(me)) do
+        known[tonumber(string.sub(id, #me + 2))] = id
+      end
+      return known, 1
+    end
+    for number = first, said.next - 1 do
+      ids[#ids + 1] = id_of(number)
+    end
+    for from = 1, #ids, 1000 do
+      local scores = redis.call('ZMSCORE', dialling, unpack(ids, from, math.min(from + 999, #ids)))
+      for i, score in ipairs(scores) do
+        known[first + from + i - 2] = score and ids[from + i - 1] or nil
+      end
+    end
+    return known, first
+  end
+
   -- What this worker holds is what it says that it holds; what it was given and never heard of
   -- goes back.
-  local function hold(held)
-    local unheard = {} -- those that it doesn't say that it holds, in the end
-    for _, id in ipairs(dialled_by(me)) do
-      unheard[id] = true
-    end
+  local function hold(runs, since)
+    local unheard, first = dialled_since(since) -- less what it says that it holds, in the end
     local missing, lanes = {}, {}
-    for _, permit in ipairs(held) do
-      local id = id_of(permit[1])
-      if not unheard[id] then -- it is uncounted, or nowhere
-        missing[#missing + 1] = id
-        lanes[id] = permit[2]
+    for _, run in ipairs(runs) do
+      for number = math.max(run[1], first), run[2] do
+        if not unheard[number] then -- it is uncounted, or nowhere
+          local id = id_of(number)
+          missing[#missing + 1] = id
+          lanes[id] = run[3]
+        end
+        unheard[number] = nil
       end
-      unheard[id] = nil
     end
     grow('dialling', in_chunks('ZADD', dialling, scored(0, missing)))
     grow('uncounted', -in_chunks('ZREM', uncounted, missing))
     for id, lane in pairs(lanes) do
       the(Permits).describe(id, lane)
     end
-    for id in pairs(unheard) do
+    for _, id in pairs(unheard) do
       the(Permits).release(id)
     end
     if made[Permits] then
@@ -198,7 +222,7 @@ local function Workers()
     for trunk, text in pairs(joining.trunks or {}) do
       set('trunk/' .. trunk, text)
     end
-    hold(joining.held)
+    hold(joining.held, joining.since)
     the(Claims).forget(me)
   end
 
