@@ -278,7 +278,8 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
                 "the gate was left more often than entered; use `async with gate:`"
             ) from None
         if error is None and self._teller is None:
-            self._ledger.place(number, self._time())
+            time = self._time
+            self._ledger.place(number, time())
         else:
             self._issuer.leave(number, self._default_name, error)
 

@@ -119,12 +119,15 @@ class Permit(Unique, EnteredAsync):
     @property
     def id(self) -> str:
         """Unique in the world, the same at every look: fit for the provider's `idempotency_key`."""
-        return self._admissions.issuer.id_of(self._number)
+        return self._admissions.issuer.id_of(self.number)
 
     @property
     def number(self) -> int:
         """Its number among the permits of the gate: the last part of its id."""
-        return self._number
+        try:
+            return self._number
+        except AttributeError:
+            raise self._not_entered() from None
 
     @property
     def lane(self) -> Lane:
@@ -149,7 +152,10 @@ class Permit(Unique, EnteredAsync):
         That is so if it may bring the count above the limit less what is reserved for inbound
         calls; what the lane leaves free makes no difference.
         """
-        return self._tier
+        try:
+            return self._tier
+        except AttributeError:
+            raise self._not_entered() from None
 
     @property
     def lost(self) -> bool:
@@ -160,7 +166,7 @@ class Permit(Unique, EnteredAsync):
         that is not should be cancelled. A permit of the worker's own share (`local_share` of
         `RedisLedger`) is never lost: nobody else was given its slot.
         """
-        return self._admissions.issuer.lost(self._number)
+        return self._admissions.issuer.lost(self.number)
 
     def placed(self, call_id: str | None = None) -> None:
         """Say that the dial has returned and the call is placed.
@@ -275,9 +281,12 @@ class Permit(Unique, EnteredAsync):
         """Go on to the state that follows, and return what the ledger is to write down."""
         before = self._state
         if before is NEW or before is WAITING:
-            raise UsageError(f"there is no call before this is entered: {self._how}")
+            raise self._not_entered()
         self._state, step = AFTER[word].get(before, (before, None))
         return step
+
+    def _not_entered(self) -> UsageError:
+        return UsageError(f"there is no call before this is entered: {self._how}")
 
     @property
     def _how(self) -> str:  # type: ignore[override]  # it differs between the two ways in
@@ -294,8 +303,3 @@ class Permit(Unique, EnteredAsync):
             if self._state is NEW:
                 raise UsageError(f"this is entered by `async with`: {self._how}")
             return True
-
-        def __getattr__(self, name: str) -> NoReturn:
-            if self._state is NEW or self._state is WAITING:
-                raise AttributeError(f"there is no {name!r} before this is entered: {self._how}")
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
