@@ -112,7 +112,7 @@ class Admissions:
             if self._teller is not None:
                 self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
-            self.issuer.cancel(number, queue.lane.name, "release", dialled=False)  # nobody gets it
+            self.issuer.cancel(number, queue, "release", dialled=False)  # nobody gets it
             raise
 
     async def _take_or_deny(self, queue: Queue) -> Grant:
@@ -205,7 +205,7 @@ class Admissions:
             self._ledger.note_queue()
         grant = waiter.grant
         if grant is not None:
-            self.issuer.cancel(grant[0], waiter.queue.lane.name, "release", dialled=False)
+            self.issuer.cancel(grant[0], waiter.queue, "release", dialled=False)
         elif not waiter.future.done() or waiter.future.cancelled():
             self._tell_left(waiter, "cancelled")
 
@@ -307,8 +307,7 @@ class Admissions:
     def _tell_admitted(self, queue: Queue, number: int, tier: Tier, waited: float) -> None:
         if self._teller is not None:
             permit_id, lane = self.issuer.id_of(number), queue.lane.name
-            trunk = None if queue.trunk is None else queue.trunk.name
-            self._teller.admitted(permit_id, lane, tier, waited, trunk)
+            self._teller.admitted(permit_id, lane, tier, waited, queue.rated)
 
     def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
         """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""

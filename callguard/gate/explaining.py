@@ -48,7 +48,7 @@ class Explainer:
         """Whether a call of the queue's lane and trunk would be admitted now, and why."""
         self._watch.look()
         now = self._watch.time()
-        trunk = None if queue.trunk is None else queue.trunk.name
+        trunk = queue.rated
         return decide(
             queue.lane,
             self._ledger.usage(),

@@ -63,7 +63,6 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         self._teller = parts.reporter.teller
         by_default = any(lane.default for lane in self._queues.lanes)
         self._default = self._queues.of(None) if by_default else None
-        self._default_name = "" if self._default is None else self._default.lane.name
         # The numbers of the short form, the oldest first. Nobody has seen their permits, so they
         # are alike, and a block that is left may give up any: blocks of one task need not be
         # nested, and the task that leaves one need not be the one that entered it.
@@ -281,7 +280,7 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
             time = self._time
             self._ledger.place(number, time())
         else:
-            self._issuer.leave(number, self._default_name, error)
+            self._issuer.leave(number, self._queues.of(None), error)
 
     async def aclose(self) -> None:
         """Close the gate: who waits gets a `GateClosed`, and every background task is ended.

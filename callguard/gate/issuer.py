@@ -8,12 +8,12 @@ from typing import Final
 from callguard.clock import Watch
 from callguard.gate.calls import Calls, Issued
 from callguard.gate.home import Home
+from callguard.gate.queue import Queue
 from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.gate.states import Step
 from callguard.ledger import Ledger
 from callguard.premises import Premises
-from callguard.trunks import DEFAULT_TRUNK
 
 __all__ = ["Issuer"]
 
@@ -75,14 +75,14 @@ class Issuer:
         self._watch.look()
         return self._ledger.lost(number, self.time())
 
-    def place(self, number: int, lane: str, call_id: str | None = None) -> None:
+    def place(self, number: int, queue: Queue, call_id: str | None = None) -> None:
         """Record that a dial has returned, or was given up: its call counts as placed."""
         time = self.time
         self._ledger.place(number, time())
         if self._teller is not None:
-            self._tell_placed(number, lane, call_id)
+            self._tell_placed(number, queue, call_id)
 
-    def restore(self, number: int, lane: str, call_id: str | None, trunk: str | None) -> None:
+    def restore(self, number: int, queue: Queue, call_id: str | None, trunk: str | None) -> None:
         """Count a call again that had given its slot back: it was placed after all.
 
         Its start on `trunk` is charged again, if that was given back as well.
@@ -90,7 +90,7 @@ class Issuer:
         self._ledger.restore(number, self.time(), trunk)
         self._premises.gave_back(self.time())
         if self._teller is not None:
-            self._tell_placed(number, lane, call_id)
+            self._tell_placed(number, queue, call_id)
 
     def bind(self, number: int, permit: Issued, call_id: str) -> None:
         """Record the provider's id of a placed call."""
@@ -103,24 +103,25 @@ class Issuer:
         """Record that a placed call was answered."""
         self._ledger.answered(number, self.time())
 
-    def cancel(self, number: int, lane: str, step: Step | None, *, dialled: bool) -> None:
+    def cancel(self, number: int, queue: Queue, step: Step | None, *, dialled: bool) -> None:
         """Give a slot back of which no call was placed; and its start, if none was `dialled`."""
-        if not dialled:
+        if queue.trunk is not None and not dialled:
             self._ledger.unstart(number)
         self._give_back(number, step)
         if self._teller is not None:
-            self._teller.cancelled(self.id_of(number), lane)
-        self.room_made()
+            self._teller.cancelled(self.id_of(number), queue.lane.name)
+        room_made = self.room_made
+        room_made()
 
-    def end(self, number: int, lane: str, call_id: str | None, step: Step | None) -> None:
+    def end(self, number: int, queue: Queue, call_id: str | None, step: Step | None) -> None:
         """Record that a call is over, which perhaps nobody had said to be placed."""
         if step is not None:
             self._give_back(number, step)
             self._premises.gave_back(self.time())
             if self._teller is not None:
                 if step == "release":
-                    self._tell_placed(number, lane, call_id)
-                self._tell_ended(self.id_of(number), lane, call_id)
+                    self._tell_placed(number, queue, call_id)
+                self._tell_ended(self.id_of(number), queue.lane.name, call_id)
             self.room_made()
         self._note_change()
 
@@ -131,7 +132,7 @@ class Issuer:
     def refuse(
         self,
         number: int,
-        lane: str,
+        queue: Queue,
         step: Step | None,
         status: int | None,
         permit: Issued | None = None,
@@ -140,24 +141,24 @@ class Issuer:
         call_id = None if permit is None else permit.call_id
         is_news = call_id is None or self._calls.note_refusal(call_id, permit)
         if is_news:
-            trunk = DEFAULT_TRUNK if permit is None else permit.trunk
+            trunk = queue.rated
             self._ledger.refuse(self.time(), number, trunk)
             self._premises.refused(self.time(), trunk, status)
             self.count_changed()
         self._give_back(number, step)
         if is_news:
-            self._tell_refused(self.id_of(number), lane, status, call_id)
+            self._tell_refused(self.id_of(number), queue.lane.name, status, call_id)
         self.room_made()
 
-    def leave(self, number: int, lane: str, error: BaseException | None) -> None:
-        """Leave a block of which nobody has the permit, and which is on the default trunk."""
+    def leave(self, number: int, queue: Queue, error: BaseException | None) -> None:
+        """Leave a block of which nobody has the permit."""
         if error is not None:
             outcome, status = self.judge.judge(error)
             if outcome == "refused":
-                return self.refuse(number, lane, "release", status)
+                return self.refuse(number, queue, "release", status)
             if outcome == "not placed":
-                return self.cancel(number, lane, "release", dialled=True)
-        return self.place(number, lane)
+                return self.cancel(number, queue, "release", dialled=True)
+        return self.place(number, queue)
 
     def note_answered(self, call_id: str) -> None:
         """Take evidence that a call was answered, whoever placed it."""
@@ -197,9 +198,9 @@ class Issuer:
         elif step == "withdraw":
             self._ledger.withdraw(number)
 
-    def _tell_placed(self, number: int, lane: str, call_id: str | None) -> None:
+    def _tell_placed(self, number: int, queue: Queue, call_id: str | None) -> None:
         if self._teller is not None:
-            self._teller.placed(self.id_of(number), lane, call_id)
+            self._teller.placed(self.id_of(number), queue.lane.name, call_id)
 
     def _tell_ended(self, permit_id: str | None, lane: str | None, call_id: str | None) -> None:
         is_news = call_id is None or self._calls.note_end(call_id)

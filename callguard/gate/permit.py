@@ -114,7 +114,7 @@ class Permit(Unique, EnteredAsync):
                 self._cancel(dialled=True)
         if self._state is DIALLING:
             self._state = LEFT
-            self._admissions.issuer.place(self._number, self._queue.lane.name)
+            self._admissions.issuer.place(self._number, self._queue)
 
     @property
     def id(self) -> str:
@@ -137,8 +137,7 @@ class Permit(Unique, EnteredAsync):
     @property
     def trunk(self) -> str | None:
         """The name of the trunk that the call is to take; None where that has no rate."""
-        trunk = self._queue.trunk
-        return None if trunk is None else trunk.name
+        return self._queue.rated
 
     @property
     def state(self) -> State:
@@ -192,10 +191,10 @@ class Permit(Unique, EnteredAsync):
         step = self._follow("placed")
         is_new = call_id is not None and self._learn(call_id, anew=before is REFUSED)
         if step == "place":
-            self._admissions.issuer.place(self._number, self.lane.name, self.call_id)
+            self._admissions.issuer.place(self._number, self._queue, self.call_id)
         elif step == "restore":
             trunk = None if before is REFUSED else self.trunk  # a refused dial was a start
-            self._admissions.issuer.restore(self._number, self.lane.name, self.call_id, trunk)
+            self._admissions.issuer.restore(self._number, self._queue, self.call_id, trunk)
         if is_new and call_id is not None:
             self._bind(call_id)
 
@@ -237,7 +236,7 @@ class Permit(Unique, EnteredAsync):
         before = self._state
         step = self._follow("ended")
         if before is not ENDED:
-            self._admissions.issuer.end(self._number, self.lane.name, self.call_id, step)
+            self._admissions.issuer.end(self._number, self._queue, self.call_id, step)
 
     def refused(self, status: int | None = None) -> None:
         """Say that the provider refused the call: its slot is free, and the snapshot is spent.
@@ -255,7 +254,7 @@ class Permit(Unique, EnteredAsync):
         before = self._state
         step = self._follow("refused")
         if self._state is not before:
-            self._admissions.issuer.refuse(self._number, self.lane.name, step, status, self)
+            self._admissions.issuer.refuse(self._number, self._queue, step, status, self)
 
     def cancel(self) -> None:
         """Say that the call was not dialled: its slot goes to the next in the queue at once.
@@ -275,14 +274,14 @@ class Permit(Unique, EnteredAsync):
     def _cancel(self, *, dialled: bool) -> None:
         step = self._follow("cancelled")
         if step is not None:
-            self._admissions.issuer.cancel(self._number, self.lane.name, step, dialled=dialled)
+            self._admissions.issuer.cancel(self._number, self._queue, step, dialled=dialled)
 
     def _follow(self, word: Word) -> Step | None:
         """Go on to the state that follows, and return what the ledger is to write down."""
-        before = self._state
-        if before is NEW or before is WAITING:
-            raise self._not_entered()
-        self._state, step = AFTER[word].get(before, (before, None))
+        try:
+            self._state, step = AFTER[word][self._state]
+        except KeyError:
+            raise self._not_entered() from None
         return step
 
     def _not_entered(self) -> UsageError:

@@ -141,6 +141,11 @@ class Queue:
         self._waiters: deque[Waiter] = deque()
 
     @property
+    def rated(self) -> str | None:
+        """The name of the trunk where that has a rate."""
+        return None if self.trunk is None else self.trunk.name
+
+    @property
     def full(self) -> bool:
         """Whether nobody more may wait on the lane, whatever the trunk."""
         most = self.lane.max_waiting

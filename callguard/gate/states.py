@@ -14,7 +14,7 @@ the usage is never below the truth. *Ended* beats all else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 __all__ = [
@@ -49,7 +49,7 @@ Step = Literal["place", "restore", "release", "withdraw"]
 Word = Literal["leave", "placed", "cancelled", "refused", "ended"]
 """What is said of a permit; ``"leave"`` by leaving the block without another word."""
 
-AFTER: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
+_CHANGES: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
     "leave": {
         DIALLING: (LEFT, "place"),
     },
@@ -77,5 +77,13 @@ AFTER: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
         REFUSED: (ENDED, None),
     },
 }
-"""By what is said, and the state that it finds: the state that follows, and the ledger's step. What
-is not listed changes nothing."""
+"""What changes something, as in `AFTER`."""
+
+_ENTERED: Final[Sequence[State]] = (DIALLING, LEFT, PLACED, CANCELLED, REFUSED, ENDED)
+
+AFTER: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
+    word: {state: changes.get(state, (state, None)) for state in _ENTERED}
+    for word, changes in _CHANGES.items()
+}
+"""By what is said, and the state that it finds: the state that follows, and the ledger's step. Of a
+permit that has not been entered there is nothing to say."""

@@ -194,10 +194,10 @@ MUTATIONS = (
         "gate/permit.py",
         (
             (
-                "self._admissions.issuer.place(self._number, self._queue.lane.name)",
+                "self._admissions.issuer.place(self._number, self._queue)",
                 (
                     "self._admissions.issuer.cancel("
-                    'self._number, self.lane.name, "release", dialled=False)'
+                    'self._number, self._queue, "release", dialled=False)'
                 ),
             ),
         ),
@@ -571,8 +571,8 @@ MUTATIONS = (
         ADMISSIONS,
         (
             (
-                'waiter.queue.lane.name, "release", dialled=False)',
-                'waiter.queue.lane.name, "release", dialled=True)',
+                'waiter.queue, "release", dialled=False)',
+                'waiter.queue, "release", dialled=True)',
             ),
         ),
         "a start that nobody used is lost",
