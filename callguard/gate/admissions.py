@@ -29,6 +29,7 @@ from callguard.gate.queues import Queues
 from callguard.gate.reporting import Reporter
 from callguard.gate.schedule import Schedule
 from callguard.ledger import Claim, Ledger
+from callguard.pacing import Pace
 
 __all__ = ["Admissions"]
 
@@ -176,7 +177,8 @@ class Admissions:
         Whoever stops waiting for it has to `leave`.
         """
         rank = self.queues.next_rank() if terms.rank is None else terms.rank
-        waiter = Waiter(queue, rank, self._watch.time(), self._home.loop.create_future())
+        time = self._watch.time
+        waiter = Waiter(queue, rank, time(), self._home.loop.create_future())
         # Whatever is raised from here on, a listener's error say, nobody may be left in the queue
         # who doesn't wait: a slot that came to such a one would never be given back.
         try:
@@ -189,7 +191,8 @@ class Admissions:
                 waiter.announced = True
                 self._teller.queued(queue.lane.name, queue.length)
             self._schedule.want()
-            self._await_rate(queue)
+            if queue.pace is not None:
+                self._await_rate(queue.pace, queue.ceiling)
         except BaseException:
             self.leave(waiter)
             raise
@@ -217,12 +220,13 @@ class Admissions:
         The listener hears of it when all are granted: whomever it sends to the gate overtakes none.
         """
         queues, ledger, watch = self.queues, self._ledger, self._watch
-        now = watch.clock() - watch.lead
+        clock = watch.clock
+        now = clock() - watch.lead
         if now >= self._alarm.at:
             self._alarm.stop()
         granted = []
         while (queue := queues.next_to_go(ledger.in_use, now)) is not None:
-            waiter = queue.first
+            waiter = queue.first()
             if waiter.future.done():  # it was cancelled, and its task has not run yet
                 queue.leave(waiter, now)
                 continue
@@ -239,12 +243,12 @@ class Admissions:
         if self.served is not None:
             self.served()
 
-    def _await_rate(self, queue: Queue) -> None:
-        """Have the queues served when this one's trunk is due, if that is what is waited for."""
-        if queue.pace is not None and self._ledger.in_use < queue.ceiling:
+    def _await_rate(self, pace: Pace, ceiling: int) -> None:
+        """Have the queues served when a trunk is due, if that is what is waited for."""
+        if self._ledger.in_use < ceiling:
             now = self._watch.clock() - self._watch.lead
-            if now < queue.pace.due_at:
-                self._alarm.set(queue.pace.due_at, now)
+            if now < pace.due_at:
+                self._alarm.set(pace.due_at, now)
 
     def _grant(self, waiter: Waiter, number: int, tier: Tier, now: float) -> None:
         waiter.queue.flow.grant(now)
@@ -255,7 +259,7 @@ class Admissions:
         """Pass a slot on that a shared ledger has given to a claim, whoever is first by now."""
         now = self._watch.time()
         while (queue := self.queues.next_of(claim)) is not None:
-            waiter = queue.first
+            waiter = queue.first()
             if not waiter.future.done():
                 self._grant(waiter, number, queue.ceilings.tier(usage), now)
                 self._tell_granted(waiter)
@@ -270,7 +274,7 @@ class Admissions:
         failed, now = [], self._watch.time()
         for queue in self.queues:
             while queue.length:
-                waiter = queue.first
+                waiter = queue.first()
                 queue.leave(waiter, now)
                 if not waiter.future.done():
                     # An exception of its own for each: raising adds to an exception's traceback.

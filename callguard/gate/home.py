@@ -61,7 +61,8 @@ class Home:
 
         What is said elsewhere is handed over.
         """
-        running = self.running()
+        running_here = self.running
+        running = running_here()
         if running is self.loop:
             return False
         stands_still = not (self.loop.is_running() or self.loop.is_closed())

@@ -82,7 +82,8 @@ class Queue:
     """A lane's ceilings under the snapshot in hand, and its callers by one trunk as they arrived.
 
     A caller that leaves from the middle stays in the deque, marked, until it comes to the front or
-    half of the deque is such: so leaving costs the same, however long the queue is.
+    half of the deque is such: so leaving costs the same, however long the queue is. The front never
+    is such a one.
 
     Args:
         lane: whose queue it is.
@@ -169,21 +170,17 @@ class Queue:
             return None
         return shorter(terms.timeout, self.lane.max_wait)
 
-    @property
     def first(self) -> Waiter:
         """Whoever has waited longest; only where someone waits.
 
         A caller that was cancelled is queued, with its future done, until its task runs.
         """
-        waiters = self._waiters
-        while not waiters[0].queued:
-            waiters.popleft()
-        return waiters[0]
+        return self._waiters[0]
 
     def before(self, other: Queue) -> bool:
         """Whether its first caller goes before another's; only where someone waits in both."""
         ours, theirs = self.lane.priority, other.lane.priority
-        return ours < theirs or (ours == theirs and self.first.rank < other.first.rank)
+        return ours < theirs or (ours == theirs and self.first().rank < other.first().rank)
 
     def apply(self, limits: Limits) -> None:
         """Take the ceilings from a new snapshot."""
@@ -228,6 +225,8 @@ class Queue:
         waiters = self._waiters
         if waiters[0] is waiter:
             waiters.popleft()
+            while waiters and not waiters[0].queued:
+                waiters.popleft()
         elif len(waiters) > 2 * self.length + 16:
             self._waiters = deque(each for each in waiters if each.queued)
         return True

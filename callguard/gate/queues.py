@@ -215,7 +215,7 @@ class Queues:
                 queue.lane.priority,
                 queue.ceiling if limits is None else queue.ceiling_under(limits),
                 queue.length,
-                now - queue.first.since,
+                now - queue.first().since,
                 queue.trunk,
             )
             other = claims.get(claim.key)

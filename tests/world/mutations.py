@@ -141,10 +141,10 @@ MUTATIONS = (
                 (
                     "        granted = []\n"
                     "        for queue in self.queues:\n"
-                    "            if queue.length and not queue.first.future.done():\n"
+                    "            if queue.length and not queue.first().future.done():\n"
                     "                now = watch.time()\n"
                     "                if number := ledger.acquire(ledger.in_use + 1, now):\n"
-                    "                    self._grant(queue.first, number, 'normal')\n"
+                    "                    self._grant(queue.first(), number, 'normal')\n"
                     "                    return\n"
                     "        while (queue"
                 ),
@@ -282,10 +282,10 @@ MUTATIONS = (
         QUEUE,
         (
             (
-                "            waiters.popleft()\n        return waiters[0]\n",
+                "        return self._waiters[0]\n",
                 (
-                    "            waiters.popleft()\n"
-                    "        return waiters[-1] if waiters[-1].queued else waiters[0]\n"
+                    "        last = self._waiters[-1]\n"
+                    "        return last if last.queued else self._waiters[0]\n"
                 ),
             ),
         ),
@@ -319,7 +319,7 @@ MUTATIONS = (
     Mutation(
         "lanes of equal priority don't go by the order of arrival",
         QUEUE,
-        (("self.first.rank < other.first.rank", "self.length < other.length"),),
+        (("self.first().rank < other.first().rank", "self.length < other.length"),),
         "they share one line",
     ),
     Mutation(

@@ -42,7 +42,7 @@ def test_whoever_came_first_is_first_however_the_others_leave(
             gone.append(leaving)
         assert queue.length == len(waiting)
         if waiting:
-            assert queue.first is waiting[0]
+            assert queue.first() is waiting[0]
     loop.close()
 
 
@@ -53,7 +53,7 @@ def test_those_who_left_are_not_kept_for_ever() -> None:
     head = _joined(queue, 1, loop)
     for rank in range(2, 2_000):
         queue.leave(_joined(queue, rank, loop), 0.0)
-    assert (queue.first, queue.length) == (head, 1)
+    assert (queue.first(), queue.length) == (head, 1)
     assert len(queue._waiters) < 50
     loop.close()
 
