@@ -42,12 +42,13 @@ class Pace:
     __slots__ = (
         "_apart",
         "_latest",
+        "_moments",
         "_most",
         "_not_before",
         "_redeemed",
         "_refusals",
         "_span",
-        "_starts",
+        "_started",
         "_tries",
         "due_at",
     )
@@ -58,11 +59,11 @@ class Pace:
         self._span = trunk.span
         self._apart = trunk.span / trunk.most
         # The permit of the latest start. If several calls may start in a span, also that many of
-        # the latest starts, oldest first, each as its permit and its moment.
+        # the latest starts, oldest first: their permits, and their moments. Numbers only, so that
+        # the garbage collector has nothing to walk through, however many there are.
         self._latest = 0
-        self._starts: deque[tuple[int, float]] | None = None
-        if trunk.most > 1:
-            self._starts = deque(maxlen=trunk.most)
+        self._started: deque[int] = deque(maxlen=trunk.most)
+        self._moments: deque[float] = deque(maxlen=trunk.most)
         self._not_before = -math.inf
         # The refusals in a row; the permits that started since the first of them; and the permit
         # whose dial ended a row, with that row's length, in case its call is refused after all.
@@ -77,14 +78,14 @@ class Pace:
 
     def start(self, number: int, now: float) -> None:
         """Charge a start to the permit `number`; the trunk must be due."""
-        starts = self._starts
-        if starts is None:
+        if self._most == 1:
             self._latest = number
             self.due_at = now + self._span
         else:
-            starts.append((number, now))
-            if len(starts) == self._most:
-                self.due_at = starts[0][1] + self._span
+            self._started.append(number)
+            self._moments.append(now)
+            if len(self._moments) == self._most:
+                self.due_at = self._moments[0] + self._span
         if self._refusals:
             self._tries.add(number)
 
@@ -105,21 +106,21 @@ class Pace:
 
         It may be closer to others than the rate allows; the next one is not.
         """
-        charged = (self._latest,) if self._starts is None else (of for of, _ in self._starts)
+        charged = (self._latest,) if self._most == 1 else self._started
         if number not in charged:
             due_at = self.due_at
             self.start(number, now)
             self.due_at = max(due_at, self.due_at)
 
     def _forget(self, number: int) -> bool:
-        starts = self._starts
-        if starts is None:
+        if self._most == 1:
             was_latest = number == self._latest
             self._latest = 0 if was_latest else self._latest
             return was_latest
-        for i in range(len(starts) - 1, -1, -1):
-            if starts[i][0] == number:
-                del starts[i]
+        started = self._started
+        for i in range(len(started) - 1, -1, -1):
+            if started[i] == number:
+                del started[i], self._moments[i]
                 return True
         return False
 
@@ -146,8 +147,6 @@ class Pace:
 
     def note_sleep(self, slept: float) -> None:
         """Date everything back by `slept` seconds for which the clock stood still."""
-        if self._starts is not None:
-            aged = [(number, at - slept) for number, at in self._starts]
-            self._starts = deque(aged, maxlen=self._most)
+        self._moments = deque((at - slept for at in self._moments), maxlen=self._most)
         self._not_before -= slept
         self.due_at -= slept
