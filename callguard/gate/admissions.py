@@ -96,7 +96,7 @@ class Admissions:
             home.check_open()
         now = clock() - watch.lead
         if now >= self._alarm.at:
-            self.serve()
+            self._alarm.ring()
         number = self._ledger.acquire(queue.ceiling, now, queue.pace)
         if number and (now > self._readings.due_at or self._teller is not None):
             self._follow_up(queue, number, now)
@@ -113,7 +113,7 @@ class Admissions:
             if self._teller is not None:
                 self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
-            self.issuer.cancel(number, queue, "release", dialled=False)  # nobody gets it
+            self.issuer.cancel(number, queue, "release")  # nobody gets it
             raise
 
     async def _take_or_deny(self, queue: Queue) -> Grant:
@@ -208,7 +208,7 @@ class Admissions:
             self._ledger.note_queue()
         grant = waiter.grant
         if grant is not None:
-            self.issuer.cancel(grant[0], waiter.queue, "release", dialled=False)
+            self.issuer.cancel(grant[0], waiter.queue, "release")
         elif not waiter.future.done() or waiter.future.cancelled():
             self._tell_left(waiter, "cancelled")
 
@@ -222,8 +222,6 @@ class Admissions:
         queues, ledger, watch = self.queues, self._ledger, self._watch
         clock = watch.clock
         now = clock() - watch.lead
-        if now >= self._alarm.at:
-            self._alarm.stop()
         granted = []
         while (queue := queues.next_to_go(ledger.in_use, now)) is not None:
             waiter = queue.first()

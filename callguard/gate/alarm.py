@@ -14,18 +14,18 @@ class Alarm:
 
     Args:
         loop: the event loop.
-        ring: called at that moment, when the alarm is set no more.
+        rings: called at that moment, when the alarm is set no more.
 
     Attributes:
         at: the moment, on the clock of those who set it; infinity where it isn't set.
     """
 
-    __slots__ = ("_loop", "_ring", "_timer", "at")
+    __slots__ = ("_loop", "_rings", "_timer", "at")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, rings: Callable[[], None]) -> None:
         self.at = math.inf
         self._loop = loop
-        self._ring = ring
+        self._rings = rings
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, at: float, now: float) -> None:
@@ -33,7 +33,7 @@ class Alarm:
         if at < self.at:
             self.stop()
             self.at = at
-            self._timer = self._loop.call_later(at - now, self._go_off)
+            self._timer = self._loop.call_later(at - now, self.ring)
 
     def stop(self) -> None:
         """Ring no more."""
@@ -42,6 +42,7 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
 
-    def _go_off(self) -> None:
+    def ring(self) -> None:
+        """Ring now, if it is set; the timer may be late."""
         self.stop()
-        self._ring()
+        self._rings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from callguard.clock import Watch
@@ -61,6 +61,10 @@ class Issuer:
         self._watch = watch
         self.time: Final = watch.time
         self._ledger = ledger
+        self._give_back: Final[Mapping[Step, Callable[[int], None]]] = {
+            "release": ledger.release,
+            "withdraw": ledger.withdraw,
+        }
         self._gate = reporter.gate
         self._teller = reporter.teller
         self._calls = Calls()
@@ -103,11 +107,15 @@ class Issuer:
         """Record that a placed call was answered."""
         self._ledger.answered(number, self.time())
 
-    def cancel(self, number: int, queue: Queue, step: Step | None, *, dialled: bool) -> None:
-        """Give a slot back of which no call was placed; and its start, if none was `dialled`."""
-        if queue.trunk is not None and not dialled:
+    def cancel(self, number: int, queue: Queue, step: Step) -> None:
+        """Give a slot back with which nobody dialled, and its start."""
+        if queue.trunk is not None:
             self._ledger.unstart(number)
-        self._give_back(number, step)
+        self.not_placed(number, queue, step)
+
+    def not_placed(self, number: int, queue: Queue, step: Step) -> None:
+        """Give a slot back of which no call was placed."""
+        self._give_back[step](number)
         if self._teller is not None:
             self._teller.cancelled(self.id_of(number), queue.lane.name)
         room_made = self.room_made
@@ -116,7 +124,7 @@ class Issuer:
     def end(self, number: int, queue: Queue, call_id: str | None, step: Step | None) -> None:
         """Record that a call is over, which perhaps nobody had said to be placed."""
         if step is not None:
-            self._give_back(number, step)
+            self._give_back[step](number)
             self._premises.gave_back(self.time())
             if self._teller is not None:
                 if step == "release":
@@ -145,7 +153,8 @@ class Issuer:
             self._ledger.refuse(self.time(), number, trunk)
             self._premises.refused(self.time(), trunk, status)
             self.count_changed()
-        self._give_back(number, step)
+        if step is not None:
+            self._give_back[step](number)
         if is_news:
             self._tell_refused(self.id_of(number), queue.lane.name, status, call_id)
         self.room_made()
@@ -157,7 +166,7 @@ class Issuer:
             if outcome == "refused":
                 return self.refuse(number, queue, "release", status)
             if outcome == "not placed":
-                return self.cancel(number, queue, "release", dialled=True)
+                return self.not_placed(number, queue, "release")
         return self.place(number, queue)
 
     def note_answered(self, call_id: str) -> None:
@@ -191,12 +200,6 @@ class Issuer:
     def _note_change(self) -> None:
         self._ledger.note_change(self.time())
         self.count_changed()
-
-    def _give_back(self, number: int, step: Step | None) -> None:
-        if step == "release":
-            self._ledger.release(number)
-        elif step == "withdraw":
-            self._ledger.withdraw(number)
 
     def _tell_placed(self, number: int, queue: Queue, call_id: str | None) -> None:
         if self._teller is not None:

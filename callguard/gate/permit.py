@@ -111,7 +111,7 @@ class Permit(Unique, EnteredAsync):
             if outcome == "refused":
                 self.refused(status)
             elif outcome == "not placed":
-                self._cancel(dialled=True)
+                self._not_placed()
         if self._state is DIALLING:
             self._state = LEFT
             self._admissions.issuer.place(self._number, self._queue)
@@ -269,12 +269,15 @@ class Permit(Unique, EnteredAsync):
         if home.elsewhere():
             home.hand_over(self.cancel)
             return
-        self._cancel(dialled=False)
-
-    def _cancel(self, *, dialled: bool) -> None:
         step = self._follow("cancelled")
         if step is not None:
-            self._admissions.issuer.cancel(self._number, self._queue, step, dialled=dialled)
+            self._admissions.issuer.cancel(self._number, self._queue, step)
+
+    def _not_placed(self) -> None:
+        """The call was dialled, and the provider says for certain that it placed none."""
+        step = self._follow("cancelled")
+        if step is not None:
+            self._admissions.issuer.not_placed(self._number, self._queue, step)
 
     def _follow(self, word: Word) -> Step | None:
         """Go on to the state that follows, and return what the ledger is to write down."""

@@ -195,10 +195,7 @@ MUTATIONS = (
         (
             (
                 "self._admissions.issuer.place(self._number, self._queue)",
-                (
-                    "self._admissions.issuer.cancel("
-                    'self._number, self._queue, "release", dialled=False)'
-                ),
+                ('self._admissions.issuer.cancel(self._number, self._queue, "release")'),
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
@@ -224,7 +221,8 @@ MUTATIONS = (
             (
                 (
                     "            self.count_changed()\n"
-                    "        self._give_back(number, step)\n"
+                    "        if step is not None:\n"
+                    "            self._give_back[step](number)\n"
                     "        if is_news"
                 ),
                 "            self.count_changed()\n        if is_news",
@@ -243,7 +241,7 @@ MUTATIONS = (
         "gate/permit.py",
         (
             (
-                'elif outcome == "not placed":\n                self._cancel(dialled=True)',
+                'elif outcome == "not placed":\n                self._not_placed()',
                 'elif outcome == "not placed":\n                pass',
             ),
         ),
@@ -269,10 +267,10 @@ MUTATIONS = (
         (
             (
                 (
-                    "                self._tell_ended(self.id_of(number), lane, call_id)\n"
+                    "self._tell_ended(self.id_of(number), queue.lane.name, call_id)\n"
                     "            self.room_made()\n"
                 ),
-                "                self._tell_ended(self.id_of(number), lane, call_id)\n",
+                "self._tell_ended(self.id_of(number), queue.lane.name, call_id)\n",
             ),
         ),
         "first come, first served",
@@ -525,7 +523,7 @@ MUTATIONS = (
     Mutation(
         "a window takes as many again at its edge",
         PACING,
-        (("if len(starts) == self._most:\n", "if number % self._most == 0:\n"),),
+        (("if len(self._moments) == self._most:\n", "if number % self._most == 0:\n"),),
         "a carrier that counts any rolling window refuses what is too much",
     ),
     Mutation(
@@ -571,8 +569,8 @@ MUTATIONS = (
         ADMISSIONS,
         (
             (
-                'waiter.queue, "release", dialled=False)',
-                'waiter.queue, "release", dialled=True)',
+                'self.issuer.cancel(grant[0], waiter.queue, "release")',
+                'self.issuer.not_placed(grant[0], waiter.queue, "release")',
             ),
         ),
         "a start that nobody used is lost",
@@ -581,7 +579,7 @@ MUTATIONS = (
     Mutation(
         "a newcomer takes the start of one whose trunk has just come due",
         ADMISSIONS,
-        (("        if now >= self._alarm.at:\n            self.serve()\n", ""),),
+        (("        if now >= self._alarm.at:\n            self._alarm.ring()\n", ""),),
         "it overtakes who waited for that",
         "tests/unit/gate/test_rate.py",
     ),
