@@ -1,4 +1,4 @@
-"""The gate: waiters, order, wake-ups, lifetime."""
+"""The gate: its queues, their order, wake-ups, lifetime."""
 
 from callguard.gate.gate import Gate
 from callguard.gate.opening import connect, open_gate

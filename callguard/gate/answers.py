@@ -1,6 +1,6 @@
-"""What an HTTP client's exception tells: which status came, and what was asked of whom.
+"""Reads an HTTP client's exception: the status of the answer, and the request it answers.
 
-It is read from attributes, so that no client has to be installed. Where it stands:
+Only attributes are read, so no client has to be installed. These are the attributes:
 
     retell-sdk   error.status_code, error.response, error.request, error.body
     httpx        error.response, error.request
@@ -22,8 +22,8 @@ _PORTS = {"https": 443, "http": 80}
 
 _NAMES_AN_ACTION = re.compile(r"[a-z]+-[a-z-]+")
 _PLACES_A_CALL = re.compile(r"(create|register)-[a-z]+-call")
-"""As the provider's paths do: ``/v2/create-phone-call`` places a call, ``/v2/stop-call/…`` doesn't
-(docs.retellai.com/api-references, read 2026-11-22)."""
+"""Patterns of the provider's paths: ``/v2/create-phone-call`` places a call, ``/v2/stop-call/…``
+doesn't (docs.retellai.com/api-references, read 2026-11-22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Answer:
     """The answer that a client turned into an exception.
 
     Attributes:
-        status: its HTTP status.
-        url: the address that answered; None where the exception doesn't tell.
-        method: how it was asked, such as ``"POST"``; None where the exception doesn't tell.
-        again: whether the client had sent the request before, with an outcome that is not told.
-        text: what the answer says, as far as the exception has it.
+        status: the HTTP status.
+        url: the address that answered; None if the exception doesn't have it.
+        method: the request's method, such as ``"POST"``; None if the exception doesn't have it.
+        again: whether the client had sent the request before, with an unknown outcome.
+        text: the answer's text, as far as the exception has it.
     """
 
     status: int
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Provider:
-    """Whose answers count.
+    """The provider, whose answers to dials are definite.
 
     Args:
         base_url: the provider's address, with a path prefix if it has one.
@@ -58,10 +58,10 @@ class Provider:
         self._prefix = parts.path.rstrip("/")
 
     def was_asked_to_dial(self, answer: Answer) -> bool:
-        """Whether `answer` is this provider's to a request that places a call.
+        """Whether `answer` is this provider's answer to a request that places a call.
 
-        Not so where another service answered, or this one about another matter: neither knows
-        whether a call was placed. Who can't be told isn't the provider.
+        An answer of another service, or to another request, doesn't show whether a call was placed.
+        If it is unknown who answered, it isn't the provider.
         """
         try:
             parts = urlsplit(answer.url or "")
@@ -75,10 +75,10 @@ class Provider:
 
 
 def answer_in(error: BaseException) -> Answer | None:
-    """The answer that `error` stands for, or None where it tells of none, or can't be read."""
+    """The answer that `error` stands for; None if it has none, or one that can't be read."""
     try:
         return _read(error)
-    except Exception:  # noqa: BLE001 - what a stranger's attributes raise is not what happened
+    except Exception:  # noqa: BLE001 - foreign attributes may raise anything
         return None
 
 
@@ -99,9 +99,9 @@ def _read(error: BaseException) -> Answer | None:
 
 
 def _was_sent_before(error: BaseException) -> bool:
-    """Whether retell-sdk, or urllib3 below requests, had tried before.
+    """Whether retell-sdk, or urllib3 below requests, had sent the request before.
 
-    They do so after faults, and each of these may have placed the call.
+    They retry after faults, and each earlier attempt may have placed the call.
     """
     headers = _first(error, "request.headers")
     attempt = headers.get("x-stainless-retry-count") if isinstance(headers, Mapping) else None
@@ -109,7 +109,7 @@ def _was_sent_before(error: BaseException) -> bool:
 
 
 def _first(error: BaseException, *paths: str) -> object:
-    """What stands at the first of these paths of attributes that lead anywhere."""
+    """The value at the first of these paths of attributes that exists."""
     found = (_look(error, path) for path in paths)
     return next((thing for thing in found if thing is not None), None)
 
@@ -118,7 +118,7 @@ def _look(thing: object, path: str) -> object:
     try:
         for name in path.split("."):
             thing = getattr(thing, name)
-    except (AttributeError, RuntimeError):  # httpx raises the latter where there is no request
+    except (AttributeError, RuntimeError):  # httpx raises the latter if there is no request
         return None
     return thing
 

@@ -1,4 +1,4 @@
-"""Asking what became of the calls that the counter may not show yet."""
+"""Asks the provider about the calls that the counter may not show yet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["Asker"]
 logger = logging.getLogger("callguard")
 
 AT_ONCE = 8
-"""Requests under way at once: enough for 20 uncounted calls a second at 400 ms each, and few enough
-that the provider's limits on requests, which are not published, are an unlikely concern."""
+"""Requests in flight at once: enough for 20 uncounted calls a second at 400 ms each, and probably
+few enough for the provider's limits on requests, which are not published."""
 
 
 class _NoteEnded(Protocol):
@@ -27,7 +27,7 @@ class _NoteEnded(Protocol):
 
 
 class Asker:
-    """Asks about calls, one round at a time; a fault costs nothing but the evidence.
+    """Asks about calls, one round at a time; a fault only costs the evidence.
 
     Args:
         state_of: asks about one call.
@@ -47,13 +47,13 @@ class Asker:
         self._round: asyncio.Task[None] | None = None
 
     def ask(self, call_ids: Iterable[str]) -> None:
-        """Begin a round about these calls, unless one is under way still."""
+        """Begin a round about these calls, unless a round is still running."""
         asked = list(call_ids)
         if asked and (self._round is None or self._round.done()):
             self._round = begin(self._ask_all(asked), "callguard asking")
 
     async def aclose(self) -> None:
-        """End the round under way, and wait until it has ended."""
+        """Cancel the running round, and wait until it has ended."""
         if self._round is not None:
             self._round.cancel()
             await asyncio.wait([self._round])

@@ -1,4 +1,4 @@
-"""Which permit a call is of, and what has been told of it, so that nothing is told twice."""
+"""The permits of calls, and what was reported of each call, so that nothing is reported twice."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from callguard.lanes import Lane
 __all__ = ["Calls", "Issued"]
 
 MOST: Final = 20_000
-"""Calls that are remembered of each kind, the latest: more than a workspace has going at once, and
-than end in the minutes in which a webhook is sent again. What is forgotten costs a permit's name in
-an event, or an event twice; the slots are counted elsewhere."""
+"""The latest calls of each kind that are remembered: more than a workspace has going at once, and
+more than end in the minutes in which a webhook is repeated. A forgotten call only means an event
+without its permit, or an event that is repeated; slots are counted elsewhere."""
 
 
 class Issued(Protocol):
@@ -39,7 +39,7 @@ class Issued(Protocol):
 
 
 class Calls:
-    """Calls by the provider's ids. Nothing is decided from it."""
+    """Calls by the provider's ids. No decision uses them."""
 
     __slots__ = ("_ended", "_permits", "_refused")
 
@@ -49,7 +49,7 @@ class Calls:
         self._refused: FIFOCache[str, Issued | None] = FIFOCache(MOST)
 
     def bind(self, call_id: str, permit: Issued) -> None:
-        """The call is that of `permit`."""
+        """Record that the call is that of `permit`."""
         self._permits[call_id] = permit
 
     def permit_of(self, call_id: str) -> Issued | None:
@@ -58,18 +58,18 @@ class Calls:
         return permit if permit is not None and permit.call_id == call_id else None
 
     def note_end(self, call_id: str) -> bool:
-        """The call is over; whether that is news."""
+        """Record that the call is over; return whether that is news."""
         if call_id in self._ended:
             return False
         self._ended[call_id] = None
         return True
 
     def note_refusal(self, call_id: str, permit: Issued | None = None) -> bool:
-        """The provider refused the call, so that it never was; whether that is news.
+        """Record that the provider refused the call; return whether that is news.
 
         Args:
             call_id: the provider's id of the call.
-            permit: the one that says so; None where it is known from elsewhere.
+            permit: the permit that reports it; None if it is known from elsewhere.
         """
         self.note_end(call_id)
         if call_id in self._refused:

@@ -1,4 +1,4 @@
-"""An admission after which it may be too late: the hours in which a lead may be called end."""
+"""Admissions with a deadline, such as the end of the hours in which a lead may be called."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Deadline(NamedTuple):
     """The moment after which nobody may be admitted.
 
     Attributes:
-        moment: as the caller said it, for the error.
-        at: the same on `clock`.
-        clock: gives seconds, and goes on while the machine sleeps. The wall clock doesn't do: it
-            may be set back while the caller waits.
+        moment: the moment as the caller gave it, for the error.
+        at: the same moment on `clock`.
+        clock: returns seconds, and goes on while the machine sleeps. The wall clock can't be used
+            here, because it may be set back while the caller waits.
     """
 
     moment: datetime
@@ -30,27 +30,27 @@ class Deadline(NamedTuple):
 
     @classmethod
     def of(cls, moment: datetime, clock: Callable[[], float]) -> Deadline:
-        """The deadline of an aware `moment`, by what the wall clock shows now."""
+        """Convert `moment`, which has a time zone, by the present time of the wall clock."""
         left = (moment - datetime.now(UTC)).total_seconds()
         return cls(moment, clock() + left, clock)
 
     @property
     def left(self) -> float:
-        """Seconds that are left; 0 or less once it is over."""
+        """Seconds until the deadline; 0 or less once it has passed."""
         return self.at - self.clock()
 
 
 class DatedPermit(Permit):
     """A permit of a call that may be admitted until its deadline, and never later.
 
-    It is looked at before the caller comes to the gate, and once more when it has been admitted:
-    the loop may have been held up in between, or the machine may have slept.
+    The deadline is checked before the caller joins the queue, and again once it was admitted: the
+    loop may have been blocked in between, or the machine may have slept.
 
     Args:
         admissions: admits the caller.
-        queue: where it waits.
-        terms: how it comes.
-        deadline: when it leaves.
+        queue: the queue of the caller.
+        terms: how long the caller may wait.
+        deadline: when the caller gives up.
     """
 
     __slots__ = ("_deadline",)

@@ -1,4 +1,4 @@
-"""Dialling through the gate, again where that is safe."""
+"""Dialling through the gate, and dialling again if that is safe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Dialling"]
 T = TypeVar("T")
 
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0)
-"""Seconds between two dials under one permit: up to 0.5, then 1, 2, 4 and at most 8, like the
+"""Seconds between two dials under one permit: up to 0.5, then 1, 2, 4 and at most 8, as in the
 provider's own client (SDK 6.2.13)."""
 
 
@@ -65,10 +65,10 @@ class Dialling:
         self._permit: Permit | None = None
 
     async def place(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
-        """Enter and dial, again after a refusal.
+        """Enter the gate and dial, and do both again after a refusal.
 
         Raises:
-            TypeError: `dial` can't be called, or returned nothing that can be awaited.
+            TypeError: `dial` can't be called, or didn't return an awaitable.
         """
         if not callable(dial):
             raise TypeError(
@@ -111,7 +111,7 @@ class Dialling:
             raise
 
     def _note(self, result: object, permit: Permit) -> None:
-        """What `dial` said of the permit stands, unless its result says more."""
+        """Report what the result of `dial` shows beyond what `dial` reported to the permit."""
         call_id = _field(result, "call_id") if permit.call_id is None else None
         if self._in_doubt or call_id is not None:
             permit.placed(call_id)
@@ -119,7 +119,7 @@ class Dialling:
             permit.refused()
 
     def _may_be_placed(self, attempt: RetryCallState) -> bool:
-        """Whether to dial again under the same permit, because it is not known what happened."""
+        """Whether to dial again under the same permit, because the outcome is unknown."""
         error = _error_of(attempt)
         if error is None:
             return False
@@ -129,11 +129,11 @@ class Dialling:
         return unknown or (outcome == "refused" and self._in_doubt)
 
     def _was_refused(self, attempt: RetryCallState) -> bool:  # noqa: ARG002
-        """Whether to enter again: the permit knows."""
+        """Whether the call was refused, by the permit's state, and so has to enter again."""
         return self._permit is not None and self._permit.state == "refused"
 
     def _gives_up(self, attempt: RetryCallState) -> bool:
-        """Whether a call that was refused is not to be dialled again."""
+        """Whether to give up a call that was refused."""
         if not self._stop(attempt):
             return False
         first = self._first_dial
@@ -142,7 +142,7 @@ class Dialling:
         return self._issuer.time() - first >= self._give_up_after
 
     def _stops_asking(self, attempt: RetryCallState) -> bool:
-        """Whether a call whose outcome is unknown is not to be dialled under its permit again."""
+        """Whether to stop dialling a call of unknown outcome under its permit."""
         is_late = self._deadline is not None and self._deadline.left <= attempt.upcoming_sleep
         return is_late or self._stop(attempt)
 
@@ -162,11 +162,11 @@ class Dialling:
 
 
 async def _dialled(dial: Callable[[Permit], Awaitable[T]], permit: Permit) -> T:
-    """What `dial` answers in the end, of whatever kind of callable it is.
+    """Call `dial`, of any kind of callable, and return its final result.
 
-    An `await` that was forgotten inside is made up for. A plain result may be a call that was
-    placed by a blocking client, or what is left of a forgotten `return`: neither is passed off as
-    success, and both count as placed.
+    If `dial` forgot an `await`, it is added here. A plain result may mean that a blocking client
+    placed the call, or that a `return` was forgotten: neither is passed off as a success, and both
+    count as placed.
     """
     answer: Any = dial(permit)
     if not inspect.isawaitable(answer):
@@ -188,7 +188,7 @@ def _stop_of(attempts: int | StopBaseT) -> StopBaseT:
 
 
 def _answer_of(attempt: RetryCallState) -> object:
-    """What the last attempt came to, when there is to be no other."""
+    """The result of the last attempt, which is also the final one."""
     return None if attempt.outcome is None else attempt.outcome.result()
 
 

@@ -1,4 +1,4 @@
-"""The end of a gate's work: nobody new, and a wait until all is known of the calls that go on."""
+"""Draining a gate: it admits nobody, and waits until all its calls are over or counted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Draining"]
 
 
 class Draining:
-    """Drains one gate, for as many callers as ask for it.
+    """Drains one gate, for any number of callers.
 
     Args:
-        home: where the gate lives.
-        ledger: who holds what.
+        home: the gate's event loop and state.
+        ledger: the gate's ledger.
         schedule: takes the snapshots that show the calls.
-        admissions: who waits.
+        admissions: the waiting callers.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class Draining:
         self._ledger = ledger
         self._schedule = schedule
         self._admissions = admissions
-        # Done at each change after which all may be known; replaced by whoever waits for the next.
+        # Done at each change that may complete the drain; each waiter for the next makes a new one.
         self._changed: asyncio.Future[None] | None = None
 
     async def drain(self) -> None:
-        """Let nobody in any more, and wait until no call of this gate's is dialling or uncounted.
+        """Stop admitting, and wait until no call of this gate is dialling or uncounted.
 
         Raises:
             GateClosed: the gate is closed, or is closed while this waits.
@@ -54,7 +54,7 @@ class Draining:
 
     @property
     def reads(self) -> bool:
-        """Whether readings are taken for it, though nobody is in the queue."""
+        """Whether the drain needs readings, although nobody is in the queue."""
         return self._home.draining and self._ledger.unsettled() > 0
 
     def _begin(self) -> None:
@@ -65,7 +65,7 @@ class Draining:
         self._admissions.fail(error, "closed")
 
     def look(self) -> None:
-        """Something has changed: a snapshot came, a slot was given back, or the gate is closed."""
+        """Look again, after a snapshot came, a slot was given back, or the gate was closed."""
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
         self._changed = None

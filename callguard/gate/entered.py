@@ -1,4 +1,4 @@
-"""What is entered by ``async with``, and says so to whoever does something else with it."""
+"""Bases of objects for ``async with``, with clear errors if they are used in another way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EnteredAsync:
 
     _how: ClassVar[str]
 
-    # Type checkers don't see what is only there to be refused: they refuse it by themselves.
+    # Hidden from type checkers, which report the wrong use by themselves.
     if not TYPE_CHECKING:
 
         def _refuse(self, *_: object) -> NoReturn:
@@ -30,7 +30,7 @@ class EnteredAsync:
 
 
 class Entered(EnteredAsync):
-    """Nothing by itself: refuses ``await``, ``if`` and the names of what entering it gives."""
+    """Refuses ``await``, ``if`` and attributes as well, which belong to what entering returns."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Why not: the gate's no, with every number that it was made from."""
+"""The gate's decisions and denials, with every number that they are made from."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["Explainer"]
 
 
 class Explainer:
-    """Decides for a lane and trunk, and makes the errors of a no.
+    """Makes the decision for a lane and trunk, and the error of a denial.
 
     Args:
         watch: the gate's clock.
-        ledger: who holds what.
-        schedule: why there is no snapshot.
-        queues: who waits, and which of them are paused, and why.
+        ledger: the gate's ledger.
+        schedule: knows why there is no snapshot.
+        queues: the waiting callers, and the pauses.
         max_age: seconds that a snapshot may be trusted.
     """
 
@@ -65,18 +65,18 @@ class Explainer:
         )
 
     def due_in(self, trunk: str) -> float:
-        """Seconds until a trunk that has a rate is due, at least 0."""
+        """Seconds until a trunk is due, at least 0; the trunk must have a rate."""
         return max(0.0, self._ledger.due_at(trunk) - self._watch.time())
 
     def needs_no_reading(self, queue: Queue) -> bool:
-        """Whether no snapshot can help: a call fits, and only its trunk is not due; or a pause."""
+        """Whether no snapshot can help: only the trunk isn't due, or there is a pause."""
         return self.decide(queue).constraint in {"rate", "paused"}
 
     def outage(self) -> Outage | None:
-        """Since when the limits can't be read, and why; None where they can, or nobody tries."""
+        """Since when the limits can't be read, and why; None if they can, or nobody tries."""
         away = self._ledger.withheld == "ledger away"
         if isinstance(self._schedule.error, LedgerUnavailable) and not away:
-            return None  # it is back, and nobody has wanted a snapshot since
+            return None  # the ledger is back, and no reading was wanted since
         return self._schedule.outage()
 
     def denied(self, queue: Queue) -> CallGuardError:
@@ -89,12 +89,12 @@ class Explainer:
         return NoHeadroom(decision, self._retry_after(decision))
 
     def timed_out(self, queue: Queue) -> AdmissionTimeout:
-        """The error for a caller that has waited for as long as it may."""
+        """The error for a caller that has waited as long as it may."""
         decision = self.decide(queue)
         return AdmissionTimeout(decision, self._retry_after(decision))
 
     def queue_full(self, queue: Queue) -> QueueFull:
-        """The error for a caller that finds as many in the queue as there may be."""
+        """The error for a caller that finds the queue full."""
         decision = self.decide(queue)
         return QueueFull(decision, self._retry_after(decision))
 

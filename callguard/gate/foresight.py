@@ -1,4 +1,4 @@
-"""When a caller would go that joined a queue now: who is ahead of it, and how fast they go."""
+"""The estimate of a caller's wait: who is ahead in the queues, and how fast callers go."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Foresight"]
 
 
 class Foresight:
-    """Foresees by the rate at which callers of the queues went of late.
+    """Estimates waits by the rate at which callers of the queues recently went.
 
-    Each queue's own rate has in it what others take in the meantime: those on equal lanes, on other
-    workers, and those who are yet to come on higher lanes. Only who waits on a higher lane already
-    is ahead besides.
+    The rate of a queue already reflects the slots that others take in the meantime: callers on
+    equal lanes, on other workers, and those who will join higher lanes later. Only callers that
+    already wait on a higher lane have to be added.
 
     Args:
-        queues: who waits.
-        ledger: who holds what.
+        queues: the waiting callers.
+        ledger: the gate's ledger.
     """
 
     def __init__(self, queues: Queues, ledger: Ledger) -> None:
@@ -29,7 +29,7 @@ class Foresight:
         self._ledger = ledger
 
     def eta(self, queue: Queue, now: float) -> Eta | None:
-        """How long a caller would wait that joined `queue` at `now`; None where nobody knows."""
+        """How long a caller that joins `queue` at `now` would wait; None if unknown."""
         if queue.paused:
             return None
         has_slots = self._ledger.in_use < queue.ceiling
@@ -54,12 +54,12 @@ class Foresight:
         return rate.eta(place + queue.length + 1).at_least(paced or 0.0)
 
     def _of_any(self, now: float) -> Rate | None:
-        """The best known rate of any queue, for one that has none yet."""
+        """The best known rate of any queue, for a queue that has none yet."""
         known = [rate for queue in self._queues if (rate := queue.flow.rate(now)) is not None]
         return max(known, key=lambda rate: rate.grants, default=None)
 
     def _paced(self, queue: Queue, ahead: Sequence[Queue], now: float) -> float | None:
-        """Seconds that the trunk's rate alone takes; None where it has none."""
+        """Seconds that the caller waits for the trunk's rate alone; None if it has no rate."""
         trunk = queue.trunk
         if trunk is None:
             return None
@@ -69,7 +69,7 @@ class Foresight:
 
 
 def _as_many(queue: Queue, rate: Rate, now: float) -> float:
-    """How many grants at `rate` take as long as all who wait in `queue`."""
+    """How many grants at `rate` take as long as the grants of all callers in `queue`."""
     theirs = queue.flow.rate(now)
     if theirs is None or not rate.mean:
         return queue.length

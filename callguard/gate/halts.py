@@ -1,4 +1,4 @@
-"""What is paused: everything, a lane, a trunk, or a lane on a trunk. Nobody is stopped here."""
+"""The pauses of a gate: of everything, a lane, a trunk, or a lane on a trunk. Only a record."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Halts", "Scope"]
 
 
 class Scope(NamedTuple):
-    """What a pause is of, by names; None for each lane, or each trunk."""
+    """The scope of a pause, by names; None for all lanes, or all trunks."""
 
     lane: str | None
     trunk: str | None
 
 
 class Halts:
-    """The pauses of one gate, each with the moment since when it holds.
+    """The pauses of one gate, each with the moment when it began.
 
     Args:
-        time: gives seconds.
+        time: the clock, in seconds.
     """
 
     def __init__(self, time: Callable[[], float]) -> None:
@@ -30,18 +30,18 @@ class Halts:
         self._held: dict[Scope, tuple[float, str, str]] = {}
 
     def set(self, scope: Scope, by: str, reason: str) -> Pause:
-        """From now on, `scope` is paused; by the latest who says so, and for that reason."""
+        """Pause `scope`; a later pause of the same scope replaces the author and the reason."""
         self._held[scope] = (self._time(), by, reason)
         return Pause(*scope, by, 0.0, reason)
 
     def lift(self, scope: Scope) -> Pause | None:
-        """From now on, `scope` is paused no more; the pause that it was, if it was."""
+        """Lift the pause of `scope`, and return it; None if there was none."""
         found = self._of(scope)
         self._held.pop(scope, None)
         return found
 
     def replace(self, halts: Iterable[Halt]) -> tuple[list[Pause], list[Pause]]:
-        """From now on, just these pauses hold; those of them that are news, and those that end."""
+        """Replace all pauses by `halts`; return those that are new, and those that end."""
         before = self._held
         self._held = {
             Scope(halt.lane, halt.trunk): (halt.since, halt.by, halt.reason) for halt in halts
@@ -55,12 +55,12 @@ class Halts:
         return made, [self._pause(scope, *before[scope]) for scope in ended]
 
     def on(self, lane: str, trunk: str | None) -> Pause | None:
-        """The widest pause that concerns a lane and a trunk; None where there is none."""
+        """The widest pause that applies to a lane and a trunk; None if there is none."""
         scopes = Scope(None, None), Scope(lane, None), Scope(None, trunk), Scope(lane, trunk)
         return next((found for scope in scopes if (found := self._of(scope)) is not None), None)
 
     def all(self) -> tuple[Pause, ...]:
-        """All pauses, in the order in which they were set first."""
+        """All pauses, in the order in which they were first made."""
         return tuple(found for scope in self._held if (found := self._of(scope)) is not None)
 
     def _of(self, scope: Scope) -> Pause | None:

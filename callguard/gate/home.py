@@ -1,4 +1,4 @@
-"""Where a gate lives: its event loop, and how word reaches it from other threads."""
+"""The home of a gate: its event loop, and the way into it from other threads."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ P = ParamSpec("P")
 
 
 class Home:
-    """The event loop in which this is made. All that a gate keeps changes there and nowhere else.
+    """The event loop in which this is made. A gate's state changes in that loop only.
 
-    What a gate is told may come from any thread and any loop: `hand_over` brings it home. What it
-    is asked, `check` refuses elsewhere, since an answer can't wait for another thread.
+    Reports to a gate may come from any thread and any loop; `hand_over` passes them to the loop.
+    Questions are refused elsewhere by `check`, since an answer can't wait for another thread.
 
     Attributes:
         loop: the event loop.
-        open_in: the same while the gate is open; None once it drains or is closed.
+        open_in: the event loop while the gate is open; None once it drains or is closed.
         draining: whether the gate drains, and is not closed yet.
-        running: gives the event loop that runs in the thread that asks, if any.
+        running: returns the event loop that runs in the current thread, if any.
 
     Raises:
-        UsageError: no event loop of asyncio's runs here.
+        UsageError: no asyncio event loop runs in this thread.
     """
 
     __slots__ = ("_thread", "draining", "loop", "open_in", "running")
@@ -49,17 +49,17 @@ class Home:
         self.running = _running_loop_for(self.loop)
 
     def drain(self) -> None:
-        """From now on, the gate drains."""
+        """Note that the gate drains."""
         self.open_in, self.draining = None, True
 
     def close(self) -> None:
-        """From now on, the gate is closed."""
+        """Note that the gate is closed."""
         self.open_in, self.draining = None, False
 
     def elsewhere(self) -> bool:
-        """Whether this is asked outside of the event loop, and of its thread while it stands still.
+        """Whether the caller is neither in the event loop nor, while that stands still, its thread.
 
-        What is said elsewhere is handed over.
+        Reports made elsewhere are handed over.
         """
         running_here = self.running
         running = running_here()
@@ -69,18 +69,18 @@ class Home:
         return running is not None or not stands_still or get_ident() != self._thread
 
     def hand_over(self, step: Callable[P, object], *args: P.args, **options: P.kwargs) -> None:
-        """Have the event loop take `step` as soon as it can.
+        """Let the event loop call `step` as soon as it can.
 
-        A loop that is closed has no gate left to tell, and takes none.
+        If the loop is closed, the gate no longer exists, and the step is dropped.
         """
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(partial(step, *args, **options))
 
     def check(self) -> None:
-        """Refuse to answer elsewhere.
+        """Check that the caller is in the event loop.
 
         Raises:
-            UsageError: this is not the event loop.
+            UsageError: it isn't.
         """
         if self.elsewhere():
             raise UsageError(
@@ -90,12 +90,12 @@ class Home:
             )
 
     def check_open(self) -> None:
-        """Refuse to admit elsewhere, or once the gate drains or is closed.
+        """Check that the gate is open, and that the caller is in the event loop.
 
         Raises:
-            GateDraining: it drains.
-            GateClosed: it is closed.
-            UsageError: this is not the event loop.
+            GateDraining: the gate drains.
+            GateClosed: the gate is closed.
+            UsageError: the caller is elsewhere.
         """
         if self.draining:
             raise GateDraining("the gate is draining, and admits nobody any more")
@@ -105,11 +105,11 @@ class Home:
 
 
 def _running_loop_for(loop: AbstractEventLoop) -> Callable[[], AbstractEventLoop | None]:
-    """What `asyncio._get_running_loop` is, made cheap for those who ask in `loop`.
+    """Return an `asyncio._get_running_loop` that is cheap for callers in `loop`.
 
-    Before Python 3.12 that is a system call, and a third of an admission: it asks for the process's
-    number, in case that it was forked. A thread runs one loop at a time, so a loop that is running
-    is the one of its own thread.
+    Before Python 3.12 the original makes a system call for the process id, to detect a fork, which
+    takes a third of an admission. A thread runs one loop at a time, so a loop that is running is
+    the running loop of its thread.
     """
     if sys.version_info >= (3, 12):
         return _get_running_loop
