@@ -1,4 +1,4 @@
-"""The gate: the public face of what admits, counts and reports."""
+"""`Gate`: the public face of the parts that admit, count and report."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ T = TypeVar("T")
 class Gate(Observing, Steering, Unique, EnteredAsync):
     """Admits exactly as many calls as fit; made by `callguard.open_gate`.
 
-    ``async with gate:`` is the short form of ``async with gate.admit():``, for dials of which no
-    more will be said: it gives no permit.
+    ``async with gate:`` is the short form of ``async with gate.admit():``, for dials about which
+    nothing more will be reported: it gives no permit.
 
     Attributes:
-        id: unique in the world; the first part of every permit's id.
+        id: an id that is unique in the world; the first part of every permit's id.
     """
 
     _how = "async with gate:"
@@ -81,29 +81,29 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         timeout: float | None = None,
         not_after: datetime | None = None,
     ) -> Permit:
-        """Enter the gate, after waiting in the queue for as long as it takes.
+        """Enter the gate, after waiting in the queue until the call fits.
 
         ``async with gate.admit() as permit:`` gives a `Permit`. Cancelling the wait leaves nothing
         behind, and a slot that was granted at that instant goes to the next in the queue.
 
         Args:
-            lane: one of the gate's lanes, or its name; the default one if not given.
-            trunk: one of the gate's trunks, or its name; the default one if not given. None for a
-                call that takes none, such as a web call, for which no rate is documented.
-            timeout: seconds to wait in the queue at most, unless the lane's `max_wait` is shorter.
-                0 is now or never, None as long as it takes.
+            lane: one of the gate's lanes, or its name; by default the default lane.
+            trunk: one of the gate's trunks, or its name; by default the default trunk. None for a
+                call without a trunk, such as a web call, for which no rate is documented.
+            timeout: seconds to wait in the queue at most, unless the lane's `max_wait` is shorter;
+                0 to not wait, None to wait for any time.
             not_after: the moment after which the call must not be admitted, such as the end of the
-                hours in which this lead may be called; aware of its time zone. Of this and
-                `timeout` the earlier holds. How long that is, the wall clock says at this call; if
-                it is set later, that changes nothing.
+                hours in which this lead may be called, with a time zone. The earlier of this and
+                `timeout` ends the wait. The wall clock is read at this call only, so setting it
+                later changes nothing.
 
         Raises:
-            AdmissionTimeout: the time was up, or the moment had passed.
-            QueueFull: the lane's queue is as long as it may be.
+            AdmissionTimeout: the wait took too long, or the moment had passed.
+            QueueFull: the lane's queue has reached its maximum length.
             LimitsRejected: the provider refused the key, twice in a row, while this waited.
             GateClosed: the gate is closed, or is closed while this waits.
             UsageError: the gate has no such lane or trunk, or belongs to another event loop.
-            TypeError: `timeout` is no number, or `not_after` no datetime.
+            TypeError: `timeout` is not a number, or `not_after` is not a datetime.
             ValueError: `timeout` is negative or NaN, or `not_after` has no time zone.
         """
         try:
@@ -128,16 +128,16 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
     ) -> Permit:
         """Enter the gate without waiting in the queue.
 
-        ``async with gate.try_admit() as permit:`` gives a `Permit`. Where a reading is due that
-        might show room, it is waited for first. Cancelling that leaves nothing behind.
+        ``async with gate.try_admit() as permit:`` gives a `Permit`. If a reading is due that may
+        show room, this waits for it first. Cancelling that leaves nothing behind.
 
         Args:
-            lane: one of the gate's lanes, or its name; the default one if not given.
-            trunk: one of the gate's trunks, or its name; the default one if not given. None for a
-                call that takes none, such as a web call, for which no rate is documented.
+            lane: one of the gate's lanes, or its name; by default the default lane.
+            trunk: one of the gate's trunks, or its name; by default the default trunk. None for a
+                call without a trunk, such as a web call, for which no rate is documented.
 
         Raises:
-            NoHeadroom: no room for one more call, the trunk is not due, or it is paused.
+            NoHeadroom: there is no room for the call, the trunk isn't due, or there is a pause.
             LimitsUnavailable: there is no snapshot that may be trusted.
             LimitsRejected: the provider refused the key.
             GateClosed: the gate is closed, or is closed while this waits.
@@ -198,44 +198,45 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         give_up_after: float = 60.0,
         idempotent: bool = False,
     ) -> T:
-        """Place a call through the gate: enter, dial, and take note of the call's id.
+        """Place a call through the gate: enter it, dial, and record the call's id.
 
-        A refused call (a status of 429 from the provider, or a call that it gave up at once for
-        want of room) goes back into the queue at its old place and is dialled again on a later
-        snapshot. Any other error passes through. One that says that nothing was placed (the
-        provider's own 4xx, but for 408, 409 and 425) gives its slot back. An unknown outcome (a
-        timeout, a status of 500 or above, a broken connection) may have placed the call, so it is
-        dialled again only if `dial` is idempotent, and then under the same permit.
+        A refused call (a status of 429 from the provider, or a call that it ended at once for lack
+        of room) returns to its position in the queue, and is dialled again on a later snapshot. Any
+        other error is raised. If it is the provider's own answer that nothing was placed (a 4xx
+        other than 408, 409 and 425), the slot is given back. After an unknown outcome (a timeout, a
+        status of 500 or above, a broken connection) the call may be placed, so it is dialled again
+        only if `dial` is idempotent, and then under the same permit.
 
         Cancelling this cancels `dial`; its call counts as placed.
 
         Args:
-            dial: places the call: any callable that takes the permit and returns an awaitable. Its
-                result is looked at for ``.call_id`` or ``["call_id"]``.
-            lane: one of the gate's lanes, or its name; the default one if not given.
-            trunk: one of the gate's trunks, or its name; the default one if not given. None for a
-                call that takes none, such as a web call, for which no rate is documented.
+            dial: places the call: any callable that takes the permit and returns an awaitable. The
+                call's id is read from its result's ``.call_id`` or ``["call_id"]``.
+            lane: one of the gate's lanes, or its name; by default the default lane.
+            trunk: one of the gate's trunks, or its name; by default the default trunk. None for a
+                call without a trunk, such as a web call, for which no rate is documented.
             timeout: seconds to wait in the queue at most, over all attempts.
             not_after: the moment after which nothing is dialled, the first time or again; see
                 `admit`.
-            attempts: how often to dial before a call that is refused is given up; 1 for once only.
-                Or one of tenacity's strategies to stop, which decides alone.
-            give_up_after: seconds since the first dial before which it isn't given up either: a
-                few dials too many would use up the attempts in seconds. 0 for `attempts` alone.
+            attempts: how often to dial before giving up a refused call; 1 to dial once only. Or a
+                stop strategy of tenacity, which then decides alone.
+            give_up_after: seconds since the first dial within which a refused call is not given up,
+                so that a short spell of refusals doesn't use up the attempts. 0 for `attempts`
+                alone.
             idempotent: whether `dial` uses `permit.id` as the provider's idempotency key, so that
                 dialling again can't place a second call.
 
         Returns:
-            What `dial` returned.
+            The result of `dial`.
 
         Raises:
-            AdmissionError: no place in time; see `admit`.
+            AdmissionError: there was no slot in time; see `admit`.
             GateClosed: the gate is closed, or is closed while this waits in the queue.
-            TypeError: an argument of the wrong type; or `dial` returned nothing that can be
-                awaited, which counts as placed.
+            TypeError: an argument has the wrong type, or `dial` didn't return an awaitable, which
+                counts as placed.
             ValueError: `timeout` or `give_up_after` is negative or NaN, or `not_after` has no
                 time zone.
-            Exception: what `dial` raised last.
+            Exception: the last exception of `dial`.
         """
         from callguard.gate.dialling import Dialling  # brings tenacity
 
@@ -268,8 +269,8 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The oldest: if a shared ledger took some for placed calls, it was the oldest that it took,
-        # and the ones that stay must stand for the calls that are still being dialled.
+        # The oldest: if a shared ledger already counts some as placed, those are the oldest ones,
+        # and the remaining permits must be those of the calls that are still being dialled.
         try:
             number = self._unheld.popleft()
         except IndexError:
@@ -283,10 +284,10 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
             self._issuer.leave(number, self._queues.of(None), error)
 
     async def aclose(self) -> None:
-        """Close the gate: who waits gets a `GateClosed`, and every background task is ended.
+        """Close the gate: waiting callers get a `GateClosed`, and every background task is ended.
 
-        Calls that go on are not touched. Closing twice is allowed. Cancelling this ends everything
-        all the same, before the cancellation is passed on.
+        Live calls are not touched. Closing twice is allowed. If this is cancelled, everything is
+        ended nevertheless, before the cancellation is passed on.
         """
         self._home.close()
         error = GateClosed("the gate was closed while this caller waited in the queue")

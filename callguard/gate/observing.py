@@ -1,4 +1,4 @@
-"""What can be asked of a gate, and changes nothing."""
+"""The questions that a gate answers without changing anything."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Observing"]
 
 
 class Observing:
-    """The part of a `Gate` that says how things are, why, and until when."""
+    """The part of a `Gate` that explains its state."""
 
     _parts: Parts
 
     def explain(
         self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
     ) -> Decision:
-        """Whether a call would be admitted on `lane` and `trunk` now, and why or why not.
+        """Explain whether a call would be admitted on `lane` and `trunk` now, and why or why not.
 
         Raises:
             GateClosed: the gate is closed.
@@ -32,13 +32,13 @@ class Observing:
     def eta(
         self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
     ) -> Eta | None:
-        """How long a caller would wait that joined the queue of `lane` and `trunk` now.
+        """Estimate how long a caller that joined the queue of `lane` and `trunk` now would wait.
 
-        By the rate at which callers went of late while others waited, and the trunk's own.
+        The estimate rests on the recent rate of grants to waiting callers, and the trunk's rate.
 
         Returns:
-            Zeros where a call would be admitted at once; None where nothing was granted of late to
-            anybody who had waited, or nobody knows until when all is stopped.
+            Zeros if a call would be admitted at once; None if no waiting caller was granted a slot
+            recently, or if it is unknown how long admission is stopped.
 
         Raises:
             GateClosed: the gate is closed.
@@ -47,7 +47,7 @@ class Observing:
         return self.explain(lane, trunk=trunk).eta
 
     def statistics(self) -> GateStatistics:
-        """A frozen picture of the gate; also of a closed one.
+        """Return a frozen picture of the gate, open or closed.
 
         Raises:
             UsageError: the gate belongs to another event loop.

@@ -1,4 +1,4 @@
-"""`open_gate`: from arguments to a gate that has read its limits."""
+"""`open_gate`: checks its arguments, and opens a gate that has read its limits."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ __all__ = ["OPENS_WITHIN", "connect", "open_gate"]
 logger = logging.getLogger("callguard")
 
 OPENS_WITHIN: Final = 2.0
-"""Seconds that opening waits for the first snapshot: longer than a provider takes to answer that is
-well, and short for somebody who starts a program. Our own choice."""
+"""Seconds that opening waits for the first snapshot: longer than a healthy provider takes to
+answer, but short for somebody who starts a program. Our own choice."""
 
 
 def open_gate(
@@ -69,53 +69,53 @@ def open_gate(
 ) -> Opening:
     """Open a gate in front of one workspace: ``async with callguard.open_gate() as gate:``.
 
-    Reads the limits once, and waits for that no longer than 2 s, or a shared ledger's `timeout`
-    more. An outage doesn't keep the gate from being opened: callers wait until it is over. Leaving
-    the block, or cancelling it, fails whoever still waits in the queue and ends every background
-    task.
+    It reads the limits once, and waits for them up to 2 s, or with a shared ledger up to its
+    `timeout` more. During an outage the gate opens too, and callers wait until the outage is over.
+    Leaving the block, or cancelling it, raises `GateClosed` in callers that still wait, and ends
+    every background task.
 
     Args:
         api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
         base_url: the provider's address; else the environment's `RETELL_BASE_URL`, else the
             production server.
-        session: an aiohttp session to use, which stays open; else the gate has one of its own.
-        source: where the limits are read, for a workspace that isn't Retell AI's, or a
-            `FixedLimit`; then there is no `api_key`, `session` or `track`, and a shared ledger
-            needs a name. None for a `LimitFetcher` of the gate's own.
-        lanes: the classes of calls. Where there are any, each call names its lane, or goes by the
-            one with ``default=True``; without, there is a plain one, ``"default"``.
-        cps: calls that may start in a second on the default trunk, which is that of calls that name
-            none, evenly spaced; None for any number. The default is the provider's, on all of its
-            ways (docs.retellai.com/deploy/outbound-call, read 2026-11-22).
+        session: an aiohttp session to use, which stays open; else the gate makes its own.
+        source: the source of the limits, for a workspace of another provider, or a `FixedLimit`.
+            It excludes `api_key`, `session` and `track`, and a shared ledger then needs a name.
+            None for the gate's own `LimitFetcher`.
+        lanes: the classes of calls. If there are any, each call names its lane, or uses the one
+            with ``default=True``; if not, there is one plain lane, ``"default"``.
+        cps: calls that may start per second, evenly spaced, on the default trunk, which is the one
+            of calls that name none; None for any number. The default is the provider's, for all of
+            its trunks (docs.retellai.com/deploy/outbound-call, read 2026-11-22).
         trunks: further ways to the telephone network, each with its own rate; see `Trunk`.
-        ttl: seconds between two readings while somebody waits; in an outage the pause doubles with
+        ttl: seconds between two readings while somebody waits; in an outage the wait doubles with
             each failure, up to 5 s.
-        max_age: seconds that a snapshot may be trusted when it can't be renewed.
-        counts_ringing: whether the provider's count includes calls that still ring. None, for not
-            known, is as safe as False.
+        max_age: seconds that a snapshot may be trusted if it can't be renewed.
+        counts_ringing: whether the provider's count includes calls that still ring. None, for
+            unknown, is as safe as False.
         ring_limit: seconds that a call rings at most. The default is the provider's (SDK 6.2.13,
             `ring_duration_ms`); an agent may be set to ring for up to 300 s.
-        counter_lag: seconds by which the provider's count is late at most. Nothing is published;
-            the default is twice the second that the simulator assumes.
-        min_interval: seconds between two readings at least, also where one is brought forward.
-        refused: whether an exception from the block means that the provider refused the call, for
-            dials through another address or a client of your own. None for a status of 429 in the
-            provider's own answer to the dial, as the exceptions of retell-sdk, httpx, aiohttp and
-            requests tell it; what another service answers is no refusal.
-        listener: gets every event; see `callguard.events`.
-        track: ``"ask"`` to ask the provider, after each reading, what became of the placed calls
-            that it may have missed. For where no webhook can be received.
-        ledger: one that gates in other processes share: a `RedisLedger`, or its server's
-            address, such as ``redis://localhost:6379``. None for a ledger of the gate's own.
+        counter_lag: seconds by which the provider's count is late, at most. The provider publishes
+            nothing; the default is twice the second that the simulator assumes.
+        min_interval: seconds between two readings, at least, even if one is brought forward.
+        refused: a function that says whether an exception from the block means that the provider
+            refused the call, for dials through another address or another client. None for a
+            status of 429 in the provider's own answer to the dial, as in the exceptions of
+            retell-sdk, httpx, aiohttp and requests; the answer of another service is no refusal.
+        listener: called with every event; see `callguard.events`.
+        track: ``"ask"`` to ask the provider, after each reading, about the placed calls that it may
+            have missed. Use it if no webhook can be received.
+        ledger: a ledger that gates in other processes share: a `RedisLedger`, or its server's
+            address, such as ``redis://localhost:6379``. None for a ledger in memory.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
         LimitsRejected: the provider refused the key. Later, while callers wait, that takes two
-            refusals in a row; whatever else the provider answers is an outage.
-        UsageError: no key, or an address that can't be used.
-        TypeError: an argument of the wrong type, said at the call, before anything is opened.
-        ValueError: a time that is not a number of seconds in its range, a rate that can't
-            be, two lanes or trunks of one name, or two default lanes.
+            refusals in a row; any other answer of the provider is an outage.
+        UsageError: there is no key, or the address can't be used.
+        TypeError: an argument has the wrong type; raised at the call, before anything is opened.
+        ValueError: a time is not a number of seconds in its range, a rate can't be right, two lanes
+            or trunks share a name, or two lanes are the default.
     """
     times = _checked_times(ttl, max_age, counts_ringing, ring_limit, counter_lag, min_interval)
     times = _times_of(source, times)
@@ -146,14 +146,14 @@ def open_gate(
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Where the limits come from.
+    """The origin of the limits.
 
     Attributes:
-        source: reads them.
-        fetcher: the same where it is the gate's own, to be closed with it.
-        secret: what a shared ledger without a name is called after.
+        source: reads the limits.
+        fetcher: the source, if it is the gate's own, to be closed with it.
+        secret: the secret from which the name of an unnamed shared ledger is made.
         base_url: the provider's address.
-        ask: asks about one call; None for nobody.
+        ask: asks about one call; None not to ask.
     """
 
     source: LimitSource
@@ -232,14 +232,14 @@ def _checked_times(
 
 
 def _times_of(source: LimitSource | None, times: Times) -> Times:
-    if isinstance(source, FixedLimit):  # no snapshot of its ever counts a call
+    if isinstance(source, FixedLimit):  # its snapshots never count a call
         longest = source.longest_call
         return replace(times, counted_after=longest, counter_lag=longest)
     return times
 
 
 class Opening(Entered, AbstractAsyncContextManager[Gate, None]):
-    """What `open_gate` gives: a gate, once it is entered, and that can be done once."""
+    """The context manager that `open_gate` returns. Entering it, once, opens the gate."""
 
     __slots__ = ("_gate", "_open", "_used")
 
@@ -278,9 +278,9 @@ def _connecting(opens: Callable[P, Opening]) -> Callable[P, Coroutine[Any, Any, 
     connect.__name__ = connect.__qualname__ = "connect"
     connect.__doc__ = """Open a gate without a block: ``gate = await callguard.connect()``.
 
-    For frameworks with hooks at start and stop: takes what `open_gate` takes, and raises what that
-    raises. Whoever connects has to close the gate: ``await gate.aclose()``. Cancelling this leaves
-    nothing behind.
+    This is for frameworks with start and stop hooks. It takes the arguments of `open_gate`, and
+    raises the same errors. The caller has to close the gate: ``await gate.aclose()``. Cancelling
+    this leaves nothing behind.
     """
     return connect
 
@@ -296,9 +296,9 @@ async def _opened(
     own: RedisLedger | None,
     trunks: Sequence[Trunk],
 ) -> Gate:
-    """A gate with what it needs, all of which ends with it but a ledger that isn't its `own`.
+    """Open a gate with its parts, which are closed with it, except a ledger that isn't its `own`.
 
-    It has read its limits, or opens without: an outage doesn't keep anybody from starting.
+    The gate has read its limits, or opens without them during an outage.
     """
     async with AsyncExitStack() as stack:
         if origin.fetcher is not None:

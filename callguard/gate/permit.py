@@ -1,4 +1,4 @@
-"""The caller's handle on one admission: what is entered, and what is said of the call later."""
+"""`Permit`: the caller's handle on one admission, by which it enters and reports on its call."""
 
 from __future__ import annotations
 
@@ -34,16 +34,15 @@ NORMAL: Final = "normal"
 
 
 class Permit(Unique, EnteredAsync):
-    """One call's way through the gate, and what becomes of it.
+    """One call's way through the gate, and the reports about it.
 
     ``async with gate.admit() as permit:`` waits, and gives the permit once the call is admitted; it
-    can be entered once. What was said of it decides, not in which order: `ended` is a fact that
-    beats all else, then `answered`, `placed` and `refused`, of which the last stands, then
-    `cancel`, then what leaving the block implies. Every method may be called any number of times,
-    from any thread, and after the block too.
+    can be entered once. Among the reports, `ended` overrides everything else. Then come `answered`,
+    `placed` and `refused`, of which the latest holds, then `cancel`, then leaving the block. Every
+    method may be called any number of times, from any thread, and after the block too.
 
     Attributes:
-        call_id: the provider's id, as told to `placed`; None before.
+        call_id: the provider's id, as passed to `placed`; None before.
     """
 
     __slots__ = ("_admissions", "_number", "_queue", "_state", "_terms", "_tier", "call_id")
@@ -55,7 +54,7 @@ class Permit(Unique, EnteredAsync):
         self._queue = queue
         self._terms = terms
         self._state: State = NEW
-        # Not set before the call is admitted, so that whoever asks too early is told so.
+        # Not set before the call is admitted, so that asking too early raises an error.
         self._number: int
         self._tier: Tier
         self.call_id: str | None = None
@@ -71,17 +70,17 @@ class Permit(Unique, EnteredAsync):
                 "an admission is for one call and was entered before; ask the gate for one each: "
                 "`async with gate.admit()`"
             )
-        self._state = WAITING  # before anything is taken for it: a second one's would be nobody's
+        self._state = WAITING  # before a slot is taken: a second entry's slot would be nobody's
         admissions, queue = self._admissions, self._queue
         number = admissions.take(queue)
         if number:
             self._number = number
             self._tier = admissions.tier(queue) if queue.bursts else NORMAL
         else:
-            # All in this one frame, of which every queued caller keeps one.
+            # All in one frame, because every queued caller keeps its frame in memory.
             terms, grant = self._terms, None
             if not queue.may_wait(terms):
-                arrival = admissions.queues.next_rank()  # now, though it may join a moment later
+                arrival = admissions.queues.next_rank()  # taken now; the caller may join later
                 grant = await admissions.now_or_never(queue, terms)
                 if terms.rank is None:
                     terms = terms._replace(rank=arrival)
@@ -102,9 +101,9 @@ class Permit(Unique, EnteredAsync):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the block: whatever left it, the call may be placed, unless the provider says no.
+        """Leave the block: for any reason, the call counts as placed, unless the provider says no.
 
-        Once `placed` was said, no exception takes that back.
+        After `placed`, no exception takes that back.
         """
         if error is not None and (self._state is DIALLING or self._state is CANCELLED):
             outcome, status = self._admissions.issuer.judge.judge(error)
@@ -141,15 +140,15 @@ class Permit(Unique, EnteredAsync):
 
     @property
     def state(self) -> State:
-        """What is known of the call so far; `callguard.gate.states` says what may follow what."""
+        """The state of the call so far; see `callguard.gate.states`."""
         return self._state
 
     @property
     def tier(self) -> Tier:
         """``"normal"``, or ``"burst"`` if the call may cost burst's surcharge.
 
-        That is so if it may bring the count above the limit less what is reserved for inbound
-        calls; what the lane leaves free makes no difference.
+        It may if it can bring the count above the limit less the reservation for inbound calls;
+        the lane's own reserve makes no difference.
         """
         try:
             return self._tier
@@ -158,28 +157,28 @@ class Permit(Unique, EnteredAsync):
 
     @property
     def lost(self) -> bool:
-        """Whether the slot may have been given to another call, before this one was dialled.
+        """Whether the slot may have been given to another call before this one was dialled.
 
-        So it is where the ledger is shared and this process was silent for longer than its lease.
-        A call that is dialled all the same is counted, as far above the limit as that may be; one
-        that is not should be cancelled. A permit of the worker's own share (`local_share` of
-        `RedisLedger`) is never lost: nobody else was given its slot.
+        This happens on a shared ledger if this process was silent for longer than its lease. If the
+        call is dialled nevertheless, it is counted, even if that exceeds the limit; if it is not
+        dialled, cancel the permit. A permit of the worker's local share (`local_share` of
+        `RedisLedger`) is never lost, because nobody else was given its slot.
         """
         return self._admissions.issuer.lost(self.number)
 
     def placed(self, call_id: str | None = None) -> None:
-        """Say that the dial has returned and the call is placed.
+        """Report that the dial has returned and the call is placed.
 
-        Leaving the block says the same, later. Said of a permit that was cancelled or refused, it
-        counts the call again: the usage is never below the truth.
+        Leaving the block reports the same. After `cancel` or `refused` it counts the call again,
+        because the usage must never be below the truth.
 
         Args:
             call_id: the provider's id of the call, if known.
 
         Raises:
-            UsageError: another id was said before, and stands; the call is placed all the same.
-            TypeError: `call_id` is no text; nothing was said then.
-            ValueError: `call_id` is a text that can't be an id; likewise.
+            UsageError: another id was reported before, and holds; the call is placed nevertheless.
+            TypeError: `call_id` is not text; nothing was reported.
+            ValueError: `call_id` can't be an id; nothing was reported.
         """
         if call_id is not None:
             checked_call_id(call_id)
@@ -199,7 +198,7 @@ class Permit(Unique, EnteredAsync):
             self._bind(call_id)
 
     def _learn(self, call_id: str, *, anew: bool) -> bool:
-        """Take the call's id; whether it is news. After a refusal it may be another call's."""
+        """Record the call's id; return whether it is news. After a refusal it may change."""
         known = None if anew else self.call_id
         if known is not None and known != call_id:
             raise UsageError(
@@ -216,7 +215,7 @@ class Permit(Unique, EnteredAsync):
             self._admissions.issuer.bind(self._number, self, call_id)
 
     def answered(self) -> None:
-        """Say that the call is placed and was answered: the counter shows it soon."""
+        """Report that the call is placed and was answered, so the counter shows it soon."""
         home = self._admissions.issuer.home
         if home.elsewhere():
             home.hand_over(self.answered)
@@ -225,9 +224,9 @@ class Permit(Unique, EnteredAsync):
         self._admissions.issuer.answered(self._number)
 
     def ended(self) -> None:
-        """Say that the call is over: its slot goes to the next in the queue, if it was still held.
+        """Report that the call is over; a slot that it still held goes to the next in the queue.
 
-        Where a snapshot counts the call already, the next reading is brought forward.
+        If a snapshot already counts the call, the next reading is brought forward.
         """
         home = self._admissions.issuer.home
         if home.elsewhere():
@@ -239,13 +238,13 @@ class Permit(Unique, EnteredAsync):
             self._admissions.issuer.end(self._number, self._queue, self.call_id, step)
 
     def refused(self, status: int | None = None) -> None:
-        """Say that the provider refused the call: its slot is free, and the snapshot is spent.
+        """Report that the provider refused the call: its slot is free, and the snapshot is spent.
 
-        Nothing more is admitted until a snapshot that begins later. A refusal that leaves the block
-        as an exception of the provider's says this by itself. Without effect once `ended` was said.
+        Nothing more is admitted until a snapshot that begins later. If the provider's refusal
+        leaves the block as an exception, it is reported by itself. No effect after `ended`.
 
         Args:
-            status: the provider's status, for the event `Refused`; None where there is none.
+            status: the provider's status, for the event `Refused`; None if there is none.
         """
         home = self._admissions.issuer.home
         if home.elsewhere():
@@ -257,13 +256,12 @@ class Permit(Unique, EnteredAsync):
             self._admissions.issuer.refuse(self._number, self._queue, step, status, self)
 
     def cancel(self) -> None:
-        """Say that the call was not dialled: its slot goes to the next in the queue at once.
+        """Report that the call was not dialled: its slot goes to the next in the queue at once.
 
-        So does its start, unless another has been granted on the trunk since, whose starts have to
-        stay apart.
+        Its start is given back too, unless another start was granted on the trunk since.
 
-        Without effect once `placed`, `answered` or `ended` was said. Not to be said of a dial that
-        timed out or was cancelled: it may have reached the provider.
+        No effect after `placed`, `answered` or `ended`. Don't call this for a dial that timed out
+        or was cancelled: it may have reached the provider.
         """
         home = self._admissions.issuer.home
         if home.elsewhere():
@@ -292,10 +290,10 @@ class Permit(Unique, EnteredAsync):
 
     @property
     def _how(self) -> str:  # type: ignore[override]  # it differs between the two ways in
-        """What to write."""
+        """The right way to enter, for errors."""
         return f"async with gate.{'admit' if self._terms.waits else 'try_admit'}() as permit:"
 
-    # Type checkers don't see what is only there to be refused: they refuse it by themselves.
+    # Hidden from type checkers, which report the wrong use by themselves.
     if not TYPE_CHECKING:
 
         def __await__(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The life of a permit, as the caller sees it: what may follow what, and what that does.
+"""The life of a permit, as the caller sees it: its states, the transitions, and their effects.
 
 ::
 
@@ -7,9 +7,9 @@
                     ├──────────┴─────────┴──▶ refused     the provider said no
                     └──────────┴────────────▶ cancelled   nothing was dialled
 
-`left` is *placed* too, but only because the block was left; so `cancel` can still take it back. A
-permit that was cancelled or refused counts again once somebody says that it was placed after all:
-the usage is never below the truth. *Ended* beats all else.
+`left` means placed too, but only because the block was left, so `cancel` can still take it back. A
+permit that was cancelled or refused counts again if it is later reported as placed, because the
+usage must never be below the truth. `ended` overrides everything else.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ REFUSED: Final = "refused"
 ENDED: Final = "ended"
 
 Step = Literal["place", "restore", "release", "withdraw"]
-"""What the ledger is to write down: the operation of that name; see `Ledger`."""
+"""The operation that the ledger has to perform; see `Ledger`."""
 
 Word = Literal["leave", "placed", "cancelled", "refused", "ended"]
-"""What is said of a permit; ``"leave"`` by leaving the block without another word."""
+"""A report about a permit; ``"leave"`` stands for leaving the block without another report."""
 
 _CHANGES: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
     "leave": {

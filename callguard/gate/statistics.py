@@ -1,4 +1,4 @@
-"""What a gate counts, at one moment."""
+"""The statistics of a gate at one moment."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["GateStatistics"]
 
 @dataclass(frozen=True, slots=True)
 class GateStatistics:
-    """A frozen picture of a gate, of plain data: `dataclasses.asdict`, JSON and pickle take it.
+    """A frozen picture of a gate; plain data, for `dataclasses.asdict`, JSON and pickle.
 
     Attributes:
-        usage: the calls that can be going on now, and what that is made of.
+        usage: the most calls that can be going on now, and its parts.
         ceilings: by lane, the highest usage it may go to; None without a snapshot.
         headroom: by lane, the calls that still fit, negative after a limit was lowered; None
-            without a snapshot. The age of the reading is not looked at: `Gate.explain` does.
+            without a snapshot. Unlike `Gate.explain`, this ignores the snapshot's age.
         waiting: by lane, the callers in the queue.
-        eta: by lane, how long a caller would wait that joined the queue now; None for not known.
-        due_in: by trunk that has a rate, seconds until it may start its next call; 0 for now.
-        snapshot_age: seconds since the snapshot in hand began; None without one.
+        eta: by lane, how long a caller that joined the queue now would wait; None if unknown.
+        due_in: by trunk with a rate, seconds until it may start its next call; 0 for now.
+        snapshot_age: seconds since the latest snapshot began; None without one.
         admitted: calls admitted since the gate was opened.
-        refused: calls that the provider refused of those.
-        timed_out: callers that left the queue because their time was up.
+        refused: admitted calls that the provider refused.
+        timed_out: callers that left the queue because they had waited too long.
         readings: by outcome, the attempts to read the limits.
-        outage: since when the limits can't be read, and why; None where they can, or nobody tries.
-        pauses: what is paused, who says so, since when and why.
-        premises_broken: by premise of the promise, how often it was seen not to hold, from when it
-            is said; those that hold are left out.
+        outage: since when the limits can't be read, and why; None if they can, or nobody tries.
+        pauses: the pauses, each with who made it, when and why.
+        premises_broken: by premise of the promise, how often it was seen to be wrong, counted from
+            the first report on; premises that hold are left out.
     """
 
     usage: Usage

@@ -1,4 +1,4 @@
-"""What whoever runs a dialer does to its gate, beside dialling."""
+"""The operator's controls of a gate: draining, pausing and resuming."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["Steering"]
 
 
 class Steering:
-    """The part of a `Gate` by which a dialer is stopped and goes on."""
+    """The part of a `Gate` that stops and resumes a dialer."""
 
     _parts: Parts
 
     async def drain(self) -> None:
-        """Stop dialling, as before a restart: admit nobody any more, and wait for what goes on.
+        """Stop dialling, say before a restart: admit nobody any more, and wait for live calls.
 
-        From now on whoever comes gets a `GateDraining`, and so does everybody in the queue, a call
-        of `place` that was refused among them. Returns when every call of this gate's is over, or
-        counted by a snapshot, so that whoever dials next knows of it from the count. Readings are
-        taken meanwhile. On a shared ledger that is this worker's calls only.
+        From now on new and waiting callers get a `GateDraining`, including those of `place` whose
+        call was refused. This returns when every call of this gate is over, or counted by a
+        snapshot, so that the count shows it to everybody who dials next. Readings are taken
+        meanwhile. On a shared ledger this concerns the calls of this worker only.
 
-        Calls that are being dialled go on, so this is not awaited in the block of a permit. It may
-        take as long as a dial and `ring_limit` and `counter_lag` together; to give up earlier,
-        write ``async with asyncio.timeout(25.0): await gate.drain()``. May be called again, by
-        several at once too. Cancelling this leaves the gate draining.
+        Calls that are being dialled go on, so don't await this in the block of a permit. It may
+        take as long as a dial plus `ring_limit` plus `counter_lag`; to give up earlier, write
+        ``async with asyncio.timeout(25.0): await gate.drain()``. It may be called again, also
+        concurrently. Cancelling this leaves the gate draining.
 
         Raises:
             GateClosed: the gate is closed, or is closed while this waits.
@@ -45,44 +45,44 @@ class Steering:
     ) -> None:
         """Admit nobody until `resume`: on a lane, on a trunk, on a lane and trunk, or at all.
 
-        Who waits stays in the queue, and whoever else comes joins it; others go on. Calls that were
-        admitted go on too. `explain` says who has paused, since when and why. Of the same lane and
-        trunk the latest pause holds. It ends with the gate.
+        Waiting callers stay in the queue, and new ones join it. Other lanes and trunks, and
+        admitted calls, go on. `explain` says who made the pause, when and why. A later pause of the
+        same lane and trunk replaces the earlier one. The pause ends with the gate.
 
-        On a shared ledger it is a pause of all gates there: it holds here at once, for others as
-        soon as the server hears of it, and until somebody resumes it, whichever gates come and go.
-        A ledger that is lost, or that nobody uses for an hour, loses its pauses.
+        On a shared ledger the pause is for all gates: it holds here at once, for others as soon as
+        the server knows of it, and until somebody resumes it, even if gates come and go. A ledger
+        that is lost, or that nobody uses for an hour, loses its pauses.
 
         Args:
-            lane: one of the gate's lanes, or its name; None for each.
-            trunk: one of the gate's trunks, or its name; None for each, and for calls without one.
-            reason: why, for those who ask.
+            lane: one of the gate's lanes, or its name; None for all.
+            trunk: one of the gate's trunks, or its name; None for all, and for calls without one.
+            reason: the reason, which denials and `explain` show.
 
         Raises:
             GateClosed: the gate drains, or is closed.
             UsageError: the gate has no such lane or trunk, or belongs to another event loop.
-            TypeError: an argument of the wrong type.
-            ValueError: a reason with half a surrogate pair.
+            TypeError: an argument has the wrong type.
+            ValueError: the reason has half a surrogate pair.
         """
         checked_reason(reason)
         pause(self._parts, self._scope(lane, trunk), reason)
 
     def resume(self, lane: Lane | str | None = None, trunk: Trunk | str | None = None) -> bool:
-        """Lift the pause of the same lane and trunk; other pauses that concern them hold on.
+        """Lift the pause that was made with the same lane and trunk; other pauses stay in force.
 
-        Who waits is admitted as far as there is room.
+        Waiting callers are admitted as far as there is room.
 
         Args:
-            lane: as in `pause`; None for the pause of each.
-            trunk: as in `pause`; None for the pause of each.
+            lane: as in `pause`; None for the pause of all lanes.
+            trunk: as in `pause`; None for the pause of all trunks.
 
         Returns:
-            Whether it was paused.
+            Whether there was such a pause.
 
         Raises:
             GateClosed: the gate drains, or is closed.
             UsageError: as in `pause`.
-            TypeError: an argument of the wrong type.
+            TypeError: an argument has the wrong type.
         """
         return resume(self._parts, self._scope(lane, trunk))
 

@@ -1,4 +1,4 @@
-"""What there may be only one of."""
+"""Objects that can't be copied."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Unique"]
 
 
 class Unique:
-    """Stands for one thing in the world: a copy would be counted, or given back, once more.
+    """A base of objects that a copy would count, or give back, a second time.
 
     Attributes:
-        _advice: what to do in place of copying.
+        _advice: what to do instead of copying.
     """
 
     __slots__ = ()
@@ -19,5 +19,5 @@ class Unique:
     _advice: ClassVar[str]
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse `copy.copy`, `copy.deepcopy` and `pickle`, which all come here."""
+        """Refuse `copy.copy`, `copy.deepcopy` and `pickle`, which all call this method."""
         raise TypeError(f"a {type(self).__name__} can't be copied or pickled: {self._advice}")
