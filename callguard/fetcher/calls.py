@@ -15,6 +15,7 @@ _OVER: Final = frozenset({"ended", "not_connected", "error"})
 """The values of `call_status` (SDK 6.2.13) for a call that is over."""
 
 _ANSWERED: Final = "ongoing"
+_RINGING: Final = "registered"
 
 REFUSED_REASON: Final = "concurrency_limit_reached"
 """The `disconnection_reason` (SDK 6.2.13) of a call for which there was no room."""
@@ -22,11 +23,12 @@ REFUSED_REASON: Final = "concurrency_limit_reached"
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """The state of one call; all False while it rings, or if its status is an unknown one."""
+    """The state of one call; all False if its status is an unknown one."""
 
     answered: bool = False
     over: bool = False
     refused: bool = False
+    ringing: bool = False
 
 
 def call_path(call_id: str) -> str:
@@ -51,4 +53,5 @@ def parse_call(body: bytes) -> CallState:
         answered=status == _ANSWERED,
         over=isinstance(status, str) and status in _OVER,
         refused=call.get("disconnection_reason") == REFUSED_REASON,
+        ringing=status == _RINGING,
     )

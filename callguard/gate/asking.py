@@ -22,8 +22,12 @@ AT_ONCE = 8
 few enough for the provider's limits on requests, which are not published."""
 
 
-class _NoteEnded(Protocol):
-    def __call__(self, call_id: str, *, refused: bool) -> None: ...
+class _Told(Protocol):
+    """Who is told what the provider has answered: an `Issuer`."""
+
+    def note_ringing(self, call_id: str, asked: float) -> None: ...
+    def note_answered(self, call_id: str) -> None: ...
+    def note_ended(self, call_id: str, *, refused: bool) -> None: ...
 
 
 class Asker:
@@ -31,19 +35,19 @@ class Asker:
 
     Args:
         state_of: asks about one call.
-        note_answered: called for each call that was answered.
-        note_ended: called for each call that is over.
+        told: who is told of each call.
+        time: seconds on the event loop's clock.
     """
 
     def __init__(
         self,
         state_of: Callable[[str], Awaitable[CallState]],
-        note_answered: Callable[[str], None],
-        note_ended: _NoteEnded,
+        told: _Told,
+        time: Callable[[], float],
     ) -> None:
         self._state_of = state_of
-        self._note_answered = note_answered
-        self._note_ended = note_ended
+        self._told = told
+        self._time = time
         self._round: asyncio.Task[None] | None = None
 
     def ask(self, call_ids: Iterable[str]) -> None:
@@ -64,6 +68,7 @@ class Asker:
 
     async def _ask_in_turn(self, left: Iterator[str]) -> None:
         for call_id in left:
+            asked = self._time()
             try:
                 state = await self._state_of(call_id)
             except CallGuardError:
@@ -74,6 +79,8 @@ class Asker:
                 log_failure(f"{named(self._state_of)} failed", error)
                 continue
             if state.over:
-                self._note_ended(call_id, refused=state.refused)
+                self._told.note_ended(call_id, refused=state.refused)
             elif state.answered:
-                self._note_answered(call_id)
+                self._told.note_answered(call_id)
+            elif state.ringing:
+                self._told.note_ringing(call_id, asked)

@@ -6,10 +6,10 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callguard.clock import Watch
-from callguard.fetcher import CallState
+from callguard.fetcher import CallState, FixedLimit
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
 from callguard.gate.draining import Draining
@@ -23,7 +23,7 @@ from callguard.gate.reporting import Reporter
 from callguard.gate.schedule import Schedule
 from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
-from callguard.premises import Premises
+from callguard.premises import Histories, Premises
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from callguard.events import Listener
 
 __all__ = ["Parts", "assemble"]
+
+_DATES_DIFFER: Final = 0.5
+"""Seconds by which a snapshot from a shared ledger may be dated wrongly here: twice what a step of
+the server's clock may be that can't be told from a late exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +115,14 @@ def assemble(
         watch.on_sleep(ledger.note_sleep)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     schedule = Schedule(source, ledger.readings, begins=watch.look)
-    premises = _premises(lanes, trunks, times, alone=consult is None)
+    premises = _premises(source, lanes, trunks, times, watch, alone=consult is None)
     issuer = Issuer(home, watch, ledger, judge, reporter, premises)
     queues = Queues(lanes, trunks, ledger.pace, watch.time)
     explainer = Explainer(watch, ledger, schedule, queues, times.max_age)
     admissions = Admissions(
         queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )
-    asker = None if ask is None else Asker(ask, issuer.note_answered, issuer.note_ended)
+    asker = None if ask is None else Asker(ask, issuer, watch.time)
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
     draining = Draining(home, ledger, schedule, admissions)
     # Upwards there are callbacks only, each bound once.
@@ -142,12 +146,27 @@ def assemble(
 
 
 def _premises(
-    lanes: Sequence[Lane], trunks: Sequence[Trunk], times: Times, *, alone: bool
+    source: LimitSource,
+    lanes: Sequence[Lane],
+    trunks: Sequence[Trunk],
+    times: Times,
+    watch: Watch,
+    *,
+    alone: bool,
 ) -> Premises:
+    histories = None
+    if not isinstance(source, FixedLimit):  # which counts no call
+        histories = Histories(
+            counter_lag=times.counter_lag,
+            ring_limit=times.counted_after - times.counter_lag or None,
+            slack=0.0 if alone else _DATES_DIFFER,
+        )
+        watch.on_sleep(histories.forget)
     return Premises(
         min(lane.reserve for lane in lanes),
         {trunk.name: trunk.cps for trunk in trunks if trunk.cps is not None},
         counter_lag=times.counter_lag,
         max_age=times.max_age,
         alone=alone,
+        histories=histories,
     )

@@ -145,7 +145,7 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         """
         return Permit(self._admissions, self._queues.of(lane, trunk), AT_ONCE)
 
-    def note_answered(self, call_id: str) -> None:
+    def note_answered(self, call_id: str, *, at: float | None = None) -> None:
         """Record that a call was answered, whoever placed it, from any source.
 
         May be said from any thread, any number of times, in any order with `note_ended`, and before
@@ -153,18 +153,22 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
 
         Args:
             call_id: the provider's id of the call.
+            at: when that was by the provider's own record, in seconds on its clock; None where it
+                doesn't say. By these the gate sees whether the premises of its promise hold, and
+                decides nothing.
 
         Raises:
-            TypeError: `call_id` is no text.
-            ValueError: `call_id` is a text that can't be an id.
+            TypeError: `call_id` is no text, or `at` no number.
+            ValueError: `call_id` is a text that can't be an id, or `at` is negative or not finite.
         """
         checked_call_id(call_id)
+        _check_moment(at)
         if self._home.elsewhere():
-            self._home.hand_over(self.note_answered, call_id)
+            self._home.hand_over(self.note_answered, call_id, at=at)
             return
-        self._issuer.note_answered(call_id)
+        self._issuer.note_answered(call_id, at)
 
-    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+    def note_ended(self, call_id: str, *, refused: bool = False, at: float | None = None) -> None:
         """Record that a call is over, whoever placed it, from any source.
 
         A slot that the call still held goes to the next in the queue; otherwise the next reading
@@ -174,17 +178,19 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         Args:
             call_id: the provider's id of the call.
             refused: whether the provider refused the call for want of room.
+            at: as in `note_answered`.
 
         Raises:
-            TypeError: `call_id` is no text.
-            ValueError: `call_id` is a text that can't be an id.
+            TypeError: `call_id` is no text, or `at` no number.
+            ValueError: `call_id` is a text that can't be an id, or `at` is negative or not finite.
         """
         checked_call_id(call_id)
         checked_flag("refused", refused)
+        _check_moment(at)
         if self._home.elsewhere():
-            self._home.hand_over(self.note_ended, call_id, refused=refused)
+            self._home.hand_over(self.note_ended, call_id, refused=refused, at=at)
             return
-        self._issuer.note_ended(call_id, refused=refused)
+        self._issuer.note_ended(call_id, refused=refused, at=at)
 
     async def place(
         self,
@@ -293,3 +299,8 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         error = GateClosed("the gate was closed while this caller waited in the queue")
         self._admissions.fail(error, "closed")
         await self._closing.aclose()
+
+
+def _check_moment(at: float | None) -> None:
+    if at is not None:
+        checked_seconds("at (unless None)", at, above_zero=False)

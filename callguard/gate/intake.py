@@ -51,6 +51,7 @@ class Intake:
         self._asker = asker
         self._reporter = reporter
         self._premises = premises
+        self._histories = premises.histories
 
     def came(self, snapshot: Snapshot, duration: float) -> None:
         """Take in a snapshot that came `duration` seconds after it was asked for.
@@ -62,6 +63,9 @@ class Intake:
         """
         self._watch.look()
         before = self._ledger.snapshot
+        if self._histories is not None:
+            # Before those are forgotten that the snapshot surely counts.
+            self._histories.placed(self._ledger.uncounted_calls(), self._watch.time())
         is_new = self._ledger.record(snapshot)
         self._schedule.recovered()
         if not is_new:
@@ -82,13 +86,16 @@ class Intake:
         if snapshot is None:
             return []
         lanes = self._queues.lanes
-        return self._premises.taken(
+        broken = self._premises.taken(
             snapshot,
             before,
             unsettled=ledger.in_use - snapshot.limits.current_concurrency,
             granted=ledger.granted,
             ceiling=min(Ceilings.of(snapshot.limits, lane).highest for lane in lanes),
         )
+        if self._histories is not None:
+            broken += self._histories.taken(snapshot, ledger.next_number, self._watch.time())
+        return broken
 
     def failed(self, error: CallGuardError, duration: float) -> None:
         """Report a reading that failed; after a final no, nobody waits any longer."""

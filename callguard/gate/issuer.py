@@ -69,6 +69,7 @@ class Issuer:
         self._teller = reporter.teller
         self._calls = Calls()
         self._premises = premises
+        self._histories = premises.histories
 
     def id_of(self, number: int) -> str:
         """The id of a permit: unique in the world."""
@@ -169,17 +170,27 @@ class Issuer:
                 return self.not_placed(number, queue, "release")
         return self.place(number, queue)
 
-    def note_answered(self, call_id: str) -> None:
-        """Take evidence that a call was answered, whoever placed it."""
-        self._ledger.note_answered(call_id, self.time())
+    def note_answered(self, call_id: str, at: float | None = None) -> None:
+        """Take evidence that a call was answered, whoever placed it; `at` the provider's time."""
+        now = self.time()
+        self._ledger.note_answered(call_id, now)
+        if self._histories is not None:
+            self._histories.answered(call_id, now, at)
 
-    def note_ended(self, call_id: str, *, refused: bool) -> None:
+    def note_ringing(self, call_id: str, asked: float) -> None:
+        """Take evidence that a call was neither answered nor over at `asked`, or later."""
+        if self._histories is not None:
+            self._histories.ringing(call_id, asked)
+
+    def note_ended(self, call_id: str, *, refused: bool, at: float | None = None) -> None:
         """Take evidence that a call is over, whoever placed it; or that it never was."""
         now, permit = self.time(), self._calls.permit_of(call_id)
         is_refusal = refused and self._calls.note_refusal(call_id)
         if is_refusal:
             self._refuse(now, permit)
         self._ledger.note_ended(call_id, now)
+        if self._histories is not None:
+            self._histories.ended(call_id, now, None if refused else at)
         self._premises.gave_back(now)
         permit_id, lane = (None, None) if permit is None else (permit.id, permit.lane.name)
         if is_refusal:

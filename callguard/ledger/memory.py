@@ -7,7 +7,7 @@ which ceiling a lane has is decided elsewhere and comes as an argument.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cachetools import TLRUCache
@@ -98,9 +98,8 @@ class MemoryLedger:
         self._woke_at = -math.inf
         self._paces = {trunk.name: Pace(trunk) for trunk in trunks if trunk.cps is not None}
         self._pushed_back = False
-        # The uncounted calls, by number: when they were placed, in that order. Those that are known
-        # to have been answered are apart: when that was, which is another order. Numbers only, so
-        # that the garbage collector has nothing to walk through however many there are.
+        # The uncounted calls by number, in the order in which they were placed; and apart, those
+        # that are known to be answered, in that order. The garbage collector skips mere numbers.
         self._placed: dict[int, float] = {}
         self._answered: dict[int, float] = {}
         # The provider's ids of the uncounted calls, as far as they are known.
@@ -137,12 +136,16 @@ class MemoryLedger:
 
     def unsettled(self) -> int:
         """Calls of this gate's own that are dialling or uncounted."""
-        usage = self.usage()
-        return usage.dialling + usage.uncounted
+        return self.in_use - (self.usage().reported or 0)
 
-    def uncounted_calls(self) -> Iterator[str]:
-        """The provider's ids of the uncounted calls, as far as they are known, the oldest first."""
-        return iter(self._number_of)
+    @property
+    def next_number(self) -> int:
+        """A number that no permit has had; each later one is above."""
+        return self.granted + 1
+
+    def uncounted_calls(self) -> Mapping[str, int]:
+        """The uncounted calls by the provider's ids, as far as they are known, the oldest first."""
+        return self._number_of
 
     def is_uncounted(self, number: int) -> bool:
         """Whether a placed permit may be missing from the snapshot in hand."""
@@ -279,8 +282,7 @@ class MemoryLedger:
         self._refused_at = now
         self._admits_until = -math.inf
         self.readings.changed()
-        pace = None if trunk is None else self._paces.get(trunk)
-        if pace is not None:
+        if (pace := self._paces.get(trunk or "")) is not None:
             pace.push_back(number, now)
             self._pushed_back = True
 

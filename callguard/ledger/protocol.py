@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from callguard.decision import Usage, Withheld
@@ -168,6 +168,7 @@ class Ledger(Protocol):
     Attributes:
         in_use: the usage in calls, without the reported part where there is no snapshot yet.
         granted: permits granted so far.
+        next_number: a number that no permit has had; each later one is above.
         others_wait: whether callers of other gates are in the queue.
         snapshot: the latest snapshot, or None.
         withheld: why no slot is given, whatever the counts; None where the counts decide.
@@ -177,6 +178,8 @@ class Ledger(Protocol):
     granted: int
     others_wait: bool
 
+    @property
+    def next_number(self) -> int: ...
     @property
     def readings(self) -> Readings[Any]: ...
     @property
@@ -188,7 +191,7 @@ class Ledger(Protocol):
 
     def usage(self) -> Usage: ...
     def unsettled(self) -> int: ...
-    def uncounted_calls(self) -> Iterable[str]: ...
+    def uncounted_calls(self) -> Mapping[str, int]: ...
     def pace(self, trunk: str) -> Pace | None: ...
     def due_at(self, trunk: str) -> float: ...
     def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int: ...

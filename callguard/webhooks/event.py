@@ -17,6 +17,9 @@ __all__ = ["LONGEST_CALL_ID", "CallEvent", "parse"]
 LONGEST_CALL_ID: Final = 256
 """Characters of a call's id at most, to bound the memory for ids. The provider's ids have 37."""
 
+_LATEST: Final = 1e14
+"""Milliseconds since 1970 that a record says at most: those of the year 5138."""
+
 _STARTED: Final = "call_started"
 _ENDED: Final = frozenset({"call_ended", "call_analyzed"})
 
@@ -34,11 +37,14 @@ class CallEvent:
         call_id: the provider's id of the call; None for an event about something else, such as a
             chat, which proves nothing here.
         disconnection_reason: why the call is over, in the provider's words; None if not given.
+        at: when the call was answered, or was over, by the provider's record: its
+            ``start_timestamp`` or ``end_timestamp``, in seconds since 1970; None if not given.
     """
 
     event: str
     call_id: str | None
     disconnection_reason: str | None = None
+    at: float | None = None
 
     @property
     def started(self) -> bool:
@@ -65,7 +71,7 @@ def parse(body: bytes) -> CallEvent:
     """
     match _document(body):
         case {"event": str(event), "call": {"call_id": str(call_id), **call}}:
-            return CallEvent(event, _checked_id(call_id), _reason(call))
+            return CallEvent(event, _checked_id(call_id), _reason(call), _at(event, call))
         case {"event": str(event), **rest} if "call" not in rest and not _about_a_life(event):
             return CallEvent(event, None)
         case _:
@@ -88,6 +94,13 @@ def _checked_id(call_id: str) -> str:
 def _reason(call: dict[object, object]) -> str | None:
     reason = call.get("disconnection_reason")
     return reason if isinstance(reason, str) else None
+
+
+def _at(event: str, call: dict[object, object]) -> float | None:
+    stamp = call.get("start_timestamp" if event == _STARTED else "end_timestamp")
+    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
+        return None
+    return stamp / 1000 if 0 <= stamp < _LATEST else None
 
 
 def _about_a_life(event: str) -> bool:

@@ -28,10 +28,10 @@ class EvidenceGate(Protocol):
     Both methods may be called for any call, any number of times, in any order and from any thread.
     """
 
-    def note_answered(self, call_id: str) -> None:
-        """Record that the call was answered."""
+    def note_answered(self, call_id: str, *, at: float | None = None) -> None:
+        """Record that the call was answered, `at` that time by the provider's record."""
 
-    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+    def note_ended(self, call_id: str, *, refused: bool = False, at: float | None = None) -> None:
         """Record that the call is over; `refused` if that is because the workspace was full."""
 
 
@@ -105,9 +105,9 @@ def check_gate(gate: object) -> None:
 
 def _report(gate: EvidenceGate, event: CallEvent, call_id: str) -> None:
     if event.ended:
-        gate.note_ended(call_id, refused=event.refused)
+        gate.note_ended(call_id, refused=event.refused, at=event.at)
     elif event.started:
-        gate.note_answered(call_id)
+        gate.note_answered(call_id, at=event.at)
 
 
 def _too_large() -> WebhookTooLarge:

@@ -204,10 +204,10 @@ class _Slots:
         self.acquire = self._semaphore.acquire
         self.release = self._semaphore.release
 
-    def note_answered(self, call_id: str) -> None:
+    def note_answered(self, call_id: str, *, at: float | None = None) -> None:
         """That a call was answered frees nothing."""
 
-    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+    def note_ended(self, call_id: str, *, refused: bool = False, at: float | None = None) -> None:
         """A slot is free again, once for each call; its analysis says the same again."""
         if call_id not in self._over:
             self._over.add(call_id)

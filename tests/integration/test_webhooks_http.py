@@ -182,7 +182,9 @@ async def test_a_gate_that_cannot_take_it(caplog: pytest.LogCaptureFixture) -> N
     """Evidence that was lost in a fault would be accepted, and so not be sent again."""
 
     class Closed(Witness):
-        def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+        def note_ended(
+            self, call_id: str, *, refused: bool = False, at: float | None = None
+        ) -> None:
             raise UsageError("the gate is closed")
 
     body = body_of("call_ended")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from callguard.decision import Usage, Withheld
@@ -139,8 +139,8 @@ class View:
         """Calls of this worker's own that are dialling or uncounted."""
         return self._own.unsettled()
 
-    def uncounted_calls(self) -> Iterable[str]:
-        """The provider's ids of this worker's uncounted calls, the oldest first."""
+    def uncounted_calls(self) -> Mapping[str, int]:
+        """The uncounted calls of this worker by the provider's ids, the oldest first."""
         return self._own.uncounted_calls()
 
     def lost(self, number: int, now: float) -> bool:

@@ -208,7 +208,7 @@ def test_another_way_to_track_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("body", "state"),
     [
-        ({"call_status": "registered"}, CallState()),
+        ({"call_status": "registered"}, CallState(ringing=True)),
         ({"call_status": "ongoing"}, CallState(answered=True)),
         ({"call_status": "ended"}, CallState(over=True)),
         ({"call_status": "not_connected"}, CallState(over=True)),

@@ -116,7 +116,7 @@ def test_others_that_exceed_the_reserve_are_said(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.WARNING, "callguard"):
         run(scenario())
     (line,) = [record.getMessage() for record in caplog.records if "premise" in record.message]
-    assert "Set Lane(reserve=3)" in line
+    assert "set Lane(reserve=3)" in line
 
 
 def test_own_calls_are_not_taken_for_those_of_others() -> None:

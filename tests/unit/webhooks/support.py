@@ -16,12 +16,15 @@ class Witness:
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, str, bool]] = []
+        self.recorded: list[float | None] = []
 
-    def note_answered(self, call_id: str) -> None:
+    def note_answered(self, call_id: str, *, at: float | None = None) -> None:
         self.notes.append(("started", call_id, False))
+        self.recorded.append(at)
 
-    def note_ended(self, call_id: str, *, refused: bool = False) -> None:
+    def note_ended(self, call_id: str, *, refused: bool = False, at: float | None = None) -> None:
         self.notes.append(("ended", call_id, refused))
+        self.recorded.append(at)
 
 
 def now() -> float:

@@ -39,6 +39,23 @@ def test_evidence_reaches_the_gate() -> None:
     ]
 
 
+def test_the_providers_records_reach_the_gate() -> None:
+    """The gate could not see whether the counter is as late as was said."""
+    gate = Witness()
+    times = {"start_timestamp": 1_714_608_475_945, "end_timestamp": 1_714_608_491_736}
+    for event in ("call_started", "call_ended", "call_analyzed"):
+        deliver(gate, body_of(event, "call_1", **times))
+    assert gate.recorded == [1_714_608_475.945, 1_714_608_491.736, 1_714_608_491.736]
+
+
+@pytest.mark.parametrize("odd", [None, "1714608475945", True, -1, 1e300, [1]])
+def test_a_record_that_is_no_time_is_none(odd: object) -> None:
+    """The end of a call would be refused, or dated wrongly, for a field that it can do without."""
+    gate = Witness()
+    deliver(gate, body_of("call_ended", "call_1", end_timestamp=odd))
+    assert gate.recorded == [None]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,7 +1,4 @@
-"""The premises of the promise, watched: what refusals and snapshots say against them.
-
-Nothing is decided from it. An alarm that is wrong is worse than none, so each is kept until chance,
-or another cause, is a poor explanation of what was seen:
+"""What refusals and snapshots say against `cps` and `reserve`.
 
 - `cps`: three dials of a trunk that has a rate were answered with 429 in ten minutes, each though
   every snapshot left room under every lane's ceiling, from the refusal until the first that began
@@ -18,54 +15,27 @@ or another cause, is a poor explanation of what was seen:
   Pairs further apart than `max_age` say nothing: in between nobody is admitted. Nor do those before
   the gate's first grant, when nothing was at stake. Only where this gate alone grants, since it has
   to know of every grant.
-
-Nothing here waits, logs or reads a clock; the time is an argument.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from callguard.limits import Snapshot
+from callguard.premises.broken import RECENTLY, TREND, Broken, Sayings
+from callguard.premises.histories import Histories
 
-__all__ = ["Broken", "Premise", "Premises"]
-
-Premise: TypeAlias = Literal["cps", "reserve"]
-"""A setting on which the promise rests."""
+__all__ = ["Premises"]
 
 PAIRS: Final = 100
 """Pairs of snapshots in a row that are looked back on."""
-
-TREND: Final = 3
-"""Of these, so many are no outlier; and so many refusals within `RECENTLY`. Our own choice."""
-
-RECENTLY: Final = 600.0
-"""Seconds."""
 
 MOST: Final = 10_000
 """Ends that are remembered, the latest; where there are more, nothing is said."""
 
 _TOO_MANY_REQUESTS: Final = 429
-
-
-class Broken(NamedTuple):
-    """A premise was seen not to hold.
-
-    Attributes:
-        premise: the setting.
-        said: its value.
-        seen: the value by what was seen, None where only that it is wrong is known.
-        why: what was seen, and what to set, for people.
-        begins: whether it is the first time.
-    """
-
-    premise: Premise
-    said: float
-    seen: float | None
-    why: str
-    begins: bool
 
 
 class _Seen(NamedTuple):
@@ -85,6 +55,10 @@ class Premises:
         counter_lag: seconds.
         max_age: seconds for which a snapshot is trusted.
         alone: whether this gate alone grants.
+        histories: takes the evidence about own calls; None where no snapshot counts any.
+
+    Attributes:
+        histories: the same.
     """
 
     def __init__(
@@ -95,13 +69,15 @@ class Premises:
         counter_lag: float,
         max_age: float,
         alone: bool,
+        histories: Histories | None = None,
     ) -> None:
         self._reserve = reserve
         self._rates = rates
         self._lag = counter_lag
         self._max_age = max_age
         self._alone = alone
-        self._said: set[str] = set()
+        self.histories: Final = histories
+        self._sayings = Sayings()
         # The snapshots of the last `counter_lag` and one before them, the oldest first.
         self._latest: deque[_Seen] = deque()
         self._given_back: deque[float] = deque(maxlen=MOST)
@@ -190,11 +166,11 @@ class Premises:
         if self._refused_at is None and sum(self._exceeded) < TREND:
             return []
         why = (
-            f"calls that others added between two snapshots: at least {self._most}; the smallest "
-            f"reserve: {self._reserve}. Set Lane(reserve={self._most}), unless the counter is "
-            "later than counter_lag, or calls are placed without the gate, which look the same"
+            f"others added at least {self._most} calls between two snapshots, said: {self._reserve}"
+            " at most; unless the counter is later than counter_lag, or calls are placed without "
+            "the gate, which look the same"
         )
-        return [self._broken("reserve", self._reserve, self._most, why, "reserve")]
+        return [self._sayings.broken("reserve", self._reserve, self._most, why)]
 
     def _explained(self, seen: _Seen, granted: int) -> int:
         """The highest count to which an earlier one may have come by own calls alone."""
@@ -221,13 +197,6 @@ class Premises:
         cps = self._rates[trunk]
         why = (
             f"{TREND} dials on trunk {trunk!r} were refused within {at - times[0]:.0f} s though "
-            f"there was room, and it is said to take {cps:g} starts a second: set a lower cps"
+            f"there was room, and it is said to take {cps:g} starts a second"
         )
-        return [self._broken("cps", cps, None, why, f"cps of {trunk}")]
-
-    def _broken(
-        self, premise: Premise, said: float, seen: float | None, why: str, key: str
-    ) -> Broken:
-        begins = key not in self._said
-        self._said.add(key)
-        return Broken(premise, said, seen, why, begins)
+        return [self._sayings.broken("cps", cps, None, why, f"cps of {trunk}")]

@@ -1,0 +1,71 @@
+"""What is said of a premise that doesn't hold, and what to set."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+__all__ = ["RECENTLY", "TREND", "Broken", "Premise", "Sayings", "advice"]
+
+Premise: TypeAlias = Literal["cps", "reserve", "counter_lag", "ring_limit", "counts_ringing"]
+"""A setting on which the promise rests."""
+
+TREND: Final = 3
+"""So many observations of one kind are no outlier. Our own choice."""
+
+RECENTLY: Final = 600.0
+"""Seconds within which these have to come, where they are of calls."""
+
+_STEP: Final = 0.5
+"""Seconds to which a time is rounded up that is to be set."""
+
+
+class Broken(NamedTuple):
+    """A premise was seen not to hold.
+
+    Attributes:
+        premise: the setting.
+        said: its value.
+        seen: the value by what was seen, None where only that it is wrong is known.
+        why: what was seen, and what to set, for people.
+        begins: whether it is the first time.
+    """
+
+    premise: Premise
+    said: float
+    seen: float | None
+    why: str
+    begins: bool
+
+
+class Sayings:
+    """Which premises were said to be broken, so that each is said to begin once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def broken(
+        self, premise: Premise, said: float, seen: float | None, why: str, key: str = ""
+    ) -> Broken:
+        """A premise is broken; `key` tells it from others of the same setting."""
+        key = key or premise
+        begins = key not in self._said
+        self._said.add(key)
+        return Broken(premise, said, seen, f"{why}; {advice(premise, seen)}", begins)
+
+
+def advice(premise: Premise, seen: float | None) -> str:
+    """What to set, where `seen` would have been right so far."""
+    match premise:
+        case "counter_lag" | "ring_limit" if seen is not None:
+            return f"open the gate with {premise}={_rounded_up(seen):g}"
+        case "counts_ringing":
+            return "open the gate with counts_ringing=False"
+        case "reserve" if seen is not None:
+            return f"set Lane(reserve={seen:g})"
+        case _:
+            return f"set a lower {premise}" if premise == "cps" else f"set a higher {premise}"
+
+
+def _rounded_up(seconds: float) -> float:
+    return math.floor(seconds / _STEP + 1.0) * _STEP
