@@ -46,6 +46,7 @@ class Sum:
     promised: int = 0
     failed: list[int] = field(default_factory=list)
     befell: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         self.seeds += 1
@@ -55,6 +56,7 @@ class Sum:
         self.refusals += outcome.refusals
         self.promised += outcome.promised
         self.befell.update(outcome.befell)
+        self.said.update(outcome.said)
         if outcome.violations:
             self.failed.append(outcome.seed)
 
@@ -63,12 +65,14 @@ class Sum:
             f"{self.seeds} seeds, {self.seconds / 3600:.1f} virtual hours, "
             f"{self.admissions} admissions, {self.readings} readings, {self.refusals} refusals; "
             f"the promise's premises held in {self.promised}; "
-            f"{len(self.failed)} worlds with violations{self._told_of_mishaps()}"
+            f"{len(self.failed)} worlds with violations"
+            f"{_told('the ledger', self.befell)}{_told('said to be broken', self.said)}"
         )
 
-    def _told_of_mishaps(self) -> str:
-        told = ", ".join(f"{count} {what}" for what, count in self.befell.items())
-        return f"\nthe ledger: {told}" if told else ""
+
+def _told(of: str, counts: Counter[str]) -> str:
+    told = ", ".join(f"{count} {what}" for what, count in counts.items())
+    return f"\n{of}: {told}" if told else ""
 
 
 def many(options: argparse.Namespace) -> Sum:

@@ -17,7 +17,6 @@ from tests.world.plan import LanePlan, Plan, Rules
 from tests.world.provider import Call, Provider, Reading
 
 __all__ = [
-    "Alarms",
     "Count",
     "Dials",
     "Order",
@@ -225,35 +224,6 @@ class Count:
         if not call.key.startswith(self._gate_id):
             return False
         return call.key in self._scene.lied or self._scene.missed(call, reading)
-
-
-class Alarms:
-    """No premise is said to be broken in a world in which all hold.
-
-    A rate holds until the provider has refused a dial for another reason than want of room.
-    """
-
-    def __init__(self, scene: Scene, count: Count) -> None:
-        self._scene = scene
-        self._count = count
-        self._rates_hold = True
-        self.said: list[tuple[float, str, bool]] = []
-
-    def refused(self, *, for_room: bool) -> None:
-        """The provider has refused a dial."""
-        self._rates_hold = self._rates_hold and for_room
-
-    def broken(self, event: callguard.events.PremiseBroken) -> None:
-        """The gate says that a premise doesn't hold."""
-        holds = self._holds(event.premise)
-        self.said.append((self._scene.now(), event.premise, holds))
-        if holds:
-            self._scene.blame("alarm", f"the premise {event.premise} holds: {event}")
-
-    def _holds(self, premise: str) -> bool:
-        # Where the counter doesn't show what it should, a refusal for want of room looks like one
-        # for the rate.
-        return self._count.premises_held and (premise != "cps" or self._rates_hold)
 
 
 class Rates:

@@ -75,7 +75,8 @@ STATES = "gate/states.py"
 ADMISSIONS = "gate/admissions.py"
 SLOTS = "ledger/redis/lua/slots.lua"
 PACING = "pacing.py"
-PREMISES = "premises.py"
+PREMISES = "premises/watched.py"
+HISTORIES = "premises/histories.py"
 QUEUE = "gate/queue.py"
 INTAKE = "gate/intake.py"
 SCHEDULE = "gate/schedule.py"
@@ -86,6 +87,7 @@ CONVERSATION = "ledger/redis/conversation.py"
 SHARED_READINGS = "ledger/redis/readings.py"
 SCRIPTS = "tests/unit/ledger/test_scripts.py"
 FAULTS = "tests/unit/ledger/test_faults.py"
+HISTORIES_TESTS = "tests/unit/premises/test_histories.py"
 
 MUTATIONS = (
     Mutation(
@@ -97,9 +99,105 @@ MUTATIONS = (
     Mutation(
         "a refusal is taken for the rate's whatever the count is",
         PREMISES,
-        (("has_room=room > 0", "has_room=True"), ("TREND: Final = 3", "TREND: Final = 1")),
+        (("has_room=room > 0", "has_room=True"), ("len(times) < TREND", "len(times) < 1")),
         "a rate would be lowered where there was no room",
         "tests/unit/gate/test_premises.py",
+    ),
+    Mutation(
+        "a call is taken to go on until its end is heard of",
+        HISTORIES,
+        (("            until = self._surely(at, now)\n", "            until = now\n"),),
+        "a call that is over would be missed in the count, because the news was late",
+        HISTORIES_TESTS,
+    ),
+    Mutation(
+        "a call is taken to ring until its answer is heard of",
+        HISTORIES,
+        (
+            (
+                "self._judge_ringing(call, self._surely(call.answered_at, now))",
+                "self._judge_ringing(call, now)",
+            ),
+        ),
+        "ringing would be too long wherever the news is late",
+        HISTORIES_TESTS,
+    ),
+    Mutation(
+        "the counter is held to show a call as soon as it is answered",
+        HISTORIES,
+        (
+            (
+                "counted_since = snapshot.began - self._lag - self._slack",
+                "counted_since = snapshot.began",
+            ),
+        ),
+        "an alarm would be raised wherever the counter is late, and that was said",
+        HISTORIES_TESTS,
+    ),
+    Mutation(
+        "a snapshot is held to count calls that ended before it came",
+        HISTORIES,
+        (
+            (
+                "            if snapshot.received + self._slack > over.until:\n",
+                "            if not snapshot:\n",
+            ),
+        ),
+        "calls that are over would be missed in the count",
+        HISTORIES_TESTS,
+    ),
+    Mutation(
+        "one call that ended before it was heard of is missed in the count",
+        HISTORIES,
+        (
+            ("            until = self._surely(at, now)\n", "            until = now\n"),
+            ("sum(each.late for each in self._shown) >= TREND", "True"),
+        ),
+        "an alarm would be raised in worlds in which the counter is in time",
+    ),
+    Mutation(
+        "one call that was heard of late has rung for too long",
+        HISTORIES,
+        (
+            (
+                "self._judge_ringing(call, self._surely(call.answered_at, now))",
+                "self._judge_ringing(call, now)",
+            ),
+            ("len(self._too_long) == TREND and", "self._too_long and"),
+        ),
+        "an alarm would be raised in worlds in which calls ring for as long as was said",
+    ),
+    Mutation(
+        "two clocks are compared that contradict each other",
+        HISTORIES,
+        (
+            (
+                "if ahead > min((by for _, by in self._at_most), default=-math.inf)",
+                "if not self._at_least",
+            ),
+        ),
+        "a clock that was set would make calls longer than they were",
+        HISTORIES_TESTS,
+    ),
+    Mutation(
+        "one snapshot is a trend",
+        HISTORIES,
+        (("sum(each.late for each in self._shown) >= TREND", "True"),),
+        "one odd answer of the provider's would be taken for a counter that is late",
+        HISTORIES_TESTS,
+    ),
+    Mutation(
+        "what was known of the clocks survives a sleep",
+        HISTORIES,
+        (
+            ("= FIFOCache(MOST)\n", "= getattr(self, '_calls', FIFOCache(MOST))\n"),
+            (
+                "self._at_least: deque[tuple[float, float]] = deque(maxlen=SNAPSHOTS)",
+                "self._at_least = getattr(self, '_at_least', deque())",
+            ),
+        ),
+        "calls from before would be dated by a clock that stood still",
+        HISTORIES_TESTS,
     ),
     Mutation(
         "a reading in flight counts as having seen a call",

@@ -261,6 +261,7 @@ class Plan:
         odd: the same of statuses that come in the place of a lasting fault; 0 is none.
         retry_after: seconds, for every answer that asks for patience.
         strays: when evidence comes about a call that nobody knows.
+        ahead: seconds by which the provider's clock is ahead; None where it doesn't say the time.
     """
 
     seed: int
@@ -283,6 +284,7 @@ class Plan:
     odd: tuple[int, ...]
     retry_after: float
     strays: tuple[float, ...]
+    ahead: float | None = None
 
 
 class _Dice:
@@ -337,6 +339,7 @@ def draw(seed: int) -> Plan:
         odd=_odd(_Dice(f"odd answers of {seed}")),
         retry_after=dice.one_of((1.0, 3.0, 20.0)),
         strays=tuple(dice.moments(lasts, 6)),
+        ahead=_Dice(f"the provider's clock of {seed}").one_of((0.0, 1000.0, 1.75e9, 1.75e9, None)),
     )
     return _with_trunks(plan, _Dice(f"trunks of {seed}"))
 

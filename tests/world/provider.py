@@ -131,6 +131,11 @@ class Provider:
         """The call that was placed under `key`."""
         return self._placed.get(key)
 
+    def recorded(self, at: float | None) -> float | None:
+        """A moment by the provider's own clock, where its records say any."""
+        ahead = self.plan.ahead
+        return None if at is None or ahead is None else at + ahead
+
     def room(self) -> int:
         """Outbound calls that the provider still admits."""
         rules = self.rules

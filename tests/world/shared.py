@@ -27,6 +27,7 @@ from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer, Published
 from tests.support.fake_network import FakeSession, Reply
 from tests.support.seeded import seeded
+from tests.world.alarms import Alarms
 from tests.world.checkers import Scene, ceiling
 from tests.world.ending import lived_out, why_it_waits
 from tests.world.losses import Image, Losses
@@ -305,6 +306,7 @@ class Worker:
             min_interval=told.min_interval,
             track="ask" if told.asks else None,
             ledger=ledger,
+            listener=self._world.hear,
         ) as gate:
             yield gate
 
@@ -334,6 +336,7 @@ class SharedWorld:
             max_age=plan.world.gate.max_age,
         )
         self.starts = Starts(self.scene.blame, loop.time, plan)
+        self.alarms = Alarms(self.scene, lambda: plan.world.counter_in_time and not self._careless)
         self.workers: list[Worker] = []
         self._careless: set[str] = set()
         self._asked: set[str] = set()
@@ -357,6 +360,7 @@ class SharedWorld:
             digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
             trace=tuple(lines) if keep_trace else (),
             befell=self._befell(),
+            said=self.alarms.said,
         )
 
     def _befell(self) -> dict[str, int]:
@@ -561,6 +565,12 @@ class SharedWorld:
 
     # What happens --------------------------------------------------------------------------------
 
+    def hear(self, event: callguard.events.Event) -> None:
+        """What a gate tells."""
+        if isinstance(event, callguard.events.PremiseBroken):
+            self.trace(f"broken: {event.premise}, said {event.said}, seen {event.seen}")
+            self.alarms.broken(event)
+
     def ring(self, published: Published) -> None:
         """An exchange was made, and this is what it tells the others."""
         if published:
@@ -605,6 +615,7 @@ class SharedWorld:
 
     def dial_refused(self, key: str, *, for_room: bool) -> None:
         self._refusals += 1
+        self.alarms.refused(for_room=for_room)
         in_time = self.plan.world.counter_in_time and not self.is_calm
         involved = [key, *(call.key for call in self.provider.going_on.values())]
         excused = any(map(self._is_excused, involved))
@@ -632,6 +643,7 @@ class SharedWorld:
             return
         self.trace(f"news to {worker.name}: {call.id} {what}")
         if what == "started":
-            worker.gate.note_answered(call.id)
+            worker.gate.note_answered(call.id, at=self.provider.recorded(call.answered_at))
         else:
-            worker.gate.note_ended(call.id, refused=call.refused)
+            at = self.provider.recorded(call.ended_at)
+            worker.gate.note_ended(call.id, refused=call.refused, at=at)

@@ -15,10 +15,10 @@ import callguard
 from tests.support.fake_network import FakeSession
 from tests.support.seeded import seeded
 from tests.support.virtual_time import VirtualTimeLoop
+from tests.world.alarms import Alarms
 from tests.world.callers import Caller
 from tests.world.checkers import (
     LONGEST_PAUSE,
-    Alarms,
     Count,
     Dials,
     Order,
@@ -66,6 +66,7 @@ class Outcome:
         promised: whether the promise's premises held all the time.
         digest: of the trace.
         befell: how often what befell the ledger's server.
+        said: how often each premise was said to be broken.
     """
 
     seed: int
@@ -78,6 +79,7 @@ class Outcome:
     digest: str
     trace: tuple[str, ...]
     befell: Mapping[str, int] = field(default_factory=dict)
+    said: Mapping[str, int] = field(default_factory=dict)
 
 
 class WatchedLoop(VirtualTimeLoop):
@@ -129,7 +131,7 @@ class World:
         self.scene = Scene(plan, self.provider, loop.time)
         self.usage = Usage(self.scene)
         self.count = Count(self.scene)
-        self.alarms = Alarms(self.scene, self.count)
+        self.alarms = Alarms(self.scene, lambda: self.count.premises_held)
         self.rates = Rates(self.scene)
         self.order = Order(self.scene, self.rates)
         self.dials = Dials(self.scene)
@@ -161,6 +163,7 @@ class World:
             violations=violations,
             digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
             trace=tuple(lines) if keep_trace else (),
+            said=self.alarms.said,
         )
 
     # Its course ----------------------------------------------------------------------------------
@@ -432,7 +435,7 @@ class World:
     def _deliver_started(self, call: Call) -> None:
         if self.scene.gate is not None:
             self.trace(f"news: {call.id} was answered")
-            self.scene.gate.note_answered(call.id)
+            self.scene.gate.note_answered(call.id, at=self.provider.recorded(call.answered_at))
 
     def _deliver_ended(self, call: Call) -> None:
         if self.scene.gate is None:
@@ -443,7 +446,8 @@ class World:
             # Delivered once more, or asked about before, it says nothing of what was read since.
             self._refusals_heard.add((self.scene.gate.id, call.id))
             self.scene.refused_at = self.scene.perhaps_refused_at = self.loop.now
-        self.scene.gate.note_ended(call.id, refused=call.refused)
+        at = self.provider.recorded(call.ended_at)
+        self.scene.gate.note_ended(call.id, refused=call.refused, at=at)
 
     def _deliver_stray(self, call_id: str) -> None:
         if self.scene.gate is not None:
