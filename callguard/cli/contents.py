@@ -49,6 +49,8 @@ class Found:
             complain(f"warning: {self.absence}")
         for pause in self.contents.pauses:
             complain(f"warning: {pause}")
+        for premise in self.contents.premises:
+            complain(f"warning: {premise}")
         for other in self.lookalikes:
             complain(
                 f"warning: another ledger here, {other}, has the same limits and count as this, "

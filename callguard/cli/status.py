@@ -160,7 +160,7 @@ class Standing:
         if self.contents is None:
             return {}
         shared = self.contents.as_json()
-        return {each: shared[each] for each in ("pauses", "trunks")}
+        return {each: shared[each] for each in ("pauses", "trunks", "premises")}
 
     def _shared(self) -> dict[str, int]:
         if self.contents is None:

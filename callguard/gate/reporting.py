@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -39,11 +39,13 @@ class Reporter:
     Attributes:
         teller: tells the listener; None where nobody listens.
         gate: the gate's id.
+        heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
     """
 
     def __init__(self, listener: Listener | None, gate: str, workspace: str) -> None:
         self.gate = gate
         self.teller = None if listener is None else _teller(listener, gate, workspace)
+        self.heard_of_premise: Callable[[Broken], None] | None = None
         self._outage_since: float | None = None
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
         self._broken: dict[Premise, int] = {}
@@ -61,6 +63,8 @@ class Reporter:
     def premise_broken(self, broken: Broken) -> None:
         """A premise was seen not to hold: counted each time, and said the first."""
         self._broken[broken.premise] = self._broken.get(broken.premise, 0) + 1
+        if self.heard_of_premise is not None:
+            self.heard_of_premise(broken)
         if not broken.begins:
             return
         logger.warning(

@@ -55,6 +55,7 @@ async def assembled_among_many(
         watch=session.watch,
     )
     claimant.parts = parts
+    parts.reporter.heard_of_premise = session.note_broken
     try:
         await session.start()
         yield parts

@@ -200,6 +200,18 @@ MUTATIONS = (
         HISTORIES_TESTS,
     ),
     Mutation(
+        "what a worker saw of a premise is shown when the worker is gone",
+        "ledger/redis/premises.py",
+        (
+            (
+                "            if worker in sessions:\n",
+                "            if sessions.setdefault(worker, '?'):\n",
+            ),
+        ),
+        "people would be told to set what was set since",
+        "tests/unit/ledger/test_premises.py",
+    ),
+    Mutation(
         "a reading in flight counts as having seen a call",
         MEMORY,
         (

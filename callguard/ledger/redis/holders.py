@@ -15,6 +15,7 @@ from callguard.decision import Pause, Usage, Withheld
 from callguard.ledger.redis.faults import FAULTS, unavailable
 from callguard.ledger.redis.halts import halts_in
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.premises import LedgerPremise, premises_in
 from callguard.ledger.redis.scripts import HOLDERS
 from callguard.ledger.redis.trunks import LedgerTrunk, trunks_in
 from callguard.limits import Limits, Snapshot
@@ -101,6 +102,7 @@ class Contents:
             another one was lost.
         pauses: what is paused at all gates.
         trunks: those of the gates that have rates, by name.
+        premises: those that gates have seen not to hold.
     """
 
     now: float
@@ -113,6 +115,7 @@ class Contents:
     lost_until: float
     pauses: tuple[Pause, ...] = ()
     trunks: tuple[LedgerTrunk, ...] = ()
+    premises: tuple[LedgerPremise, ...] = ()
 
     @property
     def spent(self) -> bool:
@@ -153,6 +156,7 @@ class Contents:
             "usage": {**asdict(self.usage), "total": self.usage.total},
             "spent": self.spent,
             "pauses": [asdict(pause) for pause in self.pauses],
+            "premises": [asdict(premise) for premise in self.premises],
             "trunks": [asdict(trunk) for trunk in self.trunks],
             "snapshot": None
             if self.snapshot is None
@@ -209,6 +213,7 @@ def _read(answer: str | bytes) -> Contents:
             for halt in halts_in(facts.get("halts", "{}"))
         ),
         trunks=trunks_in(facts, found["starts"], now),
+        premises=tuple(premises_in(facts, sessions, now)),
     )
 
 

@@ -29,10 +29,12 @@ from callguard.ledger.redis.conversation import Conversation
 from callguard.ledger.redis.faults import is_final, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.listening import hear_out
+from callguard.ledger.redis.premises import PREMISE, said_of
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
+from callguard.premises import Broken
 from callguard.strangers import ends_us
 from callguard.tasks import begin, end
 from callguard.trunks import Trunk
@@ -168,6 +170,12 @@ class Session:
     def speak(self) -> None:
         """Make an exchange as soon as none is under way: there is something to report or to ask."""
         self._wanted.set()
+
+    def note_broken(self, broken: Broken) -> None:
+        """Report a premise that was seen not to hold, for people who look at the ledger."""
+        self.view.outbox.say(PREMISE, broken.premise, said_of(broken))
+        if broken.begins:
+            self.speak()
 
     async def consult(self) -> None:
         """Wait for an exchange that begins now or later. Cancelling leaves nothing behind.

@@ -87,6 +87,7 @@ first two its lane as well; ``bind`` names a permit and the hash of its call, ``
 permit, ``restart`` a permit, the hash of its trunk, and its lane, and ``push_back`` a permit, the
 hash of its trunk, and how many ms apart starts are there.
 ``halt`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
+``premise`` names a premise that was seen not to hold, and what was seen, for people.
 """
 
 

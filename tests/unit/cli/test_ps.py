@@ -6,16 +6,18 @@ import io
 import itertools
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from rich import box
 from rich.console import Console
 
 from callguard.cli import main
+from callguard.cli.contents import Found
 from callguard.cli.exits import ExitCode
 from callguard.cli.ps import contents_table, sentence
 from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting, Worker, _read
+from callguard.ledger.redis.premises import LedgerPremise
 from callguard.limits import Limits, Snapshot
 
 NOWHERE = "redis://someone:secret@127.0.0.1:1"
@@ -148,6 +150,18 @@ def test_table() -> None:
 def test_sentence(changes: dict[str, object], said: str) -> None:
     """The sums would be wrong, or nobody know why nobody is admitted."""
     assert said in sentence(replace(CONTENTS, **changes))  # type: ignore[arg-type]
+
+
+def test_a_premise_that_does_not_hold_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody would see from outside what is to be set."""
+    seen = LedgerPremise("counter_lag", 2.0, 3.2, "late; set more", "web:1", 61.4)
+    contents = replace(CONTENTS, premises=(seen,))
+    Found("f00", contents, ()).warn()
+    assert capsys.readouterr().err == (
+        "warning: a premise of the promise does not hold, counter_lag: late; set more "
+        "(seen by web:1 61 s ago)\n"
+    )
+    assert contents.as_json()["premises"] == [asdict(seen)]
 
 
 def test_usage_by_a_later_reading() -> None:

@@ -6,7 +6,8 @@
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
 --                   the exchange in which it was first told so; and for each trunk that has a rate
---                   "trunk/" .. trunk -> what people see of it, and "pause/" .. trunk, see rates.lua
+--                   "trunk/" .. trunk -> what people see of it, and "pause/" .. trunk, see rates.lua;
+--                   and "premise/" .. premise -> "when worker what" it saw that doesn't hold
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
 --       4 permits   hash: permit -> "since start lane", where start is "trunk:when", or "-" where the

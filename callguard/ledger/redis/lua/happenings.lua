@@ -1,7 +1,7 @@
 -- What a worker says that has happened, and what comes of it; see `Happening` in wire.py.
 --
 -- Reads  what is said to have happened
--- Sets   what the parts above set
+-- Sets   what the parts above set, and of the ledger "premise/" .. premise
 
 local function take_in(happenings)
   for _, happening in ipairs(happenings) do
@@ -35,6 +35,8 @@ local function take_in(happenings)
       the(Rates).restart(id_of(what), more, happening[4])
     elseif kind == 'push_back' then
       the(Rates).push_back(id_of(what), more, happening[4])
+    elseif kind == 'premise' then
+      set('premise/' .. what, now .. ' ' .. me .. ' ' .. more) -- for people; see premises.py
     end
   end
   if made[Calls] then
