@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace, TracebackType
 from typing import Protocol
 
 import callguard
-from tests.world.checkers import Dials, Order, Rates, Readings, Scene
+from tests.world.checkers import SLACK, Dials, Order, Pauses, Rates, Readings, Scene
 from tests.world.plan import CallerPlan, DialPlan
 from tests.world.provider import DialError, Refusal
 
-__all__ = ["Caller", "Hall"]
+__all__ = ["BEGINNING", "Caller", "Hall"]
+
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+"""What the wall clock shows as the world begins."""
 
 
 class Hall(Protocol):
@@ -24,6 +28,8 @@ class Hall(Protocol):
     def order(self) -> Order: ...
     @property
     def rates(self) -> Rates: ...
+    @property
+    def pauses(self) -> Pauses: ...
     @property
     def dials(self) -> Dials: ...
     @property
@@ -115,16 +121,21 @@ class Caller:
         if plan.way == "try":
             return await self._through(gate.try_admit(plan.lane, trunk=plan.trunk))
         timeout = None if plan.way == "short" else plan.timeout
-        self._hall.order.joins(self.name, plan.lane, plan.trunk, timeout)
+        not_after = plan.not_after
+        self._hall.order.joins(self.name, plan.lane, plan.trunk, timeout, not_after)
+        hours_end = None if not_after is None else BEGINNING + timedelta(seconds=not_after)
         if plan.way == "short":
             return await self._through(_Short(gate))
         if plan.way == "admit":
-            return await self._through(gate.admit(plan.lane, trunk=plan.trunk, timeout=timeout))
+            return await self._through(
+                gate.admit(plan.lane, trunk=plan.trunk, timeout=timeout, not_after=hours_end)
+            )
         await gate.place(
             self._dial_for_the_gate,
             lane=plan.lane,
             trunk=plan.trunk,
             timeout=timeout,
+            not_after=hours_end,
             idempotent=plan.way == "place again",
         )
         return "placed"
@@ -141,6 +152,7 @@ class Caller:
 
     def _enter(self, permit: callguard.Permit | _Unheld) -> None:
         self._hall.rates.enters(permit.id)
+        self._hall.pauses.enters(permit.id, self._plan.lane, self._plan.trunk)
         self._hall.order.enters(self.name, permit.id)
         if isinstance(permit, _Unheld):
             return
@@ -172,6 +184,8 @@ class Caller:
     async def _dial_for_the_gate(self, permit: callguard.Permit) -> dict[str, str]:
         if permit is not self._permit:
             self._enter(permit)
+        if self._plan.not_after is not None and self._scene.now() > self._plan.not_after + SLACK:
+            self._scene.blame("too late", f"{self.name} is dialled after {self._plan.not_after}")
         return {"call_id": await self._dial(permit)}
 
     async def _dial(self, permit: callguard.Permit | _Unheld) -> str:

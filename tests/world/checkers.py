@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -20,6 +20,7 @@ __all__ = [
     "Count",
     "Dials",
     "Order",
+    "Pauses",
     "Rates",
     "Readings",
     "Scene",
@@ -70,6 +71,7 @@ class Scene:
         perhaps_refused_at: the same, where it may not have heard yet.
         lied: the permits that were said not to have been dialled, and may have been.
         denied: those of which that has not been taken back.
+        drains: whether the gate admits nobody any more, by its own word.
     """
 
     plan: Plan
@@ -82,6 +84,7 @@ class Scene:
     violations: list[Violation] = field(default_factory=list)
     lied: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
+    drains: bool = False
 
     def __post_init__(self) -> None:
         self.lanes = {lane.name: lane for lane in self.plan.gate.lanes}
@@ -92,7 +95,7 @@ class Scene:
 
     def opened(self, gate: callguard.Gate) -> None:
         """A gate is open, which has heard nothing of what the one before was told."""
-        self.gate = gate
+        self.gate, self.drains = gate, False
         self.changed_at = self.refused_at = self.perhaps_refused_at = -inf
 
     def gave(self, permit_id: str) -> bool:
@@ -102,6 +105,8 @@ class Scene:
     def reading(self) -> Reading | None:
         """The reading that the gate has in hand."""
         assert self.gate is not None
+        if self.drains:
+            return None  # it explains nothing any more
         limits = self.gate.explain().limits
         serial = None if limits is None else limits.remaining_purchase_limit
         return None if serial is None else self.provider.readings[serial]
@@ -295,12 +300,44 @@ class Rates:
         return sum(at + span > now for at in self._starts[trunk].values())
 
 
+class Pauses:
+    """Nobody is admitted where it is paused."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.opened()
+
+    def opened(self) -> None:
+        """A gate is open, which knows of no pause."""
+        self.held: set[tuple[str | None, str | None]] = set()
+        self._held_at: dict[str, frozenset[tuple[str | None, str | None]]] = {}
+
+    def admitted(self, permit_id: str) -> None:
+        """Somebody is admitted; who comes by which trunk is known once the caller runs."""
+        self._held_at[permit_id] = frozenset(self.held)
+
+    def enters(self, permit_id: str, lane: str, trunk: str | None) -> None:
+        if _covers(self._held_at.pop(permit_id, frozenset()), lane, trunk):
+            self._scene.blame("paused", f"a call on {lane} and {trunk} was admitted all the same")
+
+    def holds(self, lane: str, trunk: str | None) -> bool:
+        """Whether a lane and a trunk are paused."""
+        return _covers(self.held, lane, trunk)
+
+
+def _covers(scopes: Iterable[tuple[str | None, str | None]], lane: str, trunk: str | None) -> bool:
+    each_trunk = {None, trunk}
+    return any(of in {None, lane} and by in each_trunk for of, by in scopes)
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """A place in the queue; one that comes back to its old place counts from the next instant on.
 
     Attributes:
+        trunk: the caller's, where that has a rate; `way` is the caller's, whether or not.
         patience: seconds that its caller may still wait, as of `since`.
+        not_after: when it leaves, however long it has waited.
     """
 
     rank: int
@@ -309,12 +346,14 @@ class _Place:
     trunk: str | None
     patience: float
     since: float
+    way: str | None
+    not_after: float
     stands_after: float = -inf
     stands: bool = True
 
     @property
     def deadline(self) -> float:
-        return self.since + self.patience
+        return min(self.since + self.patience, self.not_after)
 
 
 @dataclass(slots=True, eq=False)
@@ -341,9 +380,10 @@ class Order:
     admissions as are open in between, so many of the first in the queue are taken for served.
     """
 
-    def __init__(self, scene: Scene, rates: Rates) -> None:
+    def __init__(self, scene: Scene, rates: Rates, pauses: Pauses) -> None:
         self._scene = scene
         self._rates = rates
+        self._pauses = pauses
         self._trunks: tuple[str | None, ...] = (None, *scene.rated)
         self._places: dict[str, _Place] = {}
         self._open: dict[str, _Grant] = {}
@@ -354,11 +394,31 @@ class Order:
         """Whether anybody is in the queue."""
         return any(place.stands for place in self._places.values())
 
-    def joins(self, name: str, lane: str, trunk: str | None, timeout: float | None) -> None:
+    def joins(
+        self,
+        name: str,
+        lane: str,
+        trunk: str | None,
+        timeout: float | None,
+        not_after: float | None,
+    ) -> None:
         plan, rated = self._scene.lanes[lane], trunk if trunk in self._scene.rated else None
         self._ranks += 1
         patience = min(inf if timeout is None else timeout, _longest_wait(plan))
-        self._places[name] = _Place(self._ranks, name, plan, rated, patience, self._scene.now())
+        # One that finds the queue full is in it at the next instant, or gone.
+        before = sum(place.stands and place.lane is plan for place in self._places.values())
+        is_full = plan.max_waiting is not None and before >= plan.max_waiting
+        self._places[name] = _Place(
+            rank=self._ranks,
+            name=name,
+            lane=plan,
+            trunk=rated,
+            patience=patience,
+            since=self._scene.now(),
+            way=trunk,
+            not_after=inf if not_after is None else not_after,
+            stands_after=self._scene.now() if is_full else -inf,
+        )
 
     def comes_back(self, name: str) -> None:
         """A caller that was refused goes back to its old place, and waits for what it has left."""
@@ -405,6 +465,8 @@ class Order:
         if ahead:
             self._scene.blame("lanes", f"{name} on {grant.lane.name} went before {ahead}")
         if place is not None:
+            if self._scene.now() > place.not_after + SLACK:
+                self._scene.blame("too late", f"{name} is in, after {place.not_after}")
             place.stands = False
             place.patience -= self._scene.now() - place.since
 
@@ -417,6 +479,8 @@ class Order:
         for place in self._places.values():
             if place.stands and place.deadline < scene.now() - SLACK:
                 scene.blame("overdue", f"{place.name} waits for longer than it may")
+            if place.stands and scene.drains:
+                scene.blame("draining", f"{place.name} waits on")
         waiting = {
             place.lane.name
             for place in self._places.values()
@@ -439,7 +503,8 @@ class Order:
 
     def _waits(self, place: _Place) -> bool:
         now = self._scene.now()
-        return place.stands and place.stands_after < now < place.deadline
+        paused = self._pauses.holds(place.lane.name, place.way)
+        return place.stands and not paused and place.stands_after < now < place.deadline
 
     def _first(self, lane: LanePlan, trunk: str | None) -> _Place | None:
         """Who is first in a line, those left out that have been admitted and have not run yet."""

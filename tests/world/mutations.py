@@ -415,8 +415,7 @@ MUTATIONS = (
                 "        if True:\n            self.ceiling",
             ),
         ),
-        "assert set(crowd.arrived)",
-        "tests/unit/gate/test_pausing.py",
+        "whoever waits where it is paused would be admitted",
     ),
     Mutation(
         "a lower lane goes first",
@@ -1057,6 +1056,69 @@ MUTATIONS = (
         "assert (before",
         "tests/unit/ledger/test_halts.py",
         shared=True,
+    ),
+    Mutation(
+        "a queue that is paused keeps its ceiling",
+        "gate/queue.py",
+        (
+            (
+                "self.ceiling = NEVER if paused else self.ceilings.highest",
+                "self.ceiling = self.ceilings.highest",
+            ),
+        ),
+        "whoever comes to what is paused is admitted",
+    ),
+    Mutation(
+        "a queue that is made while it is paused is not",
+        "gate/queues.py",
+        (
+            (
+                "paused=self.pause_on(queue) is not None)\n        self._queues.append",
+                "paused=False)\n        self._queues.append",
+            ),
+        ),
+        "the first caller of a lane and trunk is admitted though they are paused",
+    ),
+    Mutation(
+        "nobody goes on when a pause ends",
+        "gate/pausing.py",
+        (
+            (
+                "    queues.look_at_halts()\n    parts.admissions.serve()\n",
+                "    queues.look_at_halts()\n",
+            ),
+        ),
+        "they wait with room until something else happens",
+    ),
+    Mutation(
+        "who waits as the gate begins to drain waits on",
+        "gate/draining.py",
+        (('        self._admissions.fail(error, "closed")\n', ""),),
+        "nobody is admitted any more, and they are not told",
+    ),
+    Mutation(
+        "a gate has drained as soon as nothing is being dialled",
+        "gate/draining.py",
+        (
+            (
+                "while self._ledger.unsettled():",
+                "while self._ledger.usage().dialling:",
+            ),
+        ),
+        "whoever dials next doesn't find the uncounted calls in the count",
+    ),
+    Mutation(
+        "whoever waits as its hours end waits on",
+        "gate/dated.py",
+        (("timeout=shorter(terms.timeout, left)", "timeout=terms.timeout"),),
+        "it is admitted too late, or waits in vain",
+    ),
+    Mutation(
+        "a call of unknown outcome is dialled again after its hours",
+        "gate/dialling.py",
+        (("return is_late or self._stop(attempt)", "return self._stop(attempt)"),),
+        "nobody may be called then",
+        "tests/unit/gate/test_not_after.py",
     ),
     Mutation(
         "a refusal that is heard by the call's id pushes no trunk back",

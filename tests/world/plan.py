@@ -22,6 +22,7 @@ __all__ = [
     "GatePlan",
     "LanePlan",
     "Mishaps",
+    "PausePlan",
     "Plan",
     "Restoration",
     "Rules",
@@ -188,6 +189,7 @@ class CallerPlan:
         lies: whether it says `cancel` of a dial that may have placed its call.
         says: what is said after the block, where it is true by then.
         cancelled: when it is cancelled, if it is.
+        not_after: when its hours end, in seconds since the world began.
     """
 
     arrives: float
@@ -206,6 +208,17 @@ class CallerPlan:
     says: tuple[Saying, ...]
     cancelled: Cancelling | None
     trunk: str | None = "default"
+    not_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PausePlan:
+    """From `begins` to `ends` a lane and a trunk are paused, by name; None for each."""
+
+    begins: float
+    ends: float
+    lane: str | None
+    trunk: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +275,8 @@ class Plan:
         retry_after: seconds, for every answer that asks for patience.
         strays: when evidence comes about a call that nobody knows.
         ahead: seconds by which the provider's clock is ahead; None where it doesn't say the time.
+        pauses: what is paused, and when.
+        drains: for how many seconds before each of its closings the gate drains.
     """
 
     seed: int
@@ -285,6 +300,8 @@ class Plan:
     retry_after: float
     strays: tuple[float, ...]
     ahead: float | None = None
+    pauses: tuple[PausePlan, ...] = ()
+    drains: float | None = None
 
 
 class _Dice:
@@ -341,7 +358,39 @@ def draw(seed: int) -> Plan:
         strays=tuple(dice.moments(lasts, 6)),
         ahead=_Dice(f"the provider's clock of {seed}").one_of((0.0, 1000.0, 1.75e9, 1.75e9, None)),
     )
-    return _with_trunks(plan, _Dice(f"trunks of {seed}"))
+    plan = _with_trunks(plan, _Dice(f"trunks of {seed}"))
+    plan = _with_hours(plan, _Dice(f"hours of {seed}"))
+    return _with_stops(plan, _Dice(f"stops of {seed}"))
+
+
+def _with_hours(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where some callers may not dial after a moment; in a third of the worlds."""
+    if dice.chance(0.7):
+        return plan
+    callers = tuple(
+        replace(caller, not_after=caller.arrives + dice.seconds(0, dice.one_of((1, 10, 40))))
+        if caller.way in {"admit", "place", "place again"} and dice.chance(0.5)
+        else caller
+        for caller in plan.callers
+    )
+    return replace(plan, callers=callers)
+
+
+def _with_stops(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where something is paused now and then, and gates drain before they close."""
+    if dice.chance(0.6):
+        return plan
+    pauses = tuple(_pause(dice, plan) for _ in range(dice.whole(1, 5)))
+    drains = dice.seconds(0, dice.one_of((1, 10, 40))) if dice.chance(0.7) else None
+    return replace(plan, pauses=pauses, drains=drains)
+
+
+def _pause(dice: _Dice, plan: Plan) -> PausePlan:
+    begins = dice.seconds(0, plan.lasts)
+    ends = min(plan.lasts, begins + dice.seconds(0, dice.one_of((0, 1, 10, 60))))
+    lanes = [lane.name for lane in plan.gate.lanes]
+    trunks = [trunk.name for trunk in plan.gate.trunks]
+    return PausePlan(begins, ends, dice.one_of((None, *lanes)), dice.one_of((None, *trunks)))
 
 
 def _with_trunks(plan: Plan, dice: _Dice) -> Plan:

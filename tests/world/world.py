@@ -9,19 +9,22 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
+from unittest.mock import patch
 
 import callguard
 from tests.support.fake_network import FakeSession
 from tests.support.seeded import seeded
 from tests.support.virtual_time import VirtualTimeLoop
 from tests.world.alarms import Alarms
-from tests.world.callers import Caller
+from tests.world.callers import BEGINNING, Caller
 from tests.world.checkers import (
     LONGEST_PAUSE,
     Count,
     Dials,
     Order,
+    Pauses,
     Rates,
     Readings,
     Scene,
@@ -31,7 +34,16 @@ from tests.world.checkers import (
 )
 from tests.world.deliveries import Deliveries
 from tests.world.ending import lived_out, why_it_waits
-from tests.world.plan import Cancelling, LanePlan, Plan, Rules, TrunkPlan, calm_rules, draw
+from tests.world.plan import (
+    Cancelling,
+    LanePlan,
+    PausePlan,
+    Plan,
+    Rules,
+    TrunkPlan,
+    calm_rules,
+    draw,
+)
 from tests.world.provider import DIAL_TIMEOUT, Call, Provider, Reading
 from tests.world.told import Told
 
@@ -112,7 +124,7 @@ def live(seed: int, *, keep_trace: bool = False) -> Outcome:
         loop = runner.get_loop()
         assert isinstance(loop, WatchedLoop)
         world = World(draw(seed), loop)
-        with blamed_errors(world.scene.blame):
+        with blamed_errors(world.scene.blame), wall_clock(loop):
             try:
                 runner.run(world.live())
             except Exception as error:  # noqa: BLE001, a world that breaks down is one to be told
@@ -133,7 +145,8 @@ class World:
         self.count = Count(self.scene)
         self.alarms = Alarms(self.scene, lambda: self.count.premises_held)
         self.rates = Rates(self.scene)
-        self.order = Order(self.scene, self.rates)
+        self.pauses = Pauses(self.scene)
+        self.order = Order(self.scene, self.rates, self.pauses)
         self.dials = Dials(self.scene)
         self.readings = Readings(self.scene)
         self.told = Told(self.scene.blame)
@@ -192,13 +205,31 @@ class World:
     async def _course(self) -> None:
         self._set_up()
         for closes, reopens in self.plan.closings:
-            async with self._opened():
+            async with self._opened() as gate:
+                if self.plan.drains is not None:
+                    await self._until(closes - self.plan.drains)
+                    await self._drain(gate, closes)
                 await self._until(closes)
             await self._until(reopens)
         async with self._opened() as gate:
             await self._until(self.plan.lasts)
             await self._become_calm(gate)
         await asyncio.sleep(LONGEST_SAYING + 1.0)
+
+    async def _drain(self, gate: callguard.Gate, until: float) -> None:
+        """Drain the gate, for as long as there is until it closes."""
+        self.trace("the gate drains")
+        draining = self.loop.create_task(gate.drain())
+        self.scene.drains = True
+        done, _ = await asyncio.wait([draining], timeout=max(0.0, until - self.loop.now))
+        if not done:
+            draining.cancel()
+            await asyncio.wait([draining])
+            return
+        self.trace("the gate has drained")
+        usage = gate.statistics().usage
+        if draining.exception() is not None or (usage.dialling, usage.uncounted) != (0, 0):
+            self.scene.blame("draining", f"{draining.exception()!r}, and the usage is {usage}")
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[callguard.Gate]:
@@ -207,6 +238,7 @@ class World:
                 async with self._gate() as gate:
                     self.scene.opened(gate)
                     self.rates.opened()
+                    self.pauses.opened()
                     self._told = 0
                     self.trace("the gate is open")
                     try:
@@ -249,6 +281,9 @@ class World:
             loop.call_at(min(theirs.arrives, plan.lasts), self._send, caller, theirs.cancelled)
         for at, rules in plan.rules[1:]:
             loop.call_at(at, self._change_rules, rules)
+        for pause in plan.pauses:
+            loop.call_at(pause.begins, self._pause, pause)
+            loop.call_at(pause.ends, self._resume, pause.lane, pause.trunk)
         for at in plan.others:
             loop.call_at(at, self._somebody_else_calls)
         for number, at in enumerate(plan.strays):
@@ -281,6 +316,23 @@ class World:
         if any(ceiling(rules, lane) < ceiling(before, lane) for lane in lanes):
             self.count.premises_end()
 
+    def _pause(self, plan: PausePlan) -> None:
+        gate = self.scene.gate
+        if gate is not None and not self.scene.drains and plan.begins < plan.ends:
+            self.trace(f"paused: {plan.lane} on {plan.trunk}")
+            gate.pause(plan.lane, plan.trunk)
+            self.pauses.held.add((plan.lane, plan.trunk))
+
+    def _resume(self, lane: str | None, trunk: str | None) -> None:
+        gate = self.scene.gate
+        if gate is not None and not self.scene.drains:
+            self.trace(f"resumed: {lane} on {trunk}")
+            was_paused = (lane, trunk) in self.pauses.held
+            self.pauses.held.discard((lane, trunk))
+            self.readings.wanted()
+            if gate.resume(lane, trunk) != was_paused:
+                self.scene.blame("paused", f"{lane} on {trunk} was not as it was said to be")
+
     def _somebody_else_calls(self) -> None:
         if not self.plan.others_keep_to_reserve or self.count.room_for_others():
             self.provider.call_by_somebody_else()
@@ -301,6 +353,8 @@ class World:
         for caller in self.callers:
             caller.awaits_grant = False
         self._change_rules(rules)
+        for lane, trunk in sorted(self.pauses.held, key=str):
+            self._resume(lane, trunk)
         self.provider.become_calm(rules)
         await self._let_in(waiting)
         await self._return_to_zero(gate)
@@ -413,6 +467,7 @@ class World:
         reading = self.scene.reading()
         self.readings.wanted()
         self.dials.admitted(event.permit_id)
+        self.pauses.admitted(event.permit_id)
         self.rates.admitted(event.permit_id, event.trunk)
         self.count.admitted(lane, total, reading)
         if reading is None or reading.rules is None:
@@ -459,7 +514,7 @@ class World:
         """All is done that can be done at this instant."""
         self.usage.check()
         self.order.check()
-        if self.order.anyone:
+        if self.order.anyone or self.scene.drains:
             self.readings.wanted()
 
     def _note_loose_end(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -515,6 +570,19 @@ def lane_of(plan: LanePlan) -> callguard.Lane:
         max_waiting=plan.max_waiting,
         default=plan.name == "default",
     )
+
+
+@contextmanager
+def wall_clock(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """The wall clock shows what has passed in the world, where the library looks at it."""
+
+    class WallClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return (BEGINNING + timedelta(seconds=loop.time())).astimezone(tz)
+
+    with patch("callguard.gate.dated.datetime", WallClock):
+        yield
 
 
 class _ErrorsAreBlamed(logging.Handler):
