@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
 import callguard
+from tests.world.pauses import Scope, covers
 from tests.world.plan import LanePlan, Plan, Rules
 from tests.world.provider import Call, Provider, Reading
 
@@ -309,25 +310,20 @@ class Pauses:
 
     def opened(self) -> None:
         """A gate is open, which knows of no pause."""
-        self.held: set[tuple[str | None, str | None]] = set()
-        self._held_at: dict[str, frozenset[tuple[str | None, str | None]]] = {}
+        self.held: set[Scope] = set()
+        self._held_at: dict[str, frozenset[Scope]] = {}
 
     def admitted(self, permit_id: str) -> None:
         """Somebody is admitted; who comes by which trunk is known once the caller runs."""
         self._held_at[permit_id] = frozenset(self.held)
 
     def enters(self, permit_id: str, lane: str, trunk: str | None) -> None:
-        if _covers(self._held_at.pop(permit_id, frozenset()), lane, trunk):
+        if covers(self._held_at.pop(permit_id, frozenset()), lane, trunk):
             self._scene.blame("paused", f"a call on {lane} and {trunk} was admitted all the same")
 
     def holds(self, lane: str, trunk: str | None) -> bool:
         """Whether a lane and a trunk are paused."""
-        return _covers(self.held, lane, trunk)
-
-
-def _covers(scopes: Iterable[tuple[str | None, str | None]], lane: str, trunk: str | None) -> bool:
-    each_trunk = {None, trunk}
-    return any(of in {None, lane} and by in each_trunk for of, by in scopes)
+        return covers(self.held, lane, trunk)
 
 
 @dataclass(slots=True, eq=False)

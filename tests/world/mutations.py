@@ -1121,6 +1121,25 @@ MUTATIONS = (
         "tests/unit/gate/test_not_after.py",
     ),
     Mutation(
+        "callers of what is paused ask the server for slots",
+        "gate/queues.py",
+        (("if not queue.length or queue.paused:", "if not queue.length:"),),
+        "they would be given some",
+        shared=True,
+    ),
+    Mutation(
+        "the server keeps no pause",
+        LUA + "halted.lua",
+        (
+            (
+                "set('halts', halts_after(halts.known(), scope, halt))",
+                "local _ = halts_after(halts.known(), scope, halt)",
+            ),
+        ),
+        "no other worker would hear of it, nor any that comes later",
+        shared=True,
+    ),
+    Mutation(
         "a refusal that is heard by the call's id pushes no trunk back",
         ISSUER,
         (("self._ledger.refuse(now, permit.number, permit.trunk)", "self._ledger.refuse(now)"),),

@@ -31,9 +31,11 @@ from tests.world.alarms import Alarms
 from tests.world.checkers import Scene, ceiling
 from tests.world.ending import lived_out, why_it_waits
 from tests.world.losses import Image, Losses
+from tests.world.pauses import Kept, Scope, covers
 from tests.world.plan import (
     CallerPlan,
     Failing,
+    PausePlan,
     Restoration,
     SharedPlan,
     Step,
@@ -109,6 +111,10 @@ class SharedServer(BentServer):
         reading = json.loads(limits) if limits and good else None
         return reading, {permit.decode() for permit in permits}
 
+    def halts(self) -> bytes | None:
+        """What is paused, as it stands there."""
+        return cast("bytes | None", self.client.hget(self.names.keys[0].decode(), "halts"))
+
     def evict(self, keys: tuple[int, ...]) -> str:
         """Lose some keys; whether nothing "counted" is gone, or a "part" of that, or "all"."""
         before = self._counted()
@@ -169,6 +175,8 @@ class TroubledClient(BentClient):
         request, reply = json.loads(words[-2]), json.loads(answer)
         losses.made(_speaker(words), request, reply)
         self._world.starts.made(_speaker(words), request, reply)
+        if self._world.plan.world.pauses:
+            self._world.kept.made(request, reply, self._world.server.halts())
         return answer, published
 
     def _check_reachable(self, *, lost: bool = False) -> None:
@@ -220,6 +228,7 @@ class Worker:
         self.dead = False
         self.gate: callguard.Gate | None = None
         self.callers: list[asyncio.Task[None]] = []
+        self.paused: dict[Scope, float] = {}
         self.task: asyncio.Task[None] | None = None
         self._rejected = ""
         self._world = world
@@ -230,6 +239,19 @@ class Worker:
     async def awake(self) -> None:
         """Go on at once, or when the pause is over."""
         await self._awake.wait()
+
+    def hear(self, event: callguard.events.Event) -> None:
+        """Among others: the gate knows of a pause from now on, or knows that it is over."""
+        if isinstance(event, callguard.events.Paused):
+            self.paused[event.lane, event.trunk] = self._world.loop.now
+        elif isinstance(event, callguard.events.Resumed):
+            self.paused.pop((event.lane, event.trunk), None)
+        self._world.hear(event)
+
+    def knew_of_pause(self, lane: str, trunk: str | None) -> bool:
+        """Whether the gate knew before this instant that they are paused."""
+        now = self._world.loop.now
+        return covers((scope for scope, at in self.paused.items() if at < now), lane, trunk)
 
     async def live(self) -> None:
         world = self._world
@@ -291,6 +313,7 @@ class Worker:
     async def _opened(self) -> AsyncIterator[callguard.Gate]:
         world = self._world
         told = world.plan.world.gate
+        self.paused.clear()
         ledger = RedisLedger(cast("Any", self.client), name=world.name, lease=world.plan.lease)
         async with callguard.open_gate(
             "key_test",
@@ -305,8 +328,8 @@ class Worker:
             counter_lag=told.counter_lag,
             min_interval=told.min_interval,
             track="ask" if told.asks else None,
+            listener=self.hear,
             ledger=ledger,
-            listener=self._world.hear,
         ) as gate:
             yield gate
 
@@ -336,8 +359,10 @@ class SharedWorld:
             max_age=plan.world.gate.max_age,
         )
         self.starts = Starts(self.scene.blame, loop.time, plan)
+        self.kept = Kept(self.scene.blame, plan.world.gate.trunks)
         self.alarms = Alarms(self.scene, lambda: plan.world.counter_in_time and not self._careless)
         self.workers: list[Worker] = []
+        self._resuming: asyncio.TimerHandle | None = None
         self._careless: set[str] = set()
         self._asked: set[str] = set()
         self._admissions = 0
@@ -418,6 +443,10 @@ class SharedWorld:
         for number, caller in enumerate(plan.callers):
             worker = self.workers[number % len(self.workers)]
             loop.call_at(min(caller.arrives, plan.lasts), self._send, worker, number, caller)
+        for number, pause in enumerate(plan.pauses):
+            of = self.workers[number % len(self.workers)]
+            loop.call_at(pause.begins, self._pause, of, pause)
+            loop.call_at(pause.ends, self._resume, self.workers[-1 - number % 2], pause)
         for at in plan.others:
             loop.call_at(at, self._somebody_else_calls)
         for worker in self.workers:
@@ -436,6 +465,24 @@ class SharedWorld:
             loop.call_at(step.at, self._step, step)
         for failing in mishaps.failings:
             loop.call_at(failing.at, self._begin_to_fail, failing)
+
+    def _pause(self, worker: Worker, plan: PausePlan) -> None:
+        if worker.gate is not None and plan.begins < plan.ends:
+            self.trace(f"{worker.name} pauses {plan.lane} on {plan.trunk}")
+            worker.gate.pause(plan.lane, plan.trunk)
+
+    def _resume(self, worker: Worker, plan: PausePlan) -> None:
+        if worker.gate is not None:
+            self.trace(f"{worker.name} resumes {plan.lane} on {plan.trunk}")
+            worker.gate.resume(plan.lane, plan.trunk)
+
+    def _resume_all(self) -> None:
+        """In the calm nothing stays paused; a worker may hear late of a pause."""
+        for worker in self.workers:
+            for lane, trunk in list(worker.paused):
+                if worker.gate is not None and not worker.dead:
+                    worker.gate.resume(lane, trunk)
+        self._resuming = self.loop.call_later(1.0, self._resume_all)
 
     def _evict(self, keys: tuple[int, ...]) -> None:
         what = self.server.evict(keys)
@@ -491,6 +538,8 @@ class SharedWorld:
             ) as permit:
                 self._admissions += 1
                 self.trace(f"{name} is in")
+                if worker.knew_of_pause(plan.lane, plan.trunk):
+                    self.scene.blame("paused", f"{name} is in by {worker.name}")
                 await self._dial(worker, plan, permit)
         except asyncio.CancelledError:
             word = "cancelled"
@@ -530,6 +579,7 @@ class SharedWorld:
         for worker in alive:
             worker.relieve()
         self.provider.become_calm(rules)
+        self._resume_all()
         if waiting:
             bound = self._calm_within()
             _, late = await asyncio.wait(waiting, timeout=bound)
@@ -542,6 +592,8 @@ class SharedWorld:
         await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
         for worker in alive:
             await self._probe(worker)
+        if self._resuming is not None:
+            self._resuming.cancel()
 
     async def _probe(self, worker: Worker) -> None:
         """Everything is over and visible, so a reading clears the ledger."""
