@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 import callguard
 from callguard.cli.demo import demo
 from callguard.cli.demo_worker import demo_worker
+from callguard.cli.drain import drain
 from callguard.cli.pause import pause, resume
 from callguard.cli.probe import probe
 from callguard.cli.ps import ps
@@ -40,6 +41,7 @@ app.command(cls=_Command)(status)
 app.command(cls=_Command)(ps)
 app.command(cls=_Command)(pause)
 app.command(cls=_Command)(resume)
+app.command(cls=_Command)(drain)
 app.command(cls=_Command)(probe)
 app.command(cls=_Command)(simulator)
 app.command(hidden=True)(demo_worker)

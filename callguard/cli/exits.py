@@ -21,7 +21,8 @@ class ExitCode(IntEnum):
         MALFORMED: the provider's answer is malformed (``EX_DATAERR``).
         UNREACHABLE: there was no answer, or the port can't be opened (``EX_UNAVAILABLE``).
         OUTPUT_FAILED: stdout can't be written, say because the disk is full (``EX_IOERR``).
-        FULL: no call fits now; for ``probe``, the result isn't clear (``EX_TEMPFAIL``).
+        FULL: no call fits now; for ``drain``, calls are left; for ``probe``, the result isn't clear
+            (``EX_TEMPFAIL``).
         KEY_REFUSED: the provider refused the key (``EX_NOPERM``).
         NOT_INSTALLED: an extra or a program is not installed (``EX_CONFIG``). Not 69, which a
             script may take for a reason to try again.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["BaseUrlOption", "LedgerOption", "NameOption", "PlainHttpOption"]
+__all__ = ["BaseUrlOption", "LedgerOption", "NameOption", "PlainHttpOption", "ReasonOption"]
 
 BaseUrlOption = Annotated[
     str | None,
@@ -31,3 +31,4 @@ NameOption = Annotated[
     str | None,
     typer.Option(help="The name of the gates' ledger, if it has one."),
 ]
+ReasonOption = Annotated[str, typer.Option(help="The reason, which denials and ps show.")]

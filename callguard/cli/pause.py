@@ -9,7 +9,7 @@ import typer
 from callguard.arguments import is_sendable
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
-from callguard.cli.options import LedgerOption, NameOption
+from callguard.cli.options import LedgerOption, NameOption, ReasonOption
 from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.errors import CallGuardError, UsageError
@@ -17,7 +17,7 @@ from callguard.fetcher.settings import checked_api_key
 from callguard.ledger import RedisLedger
 from callguard.ledger.process import this_process
 
-__all__ = ["pause", "resume"]
+__all__ = ["change", "pause", "resume"]
 
 LaneOption = Annotated[str | None, typer.Option(help="The lane's name; each lane if left out.")]
 TrunkOption = Annotated[str | None, typer.Option(help="The trunk's name; each trunk if left out.")]
@@ -29,7 +29,7 @@ def pause(
     name: NameOption = None,
     lane: LaneOption = None,
     trunk: TrunkOption = None,
-    reason: Annotated[str, typer.Option(help="The reason, which denials and ps show.")] = "",
+    reason: ReasonOption = "",
 ) -> None:
     """Stop all gates on a shared ledger from admitting calls, at all or on a lane or a trunk.
 
@@ -40,7 +40,7 @@ def pause(
     Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
     wrong use, 78 redis-py is not installed.
     """
-    run(_change("pause", ledger, name, (lane, trunk), reason))
+    run(change("pause", ledger, name, (lane, trunk), reason))
 
 
 def resume(
@@ -58,16 +58,17 @@ def resume(
     Exit code: 0, 1 it was not paused, or no gate has used such a ledger for an hour, 69 the server
     can't be reached, 64 wrong use, 78 redis-py is not installed.
     """
-    run(_change("resume", ledger, name, (lane, trunk), None))
+    run(change("resume", ledger, name, (lane, trunk), None))
 
 
-async def _change(
+async def change(
     command: str,
     url: str | None,
     name: str | None,
     scope: tuple[str | None, str | None],
     reason: str | None,
 ) -> ExitCode:
+    """Pause a lane and a trunk, or resume them where there is no `reason`, and say so."""
     try:
         done = await _changed(url, name, scope, reason)
     except CallGuardError as error:

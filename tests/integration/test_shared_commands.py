@@ -25,7 +25,7 @@ from callguard.ledger.redis import neighbours
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.simulator import Constant, serve
 from callguard.testing import RedisServer
-from tests.integration.support import LONGEST, Command, environment, served
+from tests.integration.support import LONGEST, Command, Ended, environment, served
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +140,46 @@ def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) 
     assert "lane 'default' was not paused" in again.err
     assert other.code == ExitCode.FAILED
     assert "no gate has used such a ledger" in other.err
+
+
+def test_drain(redis_url: str, workspace_key: str, command: Command) -> None:
+    """Whoever stops all workers would not know when no call is left that only the ledger knows."""
+    with served(limit=2, api_key=workspace_key) as server:
+
+        def said(*arguments: str) -> Ended:
+            return command(
+                *arguments,
+                RETELL_API_KEY=workspace_key,
+                RETELL_BASE_URL=server.url,
+                CALLGUARD_LEDGER=redis_url,
+            )
+
+        with holding(server.url, workspace_key, redis_url):
+            early = said("drain", "--reason", "maintenance", "--timeout", "0.001")
+            [pause] = json.loads(said("ps", "--json").out)["pauses"]
+            resumed = said("resume")
+        absent = said("drain", "--name", "nobody's")
+        senseless = said("drain", "--timeout", "0")
+    assert (early.code, early.out) == (ExitCode.FULL, "everything paused\n")
+    assert re.search("[12] calls are being dialled, or may not be in the count yet", early.err)
+    assert (pause["lane"], pause["trunk"], pause["reason"]) == (None, None, "maintenance")
+    assert resumed.code == ExitCode.OK
+    assert (absent.code, senseless.code) == (ExitCode.FAILED, ExitCode.WRONG_USE)
+
+
+async def test_a_ledger_without_calls_has_drained(redis_url: str, workspace_key: str) -> None:
+    """The command would wait for calls that are in the count, or for none at all."""
+    name = f"of {workspace_key}"
+    async with (
+        serve(limit=2, api_key=workspace_key) as server,
+        RedisLedger.from_url(redis_url, name=name) as ledger,
+        open_gate(workspace_key, base_url=server.url, ledger=ledger),
+        started("drain", "--name", name, "--ledger", redis_url) as draining,
+    ):
+        out, _ = await draining.communicate()
+        assert draining.returncode == ExitCode.OK
+        assert out.decode().split(maxsplit=2)[:2] == ["everything", "paused"]
+        assert "drained" in out.decode()
 
 
 def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> None:

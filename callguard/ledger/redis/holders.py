@@ -140,6 +140,11 @@ class Contents:
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
         return Usage(reported, len(self.permits) - uncounted, uncounted)
 
+    @property
+    def unsettled(self) -> int:
+        """The calls that a snapshot which begins now may miss, though they may be going on."""
+        return sum(each.counted_in is None or each.counted_in >= 0 for each in self.permits)
+
     def usage_by(self, limits: Limits) -> Usage:
         """The usage by a snapshot that began after this look at the ledger."""
         uncounted = sum(

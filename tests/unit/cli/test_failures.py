@@ -57,7 +57,7 @@ ADDRESSES = [
         bad("ps", "--ledger", "redis://h", "--name", ""),
         bad("status", "--ledger", "redis://h", "--name", "\udcff"),
         bad("ps"),
-        *[bad(command) for command in ("pause", "resume")],
+        *[bad(command) for command in ("pause", "resume", "drain")],
         *[bad(command, "--ledger", "redis://h", "--lane", "") for command in ("pause", "resume")],
         bad("pause", "--ledger", "redis://h", "--reason", "\udcff"),
         bad("resume", "--ledger", "redis://h", RETELL_API_KEY=""),

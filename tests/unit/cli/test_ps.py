@@ -235,3 +235,13 @@ def test_redis_is_not_installed(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("pip install 'redis[hiredis]") == captured.err.count("\n") == 1
+
+
+def test_what_the_count_may_miss_is_what_is_dialled_and_what_it_shows_later() -> None:
+    """A drain would end too early, or wait for a snapshot that nobody takes while it is paused."""
+    in_time, late = (
+        LedgerPermit("x-2", None, "bulk", 9.0, "uncounted", counted_in=left) for left in (-0.1, 0.1)
+    )
+    assert CONTENTS.unsettled == 2
+    assert replace(CONTENTS, permits=(in_time,)).unsettled == 0
+    assert replace(CONTENTS, permits=(in_time, late)).unsettled == 1

@@ -1,0 +1,80 @@
+"""``callguard drain``: stop all gates on a shared ledger, and wait until their calls count."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+import typer
+
+from callguard.arguments import checked_seconds
+from callguard.cli.exits import ExitCode
+from callguard.cli.failures import report, verdict
+from callguard.cli.options import LedgerOption, NameOption, ReasonOption
+from callguard.cli.pause import change
+from callguard.cli.running import run
+from callguard.cli.saying import say
+from callguard.errors import CallGuardError, UsageError
+from callguard.fetcher.settings import checked_api_key
+from callguard.ledger import RedisLedger
+
+__all__ = ["drain"]
+
+_BETWEEN_LOOKS: Final = 0.25
+"""Seconds. Our own choice: a look reads the whole ledger, and a dial takes about as long."""
+
+
+def drain(
+    *,
+    ledger: LedgerOption = None,
+    name: NameOption = None,
+    reason: ReasonOption = "",
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait for the calls.")
+    ] = 300.0,
+) -> None:
+    """Pause all gates on a shared ledger, and wait until the provider counts all their calls.
+
+    It ends when no call is being dialled, and every call that was placed is over or surely in the
+    count: from then on, whoever dials without this ledger knows of them from the count. Waiting
+    callers stay in the queue; a worker that is to end drains its own gate, by `gate.drain()`. The
+    pause holds until `callguard resume`, also if this command ends early.
+
+    Exit code: 0, 75 calls are left after --timeout, 1 no gate has used such a ledger for an hour,
+    69 the server can't be reached, 64 wrong use, 78 redis-py is not installed.
+    """
+    run(_drain(ledger, name, reason, timeout))
+
+
+async def _drain(url: str | None, name: str | None, reason: str, timeout: float) -> ExitCode:
+    try:
+        _check(timeout)
+        code = await change("pause", url, name, (None, None), reason)
+        if code is not ExitCode.OK or url is None:
+            return code
+        left = await _left(url, name, timeout)
+    except CallGuardError as error:
+        return report(error, *verdict(error, "drain"), as_json=False)
+    if left:
+        what = UsageError(f"{left} calls are being dialled, or may not be in the count yet")
+        return report(what, ExitCode.FULL, "`callguard ps` shows them", as_json=False)
+    say("drained: every call is over, or in the count")
+    return ExitCode.OK
+
+
+def _check(timeout: float) -> None:
+    try:
+        checked_seconds("--timeout", timeout, above_zero=True)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+async def _left(url: str, name: str | None, timeout: float) -> int:
+    """How many calls the count may miss, once there are none, or after `timeout` seconds."""
+    key = "" if name is not None else checked_api_key(None)
+    clock = asyncio.get_running_loop().time
+    until = clock() + timeout
+    async with RedisLedger.from_url(url, name=name) as ledger:
+        while (left := (await ledger.look(key)).unsettled) and clock() < until:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(_BETWEEN_LOOKS)
+    return left
