@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from callguard.clock import Watch
 from callguard.decision import Ceilings
 from callguard.errors import CallGuardError
@@ -52,6 +54,8 @@ class Intake:
         self._reporter = reporter
         self._premises = premises
         self._histories = premises.histories
+        # The next reading is due at another moment than it was.
+        self.moved = schedule.look
 
     def came(self, snapshot: Snapshot, duration: float) -> None:
         """Take in a snapshot that came `duration` seconds after it was asked for.
@@ -85,13 +89,15 @@ class Intake:
         snapshot = ledger.snapshot
         if snapshot is None:
             return []
-        lanes = self._queues.lanes
+        ceiling = sys.maxsize
+        for lane in self._queues.lanes:
+            ceiling = min(ceiling, Ceilings.of(snapshot.limits, lane).highest)
         broken = self._premises.taken(
             snapshot,
             before,
             unsettled=ledger.in_use - snapshot.limits.current_concurrency,
             granted=ledger.granted,
-            ceiling=min(Ceilings.of(snapshot.limits, lane).highest for lane in lanes),
+            ceiling=ceiling,
         )
         if self._histories is not None:
             broken += self._histories.taken(snapshot, ledger.next_number, self._watch.time())
@@ -106,10 +112,6 @@ class Intake:
         self._reporter.reading_failed(error, now, duration, age)
         if self._schedule.final is not None:
             self._admissions.fail(error, "rejected")
-
-    def moved(self) -> None:
-        """The next reading is due at another moment than it was."""
-        self._schedule.look()
 
     def asked(self) -> None:
         """Somebody has to read for those who wait elsewhere: their gates may be cut off."""

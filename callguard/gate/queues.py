@@ -201,12 +201,13 @@ class Queues:
                     best = queue
         return best
 
-    def claims(self, now: float, limits: Limits | None = None) -> list[Claim]:
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
         """What the queued callers need of a shared ledger.
 
         One claim for each lane and trunk; callers whose trunks have no rate have one together.
         """
         claims: dict[object, Claim] = {}
+        now = self._time()
         for queue in self._queues:
             if not queue.length or queue.paused:
                 continue
@@ -218,8 +219,9 @@ class Queues:
                 now - queue.first().since,
                 queue.trunk,
             )
-            other = claims.get(claim.key)
-            claims[claim.key] = claim if other is None else claim.together_with(other)
+            key = claim.key
+            other = claims.get(key)
+            claims[key] = claim if other is None else claim.together_with(other)
         return list(claims.values())
 
     def next_of(self, claim: Claim) -> Queue | None:

@@ -54,7 +54,7 @@ async def assembled_among_many(
         consult=session.consult,
         watch=session.watch,
     )
-    claimant.parts = parts
+    claimant.serve(parts)
     parts.reporter.heard_of_premise = session.note_broken
     try:
         await session.start()
@@ -67,18 +67,20 @@ class _Claimant:
     """A `Claimant` on behalf of a gate.
 
     Attributes:
-        parts: the gate's; to be set before the ledger is opened.
+        parts: the gate's.
+        claims: what the queued callers need: one claim for each lane on which anybody waits.
+        granted: called where a lane and trunk has got a slot.
     """
 
     parts: Parts
+    claims: Callable[[Limits | None], list[Claim]]
+    granted: Callable[[Claim, int, int], None]
 
-    def claims(self, limits: Limits | None = None) -> list[Claim]:
-        """What the queued callers need: one claim for each lane on which anybody waits."""
-        return self.parts.admissions.queues.claims(self.parts.watch.time(), limits)
-
-    def granted(self, claim: Claim, number: int, usage: int) -> None:
-        """A lane and trunk has got a slot."""
-        self.parts.admissions.grant(claim, number, usage)
+    def serve(self, parts: Parts) -> None:
+        """Set whose claimant it is, before the ledger is opened."""
+        self.parts = parts
+        self.claims = parts.admissions.queues.claims
+        self.granted = parts.admissions.grant
 
     def lost(self, lanes: Mapping[int, str]) -> None:
         """The ledger took these permits for placed calls."""

@@ -68,7 +68,7 @@ class Halt(NamedTuple):
 class Claimant(Protocol):
     """A gate, as the shared ledger sees it that reports to it and asks what its callers need."""
 
-    def claims(self, limits: Limits | None = None) -> list[Claim]:
+    def claims(self, limits: Limits | None, /) -> list[Claim]:
         """What the queued callers need now: one claim for each lane on which anybody waits.
 
         Args:

@@ -25,7 +25,7 @@ class Complaints:
         self._warned: set[str] = set()
 
     def clock_stepped(self, seconds: float) -> None:
-        """The server's clock has stepped by so many seconds; 0 where it has not."""
+        """The server's clock has stepped by so many seconds."""
         if abs(seconds) >= _STEP:
             logger.warning(
                 "the clock of the ledger's server went by %+.0f s that no worker saw pass: it was "
@@ -33,10 +33,9 @@ class Complaints:
                 seconds,
             )
 
-    def publishes_nothing(self, words: str | None) -> None:
-        """The server's words where it lets this user publish nothing; None where it does."""
-        if words is not None:
-            self._warn_once("the ledger's server lets this user publish nothing", words)
+    def publishes_nothing(self, words: str) -> None:
+        """The server lets this user publish nothing, in these words."""
+        self._warn_once("the ledger's server lets this user publish nothing", words)
 
     def subscribes_to_nothing(self, fault: BaseException | None) -> None:
         """The worker could not listen; the server may never let it."""

@@ -60,8 +60,9 @@ class Connection:
         if not self._is_connected:
             with self._deadline:
                 await self._connected()
+        packed = _packed(words)
         with self._deadline:
-            await self._taken.send_packed_command(_packed(words))
+            await self._taken.send_packed_command(packed)
             return await self._client.parse_response(self._taken, words[0])
 
     async def info(self, section: str) -> Any:

@@ -26,6 +26,7 @@ from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import (
     Answer,
     Asked,
+    Happening,
     Introduction,
     News,
     Push,
@@ -96,7 +97,9 @@ class Conversation:
         self._number = 0
         self._acknowledged = 0
         self._joined = False
-        self._claims: list[Claim] = []
+        self._claims: dict[tuple[str, str | None], Claim] = {}
+        self._answered_at = 0  # the ledger's time
+        self._happenings: list[Happening] = []
         self._halts = 0
         self._sent_at = 0.0
         self._first_number = self._next_number = self._doubtful = 1
@@ -114,7 +117,7 @@ class Conversation:
     @property
     def anyone_waits(self) -> bool:
         """Whether callers of this worker are in the queue."""
-        return bool(self._claimant.claims())
+        return bool(self._claimant.claims(None))
 
     def request(self) -> tuple[str, bytes]:
         """The next exchange: the script's arguments."""
@@ -126,9 +129,12 @@ class Conversation:
         self._first_number = self._view.next_number
         if self._joined:
             self._doubtful = self._first_number
-        self._view.next_number += sum([min(claim.callers, MOST_SLOTS) for claim in self._claims])
+        asked = []
+        for claim in self._claims.values():
+            asked.append(asked_for(claim))
+            self._view.next_number += min(claim.callers, MOST_SLOTS)
         self._next_number = self._view.next_number
-        happenings = self._view.outbox.batch()
+        happenings = self._happenings = self._view.outbox.batch()
         self._leaving = self.leaves and self._view.outbox.batch_is_all
         request: Request = {
             "number": self._number,
@@ -137,7 +143,7 @@ class Conversation:
             "knows": self._readings.knows,
             "next": self._first_number,
             "happenings": happenings,
-            "claims": [asked_for(claim) for claim in self._claims],
+            "claims": asked,
         }
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], silent = word
@@ -146,7 +152,8 @@ class Conversation:
         if self._halts:
             request["halts"] = self._halts
         self._readings.add_to(request)
-        self._add_what_is_rare(request)
+        if self._renews or self._leaving:
+            self._add_what_is_rare(request)
         return encoded(request), self._constants
 
     def _add_what_is_rare(self, request: Request) -> None:
@@ -157,17 +164,20 @@ class Conversation:
         if not self._joined:
             request["join"] = self._introduction()
 
-    def _claims_now(self) -> list[Claim]:
+    def _claims_now(self) -> dict[tuple[str, str | None], Claim]:
         """What those who wait need now, and an end to each claim that nobody makes any more.
 
         With a snapshot to report goes what they need under that, so that they are given slots in
         the same exchange.
         """
-        claims = self._claimant.claims(self._readings.taken)
-        if self._claims:
-            keys = {claim.key for claim in claims}
-            ended = (claim for claim in self._claims if claim.callers and claim.key not in keys)
-            claims.extend(claim._replace(callers=0) for claim in ended)
+        claims, ended = {}, dict(self._claims)
+        for claim in self._claimant.claims(self._readings.taken):
+            key = claim.key
+            claims[key] = claim
+            ended.pop(key, None)
+        for key, claim in ended.items():
+            if claim.callers:
+                claims[key] = claim._replace(callers=0)
         return claims
 
     def _introduction(self) -> Introduction:
@@ -212,6 +222,7 @@ class Conversation:
             return False
         heard = Answer.parse(reply, len(self._claims))
         self._acknowledge(heard)
+        self._answered_at = heard.now
         self._ledger_clock.showed(heard.now / 1000, self._sent_at)
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
         self._take_news(heard.news)
@@ -223,8 +234,9 @@ class Conversation:
             self.ask_again_at = None  # it has been done
         if heard.right is not None:
             self._readings.take_right(heard.right)
+        keys = list(self._claims)
         for index, left in heard.dues:
-            _, trunk = self._claims[index].key
+            _, trunk = keys[index]
             if trunk is not None:
                 self._view.trunks_due_at[trunk] = self._clock() + left / 1000
         if heard.halts is not None:
@@ -251,6 +263,8 @@ class Conversation:
         if push.epoch is not None and push.epoch != self._epoch:
             return True
         if push.news is not None:
+            if push.news.snapshot is None and push.now <= self._answered_at:
+                return False  # the answer said it
             snapshot, local = push.news.snapshot, self._ledger_clock.local
             if snapshot is not None and local(snapshot.received) > self._clock() + JITTER:
                 return True  # this worker's clock stood still, and only an answer sets it
@@ -262,8 +276,11 @@ class Conversation:
 
     def _ceilings_changed(self) -> bool:
         """Whether the server knows another ceiling of a lane than the callers have, or none."""
-        known = {claim.key: claim.ceiling for claim in self._claims}
-        return any(known.get(claim.key) != claim.ceiling for claim in self._claimant.claims())
+        for claim in self._claimant.claims(None):
+            known = self._claims.get(claim.key)
+            if known is None or known.ceiling != claim.ceiling:
+                return True
+        return False
 
     def _acknowledge(self, heard: Answer) -> None:
         if heard.void:
@@ -276,7 +293,8 @@ class Conversation:
         self._joined = True
         self._acknowledged = self._number
         self._readings.reported()
-        self._view.reported()
+        if self._happenings:
+            self._view.reported()
         self.left = self._leaving
         if self._renews:
             self._renew_at = self._sent_at + self._settings.heartbeat
@@ -293,9 +311,9 @@ class Conversation:
         valid = self._clock() <= self._view.valid_until
         if self._view.next_number == self._next_number:
             self._view.next_number = self._first_number + len(grants)
+        claims = list(self._claims.items())
         for number, (index, usage) in enumerate(grants, self._first_number):
-            claim = self._claims[index]
-            _, trunk = claim.key
+            (_, trunk), claim = claims[index]
             if valid:
                 self._view.hold(number, claim.lane, trunk, self._clock())
                 self._claimant.granted(claim, number, usage)

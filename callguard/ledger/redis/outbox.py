@@ -68,7 +68,7 @@ class Outbox:
 
     def batch(self) -> list[Happening]:
         """What the next exchange reports: the same items until `reported`, and new ones."""
-        if not self:
+        if not self._happenings and not self._evidence:
             return []
         happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))
         room = MOST_AT_ONCE - len(happenings)
@@ -90,6 +90,8 @@ class Outbox:
     def reported(self) -> list[Happening]:
         """The server has heard the last batch: forget it. Returns its happenings."""
         happenings, evidence = self._batch
+        if not happenings and not evidence:
+            return []
         self._batch = {}, {}
         for key, happening in happenings.items():
             if self._happenings.get(key) is happening:

@@ -66,6 +66,10 @@ class SharedReadings:
         mark: what tells this worker's key from others.
         clock: the event loop's, in seconds.
         consult: makes an exchange.
+
+    Attributes:
+        knows: when the latest snapshot began that this worker has heard of; 0 for none.
+        taken: what the snapshot says that the next exchange reports; None if it reports none.
     """
 
     def __init__(
@@ -86,7 +90,7 @@ class SharedReadings:
         self._consult = consult
         self._reader: Reader
         self._epoch = ""
-        self._began = 0
+        self.knows = 0
         self._took_the_latest = False
         self._due_at = -math.inf
         self._free_at = -math.inf
@@ -97,7 +101,7 @@ class SharedReadings:
         self._used: SharedRight | None = None
         # What there is to report, and what of it the latest request has said.
         self._taken: Taken | None = None
-        self._taken_limits: Limits | None = None
+        self.taken: Limits | None = None
         self._failed: Failed | None = None
         self._said: tuple[Taken | None, Failed | None] = (None, None)
         # Why the latest right of any worker brought no snapshot; None where it brought one.
@@ -180,7 +184,7 @@ class SharedReadings:
         if right.epoch != self._epoch:
             return  # its date is of a clock that is no more
         if isinstance(outcome, Snapshot):
-            limits = self._taken_limits = outcome.limits
+            limits = self.taken = outcome.limits
             self._taken = {
                 "token": right.token,
                 "began": right.date(outcome.began),
@@ -204,16 +208,6 @@ class SharedReadings:
 
     # What is said in an exchange -----------------------------------------------------------------
 
-    @property
-    def taken(self) -> Limits | None:
-        """What the snapshot says that the next exchange reports; None if it reports none."""
-        return None if self._taken is None else self._taken_limits
-
-    @property
-    def knows(self) -> int:
-        """When the latest snapshot began that this worker has heard of; 0 for none."""
-        return self._began
-
     def add_to(self, request: Request) -> None:
         """Say in the next exchange what there is to say of readings."""
         if self._failure is not None:
@@ -232,7 +226,7 @@ class SharedReadings:
         """The server has heard the latest request."""
         taken, failed = self._said
         if self._taken is taken:
-            self._taken = None
+            self._taken = self.taken = None
         if self._failed is failed:
             self._failed = None
 
@@ -241,7 +235,7 @@ class SharedReadings:
     def begin_anew(self, epoch: str) -> None:
         """The ledger is another one, whose clock is another too."""
         self._epoch = epoch
-        self._began = 0
+        self.knows = 0
         self._failure = None
         self._given = self._used = None
 
@@ -259,9 +253,9 @@ class SharedReadings:
             began: when it began, in ms on the ledger's clock.
             reader: the worker that took it.
         """
-        if began <= self._began:
+        if began <= self.knows:
             return
-        self._began = began
+        self.knows = began
         self._failure = None
         self._took_the_latest = reader == self._worker
         self._due_at, self._free_at = snapshot.began + self._ttl, -math.inf

@@ -256,8 +256,10 @@ class Session:
             self.view.alone = False
             self._claimant.reachable(self._loop.time() - self._away_since)
         self._heard_at = self._loop.time()
-        self._complaints.clock_stepped(self.conversation.stepped)
-        self._complaints.publishes_nothing(self.conversation.untold)
+        if self.conversation.stepped:
+            self._complaints.clock_stepped(self.conversation.stepped)
+        if self.conversation.untold is not None:
+            self._complaints.publishes_nothing(self.conversation.untold)
         if self._again is not None:
             self._again.cancel()
             self._again = None

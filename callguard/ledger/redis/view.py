@@ -9,7 +9,6 @@ from typing import Any, Final
 from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.protocol import Readings
-from callguard.ledger.readings import OwnReadings
 from callguard.ledger.redis.halts import HALT, scope_key
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
@@ -48,6 +47,7 @@ class View:
         trunks_due_at: when trunks are due, as the server said last.
         dated: the latest snapshot that the server brought, whose dates allow for any sleep.
         readings: who takes the next snapshot, and when; to be set.
+        own_readings: when this worker reads while it is alone.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class View:
         self._speak = speak
         self._share = share
         self._own = MemoryLedger(times, trunks)
+        self.own_readings = self._own.readings
         self._trunks = {trunk.name: trunk for trunk in trunks if trunk.cps is not None}
         self._counts = (0, 0)
         self._spent = False
@@ -95,15 +96,13 @@ class View:
         return self.alone and self._share is not None
 
     @property
-    def own_readings(self) -> OwnReadings:
-        """When this worker reads while it is alone."""
-        return self._own.readings
-
-    @property
     def in_use(self) -> int:
         """The usage in calls, without the reported part where there is no snapshot yet."""
-        usage = self.usage()
-        return usage.dialling + usage.uncounted + (usage.reported or 0)
+        if self.alone and self._share is not None:
+            return self._own.in_use
+        snapshot, (dialling, uncounted) = self._own.snapshot, self._counts
+        reported = 0 if snapshot is None else snapshot.limits.current_concurrency
+        return dialling + uncounted + reported
 
     @property
     def spent(self) -> bool:
@@ -277,7 +276,7 @@ class View:
 
     def hold(self, number: int, lane: str, trunk: str | None, now: float) -> None:
         """The server has given a slot to a lane, and a start to its trunk where that has a rate."""
-        if (pace := self._own.pace(trunk or "")) is not None:
+        if trunk is not None and (pace := self._own.pace(trunk)) is not None:
             pace.start(number, now)
         self.granted += 1
         self._held[number] = lane

@@ -243,7 +243,8 @@ class SharedSnapshot(NamedTuple):
     def parse(cls, said: Mapping[str, Any]) -> Self:
         """The snapshot in a reply or a push; raises as `Answer.parse` does."""
         limits = Limits.parse(json.loads(said["limits"]))
-        return cls(_whole(said["began"]), _whole(said["received"]), str(said["reader"]), limits)
+        began, received = _wholes(said["began"], said["received"])
+        return cls(began, received, str(said["reader"]), limits)
 
 
 class News(NamedTuple):
@@ -269,12 +270,12 @@ class News(NamedTuple):
             said: the reply or the push.
             knows: when the snapshot began that the worker knows.
         """
-        dialling, uncounted = said["counts"]
+        dialling, uncounted = _wholes(*said["counts"], least=0)
         snapshot = said.get("snapshot")
         if snapshot is not None and snapshot["began"] == knows:
             snapshot = None
         return cls(
-            (_whole(dialling, least=0), _whole(uncounted, least=0)),
+            (dialling, uncounted),
             bool(said["spent"]),
             bool(said["lost"]),
             None if snapshot is None else SharedSnapshot.parse(snapshot),
@@ -300,7 +301,8 @@ class Pause(NamedTuple):
         """The pause in a reply or a push; raises as `Answer.parse` does."""
         failed = said.get("failed")
         failure = None if failed is None else Failure.parse(failed)
-        return cls(_whole(said["due_in"]), _whole(said["free_in"]), failure)
+        due_in, free_in = _wholes(said["due_in"], said["free_in"])
+        return cls(due_in, free_in, failure)
 
 
 class Right(NamedTuple):
@@ -358,20 +360,21 @@ class Answer(NamedTuple):
             KeyError, TypeError, ValueError: it is none.
             LimitsMalformed: the snapshot in it is none.
         """
-        again, right = reply.get("again"), reply.get("right_to_read")
+        again, right, halts = reply.get("again"), reply.get("right_to_read"), reply.get("halts")
+        now, stepped = _wholes(reply["now"], reply.get("stepped") or 0)
         return cls(
             epoch=_word(reply["epoch"]),
-            now=_whole(reply["now"]),
+            now=now,
             news=News.parse(reply),
             void=bool(reply.get("void")),
             others=bool(reply["others"]),
             pause=Pause.parse(reply),
-            again=None if again is None else _whole(again),
-            right=None if right is None else Right(_whole(right["token"]), _whole(right["began"])),
-            grants=_pairs(reply.get("grants"), claims),
-            dues=_pairs(reply.get("dues"), claims),
-            halts=_halts(reply.get("halts")),
-            stepped=_whole(reply.get("stepped") or 0),
+            again=None if again is None else _wholes(again)[0],
+            right=None if right is None else Right(*_wholes(right["token"], right["began"])),
+            grants=_pairs(grants, claims) if (grants := reply.get("grants")) else [],
+            dues=_pairs(dues, claims) if (dues := reply.get("dues")) else [],
+            halts=None if halts is None else _halts(halts),
+            stepped=stepped,
             untold=reply.get("untold"),
         )
 
@@ -384,12 +387,14 @@ class Push(NamedTuple):
         news: there after a snapshot.
         pause: there after a right to read that brought none.
         come: whether the worker is to come for a slot that is set aside for it.
+        now: the ledger's time, where there is news; else 0.
     """
 
     epoch: str | None
     news: News | None
     pause: Pause | None
     come: bool
+    now: int
 
     @classmethod
     def parse(cls, message: str | bytes, knows: int = 0) -> Self:
@@ -407,6 +412,7 @@ class Push(NamedTuple):
             News.parse(said, knows) if "snapshot" in said else None,
             Pause.parse(said) if "failed" in said else None,
             "come" in said,
+            _wholes(said.get("now", 0))[0],
         )
 
 
@@ -414,28 +420,33 @@ _LARGEST: Final = 2**53 - 1
 """The server computes with doubles."""
 
 
-def _whole(value: object, *, least: int = -_LARGEST) -> int:
-    """A number that the server computed."""
-    if type(value) is not int and type(value) is not float:
-        raise TypeError(f"not a number of a ledger: {value!r}")
-    if not least <= value <= _LARGEST:
-        raise ValueError(f"not a number from {least} to {_LARGEST}: {value!r}")
-    return value if type(value) is int else math.floor(value)
+def _wholes(*values: object, least: int = -_LARGEST) -> tuple[int, ...]:
+    """Numbers that the server computed."""
+    found = []
+    for value in values:
+        if type(value) is not int and type(value) is not float:
+            raise TypeError(f"not a number of a ledger: {value!r}")
+        if not least <= value <= _LARGEST:
+            raise ValueError(f"not a number from {least} to {_LARGEST}: {value!r}")
+        found.append(math.floor(value))
+    return tuple(found)
 
 
-def _pairs(said: Sequence[Any] | None, claims: int) -> list[tuple[int, int]]:
-    """An index of one of so many claims, and a number, of each pair; none where nothing is said."""
-    pairs = [(_whole(index), _whole(number)) for index, number in said or ()]
-    if any(not 0 <= index < claims for index, _ in pairs):
-        raise ValueError(f"slots for claims that nobody made: {pairs}")
+def _pairs(said: Sequence[Any], claims: int) -> list[tuple[int, int]]:
+    """Of each pair the index of one of so many claims, and a number."""
+    pairs = []
+    for pair in said:
+        index, number = _wholes(*pair)
+        if not 0 <= index < claims:
+            raise ValueError(f"slots for claims that nobody made: {said}")
+        pairs.append((index, number))
     return pairs
 
 
-def _halts(said: Sequence[Any] | None) -> tuple[int, tuple[Halt, ...], float] | None:
-    if said is None:
-        return None
+def _halts(said: Sequence[Any]) -> tuple[int, tuple[Halt, ...], float]:
     version, text, shown = said
-    return _whole(version, least=0), halts_in(text), _whole(shown) / 1000
+    version, shown = _wholes(version, shown, least=0)
+    return version, halts_in(text), shown / 1000
 
 
 def _word(value: object) -> str:

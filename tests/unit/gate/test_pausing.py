@@ -230,7 +230,7 @@ def test_a_shared_ledger_knows_nothing_of_trunks_without_a_rate() -> None:
             await settle()
             gate.pause(trunk="default")
             queues, admissions = gate._parts.admissions.queues, gate._parts.admissions
-            [claim] = queues.claims(asyncio.get_running_loop().time())
+            [claim] = queues.claims()
             assert (claim.key, claim.callers) == (("default", None), 3)
             for _ in range(3):
                 number = gate._parts.ledger.acquire(5, asyncio.get_running_loop().time())
