@@ -89,13 +89,14 @@ class Intake:
         snapshot = ledger.snapshot
         if snapshot is None:
             return []
+        unsettled = ledger.in_use - snapshot.limits.current_concurrency
         ceiling = sys.maxsize
         for lane in self._queues.lanes:
             ceiling = min(ceiling, Ceilings.of(snapshot.limits, lane).highest)
         broken = self._premises.taken(
             snapshot,
             before,
-            unsettled=ledger.in_use - snapshot.limits.current_concurrency,
+            unsettled=unsettled,
             granted=ledger.granted,
             ceiling=ceiling,
         )

@@ -46,6 +46,8 @@ class Connection:
         self._deadline = Deadline(timeout)
         self._taken: Any = None
         self._connecting: asyncio.Task[None] | None = None
+        self._head: tuple[str | bytes | int, ...] = ()
+        self._packed_head = b""
 
     async def execute_command(self, *words: Any) -> Any:
         """Send a command, and wait for its answer; one command at a time.
@@ -60,10 +62,21 @@ class Connection:
         if not self._is_connected:
             with self._deadline:
                 await self._connected()
-        packed = _packed(words)
+        packed = self._packed(words)
         with self._deadline:
             await self._taken.send_packed_command(packed)
             return await self._client.parse_response(self._taken, words[0])
+
+    def _packed(self, words: tuple[str | bytes | int, ...]) -> bytes:
+        """A command as the server reads it.
+
+        Of an exchange's only the last two words are new: the script and the keys stay the same.
+        redis-py would pack all of them anew, for a tenth of what the exchange takes here.
+        """
+        head = words[:-2]
+        if head != self._head:
+            self._head, self._packed_head = head, _packed_words(head)
+        return b"*%d\r\n%b%b" % (len(words), self._packed_head, _packed_words(words[-2:]))
 
     async def info(self, section: str) -> Any:
         """A section of what the server says about itself, parsed by redis-py."""
@@ -112,13 +125,9 @@ class Connection:
             raise
 
 
-def _packed(words: Sequence[str | bytes | int]) -> bytes:
-    """A command as the server reads it. redis-py would take longer to pack an exchange's."""
-    packed = [b"*%d\r\n" % len(words)]
-    for word in words:
-        each = word if isinstance(word, bytes) else str(word).encode()
-        packed.append(b"$%d\r\n%b\r\n" % (len(each), each))
-    return b"".join(packed)
+def _packed_words(words: Sequence[str | bytes | int]) -> bytes:
+    encoded = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in encoded])
 
 
 async def _taken_from(pool: Any) -> Any:

@@ -19,6 +19,7 @@ from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.halts import with_unheard
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
+from callguard.ledger.redis.outbox import MOST_AT_ONCE
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.trunks import said_of
@@ -62,6 +63,7 @@ class Conversation:
             is due; or None.
         leaves: whether the worker is to leave as soon as everything is reported.
         left: whether it has left.
+        said_as_much_as_it_may: whether the last exchange reported so much that there may be more.
         stepped: seconds by which the server's clock had stepped by the last exchange.
         untold: why the server published nothing for this worker in the last exchange; or None.
     """
@@ -81,6 +83,7 @@ class Conversation:
         self.ask_again_at: float | None = None
         self.leaves = False
         self.left = False
+        self.said_as_much_as_it_may = False
         self.stepped = 0.0
         self.untold: str | None = None
         self._leaving = False
@@ -135,6 +138,7 @@ class Conversation:
             self._view.next_number += min(claim.callers, MOST_SLOTS)
         self._next_number = self._view.next_number
         happenings = self._happenings = self._view.outbox.batch()
+        self.said_as_much_as_it_may = len(happenings) >= MOST_AT_ONCE
         self._leaving = self.leaves and self._view.outbox.batch_is_all
         request: Request = {
             "number": self._number,

@@ -93,8 +93,8 @@ class Contents:
         now: that moment, in seconds on the server's clock.
         known: whether there is such a ledger; the server forgets it after an hour of silence.
         workers: the gates that share it, by label.
-        permits: those that count, the oldest first.
-        waiting: who is in the queue: higher lanes first, and in each those that waited longest.
+        permits: the permits that count, the oldest first.
+        waiting: who is in the queue: higher lanes first, and in each lane who waited longest.
         snapshot: the latest snapshot, dated on the server's clock; None before the first.
         spent_until: until when, on that clock, a snapshot has to begin to authorise nothing: the
             provider refused a call then, or the ledger may know too little until then.
@@ -102,7 +102,7 @@ class Contents:
             another one was lost.
         pauses: what is paused at all gates.
         trunks: those of the gates that have rates, by name.
-        premises: those that gates have seen not to hold.
+        premises: the premises that gates have seen not to hold.
     """
 
     now: float

@@ -53,7 +53,7 @@ def premises_in(
 ) -> Iterator[LedgerPremise]:
     """The premises in a ledger, as far as the worker is there still that has seen it last.
 
-    One that is gone may have had other settings than those that came after it.
+    A worker that is gone may have had other settings than the workers that came after it.
 
     Args:
         facts: the fields of the ledger's hash.

@@ -278,8 +278,8 @@ class SharedReadings:
     def _take_failure(self, failure: Failure) -> None:
         """Report the error of another worker that failed to read: once, and in the pause after it.
 
-        Of one that is longer ago nobody knows whether it would come again. If that were believed,
-        a gate that opens after a key was refused would never ask, nor would any other.
+        Of a failure that is longer ago nobody knows whether it would come again. If that were
+        believed, a gate that opens after a key was refused would never ask, nor would any other.
         """
         is_known = self._failure is not None and self._failure.token == failure.token
         self._failure = failure

@@ -263,7 +263,7 @@ class Session:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        if self.view.outbox:
+        if self.conversation.said_as_much_as_it_may:
             self.speak()
         elif self.conversation.ask_again_at is not None:
             self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)

@@ -294,7 +294,7 @@ class View:
         """The server has taken the permits that this worker holds for placed calls.
 
         Returns:
-            Those that are dialling still and were not lost before, with their lanes.
+            The permits that are dialling still and were not lost before, with their lanes.
         """
         safe = {said[1] for said in self.outbox.pending() if said[0] in _ENDS_DIALLING}
         safe |= self._given_alone | self._lost

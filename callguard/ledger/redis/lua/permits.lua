@@ -75,7 +75,7 @@ local function Calls()
     in_chunks('HDEL', calls, fields)
   end
 
-  -- A permit leaves the ledger, whatever it is.
+  -- A permit leaves the ledger, whether it is dialling or uncounted.
   function part.drop(id)
     redis.call('HDEL', permits, id)
     if redis.call('ZREM', uncounted, id) == 1 then

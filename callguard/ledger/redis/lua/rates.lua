@@ -63,12 +63,12 @@ local function Rates()
     return look(claim.trunk, claim.most, claim.span).left
   end
 
-  -- From when on its trunk may start the next call; only where none may start now.
+  -- From when on the claim's trunk may start the next call; only where no call may start now.
   function rates.due(claim)
     return look(claim.trunk, claim.most, claim.span).due
   end
 
-  -- One of those that may start now does, or is to come and do so.
+  -- A call of the claim starts now, or its worker is to come and start it.
   function rates.take(claim)
     local one = look(claim.trunk, claim.most, claim.span)
     one.left = one.left - 1
@@ -122,7 +122,7 @@ local function Rates()
     end
   end
 
-  -- The provider refused a dial. Of those that were under way together, the first counts.
+  -- The provider refused a dial. Of the refused dials that were under way together, the first counts.
   function rates.push_back(id, trunk, apart)
     local pause, since = pause_of(trunk), start_of(id)
     if pause.refusals > 0 and (since or 0) <= pause.at then

@@ -65,8 +65,8 @@ local function Readings()
     room_made = true
   end
 
-  -- The latest snapshot surely counts the permits that it was due to before it began. Those that are
-  -- left over count twice until the next exchanges absorb them.
+  -- The latest snapshot surely counts the permits whose moment in `uncounted` was before it began. The
+  -- permits that are left over count twice until the next exchanges absorb them.
   function readings.absorb()
     local ids = redis.call('ZRANGEBYSCORE', uncounted, '-inf', '(' .. state.began, 'LIMIT', 0, AT_ONCE)
     the(Calls).absorb(ids)

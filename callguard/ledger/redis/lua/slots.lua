@@ -196,7 +196,7 @@ local function Slots()
     end
     local again
     if can_go then
-      -- The ceilings are of the snapshot that the worker brings, or else of the one that it knows.
+      -- The ceilings are of the snapshot that the worker brings, or else of the snapshot that it knows.
       local began = said.taken and said.taken.began or said.knows
       current = said.epoch == state.epoch and began == state.began and knows_halts()
       share(others > 0, in_use)

@@ -39,7 +39,7 @@ local room_made = false
 local begun_anew = false -- what stands in the ledger is of a ledger that is no more
 
 -- The numbers of the ledger. What most exchanges need is read at once, and any other number when it is
--- asked for; one that is not there is 0.
+-- asked for; a number that is not there is 0.
 local number_field, void_field = 'number/' .. me, 'void/' .. me
 local found = redis.call('HMGET', ledger, 'epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted',
   'workers', 'claims', 'began', 'current', 'spent_until', 'due', 'poll_until', 'failed', 'order', 'swept',
@@ -89,7 +89,7 @@ end
 -- may have; a worker that has just come has no word in it, and doesn't move it at all while others
 -- live. What a worker doesn't vouch for, because its exchange was late, the next one may; so much at
 -- once that no exchange is as late is a step, and that is dropped, and so is what a step back takes:
--- a clock that is behind absorbs a call late, and one that leaps absorbs it early.
+-- a clock that is behind absorbs a call late, and a clock that leaps absorbs it early.
 local server_time = redis.call('TIME')
 local raw_now = server_time[1] * 1000 + math.floor(server_time[2] / 1000)
 local now, raw = raw_now, raw_now -- the ledger's time, and so much of the server's as that has gone

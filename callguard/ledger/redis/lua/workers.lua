@@ -29,7 +29,7 @@ local function Workers()
     grow('dialling', -in_chunks('ZREM', dialling, ids))
     the(Claims).forget(worker)
     redis.call('HDEL', sessions, worker)
-    room_made = true -- for those that its claims had set a slot aside from
+    room_made = true -- for the workers from whom its claims had kept a slot
     return #ids
   end
 
@@ -47,8 +47,8 @@ local function Workers()
     end
   end
 
-  -- What a worker whose lease has run out has heard is remembered for long: one that comes back and
-  -- has heard more shows that the ledger is an older one. From then on its number is below 0.
+  -- Which exchange a worker heard last whose lease has run out is remembered for long: if the worker
+  -- comes back and has heard a later one, the ledger is an older one. From then on the number is below 0.
   local function note_dead(worker)
     local field = 'number/' .. worker
     set(field, -math.abs(tonumber(redis.call('HGET', ledger, field)) or 0))
@@ -57,8 +57,8 @@ local function Workers()
     end
   end
 
-  -- Workers whose leases have run out. Below 0 stand those that are buried; who is left over is buried
-  -- in the next exchanges.
+  -- Bury the workers whose leases have run out. Below 0 stand the workers that are buried; what is left
+  -- over of them is buried in the next exchanges.
   function crew.sweep()
     local most = AT_ONCE
     local dead = redis.call('ZRANGEBYSCORE', workers, '0', now, 'LIMIT', 0, BURIALS)
@@ -170,8 +170,8 @@ local function Workers()
     return known, first
   end
 
-  -- What this worker holds is what it says that it holds; what it was given and never heard of
-  -- goes back.
+  -- This worker holds the permits that it says that it holds; a permit that it was given and never heard
+  -- of goes back.
   local function hold(runs, since)
     local unheard, first = dialled_since(since) -- less what it says that it holds, in the end
     local missing, lanes = {}, {}
@@ -198,7 +198,7 @@ local function Workers()
     end
   end
 
-  -- A worker that is not known, or no more, or is in doubt.
+  -- A worker joins that the ledger doesn't know, or knows no more, or that is in doubt.
   function crew.join(joining, lost)
     set('counted_after', math.max(state.counted_after, COUNTED_AFTER))
     set('lease', math.max(state.lease, LEASE))
