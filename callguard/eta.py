@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import mul
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["Eta", "Flow", "Rate"]
 
@@ -74,8 +74,7 @@ class Eta:
         return Eta(max(self.p50, seconds), max(self.p90, seconds))
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """How fast grants come.
 
     Attributes:

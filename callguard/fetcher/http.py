@@ -6,8 +6,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -47,8 +47,7 @@ _DONE = frozenset({200, 201, 204})
 """The statuses of a POST that succeeded: 201 for create-phone-call, 204 for stop-call."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
@@ -184,7 +183,7 @@ class ProviderClient:
         try:
             async with asyncio.timeout(self._timeout), self._request(url, sent) as response:
                 answer = _Answer(response.status, response.headers)
-                return replace(answer, body=await _read_body(response))
+                return answer._replace(body=await _read_body(response))
         # The session may be the caller's, with middlewares that raise anything.
         except BaseException as fault:
             if ends_us(fault):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = ["Answer", "Provider", "answer_in"]
@@ -26,8 +26,7 @@ _PLACES_A_CALL = re.compile(r"(create|register)-[a-z]+-call")
 doesn't (docs.retellai.com/api-references, read 2026-11-22)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer that a client turned into an exception.
 
     Attributes:

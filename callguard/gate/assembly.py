@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callguard.clock import Watch
 from callguard.fetcher import CallState, FixedLimit
@@ -37,8 +36,7 @@ _DATES_DIFFER: Final = 0.5
 the server's clock may be that can't be told from a late exchange."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """The parts of one gate; see the classes."""
 
     home: Home

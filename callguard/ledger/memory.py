@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cachetools import TLRUCache
 
@@ -32,8 +32,7 @@ EARLY_EVIDENCE_SECONDS = 300.0
 """How long it is remembered: longer than a dial takes (120 s at most with SDK 6.2.13)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Early:
+class _Early(NamedTuple):
     """What is known of a call whose dial has not returned: when it was answered, or it is over."""
 
     known_at: float
