@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import random
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -176,15 +177,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=10, help="campaigns in each workspace")
+    parser.add_argument("--only", default="", help="worlds whose name matches this pattern")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     print("| world | what is known | broken | said | said wrongly |\n|---|---|---|---|---|")
     cells = [
         (name, *known)
         for name, world in WORLDS.items()
         for known in KNOWN
-        if known[0] in world.where
+        if known[0] in world.where and re.search(options.only, name)
     ]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_quiet) as pool:
+    with ProcessPoolExecutor(options.processes, initializer=_quiet) as pool:
         for line in pool.map(partial(row, range(options.seeds)), cells):
             print(line, flush=True)
 
