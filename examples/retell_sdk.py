@@ -9,6 +9,7 @@ limits.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 from retell import AsyncRetell
@@ -22,9 +23,9 @@ from callguard.simulator import Exponential
 async def dial_all(
     retell: AsyncRetell, gate: callguard.Gate, numbers: list[str]
 ) -> list[PhoneCallResponse]:
-    """What your dialer does: all leads at once, and the gate spaces them."""
+    """What your dialer does: all leads at once, and the gate spaces them; until SIGTERM."""
 
-    async def lead(number: str) -> PhoneCallResponse:
+    async def lead(number: str) -> PhoneCallResponse | None:
         async def dial(permit: callguard.Permit) -> PhoneCallResponse:
             return await retell.call.create_phone_call(
                 from_number="+14157774444",
@@ -33,9 +34,17 @@ async def dial_all(
                 max_retries=0,
             )
 
-        return await gate.place(dial, idempotent=True)
+        try:
+            return await gate.place(dial, idempotent=True)
+        except callguard.GateDraining:
+            return None  # it is to be dialled after the restart
 
-    return await asyncio.gather(*(lead(number) for number in numbers))
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        loop.add_signal_handler(signal.SIGTERM, lambda: tasks.create_task(gate.drain()))
+        leads = [tasks.create_task(lead(number)) for number in numbers]
+    loop.remove_signal_handler(signal.SIGTERM)
+    return [call for each in leads if (call := each.result()) is not None]
 
 
 async def campaign(calls: int, limit: int) -> callguard.simulator.Truth:
