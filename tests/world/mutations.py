@@ -854,6 +854,14 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "a worker whose lease ran out is asked for the permits of its last exchange alone",
+        LUA + "workers.lua",
+        (("state.number and state.number >= 0 and said.epoch", "state.number and said.epoch"),),
+        "those before it were taken for placed, and it dials them still",
+        SCRIPTS,
+        shared=True,
+    ),
+    Mutation(
         "a slot that a worker was given and never heard of is kept for it",
         LUA + "workers.lua",
         (("    for _, id in pairs(unheard) do", "    for _, id in pairs({}) do"),),

@@ -146,11 +146,11 @@ local function Workers()
     raw, unvouched = raw_now, 0 -- nobody's word is of this ledger's clock
   end
 
-  -- Which permits this worker is dialling as far as the ledger knows, by their numbers. A ledger that
-  -- has known the worker all the time agrees with it about all before `first`. Returns these permits,
-  -- and the first number that was looked at.
+  -- The permits that this worker is dialling as far as the ledger knows, by their numbers, and the first
+  -- number that was looked at. A ledger that has known the worker all the time agrees with the worker
+  -- about all permits before `first`.
   local function dialled_since(first)
-    local known, numbers, ids = {}, {}, {}
+    local known, ids = {}, {}
     if not (state.number and state.number >= 0 and said.epoch == state.epoch
       and said.next - first <= DOUBTS) then
       for _, id in ipairs(dialled_by(me)) do
