@@ -3,8 +3,8 @@
 The laws that this file holds:
 
 - A lane's ceiling is a pure function of the `Limits` and the `Lane`; see `Ceilings.of`.
-- A call is admitted if and only if ``usage + 1 <= ceiling``, its trunk is due, and neither its lane
-  nor its trunk is paused.
+- A call is admitted if and only if ``usage + 1 <= ceiling``, its trunk is due and not full, and
+  neither its lane nor its trunk is paused.
 - A burst limit below the limit never lowers a ceiling.
 - Without a snapshot, with one older than `max_age`, or with one taken before the provider's last
   refusal, nothing is admitted: an unknown count is never 0. Nor is anything admitted while the
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from callguard.eta import Eta
 from callguard.lanes import Lane
@@ -27,6 +27,7 @@ __all__ = [
     "Ceilings",
     "Constraint",
     "Decision",
+    "OnTrunk",
     "Outage",
     "Pause",
     "Tier",
@@ -55,6 +56,7 @@ Constraint = Literal[
     "burst limit",
     "lane burst",
     "reserve",
+    "trunk full",
     "rate",
 ]
 """The reason why a call is denied.
@@ -62,7 +64,8 @@ Constraint = Literal[
 "paused" comes before all others. The reasons of the ledger are those of `Withheld`. Those of the
 snapshot are that there is none, or that it is older than `max_age`. Those of the counts are the
 workspace's limit, its burst limit, the lane's own right to burst, and slots that are free but
-reserved. "rate" means that there is room, but the trunk is not due.
+reserved. "trunk full" means that there is room, but the trunk has as many calls as it takes, and
+"rate" that the trunk is not due.
 """
 
 
@@ -121,6 +124,26 @@ class Ceilings:
     def tier(self, usage: int) -> Tier:
         """The tier of a call that brings the usage to `usage` calls."""
         return "normal" if usage <= self.included else "burst"
+
+
+class OnTrunk(NamedTuple):
+    """The own calls that can be on a trunk that takes only so many at once.
+
+    Attributes:
+        calls: how many.
+        most: how many the trunk takes.
+    """
+
+    calls: int
+    most: int
+
+    @property
+    def full(self) -> bool:
+        """Whether no call may come on top."""
+        return self.calls >= self.most
+
+    def __str__(self) -> str:
+        return f"{self.calls} of {self.most} calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +212,13 @@ class Decision:
         age: seconds since the snapshot began; None without a snapshot.
         max_age: seconds that a snapshot may be trusted.
         outage: since when the limits can't be read, and why; None if they can, or nobody tries.
-        trunk: the name of the call's trunk; None if that has no rate.
+        trunk: the name of the call's trunk; None if that is not limited.
         lifts_in: seconds until the constraint may be lifted: until the next reading may begin,
             until the trunk is due, or `eta.p50` for a limit; 0 if the call fits, None if unknown.
         eta: how long a caller that joined the queue now would wait, by the recent rate of grants;
             None if unknown.
         pause: the pause that applies to the call; None if none does.
+        on_trunk: the calls on the trunk; None if it takes any number.
     """
 
     admitted: bool
@@ -211,6 +235,7 @@ class Decision:
     lifts_in: float | None = None
     eta: Eta | None = None
     pause: Pause | None = None
+    on_trunk: OnTrunk | None = None
 
     @property
     def headroom(self) -> int | None:
@@ -239,6 +264,7 @@ def decide(
     reading_in: float | None = None,
     eta: Eta | None = None,
     pause: Pause | None = None,
+    on_trunk: OnTrunk | None = None,
 ) -> Decision:
     """Decide whether one more call of `lane` fits on top of `usage`.
 
@@ -250,16 +276,19 @@ def decide(
         max_age: seconds that a snapshot may be trusted.
         withheld: why the ledger gives no slot, if it gives none.
         outage: since when the limits can't be read, and why.
-        trunk: the name of the call's trunk; None if that has no rate.
+        trunk: the name of the call's trunk; None if that is not limited.
         due_in: seconds until the trunk is due, at least 0; None if it has no rate.
         reading_in: seconds until the next reading may begin, at least 0; None if unknown.
         eta: how long a caller that joined the queue now would wait, by the recent rate of grants;
             None if unknown.
         pause: the pause that applies to the lane and the trunk, if there is one.
+        on_trunk: the calls on the trunk; None if it takes any number.
     """
     ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
     age = None if snapshot is None else now - snapshot.began
     constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, withheld)
+    if constraint is None and on_trunk is not None and on_trunk.full:
+        constraint = "trunk full"
     if constraint is None and due_in:
         constraint = "rate"
     if pause is not None:
@@ -285,6 +314,7 @@ def decide(
         lifts_in=lifts_in,
         eta=None if eta is None or lifts_in is None else eta.at_least(lifts_in),
         pause=pause,
+        on_trunk=on_trunk,
     )
 
 
@@ -392,12 +422,14 @@ def _reason(decision: Decision) -> str:
     if decision.constraint == "snapshot too old":
         return f"the last snapshot is older than {decision.max_age:g} s {parts}"
     return (
-        f"{_due(decision)}{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
+        f"{_of_trunk(decision)}{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
         f"{_reserve(limits, decision.lane)}; {_burst(limits, decision.lane)}"
     )
 
 
-def _due(decision: Decision) -> str:
+def _of_trunk(decision: Decision) -> str:
+    if decision.constraint == "trunk full":
+        return f"trunk {decision.trunk!r} has {decision.on_trunk}; "
     if decision.constraint != "rate" or decision.lifts_in is None:
         return ""
     return f"trunk {decision.trunk!r} due in {max(0.1, decision.lifts_in):.1f} s; "

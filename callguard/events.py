@@ -55,7 +55,7 @@ class _Report:
 class Admitted(_Report):
     """A call was admitted after `waited` seconds in the queue, as `tier` "normal" or "burst".
 
-    `trunk` is the call's trunk, None if that has no rate.
+    `trunk` is the call's trunk, None if that is not limited.
     """
 
     permit_id: str

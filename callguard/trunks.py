@@ -1,4 +1,4 @@
-"""Trunks: ways to the telephone network, each with its own rate at which calls may start."""
+"""Trunks: ways to the telephone network, each with its own rate and its own most calls at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
-from callguard.arguments import checked_list, checked_rate, checked_seconds, checked_text
+from callguard.arguments import (
+    checked_list,
+    checked_rate,
+    checked_seconds,
+    checked_text,
+    checked_whole,
+)
 from callguard.showing import shown
 
 __all__ = ["DEFAULT_TRUNK", "SLACK", "Trunk", "checked_trunks"]
@@ -22,7 +28,7 @@ DEFAULT_TRUNK: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """A way to the telephone network, with a rate at which calls may start.
+    """A way to the telephone network, with a rate at which calls may start, and a most at once.
 
     Args:
         name: what the trunk is called in decisions and ``gate.admit(trunk="name")``.
@@ -31,23 +37,37 @@ class Trunk:
         window: seconds, for a carrier that counts starts in a rolling window: up to
             ``floor(cps * window)`` calls start, as close together as they come, in any window of
             this length plus 5 %. None for evenly spaced starts.
+        calls: how many of the gate's own calls may be on the trunk at once, for a number, a carrier
+            or a region that takes no more; None for any number. The provider's count doesn't tell
+            trunks apart, so a call is on its trunk until it is known to be over
+            (`permit.ended()`, `gate.note_ended`, webhooks, ``track="ask"``), or else for
+            `longest_call`.
+        longest_call: seconds that a call lasts at most, not counting the ringing. The default is
+            that of Retell AI (`max_call_duration_ms`). It matters only where `calls` is set.
 
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: the name is empty or has half a surrogate pair, the rate is not between 0.001
-            and 1,000,000, or there is a window without a rate, or in which no call may start.
+            and 1,000,000, there is a window without a rate, or in which no call may start, `calls`
+            is less than 1, or `longest_call` is not above 0 s and finite.
     """
 
     name: str
     _: KW_ONLY
     cps: float | None = 1.0
     window: float | None = None
+    calls: int | None = None
+    longest_call: float = 3600.0
 
     def __post_init__(self) -> None:
         checked_text("a trunk's name", self.name, 'write Trunk("twilio"), say')
         of = f"trunk {shown(self.name)}:"
         # A number of another type, such as a Decimal, becomes a float.
         object.__setattr__(self, "cps", checked_rate(f"{of} cps", self.cps))
+        if self.calls is not None:
+            checked_whole(f"{of} calls (unless None)", self.calls, least=1)
+        longest = checked_seconds(f"{of} longest_call", self.longest_call, above_zero=True)
+        object.__setattr__(self, "longest_call", longest)
         if self.window is None:
             return
         window = checked_seconds(f"{of} window (unless None)", self.window, above_zero=True)
@@ -61,15 +81,20 @@ class Trunk:
             )
 
     @property
+    def is_limited(self) -> bool:
+        """Whether it has a rate, or takes only so many calls at once."""
+        return self.cps is not None or self.calls is not None
+
+    @property
     def most(self) -> int:
-        """Starts in any `span` at most; the trunk must have a rate."""
+        """Starts in any `span` at most; 1 without a rate."""
         if self.cps is None or self.window is None:
             return 1
         return math.floor(self.cps * self.window + 1e-9)  # 0.29 * 100 is a little less than 29
 
     @property
     def span(self) -> float:
-        """Seconds in which `most` calls may start; the trunk must have a rate."""
+        """Seconds in which `most` calls may start; 0 without a rate."""
         if self.window is not None:
             return SLACK * self.window
         return SLACK / (self.cps or math.inf)

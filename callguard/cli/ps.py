@@ -47,9 +47,9 @@ def ps(
 
     Each worker has a row for each permit that is dialling or uncounted (its call was placed, but
     may not be in the provider's count yet), a row for the queued callers of each lane and gate,
-    and a single row if it has neither. Each trunk that has a rate has a line, which says when it
-    may start its next call. What is paused, by whom, since when and why, is on stderr. The ledger
-    is that of RETELL_API_KEY, or the one called --name. Looking changes nothing.
+    and a single row if it has neither. Each limited trunk has a line, which says when it may start
+    its next call, and how many calls are on it. What is paused, by whom, since when and why, is on
+    stderr. The ledger is that of RETELL_API_KEY, or the one called --name. Looking changes nothing.
 
     A worker is (silent) if it has let half of its lease pass without a message, and (gone) if it
     has left or its lease has expired; the calls that it was dialling count until a snapshot is

@@ -57,7 +57,7 @@ def status(
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
     history. With --ledger, the calls that gates on a shared ledger are dialling, and those that
     they have placed and the provider may not count yet, are in use too; what is paused is shown,
-    and each trunk that has a rate.
+    and each limited trunk.
 
     Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
     all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the

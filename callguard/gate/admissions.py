@@ -309,7 +309,7 @@ class Admissions:
     def _tell_admitted(self, queue: Queue, number: int, tier: Tier, waited: float) -> None:
         if self._teller is not None:
             permit_id, lane = self.issuer.id_of(number), queue.lane.name
-            self._teller.admitted(permit_id, lane, tier, waited, queue.rated)
+            self._teller.admitted(permit_id, lane, tier, waited, queue.limited)
 
     def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
         """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""

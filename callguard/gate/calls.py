@@ -35,7 +35,7 @@ class Issued(Protocol):
 
     @property
     def trunk(self) -> str | None:
-        """The name of its trunk; None where that has no rate."""
+        """The name of its trunk; None where nothing limits that."""
 
 
 class Calls:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
+from typing import Final
 
 from callguard.clock import Watch
-from callguard.decision import Decision, Outage, decide
+from callguard.decision import Constraint, Decision, OnTrunk, Outage, decide
 from callguard.errors import (
     AdmissionTimeout,
     CallGuardError,
@@ -19,8 +21,12 @@ from callguard.gate.queue import Queue
 from callguard.gate.queues import Queues
 from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
+from callguard.trunks import Trunk
 
 __all__ = ["Explainer"]
+
+_BESIDE_THE_COUNT: Final[Collection[Constraint]] = {"paused", "trunk full", "rate"}
+"""What keeps a call out though it fits by the count."""
 
 
 class Explainer:
@@ -48,7 +54,7 @@ class Explainer:
         """Whether a call of the queue's lane and trunk would be admitted now, and why."""
         self._watch.look()
         now = self._watch.time()
-        trunk = queue.rated
+        trunk = queue.limited
         return decide(
             queue.lane,
             self._ledger.usage(),
@@ -62,15 +68,22 @@ class Explainer:
             reading_in=self._reading_in(),
             pause=self._queues.pause_on(queue) if queue.paused else None,
             eta=self._foresight.eta(queue, now),
+            on_trunk=None if queue.trunk is None else self.on_trunk(queue.trunk),
         )
 
     def due_in(self, trunk: str) -> float:
         """Seconds until a trunk is due, at least 0; the trunk must have a rate."""
         return max(0.0, self._ledger.due_at(trunk) - self._watch.time())
 
+    def on_trunk(self, trunk: Trunk) -> OnTrunk | None:
+        """The calls on a trunk; None where that takes any number."""
+        if trunk.calls is None:
+            return None
+        return OnTrunk(self._ledger.calls_on(trunk.name, self._watch.time()), trunk.calls)
+
     def needs_no_reading(self, queue: Queue) -> bool:
-        """Whether no snapshot can help: only the trunk isn't due, or there is a pause."""
-        return self.decide(queue).constraint in {"rate", "paused"}
+        """Whether no snapshot can help: only the trunk is in the way, or there is a pause."""
+        return self.decide(queue).constraint in _BESIDE_THE_COUNT
 
     def outage(self) -> Outage | None:
         """Since when the limits can't be read, and why; None if they can, or nobody tries."""
@@ -99,7 +112,7 @@ class Explainer:
         return QueueFull(decision, self._retry_after(decision))
 
     def _retry_after(self, decision: Decision) -> float | None:
-        if decision.pause is not None:
+        if decision.lifts_in is None and decision.constraint in _BESIDE_THE_COUNT:
             return None
         return self._reading_in() if decision.lifts_in is None else decision.lifts_in
 

@@ -41,9 +41,16 @@ class Foresight:
         ]
         paced = self._paced(queue, ahead, now)
         others = sum(each.length for each in ahead)
-        if paced is not None and self._ledger.in_use + others + queue.length < queue.ceiling:
+        may_fill = self._may_fill(queue, ahead, now)
+        if (
+            paced is not None
+            and not may_fill
+            and self._ledger.in_use + others + queue.length < queue.ceiling
+        ):
             return Eta(paced, paced)
         rate = queue.flow.rate(now)
+        if rate is None and may_fill:
+            return None  # when calls end on this trunk, no other tells
         if rate is None:
             place, rate = float(others), self._of_any(now)
         else:
@@ -52,6 +59,14 @@ class Foresight:
         if rate is None:
             return None
         return rate.eta(place + queue.length + 1).at_least(paced or 0.0)
+
+    def _may_fill(self, queue: Queue, ahead: Sequence[Queue], now: float) -> bool:
+        """Whether the trunk may be full before it is such a caller's turn."""
+        trunk = queue.trunk
+        if trunk is None or trunk.calls is None:
+            return False
+        first = queue.length + sum(each.length for each in ahead if each.trunk is trunk)
+        return self._ledger.calls_on(trunk.name, now) + first >= trunk.calls
 
     def _of_any(self, now: float) -> Rate | None:
         """The best known rate of any queue, for a queue that has none yet."""

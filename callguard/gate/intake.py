@@ -78,7 +78,10 @@ class Intake:
         self._queues.apply(snapshot.limits)
         self._admissions.serve()
         if self._asker is not None and (self._queues or self._home.draining):
-            self._asker.ask(self._ledger.uncounted_calls())
+            ledger = self._ledger
+            self._asker.ask(
+                {**ledger.uncounted_calls(), **dict.fromkeys(ledger.calls_in_the_way())}
+            )
         self._reporter.reading_taken(snapshot, before, duration)
         for each in broken:
             self._reporter.premise_broken(each)

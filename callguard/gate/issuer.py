@@ -87,12 +87,12 @@ class Issuer:
         if self._teller is not None:
             self._tell_placed(number, queue, call_id)
 
-    def restore(self, number: int, queue: Queue, call_id: str | None, trunk: str | None) -> None:
+    def restore(self, number: int, queue: Queue, call_id: str | None, *, restarts: bool) -> None:
         """Count a call again that had given its slot back: it was placed after all.
 
-        Its start on `trunk` is charged again, if that was given back as well.
+        Its start is charged again if it `restarts`: that was given back as well.
         """
-        self._ledger.restore(number, self.time(), trunk)
+        self._ledger.restore(number, self.time(), queue.limited, restarts=restarts)
         self._premises.gave_back(self.time())
         if self._teller is not None:
             self._tell_placed(number, queue, call_id)
@@ -150,7 +150,7 @@ class Issuer:
         call_id = None if permit is None else permit.call_id
         is_news = call_id is None or self._calls.note_refusal(call_id, permit)
         if is_news:
-            trunk = queue.rated
+            trunk = queue.limited
             self._ledger.refuse(self.time(), number, trunk)
             self._premises.refused(self.time(), trunk, status)
             self.count_changed()

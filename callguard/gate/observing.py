@@ -73,4 +73,7 @@ class Observing:
             outage=explainer.outage(),
             pauses=list(queues.halts.all()),
             premises_broken=parts.reporter.premises_broken,
+            on_trunk={
+                trunk.name: on for trunk in queues.filling if (on := explainer.on_trunk(trunk))
+            },
         )

@@ -87,7 +87,8 @@ def open_gate(
         cps: calls that may start per second, evenly spaced, on the default trunk, which is the one
             of calls that name none; None for any number. The default is the provider's, for all of
             its trunks (docs.retellai.com/deploy/outbound-call, read 2026-11-22).
-        trunks: further ways to the telephone network, each with its own rate; see `Trunk`.
+        trunks: further ways to the telephone network, each with its own rate, and the most calls
+            that it takes at once; see `Trunk`.
         ttl: seconds between two readings while somebody waits; in an outage the wait doubles with
             each failure, up to 5 s.
         max_age: seconds that a snapshot may be trusted if it can't be renewed.
@@ -228,6 +229,7 @@ def _checked_times(
         ttl=ttl,
         min_interval=min_interval,
         max_age=max_age,
+        ring_limit=ring_limit,
     )
 
 

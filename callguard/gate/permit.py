@@ -135,8 +135,8 @@ class Permit(Unique, EnteredAsync):
 
     @property
     def trunk(self) -> str | None:
-        """The name of the trunk that the call is to take; None where that has no rate."""
-        return self._queue.rated
+        """The name of the trunk that the call is to take; None if that is not limited."""
+        return self._queue.limited
 
     @property
     def state(self) -> State:
@@ -192,8 +192,10 @@ class Permit(Unique, EnteredAsync):
         if step == "place":
             self._admissions.issuer.place(self._number, self._queue, self.call_id)
         elif step == "restore":
-            trunk = None if before is REFUSED else self.trunk  # a refused dial was a start
-            self._admissions.issuer.restore(self._number, self._queue, self.call_id, trunk)
+            restarts = before is not REFUSED  # a refused dial was a start
+            self._admissions.issuer.restore(
+                self._number, self._queue, self.call_id, restarts=restarts
+            )
         if is_new and call_id is not None:
             self._bind(call_id)
 

@@ -93,7 +93,7 @@ class Queue:
 
     Attributes:
         way: the name of that trunk.
-        trunk: the same trunk where it has a rate.
+        trunk: the same trunk where something limits it.
         ceilings: by the snapshot in hand; without one the ledger admits nobody, whatever they are.
         ceiling: what a call is measured against: the highest of them, or while the queue is paused
             one that no usage is below. So nobody has to ask whether it is.
@@ -128,7 +128,7 @@ class Queue:
     ) -> None:
         self.lane = lane
         self.way = None if trunk is None else trunk.name
-        self.trunk = None if trunk is None or trunk.cps is None else trunk
+        self.trunk = trunk if trunk is not None and trunk.is_limited else None
         self.pace = pace
         self._siblings: list[Queue] = [] if siblings is None else siblings
         self._siblings.append(self)
@@ -142,8 +142,8 @@ class Queue:
         self._waiters: deque[Waiter] = deque()
 
     @property
-    def rated(self) -> str | None:
-        """The name of the trunk where that has a rate."""
+    def limited(self) -> str | None:
+        """The name of the trunk where that is limited."""
         return None if self.trunk is None else self.trunk.name
 
     @property

@@ -33,13 +33,14 @@ class Queues:
     Args:
         lanes: the gate's.
         trunks: the gate's, the default one among them.
-        pace: when a trunk is due, where the ledger of this process says so; None where it has no
-            rate, or a server says it.
+        pace: when a trunk is due, where the ledger of this process says so; None where nothing
+            limits it, or a server says it.
 
     Attributes:
         known: the queues by what callers have named so far: by lane, and by trunk.
         lanes: the gate's.
         rated: the names of the trunks that have a rate.
+        filling: those that take so many calls at once.
         halts: what is paused.
         due_at: when the first trunk is due on which somebody waited who would fit, as of the latest
             `next_to_go`; infinity for never.
@@ -57,6 +58,7 @@ class Queues:
             trunk.name: trunk for trunk in (Trunk(DEFAULT_TRUNK, cps=None), *trunks)
         }
         self.rated: Sequence[str] = [trunk.name for trunk in trunks if trunk.cps is not None]
+        self.filling: Sequence[Trunk] = [trunk for trunk in trunks if trunk.calls is not None]
         self._pace = pace
         self._time = time
         self.halts = Halts(time)
@@ -204,7 +206,7 @@ class Queues:
     def claims(self, limits: Limits | None = None) -> list[Claim]:
         """What the queued callers need of a shared ledger.
 
-        One claim for each lane and trunk; callers whose trunks have no rate have one together.
+        One claim for each lane and trunk; callers whose trunks nothing limits have one together.
         """
         claims: dict[object, Claim] = {}
         now = self._time()

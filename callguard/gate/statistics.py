@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from callguard.decision import Ceilings, Outage, Pause, Usage
+from callguard.decision import Ceilings, OnTrunk, Outage, Pause, Usage
 from callguard.eta import Eta
 from callguard.gate.reporting import Outcome
 from callguard.premises import Premise
@@ -34,6 +34,7 @@ class GateStatistics:
         pauses: the pauses, each with who made it, when and why.
         premises_broken: by premise of the promise, how often it was seen to be wrong, counted from
             the first report on; premises that hold are left out.
+        on_trunk: by trunk that takes only so many calls, how many are on it, and the most.
     """
 
     usage: Usage
@@ -50,3 +51,4 @@ class GateStatistics:
     outage: Outage | None
     pauses: Sequence[Pause] = field(default_factory=list)
     premises_broken: Mapping[Premise, int] = field(default_factory=dict)
+    on_trunk: Mapping[str, OnTrunk] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cachetools import TLRUCache
 
 from callguard.decision import Usage, Withheld
+from callguard.ledger.paces import Paced, Paces
 from callguard.ledger.readings import OwnReadings
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
@@ -39,7 +40,7 @@ class _Early(NamedTuple):
     ended: bool
 
 
-class MemoryLedger:
+class MemoryLedger(Paced):
     """The law of docs/design.md, for gates that share nothing with other processes.
 
     Every method is one step that nothing can come between, and takes the time as an argument:
@@ -65,12 +66,13 @@ class MemoryLedger:
         "_counted_after",
         "_counter_lag",
         "_early",
+        "_fills",
+        "_heeds_dials",
         "_max_age",
         "_now",
         "_number_of",
         "_paces",
         "_placed",
-        "_pushed_back",
         "_refused_at",
         "_slept",
         "_woke_at",
@@ -95,8 +97,10 @@ class MemoryLedger:
         self._admits_until = -math.inf
         self._slept = 0.0
         self._woke_at = -math.inf
-        self._paces = {trunk.name: Pace(trunk) for trunk in trunks if trunk.cps is not None}
-        self._pushed_back = False
+        self._paces = Paces(trunks, times.ring_limit)
+        # Whether any trunk takes only so many calls, and has to hear when one is over; and whether
+        # any has to hear that a dial has returned. Mostly none has.
+        self._fills = self._heeds_dials = self._paces.fill
         # The uncounted calls by number, in the order in which they were placed; and apart, those
         # that are known to be answered, in that order. The garbage collector skips mere numbers.
         self._placed: dict[int, float] = {}
@@ -146,17 +150,10 @@ class MemoryLedger:
         """The uncounted calls by the provider's ids, as far as they are known, the oldest first."""
         return self._number_of
 
-    def is_uncounted(self, number: int) -> bool:
-        """Whether a placed permit may be missing from the snapshot in hand."""
-        return number in self._placed or number in self._answered
-
-    def pace(self, trunk: str) -> Pace | None:
-        """When a trunk is due, for `acquire`; None where it has no rate."""
-        return self._paces.get(trunk)
-
-    def due_at(self, trunk: str) -> float:
-        """From when on a trunk may start its next call; only of one that has a rate."""
-        return self._paces[trunk].due_at
+    def holds(self, number: int) -> bool:
+        """Whether a placed permit may be missing from the snapshot in hand, or is on its trunk."""
+        is_uncounted = number in self._placed or number in self._answered
+        return is_uncounted or self._paces.has(number)
 
     def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:
         """Check and commit in one step.
@@ -175,38 +172,36 @@ class MemoryLedger:
         self.granted += 1
         return self.granted
 
-    def unstart(self, number: int) -> None:
-        """Nobody has dialled with a permit: its start, if it was charged, never was."""
-        for pace in self._paces.values():
-            if pace.give_back(number):
-                break
-
     def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
         """Nothing: there is no other gate to hear of it."""
 
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
-        if self._pushed_back:
-            self._succeed(number)
+        if self._heeds_dials:
+            self._heeds_dials = self._paces.place(number, now)
         self._placed[number] = now
 
-    def release(self, number: int) -> None:  # noqa: ARG002
+    def release(self, number: int) -> None:
         """A dialling permit gives its slot back: its call never was, or is over."""
         self.in_use -= 1
+        if self._fills:
+            self._paces.leave(number)
 
     def withdraw(self, number: int) -> None:
         """A placed permit gives its slot back, unless a snapshot has absorbed it."""
         if self._forget(number):
             self.in_use -= 1
+        if self._fills:
+            self._paces.leave(number)
 
-    def restore(self, number: int, now: float, trunk: str | None = None) -> None:
-        """A permit that gave its slot back was placed after all.
+    def restore(
+        self, number: int, now: float, trunk: str | None = None, *, restarts: bool = True
+    ) -> None:
+        """A permit that gave its slot back was placed after all, on `trunk`.
 
-        So it was, on `trunk`, if it gave its start back as well.
+        Its start there is charged again if it `restarts`: that was given back as well.
         """
-        pace = self._paces.get(trunk or "")
-        if pace is not None:
-            pace.restart(number, now)
+        self._paces.restore(number, trunk, now, restarts=restarts)
         self.in_use += 1
         self.place(number, now)
 
@@ -222,9 +217,12 @@ class MemoryLedger:
 
         Evidence about it that came before is taken into account now.
         """
+        is_known = self._fills and self._paces.bind(number, call_id)
         if number in self._placed or number in self._answered:
+            is_known = True
             self._number_of[call_id] = number
             self._call_of[number] = call_id
+        if is_known:
             self._now = now
             early = self._early.pop(call_id, None)
             if early is not None and early.ended:
@@ -243,6 +241,8 @@ class MemoryLedger:
     def note_ended(self, call_id: str, now: float) -> None:
         """Evidence, from anywhere, that a call is over at `now`."""
         number = self._number_of.get(call_id)
+        if number is None and self._fills:
+            number = self._paces.number_of(call_id)
         if number is not None:
             self.withdraw(number)
         else:
@@ -267,8 +267,7 @@ class MemoryLedger:
         """
         self._slept += slept
         self._woke_at = now
-        for pace in self._paces.values():
-            pace.note_sleep(slept)
+        self._paces.note_sleep(slept)
         self._admits_until -= slept
         if self.snapshot is not None:
             self.snapshot = self.snapshot.aged(slept)
@@ -281,14 +280,7 @@ class MemoryLedger:
         self._refused_at = now
         self._admits_until = -math.inf
         self.readings.changed()
-        if (pace := self._paces.get(trunk or "")) is not None:
-            pace.push_back(number, now)
-            self._pushed_back = True
-
-    def _succeed(self, number: int) -> None:
-        for pace in self._paces.values():
-            pace.succeed(number)
-        self._pushed_back = any(pace.pushed_back for pace in self._paces.values())
+        self._heeds_dials |= self._paces.push_back(trunk, number, now)
 
     def record(self, snapshot: Snapshot) -> bool:
         """Take a snapshot into the ledger, and drop the placed calls that it surely counts.

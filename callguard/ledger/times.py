@@ -17,6 +17,7 @@ class Times:
         ttl: from one reading to the next while somebody waits.
         min_interval: from one reading to the next, at least.
         max_age: how long a snapshot may be trusted.
+        ring_limit: how long a call rings, at most.
     """
 
     counted_after: float
@@ -24,3 +25,4 @@ class Times:
     ttl: float
     min_interval: float
     max_age: float
+    ring_limit: float = 30.0

@@ -89,7 +89,8 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.lanes = {lane.name: lane for lane in self.plan.gate.lanes}
-        self.rated = {trunk.name: trunk for trunk in self.plan.gate.trunks if trunk.cps}
+        trunks = (trunk for trunk in self.plan.gate.trunks if trunk.cps or trunk.calls)
+        self.limited = {trunk.name: trunk for trunk in trunks}
 
     def blame(self, rule: str, text: str) -> None:
         self.violations.append(Violation(rule, self.now(), text))
@@ -102,6 +103,12 @@ class Scene:
     def gave(self, permit_id: str) -> bool:
         """Whether the gate that is open gave this permit, and hears what is said of it."""
         return self.gate is not None and permit_id.startswith(self.gate.id)
+
+    def is_full(self, trunk: str) -> bool:
+        """Whether the gate has as many calls on a trunk as that takes."""
+        assert self.gate is not None
+        on_trunk = self.gate.statistics().on_trunk.get(trunk)
+        return on_trunk is not None and on_trunk.full
 
     def reading(self) -> Reading | None:
         """The reading that the gate has in hand."""
@@ -245,16 +252,16 @@ class Rates:
 
     def opened(self) -> None:
         """A gate is open, which knows nothing of the starts of the one before."""
-        self._starts: dict[str, dict[str, float]] = {name: {} for name in self._scene.rated}
-        self._given_back: dict[str, float] = dict.fromkeys(self._scene.rated, -inf)
-        self._refused_at: dict[str, float] = dict.fromkeys(self._scene.rated, -inf)
+        self._starts: dict[str, dict[str, float]] = {name: {} for name in self._scene.limited}
+        self._given_back: dict[str, float] = dict.fromkeys(self._scene.limited, -inf)
+        self._refused_at: dict[str, float] = dict.fromkeys(self._scene.limited, -inf)
         self._trunk_of: dict[str, str] = {}
         self._entered: set[str] = set()
 
     def admitted(self, permit_id: str, trunk: str | None) -> None:
         if trunk is None:
             return
-        rate, now = self._scene.rated[trunk], self._scene.now()
+        rate, now = self._scene.limited[trunk], self._scene.now()
         self._starts[trunk][permit_id] = now
         self._trunk_of[permit_id] = trunk
         if self._within(trunk, now) > rate.most:
@@ -291,13 +298,15 @@ class Rates:
         """Whether nothing keeps a call from starting, as far as anybody can know it."""
         if trunk is None:
             return True
-        rate, now = self._scene.rated[trunk], self._scene.now() - SLACK
+        rate, now = self._scene.limited[trunk], self._scene.now() - SLACK
         paused_until = self._refused_at[trunk] + max(LONGEST_PAUSE, rate.span)
         back_until = self._given_back[trunk] + rate.span
+        if self._scene.is_full(trunk):
+            return False
         return now > max(paused_until, back_until) and self._within(trunk, now) < rate.most
 
     def _within(self, trunk: str, now: float) -> int:
-        span = self._scene.rated[trunk].span
+        span = self._scene.limited[trunk].span
         return sum(at + span > now for at in self._starts[trunk].values())
 
 
@@ -380,7 +389,7 @@ class Order:
         self._scene = scene
         self._rates = rates
         self._pauses = pauses
-        self._trunks: tuple[str | None, ...] = (None, *scene.rated)
+        self._trunks: tuple[str | None, ...] = (None, *scene.limited)
         self._places: dict[str, _Place] = {}
         self._open: dict[str, _Grant] = {}
         self._ranks = 0
@@ -398,7 +407,7 @@ class Order:
         timeout: float | None,
         not_after: float | None,
     ) -> None:
-        plan, rated = self._scene.lanes[lane], trunk if trunk in self._scene.rated else None
+        plan, rated = self._scene.lanes[lane], trunk if trunk in self._scene.limited else None
         self._ranks += 1
         patience = min(inf if timeout is None else timeout, _longest_wait(plan))
         # One that finds the queue full is in it at the next instant, or gone.

@@ -715,9 +715,77 @@ MUTATIONS = (
     Mutation(
         "nobody is told when a trunk of a shared ledger is due",
         SLOTS,
-        (("at = math.min(at, the(Rates).due(claim))", "at = at"),),
+        (("at = math.min(at, due_at(claim))", "at = at"),),
         "callers wait until something else is said",
         "tests/unit/ledger/test_rates.py",
+        shared=True,
+    ),
+    Mutation(
+        "a call that a snapshot absorbs leaves its trunk",
+        MEMORY,
+        (
+            (
+                "            self._forget(number)\n        self.in_use -= len(seen)\n",
+                "            self.withdraw(number)\n",
+            ),
+        ),
+        "the count doesn't tell by trunk, so the trunk has one call too many",
+    ),
+    Mutation(
+        "a call that is over stays on its trunk",
+        MEMORY,
+        (
+            (
+                "            self.in_use -= 1\n        if self._fills:\n            self._paces",
+                "            self.in_use -= 1\n        if False:\n            self._paces",
+            ),
+        ),
+        "a trunk is taken by calls that everybody knows to be over",
+    ),
+    Mutation(
+        "the id of a call is forgotten though it is on a trunk",
+        "ledger/paces.py",
+        (
+            (
+                "return any(each.bind(number, call_id)",
+                "return any(False and each.bind(number, call_id)",
+            ),
+        ),
+        "its end is heard by nobody",
+    ),
+    Mutation(
+        "a call of which nobody tells is on its trunk for ever",
+        "ledger/occupancy.py",
+        (("lambda number: self._over_at[number] <= now", "lambda number: False"),),
+        "the trunk is full, though every call on it has lasted as long as it can",
+    ),
+    Mutation(
+        "each gate on a shared ledger counts the calls on a trunk by itself",
+        LUA + "occupancy.lua",
+        (
+            (
+                "redis.call('ZLEXCOUNT', occupied, bounds(trunk))",
+                "redis.call('ZLEXCOUNT', occupied, '[#' .. me .. '-', '(#' .. me .. '.')",
+            ),
+        ),
+        "together they have a trunk's calls several times",
+        "tests/unit/ledger/test_occupancy.py",
+        shared=True,
+    ),
+    Mutation(
+        "a lost ledger takes trunks for empty",
+        LUA + "workers.lua",
+        (("    set('unknown_since', now + state.lease)\n", ""),),
+        "calls from before are on the trunk, and others come on top",
+        "tests/unit/ledger/test_occupancy.py",
+        shared=True,
+    ),
+    Mutation(
+        "what a worker was dialling that is gone leaves its trunk",
+        LUA + "workers.lua",
+        (("      the(Occupancy).place(id)\n", "      the(Occupancy).leave(id)\n"),),
+        "it may have been dialled",
+        "tests/unit/ledger/test_occupancy.py",
         shared=True,
     ),
     Mutation(
@@ -1156,7 +1224,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a start that was given back stays so though the call was placed",
-        MEMORY,
+        "ledger/paces.py",
         (("            pace.restart(number, now)\n", "            pass\n"),),
         "test_a_start_that_was_given_back_is_charged_again",
         "tests/unit/gate/test_rate.py",

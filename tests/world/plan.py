@@ -62,11 +62,14 @@ ODD_STATUSES = (204, 302, 400, 401, 401, 402, 403, 404, 405, 409, 410, 418, 425,
 
 TRANSIENT = ("500", "503", "cut", "hang", "429")
 
-KEYS = 12
-"""Those that a ledger has on its server."""
+KEYS, OCCUPIED = 12, 12
+"""Those that a ledger has on its server, but for the last: who is on trunks that fill."""
 
 WRITES = ("HSET", "HSETNX", "HDEL", "ZADD", "ZREM", "PEXPIRE")
 """Commands of a script that an administrator may deny."""
+
+LONGER_RINGING = 20.0
+"""Seconds for which calls ring, beyond what the gate is told, in worlds that break that premise."""
 
 UNTOLD_STEP = 0.25
 """Seconds of a step of the server's clock that a ledger can't tell from a late exchange, besides
@@ -93,6 +96,8 @@ class TrunkPlan:
     name: str
     cps: float | None
     window: float | None
+    calls: int | None = None
+    longest_call: float = 3600.0
 
     @property
     def most(self) -> int:
@@ -360,7 +365,8 @@ def draw(seed: int) -> Plan:
     )
     plan = _with_trunks(plan, _Dice(f"trunks of {seed}"))
     plan = _with_hours(plan, _Dice(f"hours of {seed}"))
-    return _with_stops(plan, _Dice(f"stops of {seed}"))
+    plan = _with_stops(plan, _Dice(f"stops of {seed}"))
+    return _with_calls_on_trunks(plan, _Dice(f"calls on trunks of {seed}"))
 
 
 def _with_hours(plan: Plan, dice: _Dice) -> Plan:
@@ -405,6 +411,25 @@ def _with_trunks(plan: Plan, dice: _Dice) -> Plan:
         for caller in plan.callers
     )
     return replace(plan, gate=replace(plan.gate, trunks=trunks), callers=callers)
+
+
+def _with_calls_on_trunks(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where trunks take so many calls at once, which don't last for long."""
+    default, *others = plan.gate.trunks
+    if not others or dice.chance(0.4):
+        return plan
+    talks = dice.one_of((5.0, 20.0, plan.lasts / 2))
+    late = plan.flight + (0.0 if plan.counter_in_time else LONGER_RINGING)
+    trunks = (default, *(_taking(dice, trunk, talks + late) for trunk in others))
+    calls = tuple(replace(call, talks=min(call.talks, talks)) for call in plan.calls)
+    return replace(plan, gate=replace(plan.gate, trunks=trunks), calls=calls)
+
+
+def _taking(dice: _Dice, trunk: TrunkPlan, longest_call: float) -> TrunkPlan:
+    if dice.chance(0.5):
+        trunk = TrunkPlan(trunk.name, None, None)
+    calls = dice.one_of((None, 1, 2, 3))
+    return replace(trunk, calls=calls, longest_call=longest_call)
 
 
 def _trunk(dice: _Dice, name: str) -> TrunkPlan:
@@ -485,7 +510,7 @@ def _calls(
     for _ in range(dice.whole(10, 30)):
         rings = dice.seconds(0, gate.ring_limit) if dice.chance(0.8) else gate.ring_limit
         if not in_time and dice.chance(0.1):
-            rings += 20.0
+            rings += LONGER_RINGING
         talks = dice.seconds(0, dice.one_of(lengths))
         rise, fall = dice.one_of(lateness), dice.seconds(0, gate.counter_lag)
         news = _news(dice, heard), _news(dice, heard)
@@ -716,6 +741,13 @@ class SharedPlan:
         return self.lease + self.world.gate.counted_after
 
     @property
+    def trunks_closed_for(self) -> float:
+        """The same, on the trunk that is closed for longest."""
+        gate = self.world.gate
+        lasts = (gate.ring_limit + each.longest_call for each in gate.trunks if each.calls)
+        return max(self.closed_for, *(self.lease + each for each in lasts), 0.0)
+
+    @property
     def untold(self) -> float:
         """Seconds by which the ledger may take its clock's steps for lateness."""
         slowest = max(there for worker in self.workers for there, _, _ in worker.exchanges)
@@ -762,8 +794,21 @@ def _with_mishaps(plan: SharedPlan) -> SharedPlan:
     )
     if dice.chance(0.5):
         workers = (*workers[:-1], replace(workers[-1], opens=moment()))
+    if any(trunk.calls for trunk in world.gate.trunks):
+        # Told by dice of their own, so that the other worlds are what they were.
+        more = _Dice(f"trunks that are lost, of {world.seed}")
+        at = tuple(more.seconds(0, lasts) for _ in range(more.one_of((0, 0, 0, 1))))
+        lost = tuple(Eviction(each, (OCCUPIED,)) for each in at)
+        drawn = replace(drawn, evictions=(*drawn.evictions, *lost))
     plan = replace(plan, workers=workers, mishaps=drawn)
-    gate = replace(world.gate, counter_lag=world.gate.counter_lag + plan.untold)
+    untold = plan.untold
+    gate = replace(
+        world.gate,
+        counter_lag=world.gate.counter_lag + untold,
+        trunks=tuple(
+            replace(each, longest_call=each.longest_call + untold) for each in world.gate.trunks
+        ),
+    )
     plan = replace(plan, world=replace(world, gate=gate))
     closed = drawn.losses * plan.closed_for
     return replace(plan, world=replace(plan.world, lasts=lasts + closed))

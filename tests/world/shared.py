@@ -31,6 +31,7 @@ from tests.world.alarms import Alarms
 from tests.world.checkers import Scene, ceiling
 from tests.world.ending import lived_out, why_it_waits
 from tests.world.losses import Image, Losses
+from tests.world.on_trunks import OnSharedTrunks
 from tests.world.pauses import Kept, Scope, covers
 from tests.world.plan import (
     CallerPlan,
@@ -85,6 +86,7 @@ class SharedServer(BentServer):
     """The server as all workers reach it, with a look at what is in the ledger.
 
     Attributes:
+        has_trunks_that_fill: whether calls have to be known until they are over.
         away: whether nobody reaches it.
         step: ms by which its clock is ahead.
         fails: the command of each script that fails; see `BentServer`.
@@ -92,6 +94,7 @@ class SharedServer(BentServer):
 
     def __init__(self, client: Redis, names: Names) -> None:
         super().__init__(client, names)
+        self.has_trunks_that_fill = False
         self.away = False
         self.step = 0
         self.fails = ""
@@ -132,6 +135,8 @@ class SharedServer(BentServer):
         """The keys that are left, other than of what is remembered of the workspace."""
         names = (key.decode().rpartition(":")[2] for key in self.names.keys)
         kept = {"ledger", "early", "starts"} | ({"workers"} if not self._lives() else set())
+        if self.has_trunks_that_fill:
+            kept |= {"occupied", "calls"}  # of calls of whose end nobody has told
         found = zip(names, self.names.keys, strict=True)
         return [name for name, key in found if name not in kept and self.client.exists(key)]
 
@@ -177,6 +182,7 @@ class TroubledClient(BentClient):
         self._world.starts.made(_speaker(words), request, reply)
         if self._world.plan.world.pauses:
             self._world.kept.made(request, reply, self._world.server.halts())
+        self._world.on_trunks.made(_speaker(words), request, reply)
         return answer, published
 
     def _check_reachable(self, *, lost: bool = False) -> None:
@@ -350,6 +356,8 @@ class SharedWorld:
         self.is_calm = False
         self.server = SharedServer(client, Names(self.name))
         self.server.forget()
+        trunks = plan.world.gate.trunks
+        self.server.has_trunks_that_fill = any(trunk.calls for trunk in trunks)
         self.provider = Provider(plan.world, self, loop)
         self.scene = Scene(plan.world, self.provider, loop.time)
         self.losses = Losses(
@@ -361,6 +369,7 @@ class SharedWorld:
         self.starts = Starts(self.scene.blame, loop.time, plan)
         self.kept = Kept(self.scene.blame, plan.world.gate.trunks)
         self.alarms = Alarms(self.scene, lambda: plan.world.counter_in_time and not self._careless)
+        self.on_trunks = OnSharedTrunks(self.scene.blame, plan.world, self.provider, self.losses)
         self.workers: list[Worker] = []
         self._resuming: asyncio.TimerHandle | None = None
         self._careless: set[str] = set()
@@ -418,8 +427,8 @@ class SharedWorld:
 
     def _calm_within(self) -> float:
         """Seconds after the end of the troubles within which everybody is admitted."""
-        closed_for = self.plan.closed_for if self.plan.mishaps.losses else 0.0
-        comes = SLOWEST_COMING * len(self.plan.world.callers) if self.scene.rated else 0.0
+        closed_for = self.plan.trunks_closed_for if self.plan.mishaps.losses else 0.0
+        comes = SLOWEST_COMING * len(self.plan.world.callers) if self.scene.limited else 0.0
         return patience(self.plan.world) + 2 * self.plan.lease + closed_for + comes
 
     def _who_waits(self) -> list[str]:
@@ -633,6 +642,7 @@ class SharedWorld:
 
     def call_began(self, call: Call) -> None:
         self.trace(f"{call.id} begins")
+        self.on_trunks.check(self._is_excused)
         if not self.plan.world.counter_in_time or self.is_calm:
             return
         going_on = self.provider.going_on.values()

@@ -52,7 +52,7 @@ class Starts:
                 self._starts[happening[2]].setdefault((worker, happening[1]), self._now())
         for number, (index, _) in enumerate(reply.get("grants") or (), request["next"]):
             trunk = request["claims"][index].get("trunk")
-            if trunk is not None:
+            if trunk in self._trunks:
                 self._start(trunk, (worker, number))
 
     def _start(self, trunk: str, permit: tuple[str, int]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hashlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from tests.world.checkers import (
 )
 from tests.world.deliveries import Deliveries
 from tests.world.ending import lived_out, why_it_waits
+from tests.world.on_trunks import OnTrunks
 from tests.world.plan import (
     Cancelling,
     LanePlan,
@@ -145,6 +147,7 @@ class World:
         self.count = Count(self.scene)
         self.alarms = Alarms(self.scene, lambda: self.count.premises_held)
         self.rates = Rates(self.scene)
+        self.on_trunks = OnTrunks(self.scene)
         self.pauses = Pauses(self.scene)
         self.order = Order(self.scene, self.rates, self.pauses)
         self.dials = Dials(self.scene)
@@ -239,6 +242,7 @@ class World:
                     self.scene.opened(gate)
                     self.rates.opened()
                     self.pauses.opened()
+                    self.on_trunks.opened()
                     self._told = 0
                     self.trace("the gate is open")
                     try:
@@ -440,6 +444,7 @@ class World:
 
     def _hear(self, event: callguard.events.Event) -> None:
         self.told.hear(event)
+        self.on_trunks.told(event)
         if isinstance(event, callguard.events.Admitted):
             self._note_admission(event)
         elif isinstance(event, callguard.events.Placed):
@@ -469,6 +474,7 @@ class World:
         self.dials.admitted(event.permit_id)
         self.pauses.admitted(event.permit_id)
         self.rates.admitted(event.permit_id, event.trunk)
+        self.on_trunks.admitted(event.permit_id, event.trunk)
         self.count.admitted(lane, total, reading)
         if reading is None or reading.rules is None:
             return
@@ -513,6 +519,7 @@ class World:
     def _look(self) -> None:
         """All is done that can be done at this instant."""
         self.usage.check()
+        self.on_trunks.check()
         self.order.check()
         if self.order.anyone or self.scene.drains:
             self.readings.wanted()
@@ -548,16 +555,34 @@ def patience(plan: Plan) -> float:
     or what the provider asked for. What was dialled before is off the ledger one round later. From
     then on at least half of those who wait are admitted at once (`calm_rules`), so that all are
     after three rounds; one more is for calls that are refused in the first, whose reading was of
-    before. Where trunks have rates, one may be pausing, and then they start one by one.
+    before. Where trunks have rates, one may be pausing, and then they start one by one. Where one
+    takes so many calls at once, and nobody tells of their ends, each has to last as long as it can.
     """
     wait = READING_DEADLINE + max(plan.gate.ttl, plan.retry_after)
     apart = max(trunk.span / trunk.most for trunk in plan.gate.trunks)
     rate = LONGEST_PAUSE + len(plan.callers) * apart if apart else 0.0
-    return wait + rate + 5 * longest_round(plan)
+    return wait + rate + _turns_on_trunks(plan) + 5 * longest_round(plan)
+
+
+def _turns_on_trunks(plan: Plan) -> float:
+    callers = len(plan.callers) + 1
+    return max(
+        math.ceil(callers / trunk.calls)
+        * (plan.gate.ring_limit + trunk.longest_call + LONGEST_BODY)
+        if trunk.calls
+        else 0.0
+        for trunk in plan.gate.trunks
+    )
 
 
 def trunk_of(plan: TrunkPlan) -> callguard.Trunk:
-    return callguard.Trunk(plan.name, cps=plan.cps, window=plan.window)
+    return callguard.Trunk(
+        plan.name,
+        cps=plan.cps,
+        window=plan.window,
+        calls=plan.calls,
+        longest_call=plan.longest_call,
+    )
 
 
 def lane_of(plan: LanePlan) -> callguard.Lane:

@@ -24,6 +24,7 @@ from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.trunks import said_of
 from callguard.ledger.redis.view import View
+from callguard.ledger.redis.ways import lasting_ms
 from callguard.ledger.redis.wire import (
     Answer,
     Asked,
@@ -95,7 +96,7 @@ class Conversation:
         self._readings = readings
         self._claimant = claimant
         self._clock = clock
-        self._trunks = said_of(trunks)
+        self._trunks = said_of(trunks, settings.times.ring_limit)
         self._epoch: str | None = None
         self._number = 0
         self._acknowledged = 0
@@ -103,6 +104,7 @@ class Conversation:
         self._claims: dict[tuple[str, str | None], Claim] = {}
         self._answered_at = 0  # the ledger's time
         self._happenings: list[Happening] = []
+        self._ring_limit = settings.times.ring_limit
         self._halts = 0
         self._sent_at = 0.0
         self._first_number = self._next_number = self._doubtful = 1
@@ -134,7 +136,7 @@ class Conversation:
             self._doubtful = self._first_number
         asked = []
         for claim in self._claims.values():
-            asked.append(asked_for(claim))
+            asked.append(asked_for(claim, self._ring_limit))
             self._view.next_number += min(claim.callers, MOST_SLOTS)
         self._next_number = self._view.next_number
         happenings = self._happenings = self._view.outbox.batch()
@@ -149,6 +151,9 @@ class Conversation:
             "happenings": happenings,
             "claims": asked,
         }
+        claimed = {claim.trunk for claim in self._claims.values()}
+        if trunks := self._view.ways.question(claimed, about_all=self._renews):
+            request["trunks"] = trunks
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], silent = word
             if not self._joined:
@@ -242,7 +247,8 @@ class Conversation:
         for index, left in heard.dues:
             _, trunk = keys[index]
             if trunk is not None:
-                self._view.trunks_due_at[trunk] = self._clock() + left / 1000
+                self._view.ways.due_at[trunk] = self._clock() + left / 1000
+        self._view.ways.take_answer(heard.on_trunks)
         if heard.halts is not None:
             self._take_halts(*heard.halts)
         self._take_slots(heard.grants)
@@ -337,8 +343,8 @@ def runs_of(held: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
     return runs
 
 
-def asked_for(claim: Claim) -> Asked:
-    """What is said of a claim."""
+def asked_for(claim: Claim, ring_limit: float) -> Asked:
+    """What is said of a claim, where a call rings for so many seconds at most."""
     asked: Asked = {
         "lane": claim.lane,
         "priority": claim.priority,
@@ -348,6 +354,10 @@ def asked_for(claim: Claim) -> Asked:
     }
     if (trunk := claim.trunk) is not None:
         asked["trunk"] = trunk_hash(trunk.name)
-        asked["most"] = trunk.most
-        asked["span"] = math.ceil(trunk.span * 1000)
+        if trunk.cps is not None:
+            asked["most"] = trunk.most
+            asked["span"] = math.ceil(trunk.span * 1000)
+        if trunk.calls is not None:
+            asked["calls"] = trunk.calls
+            asked["longest"] = lasting_ms(trunk, ring_limit)
     return asked

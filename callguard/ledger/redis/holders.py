@@ -101,7 +101,7 @@ class Contents:
         lost_until: the same, where the ledger may know too little because it is new, or because
             another one was lost.
         pauses: what is paused at all gates.
-        trunks: those of the gates that have rates, by name.
+        trunks: those of the gates that are limited, by name.
         premises: the premises that gates have seen not to hold.
     """
 
@@ -217,7 +217,7 @@ def _read(answer: str | bytes) -> Contents:
             Pause(halt.lane, halt.trunk, halt.by, max(0.0, shown - halt.since), halt.reason)
             for halt in halts_in(facts.get("halts", "{}"))
         ),
-        trunks=trunks_in(facts, found["starts"], now),
+        trunks=trunks_in(facts, found["starts"], found["occupied"], now),
         premises=tuple(premises_in(facts, sessions, now)),
     )
 

@@ -19,6 +19,7 @@ _KEYS = (
     "calls",
     "early",
     "starts",
+    "occupied",
 )
 
 EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"

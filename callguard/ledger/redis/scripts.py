@@ -62,6 +62,7 @@ EXCHANGE = Script(
         "halts",
         "halted",
         "rates",
+        "occupancy",
         "permits",
         "claims",
         "workers",

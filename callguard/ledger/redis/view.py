@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
+from callguard.ledger.occupancy import Occupancy
 from callguard.ledger.protocol import Readings
 from callguard.ledger.redis.halts import HALT, scope_key
+from callguard.ledger.redis.held import Held
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
+from callguard.ledger.redis.ways import Ways
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
 
 __all__ = ["View"]
-
-_ENDS_DIALLING: Final = {"place", "release", "withdraw"}
 
 
 class View:
@@ -44,7 +45,7 @@ class View:
         outbox: what there is to report.
         others_wait: whether callers of other workers are in the queue.
         valid_until: when the worker's lease runs out, unless it is renewed.
-        trunks_due_at: when trunks are due, as the server said last.
+        ways: the trunks of the gate, as the server said last.
         dated: the latest snapshot that the server brought, whose dates allow for any sleep.
         readings: who takes the next snapshot, and when; to be set.
         own_readings: when this worker reads while it is alone.
@@ -65,7 +66,7 @@ class View:
         self.outbox = Outbox()
         self.others_wait = False
         self.valid_until = -math.inf
-        self.trunks_due_at: dict[str, float] = {}
+        self.ways = Ways(trunks, times.ring_limit)
         self.dated: Snapshot | None = None
         self.readings: Readings[Any]
         self._names = names
@@ -73,15 +74,10 @@ class View:
         self._share = share
         self._own = MemoryLedger(times, trunks)
         self.own_readings = self._own.readings
-        self._trunks = {trunk.name: trunk for trunk in trunks if trunk.cps is not None}
         self._counts = (0, 0)
         self._spent = False
         self._ledger_lost = False
-        # Permits whose end the server is not known to have heard of, with their lanes.
-        self._held: dict[int, str] = {}
-        # Those of them that were given without the server, which doesn't know of them yet.
-        self._given_alone: set[int] = set()
-        self._lost: set[int] = set()
+        self._held = Held()
 
     # What the gate asks --------------------------------------------------------------------------
 
@@ -142,11 +138,13 @@ class View:
         """The uncounted calls of this worker by the provider's ids, the oldest first."""
         return self._own.uncounted_calls()
 
+    def calls_in_the_way(self) -> Iterable[str]:
+        """The ids of this worker's calls on trunks that all workers together have filled."""
+        return self._own.calls_in_the_way(self.ways.full)
+
     def lost(self, number: int, now: float) -> bool:
         """Whether the server took `number` for a placed call while it was dialling."""
-        if number in self._given_alone:
-            return False
-        return number in self._lost or (number in self._held and now > self.valid_until)
+        return self._held.lost(number, expired=now > self.valid_until)
 
     # What the gate says --------------------------------------------------------------------------
 
@@ -155,13 +153,18 @@ class View:
         return self._own.pace(trunk)
 
     def due_at(self, trunk: str) -> float:
-        """From when on a trunk may start its next call, as far as this worker knows."""
-        return max(self._own.due_at(trunk), self.trunks_due_at.get(trunk, -math.inf))
+        """From when on a trunk's rate lets its next call start, as far as this worker knows."""
+        return max(self._own.due_at(trunk), self.ways.due_at.get(trunk, -math.inf))
+
+    def calls_on(self, trunk: str, now: float) -> int:
+        """Calls that can be on a trunk that takes so many, as far as this worker knows."""
+        own = self._own.calls_on(trunk, now)
+        return own if self.reads_alone else self.ways.calls.get(trunk, own)
 
     def unstart(self, number: int) -> None:
         """Nobody has dialled with a permit: its start, if it was charged, never was."""
-        if self._trunks:
-            self.trunks_due_at.clear()
+        if self.ways:
+            self.ways.due_at.clear()
             self._own.unstart(number)
             self._say("unstart", number)
 
@@ -175,10 +178,17 @@ class View:
         if pace is not None:
             pace.start(number, now)
         self.granted += 1
-        self._held[number] = ""
-        self._given_alone.add(number)
+        self._held.lanes[number] = ""
+        self._held.alone.add(number)
         self._say("adopt", number, "")
+        if isinstance(pace, Occupancy):
+            self._join(number, pace.trunk.name)
         return number
+
+    def _join(self, number: int, trunk: str | None) -> None:
+        """The call of a permit that the server doesn't know of, or not any more, is on a trunk."""
+        if (joining := self.ways.joining(trunk)) is not None:
+            self._say("join", number, *joining)
 
     def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
         """Pause a lane and a trunk at all gates, and say by whom and why; or resume them."""
@@ -191,7 +201,7 @@ class View:
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned."""
         self._own.place(number, now)
-        self._say("place", number, self._held.get(number, ""))
+        self._say("place", number, self._held.lanes.get(number, ""))
 
     def release(self, number: int) -> None:
         """A dialling permit gives its slot back."""
@@ -204,12 +214,15 @@ class View:
         self._own.withdraw(number)
         self._say("withdraw", number)
 
-    def restore(self, number: int, now: float, trunk: str | None = None) -> None:
-        """A permit that gave its slot back, and its start on `trunk`, was placed after all."""
-        lane = self._held.get(number, "")
-        self._own.restore(number, now, trunk)
-        if trunk in self._trunks:
-            self._say("restart", number, trunk_hash(trunk), lane)
+    def restore(
+        self, number: int, now: float, trunk: str | None = None, *, restarts: bool = True
+    ) -> None:
+        """A permit that gave its slot back, and its start where it `restarts`, was placed."""
+        lane = self._held.lanes.get(number, "")
+        self._own.restore(number, now, trunk, restarts=restarts)
+        if restarts and self.ways.pushing_back(trunk) is not None:
+            self._say("restart", number, trunk_hash(trunk or ""), lane)
+        self._join(number, trunk)
         self._say("place", number, lane)
 
     def answered(self, number: int, now: float) -> None:
@@ -244,24 +257,18 @@ class View:
         self._spent = True
         self._own.refuse(now, number, trunk)
         self._say("refuse")
-        if (rated := self._trunks.get(trunk or "")) is not None:
-            apart = math.ceil(rated.span / rated.most * 1000)
-            self._say("push_back", number, trunk_hash(rated.name), apart)
+        if (pushing_back := self.ways.pushing_back(trunk)) is not None:
+            self._say("push_back", number, *pushing_back)
 
     def record(self, snapshot: Snapshot) -> bool:
         """Take a snapshot into view; the server has it already, unless the worker is alone."""
         brought = snapshot is self.dated
         is_new = self._own.record_dated(snapshot) if brought else self._own.record(snapshot)
-        if self._given_alone:
-            self._forget_counted()
+        if self._held.alone:
+            for number in self._held.placed_alone(self.outbox.pending()):
+                if not self._own.holds(number):
+                    self._forget(number)
         return is_new
-
-    def _forget_counted(self) -> None:
-        """Permits that were given alone and are over, so that the server need not hear of them."""
-        placed = {int(said[1]) for said in self.outbox.pending() if said[0] == "place"}
-        for number in self._given_alone & placed:
-            if not self._own.is_uncounted(number):
-                self._forget(number)
 
     def note_sleep(self, slept: float, now: float) -> None:
         """The machine slept for `slept` seconds, and the worker's lease ran on."""
@@ -272,23 +279,19 @@ class View:
 
     def held(self) -> list[tuple[int, str]]:
         """The permits whose end the server is not known to have heard of, with their lanes."""
-        return list(self._held.items())
+        return list(self._held.lanes.items())
 
     def hold(self, number: int, lane: str, trunk: str | None, now: float) -> None:
-        """The server has given a slot to a lane, and a start to its trunk where that has a rate."""
+        """The server has given a slot to a lane, and a start to its trunk where that is limited."""
         if trunk is not None and (pace := self._own.pace(trunk)) is not None:
             pace.start(number, now)
         self.granted += 1
-        self._held[number] = lane
+        self._held.lanes[number] = lane
         self._own.in_use += 1
 
     def reported(self) -> None:
         """The server has heard the outbox's last batch."""
-        for happening in self.outbox.reported():
-            if happening[0] in _ENDS_DIALLING:
-                self._held.pop(int(happening[1]), None)
-            elif happening[0] == "adopt":
-                self._given_alone.discard(int(happening[1]))
+        self._held.heard(self.outbox.reported())
 
     def lose(self) -> dict[int, str]:
         """The server has taken the permits that this worker holds for placed calls.
@@ -296,11 +299,7 @@ class View:
         Returns:
             The permits that are dialling still and were not lost before, with their lanes.
         """
-        safe = {said[1] for said in self.outbox.pending() if said[0] in _ENDS_DIALLING}
-        safe |= self._given_alone | self._lost
-        lost = {number: lane for number, lane in self._held.items() if number not in safe}
-        self._lost.update(lost)
-        return lost
+        return self._held.lose(self.outbox.pending())
 
     def see(self, counts: Sequence[int], *, spent: bool, lost: bool) -> None:
         """Take in what the server counts beside the provider's count.
@@ -320,5 +319,4 @@ class View:
     def _forget(self, number: int) -> None:
         """A permit is over: the server need not hear of it if it never has."""
         if self.outbox.forget(number):
-            self._given_alone.discard(number)
-            self._held.pop(number, None)
+            self._held.forget(number)

@@ -85,7 +85,8 @@ Happening = tuple[str | int, ...]
 first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
 ``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing. ``unstart`` names a
 permit, ``restart`` a permit, the hash of its trunk, and its lane, and ``push_back`` a permit, the
-hash of its trunk, and how many ms apart starts are there.
+hash of its trunk, and how many ms apart starts are there. ``join`` names a permit, the hash of its
+trunk, and for how many ms a call is on that at most once it is placed.
 ``halt`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
 ``premise`` names a premise that was seen not to hold, and what was seen, for people.
 """
@@ -100,9 +101,11 @@ class Asked(TypedDict):
         ceiling: calls; the highest usage up to which one may go.
         count: callers; 0 to ask for nothing any more.
         waited: ms that the first of them has waited.
-        trunk: the hash of the trunk's name; left out, as the next two, where that has no rate.
-        most: starts that the trunk takes in a span.
+        trunk: the hash of the trunk's name; left out, as the rest, where nothing limits that.
+        most: starts that the trunk takes in a span; left out, as the next, where it has no rate.
         span: ms.
+        calls: that the trunk takes at once; left out, as the next, where it takes any number.
+        longest: ms for which a call is on the trunk at most once it is placed.
     """
 
     lane: str
@@ -113,6 +116,8 @@ class Asked(TypedDict):
     trunk: NotRequired[str]
     most: NotRequired[int]
     span: NotRequired[int]
+    calls: NotRequired[int]
+    longest: NotRequired[int]
 
 
 class Introduction(TypedDict):
@@ -125,7 +130,7 @@ class Introduction(TypedDict):
             lane the first number, the last, and the lane.
         since: the first number of which the worker may have been granted permits without hearing of
             it: what is before is known to both.
-        trunks: what people see of each trunk that has a rate, as JSON, by the hash of its name.
+        trunks: what people see of each trunk that is limited, as JSON, by the hash of its name.
     """
 
     epoch: str
@@ -175,6 +180,8 @@ class Request(TypedDict):
         knows: when the snapshot began of which its ceilings are; 0 for none.
         heard: the token of the latest failure that it knows; left out for none.
         halts: the version of what is paused that it knows; left out for none.
+        trunks: of which it wants to know how many calls are on them: the hash of the name, and
+            for how many ms a call is on it at most once it is placed; left out for none.
         next: the number of the first permit that it would be granted.
         happenings: what has happened since, in its order.
         claims: what its callers need.
@@ -199,6 +206,7 @@ class Request(TypedDict):
     claims: list[Asked]
     heard: NotRequired[int]
     halts: NotRequired[int]
+    trunks: NotRequired[list[tuple[str, int]]]
     sent: NotRequired[int]
     silent: NotRequired[int]
     renew: NotRequired[bool]
@@ -334,6 +342,8 @@ class Answer(NamedTuple):
         dues: for each claim whose trunk is not due its index, and ms until that is.
         halts: the version of what is paused, that, and the server's time in seconds, by which it is
             dated; None where the worker knows it.
+        on_trunks: for each trunk that was asked about the calls that can be on it; -1 where calls
+            can be there from before the ledger was lost.
         stepped: ms by which the server's clock went and the ledger's never will.
         untold: the server's words where it lets this worker publish nothing; or None.
     """
@@ -349,6 +359,7 @@ class Answer(NamedTuple):
     grants: list[tuple[int, int]]
     dues: list[tuple[int, int]]
     halts: tuple[int, tuple[Halt, ...], float] | None
+    on_trunks: list[int]
     stepped: int
     untold: str | None
 
@@ -374,6 +385,7 @@ class Answer(NamedTuple):
             grants=_pairs(grants, claims) if (grants := reply.get("grants")) else [],
             dues=_pairs(dues, claims) if (dues := reply.get("dues")) else [],
             halts=None if halts is None else _halts(halts),
+            on_trunks=list(_wholes(*on)) if (on := reply.get("on_trunks")) else [],
             stepped=stepped,
             untold=reply.get("untold"),
         )

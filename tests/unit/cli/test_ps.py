@@ -62,7 +62,8 @@ def rendered(
 def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
     """A worker that hangs would look like one that works until its slots are somebody else's."""
     answer: dict[str, list[str]] = {
-        name: [] for name in ("sessions", "permits", "dialling", "uncounted", "claims", "starts")
+        name: []
+        for name in ("sessions", "permits", "dialling", "uncounted", "claims", "starts", "occupied")
     }
     workers = ["well", "105001", "hung", "104999", "over", "99000"]
     contents = _read(

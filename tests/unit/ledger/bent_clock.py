@@ -40,6 +40,9 @@ T = TypeVar("T")
 LIMITS = encoded(asdict(Limits(current_concurrency=0, concurrency_limit=9)))
 """What workers report, whatever they say that it counts."""
 
+RING_LIMIT = times().ring_limit
+"""Seconds."""
+
 Reply = dict[str, Any]
 Happening = list[str | int]
 
@@ -56,7 +59,7 @@ def claim(
     priority: int = 0,
     trunk: Trunk | None = None,
 ) -> Asked:
-    return asked_for(Claim(lane, priority, ceiling, callers, 0.0, trunk))
+    return asked_for(Claim(lane, priority, ceiling, callers, 0.0, trunk), RING_LIMIT)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

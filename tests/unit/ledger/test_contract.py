@@ -7,7 +7,7 @@ about it, and else longer than any test.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -30,6 +30,7 @@ from callguard import (
     QueueFull,
     RedisLedger,
     Snapshot,
+    Trunk,
     Usage,
     UsageError,
 )
@@ -94,7 +95,11 @@ class Open(Protocol):
     """Opens a gate."""
 
     def __call__(
-        self, *lanes: Lane, listener: Listener | None = None, **times: float
+        self,
+        *lanes: Lane,
+        listener: Listener | None = None,
+        trunks: Sequence[Trunk] = (),
+        **times: float,
     ) -> AbstractAsyncContextManager[Gate]: ...
 
 
@@ -110,19 +115,23 @@ def open_gate(request: pytest.FixtureRequest, counter: Counter, no_grace: None) 
 
     @asynccontextmanager
     async def opened(
-        *lanes: Lane, listener: Listener | None = None, **times: float
+        *lanes: Lane,
+        listener: Listener | None = None,
+        trunks: Sequence[Trunk] = (),
+        **times: float,
     ) -> AsyncIterator[Gate]:
         lasting = replace(TIMES, **times)
         make = partial(
             assemble,
             lanes=_with_default(lanes),
+            trunks=trunks,
             times=lasting,
             judge=Judge(PROVIDER),
             listener=listener,
         )
         async with (
             asyncio.timeout(PATIENCE),
-            _made(make, counter, lasting, url) as parts,
+            _made(make, counter, lasting, url, trunks) as parts,
             gate_of(parts) as gate,
         ):
             yield gate
@@ -137,14 +146,22 @@ def _with_default(lanes: tuple[Lane, ...]) -> tuple[Lane, ...]:
 
 @asynccontextmanager
 async def _made(
-    make: Callable[..., Parts], counter: Counter, times: Times, url: str | None
+    make: Callable[..., Parts],
+    counter: Counter,
+    times: Times,
+    url: str | None,
+    trunks: Sequence[Trunk],
 ) -> AsyncIterator[Parts]:
     if url is None:
-        yield make(counter, MemoryLedger(times), workspace=workspace_hash(counter.workspace))
+        yield make(
+            counter, MemoryLedger(times, trunks), workspace=workspace_hash(counter.workspace)
+        )
         return
     fetcher = cast("LimitFetcher", counter)
     async with RedisLedger.from_url(url) as ledger:
-        async with assembled_among_many(make, fetcher, counter.workspace, times, ledger) as parts:
+        async with assembled_among_many(
+            make, fetcher, counter.workspace, times, ledger, trunks
+        ) as parts:
             yield parts
 
 
@@ -1131,3 +1148,49 @@ async def test_each_reading_is_told_once_and_so_is_what_it_changes(
         assert told[first : first + 2] == ["ReadingFailed", "OutageBegan"]
         assert heard_of.only(LimitsChanged).after.concurrency_limit == 1
         assert heard_of.only(OutageEnded).duration > 0.0
+
+
+@pytest.mark.parametrize("how", ["its permit", "its id", "a refusal"])
+async def test_a_trunk_takes_so_many_calls_until_one_of_them_is_known_to_be_over(
+    open_gate: Open, counter: Counter, how: str
+) -> None:
+    """A trunk would be full for an hour, or have one call more than it takes."""
+    counter.answer(limit=9)
+    one = Trunk("one", cps=None, calls=1)
+    async with open_gate(
+        trunks=[one], counted_after=0.0, counter_lag=0.0, ttl=0.01, max_age=NEVER
+    ) as gate:
+        async with gate.admit(trunk="one") as permit:
+            permit.placed("call_1")
+        crowd = Crowd(gate)
+        crowd.send("next", trunk="one")
+        crowd.send("beside it")
+        await until(lambda: crowd.arrived == ["beside it"])
+        await until(lambda: gate.statistics().usage.uncounted == 0)  # a snapshot absorbed it
+        decision = gate.explain(trunk="one")
+        assert (decision.constraint, decision.on_trunk) == ("trunk full", (1, 1))
+        assert crowd.arrived == ["beside it"]
+        match how:
+            case "its permit":
+                permit.ended()
+            case "its id":
+                gate.note_ended("call_1")
+            case _:
+                permit.refused()
+        await until(lambda: crowd.arrived == ["beside it", "next"])
+        await crowd.disperse()
+
+
+async def test_a_call_that_was_placed_after_all_is_on_its_trunk_again(open_gate: Open) -> None:
+    """The trunk would have one call more than it takes."""
+    one = Trunk("one", cps=None, calls=1)
+    async with open_gate(trunks=[one]) as gate:
+        async with gate.admit(trunk="one") as permit:
+            permit.cancel()
+        permit.placed("call_1")
+        with pytest.raises(NoHeadroom, match="trunk 'one' has 1 of 1 calls"):
+            async with gate.try_admit(trunk="one"):
+                pass
+        gate.note_ended("call_1")
+        async with gate.admit(trunk="one"):
+            pass

@@ -6,30 +6,32 @@
 
 -- The key says whose claim it is; what it wants stands in `claims`, and where it stands in one of two
 -- sets: in `queue`, in order, until its worker is called, and in `called` from then on.
-local CLAIM = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
-local ENTRY = '^(%d+) (%d+) (%S+) (%d+) (%d+) %d+ (.*)$'
+local CLAIM = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
+local ENTRY = '^(%d+) (%d+) (%S+) (%d+) (%d+) (%d+) (%d+) %d+ (.*)$'
 
 local function Claims()
   local part = {}
 
   local function claim_of(key, text)
-    local priority, ceiling, count, order, next_order, called_at, since, trunk, most, span =
+    local priority, ceiling, count, order, next_order, called_at, since, trunk, most, span, at_once, longest =
       string.match(text, CLAIM)
     return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
       count = tonumber(count), order = tonumber(order), next_order = tonumber(next_order),
       called_at = tonumber(called_at), since = tonumber(since), served = 0,
-      trunk = trunk, most = tonumber(most), span = tonumber(span) }
+      trunk = trunk, most = tonumber(most), span = tonumber(span), calls = tonumber(at_once),
+      longest = tonumber(longest) }
   end
 
   local function text_of(claim)
-    return string.format('%d %d %d %d %d %d %d %s %d %d', claim.priority, claim.ceiling, claim.count,
-      claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span)
+    return string.format('%d %d %d %d %d %d %d %s %d %d %d %d', claim.priority, claim.ceiling, claim.count,
+      claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span,
+      claim.calls, claim.longest)
   end
 
   -- The claims of one priority, ceiling and trunk stand together in the queue, in their order.
   local function class_of(claim)
-    return string.format('%s %s %s %d %d', sortable(claim.priority), sortable(claim.ceiling),
-      claim.trunk, claim.most, claim.span)
+    return string.format('%s %s %s %d %d %d %d', sortable(claim.priority), sortable(claim.ceiling),
+      claim.trunk, claim.most, claim.span, claim.calls, claim.longest)
   end
 
   local function entry_of(claim)
@@ -38,9 +40,9 @@ local function Claims()
 
   -- What an entry in the queue tells of its class, and the key of its claim.
   local function parts_of(entry)
-    local priority, ceiling, trunk, most, span, key = string.match(entry, ENTRY)
-    return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk,
-      most = tonumber(most), span = tonumber(span) }, key
+    local priority, ceiling, trunk, most, span, at_once, longest, key = string.match(entry, ENTRY)
+    return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk, most = tonumber(most),
+      span = tonumber(span), calls = tonumber(at_once), longest = tonumber(longest) }, key
   end
 
   -- The claims of these keys, in their order; false for a key that has none.

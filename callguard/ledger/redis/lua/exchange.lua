@@ -5,7 +5,7 @@
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
---                   the exchange in which it was first told so; and for each trunk that has a rate
+--                   the exchange in which it was first told so; and for each trunk that is limited
 --                   "trunk/" .. trunk -> what people see of it, and "pause/" .. trunk, see rates.lua;
 --                   and "premise/" .. premise -> "when worker what" it saw that doesn't hold
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
@@ -15,21 +15,25 @@
 --       5 dialling  sorted set, by text: the permits whose dial has not returned
 --       6 uncounted sorted set: permit -> from when on the counter surely shows its call
 --       7 claims    hash: "worker/trunk/lane" -> "priority ceiling count order next_order called_at
---                   since trunk most span", where next_order is the order after this one, once the
---                   claim was called, and trunk is "-" where that has no rate
---       8 queue     sorted set, by text: "priority ceiling trunk most span order worker/trunk/lane",
---                   in digits that are ordered as the numbers are; the claims that were not called
+--                   since trunk most span calls longest", where next_order is the order after this
+--                   one, once the claim was called, and trunk is "-" where nothing limits that
+--       8 queue     sorted set, by text: "priority ceiling trunk most span calls longest order
+--                   worker/trunk/lane", in digits that are ordered as the numbers are; the claims that
+--                   were not called
 --       9 called    sorted set: worker/trunk/lane -> when its worker was called to come
---      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call
+--      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call, with a "+" before it where the
+--                   call is on a trunk that takes so many
 --      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 --      12 starts    sorted set, by text: "trunk when permit"; the latest of each trunk
+--      13 occupied  sorted set, by text: who is on the trunks that take so many; see occupancy.lua
 -- ARGV  1 JSON: see `Request` in wire.py
 --       2 words: see `constants` in wire.py
 -- Returns JSON: see `Status` and `Answer` in wire.py; what it publishes is `Push`
 -- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and where there may be room four for each priority
 --       that anybody waits in, and a look at as many claims as there are slots. For each trunk with a
---       rate that anybody waits for three more, and one for all that start
+--       rate that anybody waits for three more, and one for all that start; for each that takes so many
+--       calls two, and three for each of its permits that is placed or over
 --
 -- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
 
@@ -37,7 +41,8 @@
 -- worker has heard of. That it doesn't know a worker who is leaving is no sign of that: the ledger
 -- forgets who has left, and a worker that has heard no answer says again that it leaves.
 local function is_lost()
-  if is_torn('dialling') or is_torn('uncounted') or is_torn('workers') then
+  if is_torn('dialling') or is_torn('uncounted') or is_torn('workers')
+    or state.occupied > 0 and is_torn('occupied') then
     return true
   elseif state.epoch ~= said.epoch then
     return false
@@ -104,8 +109,9 @@ if void > 0 and said.acknowledged >= void then
   set(void_field, 0)
 end
 save()
+local keep = state.occupied > 0 and KEEP + state.longest or KEEP
 for key in pairs(written) do
-  redis.call('PEXPIRE', key, KEEP)
+  redis.call('PEXPIRE', key, keep)
 end
 
 local spent = state.began <= state.spent_until
@@ -114,6 +120,7 @@ return cjson.encode({
   others = others, counts = { state.dialling, state.uncounted },
   spent = spent, lost = spent and state.began <= state.lost_until,
   grants = grants, dues = dues, right_to_read = right,
+  on_trunks = said.trunks and the(Occupancy).calls_on(said.trunks) or nil,
   due_in = state.due - now, free_in = state.poll_until - now,
   snapshot = state.began > 0 and said.knows ~= state.began and the(Readings).latest() or nil,
   failed = state.failed > 0 and (said.heard or 0) ~= state.failed and the(Readings).failure() or nil,

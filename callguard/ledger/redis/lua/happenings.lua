@@ -33,6 +33,9 @@ local function take_in(happenings)
     elseif kind == 'restart' then
       the(Permits).settle_released() -- this one may be among them
       the(Rates).restart(id_of(what), more, happening[4])
+    elseif kind == 'join' then
+      the(Permits).settle_released() -- likewise
+      the(Occupancy).join(id_of(what), more, happening[4])
     elseif kind == 'push_back' then
       the(Rates).push_back(id_of(what), more, happening[4])
     elseif kind == 'premise' then

@@ -24,4 +24,5 @@ return cjson.encode({
   uncounted = redis.call('ZRANGE', KEYS[6], 0, -1, 'WITHSCORES'),
   claims = redis.call('HGETALL', KEYS[7]),
   starts = redis.call('ZRANGE', KEYS[12], 0, -1),
+  occupied = redis.call('ZRANGE', KEYS[13], 0, -1),
 })

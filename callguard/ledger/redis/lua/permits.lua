@@ -17,6 +17,9 @@ local function Permits()
 
   local function settle_released()
     if #released > 0 then
+      for _, id in ipairs(state.occupied > 0 and released or {}) do
+        the(Occupancy).leave(id)
+      end
       in_chunks('HDEL', permits, released)
       grow('dialling', -in_chunks('ZREM', dialling, released))
       room_made = true
@@ -44,6 +47,9 @@ local function Permits()
     if state.pauses > 0 then
       the(Rates).succeed(id)
     end
+    if state.occupied > 0 then
+      the(Occupancy).place(id)
+    end
     grow('uncounted', redis.call('ZADD', uncounted, now + unvouched + COUNTED_AFTER + 1, id))
     local was_dialling = redis.call('ZREM', dialling, id)
     grow('dialling', -was_dialling)
@@ -60,14 +66,19 @@ end
 local function Calls()
   local part = {}
 
-  -- What calls these permits are of, and the other way round.
-  local function forget_calls(ids)
+  -- What calls these permits are of, and the other way round. A call that is on a trunk which has to
+  -- know when it is over is marked, and left out where `over` isn't said.
+  function part.forget(ids, over)
+    if #ids == 0 then
+      return
+    end
     local names, fields = {}, {}
     for i, id in ipairs(ids) do
       names[i] = 'p' .. id
     end
-    for i, call in ipairs(redis.call('HMGET', calls, unpack(names))) do
-      if call then
+    for i, text in ipairs(redis.call('HMGET', calls, unpack(names))) do
+      local mark, call = string.match(text or '', '^(%+?)(.+)$')
+      if call and (over or mark == '') then
         fields[#fields + 1] = names[i]
         fields[#fields + 1] = 'c' .. call
       end
@@ -77,12 +88,16 @@ local function Calls()
 
   -- A permit leaves the ledger, whether it is dialling or uncounted.
   function part.drop(id)
+    local was_on_trunk = state.occupied > 0 and the(Occupancy).leave(id)
     redis.call('HDEL', permits, id)
-    if redis.call('ZREM', uncounted, id) == 1 then
+    local was_uncounted = redis.call('ZREM', uncounted, id) == 1
+    if was_uncounted then
       grow('uncounted', -1)
-      forget_calls({ id })
     else
       grow('dialling', -redis.call('ZREM', dialling, id))
+    end
+    if was_uncounted or was_on_trunk then
+      part.forget({ id }, true)
     end
     room_made = true
   end
@@ -93,7 +108,7 @@ local function Calls()
       return
     end
     redis.call('HDEL', permits, unpack(ids))
-    forget_calls(ids)
+    part.forget(ids, false)
     grow('uncounted', -redis.call('ZREM', uncounted, unpack(ids)))
     room_made = true
   end
@@ -103,10 +118,11 @@ local function Calls()
   end
 
   function part.bind(id, call)
-    if not redis.call('ZSCORE', uncounted, id) then
+    local is_on_trunk = state.occupied > 0 and the(Occupancy).has_placed(id)
+    if not (is_on_trunk or redis.call('ZSCORE', uncounted, id)) then
       return
     end
-    redis.call('HSET', calls, 'p' .. id, call, 'c' .. call, id)
+    redis.call('HSET', calls, 'p' .. id, (is_on_trunk and '+' or '') .. call, 'c' .. call, id)
     written[calls] = true
     local answered_at, ended_at = unpack(redis.call('ZMSCORE', early, 'a' .. call, 'e' .. call))
     if ended_at then

@@ -152,8 +152,3 @@ local function Rates()
 
   return rates
 end
-
--- How many calls of a claim may start now, as far as its trunk goes.
-local function starts_left(claim)
-  return claim.most == 0 and math.huge or the(Rates).left(claim)
-end

@@ -22,7 +22,7 @@ local function Slots()
   local current -- whether its ceilings are of the latest snapshot
   local grants, set_aside = {}, {} -- what this worker gets, and the claims of others that are to get more
   local members, texts = {}, {} -- what is written of the permits that are granted
-  -- The trunks, each by one of its claims, on which somebody may have to wait for the rate.
+  -- The trunks, each by one of its claims, on which somebody may have to wait for that.
   local waiting_on = {}
 
   local function next_order()
@@ -45,7 +45,8 @@ local function Slots()
         order = before and before.order or next_order(),
         next_order = before and before.next_order or 0,
         called_at = 0, since = now - claim.waited, served = 0, granted = 0, before = before,
-        trunk = claim.trunk or '-', most = claim.most or 0, span = claim.span or 0 }
+        trunk = claim.trunk or '-', most = claim.most or 0, span = claim.span or 0,
+        calls = claim.calls or 0, longest = claim.longest or 0 }
     end
   end
 
@@ -55,7 +56,7 @@ local function Slots()
     local one_can = room_made or state.look_at > 0 and now >= state.look_at
     for _, claim in ipairs(own) do
       one_can = one_can or in_use < claim.ceiling and (starts_left(claim) > 0
-        or state.look_at == 0 or state.look_at > the(Rates).due(claim))
+        or due_at(claim) < (state.look_at > 0 and state.look_at or NEVER))
     end
     return one_can and state.began > state.spent_until and now <= state.began + MAX_AGE
   end
@@ -68,12 +69,18 @@ local function Slots()
     if claim.most > 0 then
       the(Rates).take(claim)
     end
+    if claim.calls > 0 then
+      the(Occupancy).take(claim)
+    end
     if not claim.index then
       set_aside[claim.key] = claim
       claim.next_order = claim.next_order > 0 and claim.next_order or next_order()
     elseif current then
       local id = id_of(said.next + #grants)
       local start = claim.most > 0 and the(Rates).start(claim, id) or '-'
+      if claim.calls > 0 then
+        the(Occupancy).start(claim, id)
+      end
       claim.order = claim.next_order > 0 and claim.next_order or next_order()
       claim.next_order, claim.granted = 0, claim.granted + 1
       grants[#grants + 1] = { claim.index, usage }
@@ -132,6 +139,9 @@ local function Slots()
     if made[Rates] then
       the(Rates).settle()
     end
+    if made[Occupancy] then
+      the(Calls).forget(the(Occupancy).settle(), true)
+    end
   end
 
   -- Tell those for whom a slot is set aside to come. Returns in how many ms they will have come, or
@@ -142,10 +152,10 @@ local function Slots()
     local at = first and first + the(Few).patience + 1 or math.huge
     for _, claim in pairs(waiting_on) do
       if starts_left(claim) == 0 then
-        at = math.min(at, the(Rates).due(claim))
+        at = math.min(at, due_at(claim))
       end
     end
-    at = at < math.huge and at or 0
+    at = at < NEVER and at or 0
     local is_new = first or at ~= state.look_at
     if at ~= state.look_at then
       set('look_at', at)
@@ -170,11 +180,12 @@ local function Slots()
     end
   end
 
-  -- For each own claim whose trunk is not due, its index, and in how many ms that is; nil for none.
+  -- For each own claim whose trunk is not due by its rate, its index, and in how many ms that is; nil for
+  -- none.
   local function dues()
     local late
     for _, claim in ipairs(own) do
-      if claim.most > 0 and starts_left(claim) == 0 then
+      if claim.most > 0 and the(Rates).left(claim) == 0 then
         late = late or {}
         late[#late + 1] = { claim.index, the(Rates).due(claim) - now }
       end

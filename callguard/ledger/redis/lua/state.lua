@@ -5,7 +5,7 @@
 -- Sets   state.distrusted
 
 local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early,
-  starts = unpack(KEYS)
+  starts, occupied = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
 -- In ms; see `constants` in wire.py.
 local me, COUNTED_AFTER, MAX_AGE, LEASE, JITTER, more = string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) ()')
@@ -43,7 +43,7 @@ local begun_anew = false -- what stands in the ledger is of a ledger that is no 
 local number_field, void_field = 'number/' .. me, 'void/' .. me
 local found = redis.call('HMGET', ledger, 'epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted',
   'workers', 'claims', 'began', 'current', 'spent_until', 'due', 'poll_until', 'failed', 'order', 'swept',
-  'absorbing', 'look_at', 'halts_version', number_field, void_field)
+  'absorbing', 'look_at', 'halts_version', number_field, void_field, 'occupied')
 local state = {
   epoch = found[1],
   protocol = tonumber(found[2] or 0),
@@ -66,6 +66,7 @@ local state = {
   halts_version = tonumber(found[19] or 0),
   number = found[20] and tonumber(found[20]), -- false for a worker that the ledger doesn't know
   [void_field] = tonumber(found[21] or 0),
+  occupied = tonumber(found[22] or 0),
 }
 local changed = {}
 

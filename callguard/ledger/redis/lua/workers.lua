@@ -25,6 +25,9 @@ local function Workers()
   local function bury(worker, most)
     local ids = dialled_by(worker, most)
     local counted_from = now + state.counted_after + 1
+    for _, id in ipairs(state.occupied > 0 and ids or {}) do
+      the(Occupancy).place(id)
+    end
     grow('uncounted', in_chunks('ZADD', uncounted, scored(counted_from, ids)))
     grow('dialling', -in_chunks('ZREM', dialling, ids))
     the(Claims).forget(worker)
@@ -95,6 +98,7 @@ local function Workers()
     set('lost_until', now + state.lease + state.counted_after)
     set('spent_until', math.max(state.spent_until, state.lost_until))
     set('rates_since', now)
+    set('unknown_since', now + state.lease)
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
   end
 
@@ -129,7 +133,7 @@ local function Workers()
       redis.call('HSET', ledger, 'dialling', -1)
     end
     redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)
-    redis.call('UNLINK', claims, queue, called, calls, starts)
+    redis.call('UNLINK', claims, queue, called, calls, starts, occupied)
     begun_anew = true
     local counted_after, lease = state.counted_after, state.lease
     for name in pairs(state) do

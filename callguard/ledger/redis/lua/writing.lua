@@ -8,7 +8,7 @@ local written = {}
 
 -- The parts of the ledger that can be evicted one by one: how many each has stands in the ledger.
 local COUNTED = { dialling = dialling, uncounted = uncounted, workers = workers, claims = claims,
-  starts = starts }
+  starts = starts, occupied = occupied }
 
 -- A write to a part says by how many it has grown or, below 0, shrunk. A key that was empty expires
 -- from now on; any other does so already.

@@ -1,0 +1,177 @@
+-- Who is on the trunks that take so many calls at once, until each call is surely over.
+-- callguard/ledger/occupancy.py has the same rule for gates that share nothing.
+--
+-- Reads  occupied; state.unknown_since
+-- Sets   occupied; state.longest
+--
+-- A call has two members, so that it is found both ways: "trunk over permit", in the order in which the
+-- calls of a trunk are over at the latest, and "#permit trunk over longest". A call whose dial has not
+-- returned is never over.
+
+local NEVER = 8e12 -- ms
+
+local function Occupancy()
+  local part = {}
+  local counts = {} -- by trunk, the calls on it
+  local started, members = {}, {} -- in this exchange
+
+  -- What an exchange has left there that failed before any call was on a trunk.
+  if state.occupied == 0 then
+    redis.call('DEL', occupied)
+  end
+
+  local function members_of(one)
+    return one.trunk .. ' ' .. sortable(one.over) .. ' ' .. one.id,
+      string.format('#%s %s %d %d', one.id, one.trunk, one.over, one.longest)
+  end
+
+  local function found(id)
+    local text = redis.call('ZRANGEBYLEX', occupied, '[#' .. id .. ' ', '(#' .. id .. '!', 'LIMIT', 0, 1)[1]
+    local trunk, over, longest = string.match(text or '', '^%S+ (%S+) (%d+) (%d+)$')
+    return trunk and { id = id, trunk = trunk, over = tonumber(over), longest = tonumber(longest) }
+  end
+
+  local function add(flat)
+    if state.occupied == 0 then
+      for _, key in ipairs(KEYS) do -- the ledger has to be kept for as long as the calls in it
+        written[key] = true
+      end
+    end
+    grow('occupied', in_chunks('ZADD', occupied, flat))
+  end
+
+  local function put(one)
+    add(scored(0, { members_of(one) }))
+    counts[one.trunk] = nil
+  end
+
+  local function remove(one)
+    grow('occupied', -redis.call('ZREM', occupied, members_of(one)))
+    counts[one.trunk] = nil
+  end
+
+  -- The calls on a trunk that can be going on are between these texts.
+  local function bounds(trunk)
+    return '[' .. trunk .. ' ' .. sortable(now + 1), '(' .. trunk .. '!'
+  end
+
+  local function count_of(trunk)
+    counts[trunk] = counts[trunk] or redis.call('ZLEXCOUNT', occupied, bounds(trunk))
+    return counts[trunk]
+  end
+
+  -- Until when calls from before the ledger was lost may be on a trunk.
+  local function unknown_until(longest)
+    return state.unknown_since > 0 and state.unknown_since + longest or 0
+  end
+
+  -- How many calls can be on each of these trunks, each with how long a call lasts there; below 0 where
+  -- that isn't known.
+  function part.calls_on(trunks)
+    local on = {}
+    for i, each in ipairs(trunks) do
+      on[i] = unknown_until(each[2]) > now and -1 or count_of(each[1])
+    end
+    return on
+  end
+
+  -- How many calls of a claim may come on top.
+  function part.left(claim)
+    if unknown_until(claim.longest) > now then
+      return 0
+    end
+    return math.max(0, claim.calls - count_of(claim.trunk))
+  end
+
+  -- From when on one may come at the latest; only where none may come now.
+  function part.due(claim)
+    local have_to_end = count_of(claim.trunk) + 1 - claim.calls
+    local due = unknown_until(claim.longest)
+    if have_to_end > 0 then
+      local from, to = bounds(claim.trunk)
+      local last = redis.call('ZRANGEBYLEX', occupied, from, to, 'LIMIT', have_to_end - 1, 1)[1]
+      due = math.max(due, last and tonumber(string.match(last, '^%S+ (%d+)')) - 1e12 or NEVER)
+    end
+    return due
+  end
+
+  -- One of those that may come does, or is to be asked to.
+  function part.take(claim)
+    counts[claim.trunk] = count_of(claim.trunk) + 1
+  end
+
+  function part.start(claim, id)
+    started[claim.trunk] = true
+    local one = { id = id, trunk = claim.trunk, over = NEVER, longest = claim.longest }
+    for _, member in ipairs({ members_of(one) }) do
+      members[#members + 1] = 0
+      members[#members + 1] = member
+    end
+    if claim.longest > state.longest then
+      set('longest', claim.longest)
+    end
+  end
+
+  -- A permit's call is on its trunk no more, if it was. Returns whether it was.
+  function part.leave(id)
+    local one = found(id)
+    if one then
+      remove(one)
+    end
+    return one ~= nil
+  end
+
+  -- With those that have started go those that are over by now, of which nobody has told. Returns these.
+  function part.settle()
+    local gone = {}
+    for trunk in pairs(started) do
+      local over = redis.call('ZRANGEBYLEX', occupied, '[' .. trunk .. ' ',
+        '(' .. trunk .. ' ' .. sortable(now + 1), 'LIMIT', 0, AT_ONCE)
+      for _, member in ipairs(over) do
+        gone[#gone + 1] = string.match(member, '%S+$')
+        part.leave(gone[#gone])
+      end
+    end
+    add(members)
+    return gone
+  end
+
+  -- The call of a permit is on a trunk, however full that is, and not placed so far.
+  function part.join(id, trunk, longest)
+    part.leave(id)
+    put({ id = id, trunk = trunk, over = NEVER, longest = longest })
+    set('longest', math.max(state.longest, longest))
+  end
+
+  -- The dial of a permit has returned; or its worker is gone, and may have dialled until now.
+  function part.place(id)
+    local one = found(id)
+    if one then
+      remove(one)
+      one.over = now + unvouched + one.longest + 1
+      put(one)
+    end
+  end
+
+  -- Whether a permit's call is on a trunk, and was placed.
+  function part.has_placed(id)
+    local one = found(id)
+    return one ~= nil and one.over < NEVER
+  end
+
+  return part
+end
+
+-- How many calls of a claim may start now, as far as its trunk goes.
+local function starts_left(claim)
+  local by_rate = claim.most == 0 and math.huge or the(Rates).left(claim)
+  local by_room = claim.calls == 0 and math.huge or the(Occupancy).left(claim)
+  return math.min(by_rate, by_room)
+end
+
+-- From when on its trunk lets the next call start, at the latest; only where none may start now.
+local function due_at(claim)
+  local by_rate = claim.most > 0 and the(Rates).left(claim) == 0 and the(Rates).due(claim) or 0
+  local by_room = claim.calls > 0 and the(Occupancy).left(claim) == 0 and the(Occupancy).due(claim) or 0
+  return math.max(by_rate, by_room)
+end

@@ -1,0 +1,80 @@
+"""The trunks of a gate, as the server of a shared ledger hears and tells of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+
+from callguard.ledger.occupancy import lasting
+from callguard.ledger.redis.keys import trunk_hash
+from callguard.trunks import Trunk
+
+__all__ = ["Ways", "lasting_ms"]
+
+
+class Ways:
+    """What is said of trunks, and what the server said last.
+
+    Args:
+        trunks: those of the gate.
+        ring_limit: seconds that a call rings at most.
+
+    Attributes:
+        due_at: by trunk, from when on its rate lets the next call start.
+        calls: by trunk that takes so many, the calls that can be on it.
+    """
+
+    def __init__(self, trunks: Iterable[Trunk], ring_limit: float) -> None:
+        self.due_at: dict[str, float] = {}
+        self.calls: dict[str, int] = {}
+        self._ring_limit = ring_limit
+        self._limited = {trunk.name: trunk for trunk in trunks if trunk.is_limited}
+        self._filling = [trunk for trunk in self._limited.values() if trunk.calls is not None]
+        self._asked: Sequence[Trunk] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything limits any of them."""
+        return bool(self._limited)
+
+    def question(
+        self, claimed: Collection[Trunk | None], *, about_all: bool
+    ) -> list[tuple[str, int]]:
+        """Whose calls the server is asked for: of the trunks on which anybody waits, or of all."""
+        self._asked = [each for each in self._filling if about_all or each in claimed]
+        return [(trunk_hash(each.name), self._lasting_ms(each)) for each in self._asked]
+
+    def take_answer(self, calls: Iterable[int]) -> None:
+        """The calls on those trunks; below 0 where they aren't known, and can be as many as any."""
+        for trunk, count in zip(self._asked, calls, strict=False):
+            self.calls[trunk.name] = (trunk.calls or 0) if count < 0 else count
+
+    @property
+    def full(self) -> Collection[str]:
+        """The names of the trunks that have as many calls as they take."""
+        return [
+            trunk.name
+            for trunk in self._filling
+            if trunk.calls is not None and self.calls.get(trunk.name, 0) >= trunk.calls
+        ]
+
+    def joining(self, trunk: str | None) -> tuple[str, int] | None:
+        """What tells of a call that it is on a trunk; None where that takes any number."""
+        way = self._limited.get(trunk or "")
+        if way is None or way.calls is None:
+            return None
+        return trunk_hash(way.name), self._lasting_ms(way)
+
+    def pushing_back(self, trunk: str | None) -> tuple[str, int] | None:
+        """What tells of a trunk that a dial was refused on it; None where it has no rate."""
+        way = self._limited.get(trunk or "")
+        if way is None or way.cps is None:
+            return None
+        return trunk_hash(way.name), math.ceil(way.span / way.most * 1000)
+
+    def _lasting_ms(self, trunk: Trunk) -> int:
+        return lasting_ms(trunk, self._ring_limit)
+
+
+def lasting_ms(trunk: Trunk, ring_limit: float) -> int:
+    """Milliseconds for which a call is on a trunk at most, from the return of its dial."""
+    return math.ceil(lasting(trunk, ring_limit) * 1000)
