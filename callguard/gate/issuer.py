@@ -86,6 +86,8 @@ class Issuer:
         self._ledger.place(number, time())
         if self._teller is not None:
             self._tell_placed(number, queue, call_id)
+        if queue.fills:
+            self.room_made()  # there is none yet, but from now on it is known when at the latest
 
     def restore(self, number: int, queue: Queue, call_id: str | None, *, restarts: bool) -> None:
         """Count a call again that had given its slot back: it was placed after all.

@@ -98,6 +98,7 @@ class Queue:
         ceiling: what a call is measured against: the highest of them, or while the queue is paused
             one that no usage is below. So nobody has to ask whether it is.
         bursts: whether a call may cost burst's surcharge.
+        fills: whether the trunk takes only so many calls.
         flow: how fast they go who wait.
         paused: whether nobody is admitted from here until that is lifted.
         length: how many wait.
@@ -110,6 +111,7 @@ class Queue:
         "bursts",
         "ceiling",
         "ceilings",
+        "fills",
         "flow",
         "lane",
         "length",
@@ -129,6 +131,7 @@ class Queue:
         self.lane = lane
         self.way = None if trunk is None else trunk.name
         self.trunk = trunk if trunk is not None and trunk.is_limited else None
+        self.fills = trunk is not None and trunk.calls is not None
         self.pace = pace
         self._siblings: list[Queue] = [] if siblings is None else siblings
         self._siblings.append(self)

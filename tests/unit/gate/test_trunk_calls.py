@@ -116,6 +116,25 @@ def test_a_call_of_which_nobody_tells_is_on_its_trunk_for_as_long_as_a_call_can_
     run(main())
 
 
+def test_whoever_waited_before_the_dial_returned_goes_when_the_call_is_surely_over() -> None:
+    """Where readings are rare, a caller would wait for the next though nothing is in its way."""
+
+    async def main() -> None:
+        trunk = Trunk("one", cps=None, calls=1, longest_call=10.0)
+        source = ScriptedSource(limit=20)
+        async with opened(source, trunks=[trunk], ttl=1000.0, max_age=5000.0) as gate:
+            crowd = Crowd(gate)
+            async with gate.admit(trunk="one"):
+                crowd.send("next", trunk="one")
+                await settle()
+                returned = _now()
+            await asyncio.sleep(50)
+            assert crowd.times["next"] - returned == pytest.approx(40.0)
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_a_dial_takes_its_trunk_for_as_long_as_it_takes() -> None:
     """The time of a slow dial would be taken from the call that comes of it."""
 
