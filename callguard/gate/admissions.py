@@ -1,13 +1,13 @@
-"""Admission: a slot is taken at once or waited for, and there is one step that grants a caller.
+"""Admission: callers take a slot at once or wait for one, and one step grants a waiting caller.
 
 Three facts hold after every method here, and the rest follows from them:
 
-- Nobody waits who could go: whatever makes room (a snapshot, a slot given back, a trunk that comes
-  due) ends in `serve`. So a newcomer that finds room has overtaken nobody, and needs no look at the
-  queues; but while an alarm that is due has not rung yet, they are served first.
-- A slot is taken in the same step that finds it free (`Ledger.acquire`, or a server's script), and
-  from then on it belongs to one number, which somebody has to give back or to place.
-- While somebody waits, a reading is under way or its timer is set.
+- Nobody waits who could go: everything that makes room (a snapshot, a slot given back, a trunk that
+  comes due) ends in `serve`. So a newcomer that finds room overtakes nobody, and doesn't have to
+  look at the queues. Only if an alarm is due and has not rung yet, the queues are served first.
+- A slot is taken in the same step that finds it free (`Ledger.acquire`, or a server's script). From
+  then on it belongs to one number, which somebody has to give back or to place.
+- While somebody waits, a reading is in flight or its timer is set.
 """
 
 from __future__ import annotations
@@ -38,22 +38,23 @@ class Admissions:
     """Admits the callers of one gate.
 
     Args:
-        queues: who waits.
-        home: where the gate lives.
+        queues: the waiting callers.
+        home: the gate's event loop and state.
         watch: the gate's clock.
-        ledger: who holds what.
+        ledger: the gate's ledger.
         schedule: takes snapshots while somebody waits.
-        issuer: takes back what a caller can't use.
-        explainer: says why not.
-        reporter: the gate's listener.
-        consult: asks a shared ledger's server, which alone gives slots; None where there is none.
+        issuer: takes back slots that a caller can't use.
+        explainer: makes decisions and denials.
+        reporter: reports to the gate's listener.
+        consult: asks a shared ledger's server, which alone grants slots; None for a ledger in
+            memory.
 
     Attributes:
-        queues: who waits.
-        issuer: takes back what a caller can't use.
-        explainer: says why not.
+        queues: the waiting callers.
+        issuer: takes back slots that a caller can't use.
+        explainer: makes decisions and denials.
         served: called after each round of the queues; None unless the gate drains.
-        timeouts: callers that left because their time was up.
+        timeouts: callers that left because they had waited too long.
     """
 
     def __init__(
@@ -85,10 +86,10 @@ class Admissions:
     # A caller's way in -------------------------------------------------------------------------
 
     def take(self, queue: Queue) -> int:
-        """A number if one more call fits now; else 0, and nothing has changed.
+        """Take a slot if one more call fits now; return its number, or 0 if nothing has changed.
 
-        The clock is read at every call: after a callback that held the loop up for long, a snapshot
-        that was young when it began is none to go by.
+        The clock is read at every call: after a callback that blocked the loop, the snapshot may
+        have become too old.
         """
         home, watch = self._home, self._watch
         running, clock = home.running, watch.clock
@@ -103,7 +104,7 @@ class Admissions:
         return number
 
     def tier(self, queue: Queue) -> Tier:
-        """The tier of the call that was admitted last, just now."""
+        """The tier of the call that was just admitted."""
         return queue.ceilings.tier(self._ledger.in_use)
 
     def _follow_up(self, queue: Queue, number: int, now: float) -> None:
@@ -117,10 +118,10 @@ class Admissions:
             raise
 
     async def _take_or_deny(self, queue: Queue) -> Grant:
-        """A slot for a caller that doesn't wait, but for a snapshot that is due.
+        """Take a slot for a caller that waits for nothing but a reading that is due.
 
         Raises:
-            CallGuardError: there is none.
+            CallGuardError: there is no slot.
         """
         grant = await self._take_now(queue)
         if grant is None and not self.explainer.needs_no_reading(queue):
@@ -131,7 +132,7 @@ class Admissions:
         return grant
 
     async def _take_now(self, queue: Queue) -> Grant | None:
-        """A slot if one more call fits by what the ledger says now, wherever it is kept."""
+        """Take a slot if one more call fits by the present state of the ledger, local or shared."""
         number = self.take(queue)
         if number:
             return number, self.tier(queue)
@@ -152,10 +153,10 @@ class Admissions:
         return None
 
     async def now_or_never(self, queue: Queue, terms: Terms) -> Grant | None:
-        """A slot for a caller that can't wait; None where it can after all.
+        """Take a slot for a caller that can't wait; return None if it can wait after all.
 
         Raises:
-            CallGuardError: there is none.
+            CallGuardError: there is no slot.
         """
         if not terms.waits:
             return await self._take_or_deny(queue)
@@ -172,15 +173,15 @@ class Admissions:
         return grant
 
     def join(self, queue: Queue, terms: Terms) -> Waiter:
-        """Begin to wait: for `future`, which has the grant or an error in the end.
+        """Join the queue; the waiter's `future` gets the grant or an error in the end.
 
-        Whoever stops waiting for it has to `leave`.
+        A caller that stops waiting for it has to call `leave`.
         """
         rank = self.queues.next_rank() if terms.rank is None else terms.rank
         time = self._watch.time
         waiter = Waiter(queue, rank, time(), self._home.loop.create_future())
-        # Whatever is raised from here on, a listener's error say, nobody may be left in the queue
-        # who doesn't wait: a slot that came to such a one would never be given back.
+        # If anything is raised from here on, say by a listener, the waiter must not stay in the
+        # queue: a slot that was granted to it would never be given back.
         try:
             queue.join(waiter)
             self._ledger.note_queue()
@@ -199,10 +200,10 @@ class Admissions:
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
-        """Leave the queue, and give back what was granted at this very moment.
+        """Leave the queue, and give back a slot that was granted at this very moment.
 
-        A caller may be cancelled after its slot was granted, and before its task has run. Nobody
-        else knows of that slot, so it goes to the next in the queue from here.
+        A caller may be cancelled after its slot was granted, but before its task has run. Nobody
+        else knows of that slot, so it is passed on to the next in the queue here.
         """
         if waiter.queue.leave(waiter, self._watch.time()):
             self._ledger.note_queue()
@@ -217,7 +218,7 @@ class Admissions:
     def serve(self) -> None:
         """Admit everyone in the queues who fits.
 
-        The listener hears of it when all are granted: whomever it sends to the gate overtakes none.
+        The listener is called after all grants, so that callers that it starts overtake nobody.
         """
         queues, ledger, watch = self.queues, self._ledger, self._watch
         clock = watch.clock
@@ -225,7 +226,7 @@ class Admissions:
         granted = []
         while (queue := queues.next_to_go(ledger.in_use, now)) is not None:
             waiter = queue.first()
-            if waiter.future.done():  # it was cancelled, and its task has not run yet
+            if waiter.future.done():  # the caller was cancelled, and its task has not run yet
                 queue.leave(waiter, now)
                 continue
             number = ledger.acquire(queue.ceiling, now, queue.pace)
@@ -254,7 +255,7 @@ class Admissions:
         waiter.future.set_result((number, tier))
 
     def grant(self, claim: Claim, number: int, usage: int) -> None:
-        """Pass a slot on that a shared ledger has given to a claim, whoever is first by now."""
+        """Pass a slot that a shared ledger has granted to a claim on to its first caller."""
         now = self._watch.time()
         while (queue := self.queues.next_of(claim)) is not None:
             waiter = queue.first()
@@ -275,7 +276,7 @@ class Admissions:
                 waiter = queue.first()
                 queue.leave(waiter, now)
                 if not waiter.future.done():
-                    # An exception of its own for each: raising adds to an exception's traceback.
+                    # Each gets a copy, because raising an exception adds to its traceback.
                     waiter.future.set_exception(copy.copy(error))
                     failed.append(waiter)
         self._ledger.note_queue()
@@ -294,7 +295,7 @@ class Admissions:
     # What is told of it ------------------------------------------------------------------------
 
     def timed_out(self, queue: Queue, waited: float) -> AdmissionTimeout:
-        """The error for a caller whose time is up, which is counted and reported."""
+        """Count and report a caller that has waited too long, and return its error."""
         self.timeouts += 1
         if self._teller is not None:
             self._teller.timed_out(queue.lane.name, waited)
@@ -312,7 +313,7 @@ class Admissions:
             self._teller.admitted(permit_id, lane, tier, waited, queue.limited)
 
     def _tell_left(self, waiter: Waiter, why: Literal["cancelled", "closed", "rejected"]) -> None:
-        """Of who leaves the queue without a slot; of who only looked in, nobody has heard."""
+        """Report a caller that left without a slot, unless its arrival was never reported."""
         if self._teller is not None and waiter.announced:
             waited = self._watch.time() - waiter.since
             self._teller.left_queue(waiter.queue.lane.name, waited, why)

@@ -1,4 +1,4 @@
-"""The one timer of a gate for all who wait until a trunk is due."""
+"""The one timer of a gate for all callers that wait until a trunk is due."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Alarm"]
 
 
 class Alarm:
-    """Rings once, at the earliest moment for which it was set.
+    """A timer that rings once, at the earliest moment for which it was set.
 
     Args:
         loop: the event loop.
-        rings: called at that moment, when the alarm is set no more.
+        rings: called at that moment, after the alarm was cleared.
 
     Attributes:
-        at: the moment, on the clock of those who set it; infinity where it isn't set.
+        at: the moment, on the clock of the arguments of `set`; infinity if the alarm isn't set.
     """
 
     __slots__ = ("_loop", "_rings", "_timer", "at")
@@ -29,14 +29,14 @@ class Alarm:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, at: float, now: float) -> None:
-        """Ring at the moment `at`, where it is not set for an earlier one."""
+        """Ring at the moment `at`, unless the alarm is set for an earlier one."""
         if at < self.at:
             self.stop()
             self.at = at
             self._timer = self._loop.call_later(at - now, self.ring)
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Clear the alarm."""
         self.at = math.inf
         if self._timer is not None:
             self._timer.cancel()

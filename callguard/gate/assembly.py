@@ -1,4 +1,4 @@
-"""What a gate is made of, put together: each part knows only those before it."""
+"""The assembly of a gate from its parts, each of which knows only those before it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Parts(NamedTuple):
     asker: Asker | None
 
     async def read_first(self, within: float) -> None:
-        """Read the limits, for so many seconds at most: an outage keeps nobody from starting.
+        """Read the limits, within at most `within` seconds, since a gate opens in an outage too.
 
         Raises:
             LimitsRejected: the provider refused the key.
@@ -62,9 +62,9 @@ class Parts(NamedTuple):
             raise self.schedule.final
 
     async def aclose(self) -> None:
-        """End every background task; none begins any more. Cancelling this ends them all the same.
+        """End every background task for good, even if this is cancelled.
 
-        A gate that could not be opened is closed here alone.
+        This alone also closes a gate that could not be opened.
         """
         self.home.close()
         self.draining.look()
@@ -93,18 +93,19 @@ def assemble(
     """The parts of a gate. Called in the event loop.
 
     Args:
-        source: where snapshots come from.
-        ledger: who holds what.
+        source: the source of snapshots.
+        ledger: the gate's ledger.
         lanes: the classes of calls.
         trunks: the ways to the telephone network, the default one among them.
-        times: how long things last.
-        judge: says what a failed dial means.
-        listener: gets every event.
-        workspace: what stands for the workspace in events.
-        ask: asks the provider about one call; None for nobody.
-        gate_id: unique in the world; made up if not given.
-        consult: asks a shared ledger's server, which alone gives slots; None where there is none.
-        watch: sees that the machine has slept; made here where the ledger has none.
+        times: the durations that the ledger uses.
+        judge: decides what a failed dial means.
+        listener: called with every event.
+        workspace: the hash of the workspace for events.
+        ask: asks the provider about one call; None not to ask.
+        gate_id: an id that is unique in the world; made here if not given.
+        consult: asks a shared ledger's server, which alone grants slots; None for a ledger in
+            memory.
+        watch: notices when the machine has slept; made here if the ledger has none.
     """
     home = Home()
     loop = asyncio.get_running_loop()
@@ -123,7 +124,7 @@ def assemble(
     asker = None if ask is None else Asker(ask, issuer, watch.time)
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
     draining = Draining(home, ledger, schedule, admissions)
-    # Upwards there are callbacks only, each bound once.
+    # Earlier parts reach later ones only by callbacks, each bound once.
     issuer.room_made = admissions.serve
     issuer.count_changed = schedule.look
     schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)

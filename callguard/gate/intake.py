@@ -1,4 +1,4 @@
-"""What a snapshot does when it comes, or doesn't: the one way from the ledger to the queues."""
+"""The intake of snapshots and failed readings: the only way from the ledger to the queues."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Intake"]
 
 
 class Intake:
-    """Takes in what the ledger brings: a `callguard.ledger.Reader`.
+    """Takes in snapshots and failures from the ledger; a `callguard.ledger.Reader`.
 
     Args:
-        home: where the gate lives.
+        home: the gate's event loop and state.
         watch: the gate's clock.
-        ledger: who holds what.
+        ledger: the gate's ledger.
         schedule: takes the snapshots.
-        admissions: admits who waits for one.
-        asker: asks about the calls that a snapshot may have missed; None for nobody.
-        reporter: the gate's listener.
+        admissions: admits the callers that wait for a snapshot.
+        asker: asks about the calls that a snapshot may have missed; None not to ask.
+        reporter: reports to the gate's listener.
         premises: held against each snapshot.
     """
 
@@ -61,9 +61,9 @@ class Intake:
         """Take in a snapshot that came `duration` seconds after it was asked for.
 
         The order matters. The ledger comes first, since it alone knows whether the snapshot is
-        news. Then the ceilings, before anybody is measured against them, and the queues, so that
-        those who have waited go before anybody whom an event or a webhook sends. What may call the
-        user's code comes last: whatever that does, it finds a gate that is up to date.
+        news. Then come the ceilings, before any call is compared with them, and then the queues, so
+        that waiting callers go before callers that an event or a webhook starts. Steps that may
+        call the user's code come last, so that this code finds an up-to-date gate.
         """
         self._watch.look()
         before = self._ledger.snapshot
@@ -108,7 +108,7 @@ class Intake:
         return broken
 
     def failed(self, error: CallGuardError, duration: float) -> None:
-        """Report a reading that failed; after a final no, nobody waits any longer."""
+        """Report a failed reading; after a final refusal, every wait ends."""
         self._schedule.note_failure(error, duration)
         now = self._watch.time()
         snapshot = self._ledger.snapshot
@@ -118,6 +118,6 @@ class Intake:
             self._admissions.fail(error, "rejected")
 
     def asked(self) -> None:
-        """Somebody has to read for those who wait elsewhere: their gates may be cut off."""
+        """Read for callers that wait at other gates, which may be cut off from the provider."""
         if self._home.open_in is not None:
             self._schedule.want()

@@ -1,4 +1,4 @@
-"""Whom a permit talks to: what becomes of it is written into the ledger here, and reported."""
+"""The issuer of permits: records in the ledger what becomes of them, and reports it."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ __all__ = ["Issuer"]
 
 
 def _nothing() -> None:
-    """What is done before there is anybody to do it for."""
+    """A callback that does nothing, for as long as no other is set."""
 
 
 class Issuer:
-    """Writes down what becomes of the permits of one gate.
+    """Records what becomes of the permits of one gate.
 
-    Every method is one step of the event loop's.
+    Every method is one step of the event loop.
 
     Args:
-        home: where the gate lives.
+        home: the gate's event loop and state.
         watch: the gate's clock.
-        ledger: who holds what.
-        judge: says what a failed dial means.
-        reporter: the gate's name, and its listener.
+        ledger: the gate's ledger.
+        judge: decides what a failed dial means.
+        reporter: has the gate's id, and reports to its listener.
         premises: hears what may speak against them.
 
     Attributes:
-        home: where the gate lives.
-        judge: says what a failed dial means.
-        time: seconds on the event loop's clock.
+        home: the gate's event loop and state.
+        judge: decides what a failed dial means.
+        time: the event loop's clock, in seconds.
         room_made: called when a slot may have become free.
-        count_changed: called when the provider's count is not what it was.
+        count_changed: called when the provider's count has changed.
         refusals: calls that the provider refused so far.
     """
 
@@ -72,16 +72,16 @@ class Issuer:
         self._histories = premises.histories
 
     def id_of(self, number: int) -> str:
-        """The id of a permit: unique in the world."""
+        """The id of a permit, which is unique in the world."""
         return f"{self._gate}-{number}"
 
     def lost(self, number: int) -> bool:
-        """Whether the permit's slot may be somebody else's by now."""
+        """Whether the permit's slot may have been granted to another call."""
         self._watch.look()
         return self._ledger.lost(number, self.time())
 
     def place(self, number: int, queue: Queue, call_id: str | None = None) -> None:
-        """Record that a dial has returned, or was given up: its call counts as placed."""
+        """Record that a dial has returned, or was given up, so that its call counts as placed."""
         time = self.time
         self._ledger.place(number, time())
         if self._teller is not None:
@@ -104,20 +104,20 @@ class Issuer:
         if self._teller is not None or permit.trunk is not None:
             self._calls.bind(call_id, permit)
         self._ledger.bind(number, call_id, self.time())
-        self.room_made()  # evidence about the call may have come first
+        self.room_made()  # evidence about the call may have come before its id
 
     def answered(self, number: int) -> None:
         """Record that a placed call was answered."""
         self._ledger.answered(number, self.time())
 
     def cancel(self, number: int, queue: Queue, step: Step) -> None:
-        """Give a slot back with which nobody dialled, and its start."""
+        """Give back the slot and the start of a permit with which nobody dialled."""
         if queue.trunk is not None:
             self._ledger.unstart(number)
         self.not_placed(number, queue, step)
 
     def not_placed(self, number: int, queue: Queue, step: Step) -> None:
-        """Give a slot back of which no call was placed."""
+        """Give back the slot of a call that was not placed."""
         self._give_back[step](number)
         if self._teller is not None:
             self._teller.cancelled(self.id_of(number), queue.lane.name)
@@ -125,7 +125,7 @@ class Issuer:
         room_made()
 
     def end(self, number: int, queue: Queue, call_id: str | None, step: Step | None) -> None:
-        """Record that a call is over, which perhaps nobody had said to be placed."""
+        """Record that a call is over, even if it was never reported as placed."""
         if step is not None:
             self._give_back[step](number)
             self._premises.gave_back(self.time())
@@ -137,7 +137,7 @@ class Issuer:
         self._note_change()
 
     def note_end(self, call_id: str) -> None:
-        """Remember that the call of a permit that has ended was that one."""
+        """Remember the call of a permit that has ended."""
         self._calls.note_end(call_id)
 
     def refuse(
@@ -148,7 +148,7 @@ class Issuer:
         status: int | None,
         permit: Issued | None = None,
     ) -> None:
-        """Record that the provider refused a call, which may have held its slot until now."""
+        """Record that the provider refused a call, and give back its slot if it held one."""
         call_id = None if permit is None else permit.call_id
         is_news = call_id is None or self._calls.note_refusal(call_id, permit)
         if is_news:
@@ -163,7 +163,7 @@ class Issuer:
         self.room_made()
 
     def leave(self, number: int, queue: Queue, error: BaseException | None) -> None:
-        """Leave a block of which nobody has the permit."""
+        """Leave a block of the short form, whose permit nobody has."""
         if error is not None:
             outcome, status = self.judge.judge(error)
             if outcome == "refused":
@@ -185,7 +185,7 @@ class Issuer:
             self._histories.ringing(call_id, asked)
 
     def note_ended(self, call_id: str, *, refused: bool, at: float | None = None) -> None:
-        """Take evidence that a call is over, whoever placed it; or that it never was."""
+        """Take evidence that a call is over, whoever placed it, or that it was refused."""
         now, permit = self.time(), self._calls.permit_of(call_id)
         is_refusal = refused and self._calls.note_refusal(call_id)
         if is_refusal:
@@ -203,7 +203,7 @@ class Issuer:
         self.room_made()
 
     def _refuse(self, now: float, permit: Issued | None) -> None:
-        """The provider refused a call, as is heard later; whose it was may not be known here."""
+        """Record a refusal that evidence showed later; the call's permit may be unknown here."""
         if permit is None:
             self._ledger.refuse(now)
         else:
@@ -226,7 +226,7 @@ class Issuer:
     def _tell_refused(
         self, permit_id: str | None, lane: str | None, status: int | None, call_id: str | None
     ) -> None:
-        """Once for each call: more is going on than was known."""
+        """Count and report a refusal, once for each call."""
         self.refusals += 1
         if self._teller is not None:
             self._teller.refused(permit_id, lane, status, call_id)

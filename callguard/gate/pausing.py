@@ -1,4 +1,4 @@
-"""Pausing and resuming a gate, of its own accord or because all on its ledger do."""
+"""Pausing and resuming a gate, by its own order or by that of its ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["pause", "resume", "take_over"]
 
 
 def pause(parts: Parts, scope: Scope, reason: str) -> None:
-    """Pause a scope here, and at all gates on the ledger."""
+    """Pause a scope at this gate, and at all gates on the ledger."""
     queues, by = parts.admissions.queues, this_process()
     made = queues.halts.set(scope, by, reason)
     queues.look_at_halts()
@@ -23,7 +23,7 @@ def pause(parts: Parts, scope: Scope, reason: str) -> None:
 
 
 def resume(parts: Parts, scope: Scope) -> bool:
-    """Resume a scope here, and at all gates on the ledger; whether it was paused."""
+    """Resume a scope at this gate, and at all gates on the ledger; return whether it was paused."""
     lifted = parts.admissions.queues.halts.lift(scope)
     if lifted is None:
         return False
@@ -34,7 +34,7 @@ def resume(parts: Parts, scope: Scope) -> bool:
 
 
 def take_over(parts: Parts, halts: Iterable[Halt]) -> None:
-    """Pause and resume as the ledger says, which knows of all gates."""
+    """Pause and resume as the ledger says, which has the pauses of all gates."""
     made, lifted = parts.admissions.queues.halts.replace(halts)
     _go_on(parts)
     parts.ledger.note_queue()
@@ -42,7 +42,7 @@ def take_over(parts: Parts, halts: Iterable[Halt]) -> None:
 
 
 def _go_on(parts: Parts) -> None:
-    """Admit who waits and is paused no more; before anybody hears of it, so that none overtakes."""
+    """Admit the callers that are no longer paused, before the listener hears, so none overtakes."""
     queues = parts.admissions.queues
     queues.look_at_halts()
     parts.admissions.serve()

@@ -23,12 +23,12 @@ Grant = tuple[int, Tier]
 
 
 class Terms(NamedTuple):
-    """On which terms a caller comes to the gate.
+    """How long a caller may wait, and where in the queue.
 
     Attributes:
-        timeout: seconds to wait at most; None for as long as it takes.
-        waits: whether it waits in the queue at all.
-        rank: its old place in the order of arrival, where it comes back.
+        timeout: seconds to wait at most; None for any time.
+        waits: whether the caller waits in the queue at all.
+        rank: the caller's old position in the order of arrival, if it comes back.
     """
 
     timeout: float | None = None
@@ -47,13 +47,13 @@ class Waiter:
     """One caller in a queue.
 
     Attributes:
-        queue: where it waits.
-        rank: its place in the order of arrival, over all lanes.
-        since: when it joined, in seconds on the event loop's clock.
-        future: done when it has its slot, or has to leave.
-        timer: ends its wait; None where it waits for as long as it takes.
-        queued: whether it is in the queue still.
-        announced: whether the listener has heard of it.
+        queue: the caller's queue.
+        rank: the caller's position in the order of arrival, over all lanes.
+        since: when the caller joined, in seconds on the event loop's clock.
+        future: done when the caller has its slot, or has to leave.
+        timer: ends the wait; None if the caller may wait for any time.
+        queued: whether the caller is still in the queue.
+        announced: whether the caller's arrival was reported to the listener.
     """
 
     __slots__ = ("announced", "future", "queue", "queued", "rank", "since", "timer")
@@ -71,7 +71,7 @@ class Waiter:
 
     @property
     def grant(self) -> Grant | None:
-        """What it was granted, also if its task was cancelled before it could take it."""
+        """The caller's grant, even if its task was cancelled before it could take it."""
         future = self.future
         if not future.done() or future.cancelled() or future.exception() is not None:
             return None
@@ -151,24 +151,24 @@ class Queue:
 
     @property
     def full(self) -> bool:
-        """Whether nobody more may wait on the lane, whatever the trunk."""
+        """Whether as many callers wait on the lane, over all trunks, as may wait there."""
         most = self.lane.max_waiting
         return most is not None and sum(each.length for each in self._siblings) >= most
 
     def may_wait(self, terms: Terms) -> bool:
-        """Whether a caller that comes on these terms may wait now."""
+        """Whether a caller with these terms may wait now."""
         if self._endless and terms is PATIENT:
             return True
         comes_back = terms.rank is not None
         return self.is_patient(terms) and (comes_back or not self.full)
 
     def is_patient(self, terms: Terms) -> bool:
-        """Whether a caller that comes on these terms waits for any time at all."""
+        """Whether a caller with these terms waits at all."""
         most = self.most_wait(terms)
         return terms.waits and (most is None or most > 0)
 
     def most_wait(self, terms: Terms) -> float | None:
-        """Seconds that such a caller may wait; None for as long as it takes."""
+        """Seconds that a caller with these terms may wait; None for any time."""
         if self._endless and terms is PATIENT:
             return None
         return shorter(terms.timeout, self.lane.max_wait)
@@ -193,18 +193,18 @@ class Queue:
         self.bursts = self.ceilings.burst is not None
 
     def pause(self, now: float, *, paused: bool) -> None:
-        """From now on, nobody is admitted from here; or again."""
+        """Stop admitting from this queue, or start again."""
         if self.length and paused != self.paused:
             (self.flow.end if paused else self.flow.begin)(now)
         self.paused = paused
         self.ceiling = NEVER if paused else self.ceilings.highest
 
     def ceiling_under(self, limits: Limits) -> int:
-        """What `ceiling` will be once a snapshot with these limits is in hand."""
+        """The `ceiling` under a snapshot with these limits."""
         return Ceilings.of(limits, self.lane).highest
 
     def join(self, waiter: Waiter) -> None:
-        """Enter where the rank belongs: at the end, or further on with an old one."""
+        """Add a caller by its rank: at the end, or further to the front with an old rank."""
         waiters = self._waiters
         if not waiters or waiter.rank > waiters[-1].rank:
             waiters.append(waiter)
@@ -236,7 +236,7 @@ class Queue:
 
 
 def shorter(one: float | None, other: float | None) -> float | None:
-    """The shorter of two times to wait at most; None is for ever, and so is infinity."""
+    """The shorter of two longest waits; None, like infinity, stands for any time."""
     if one is None and other is None:
         return None
     shortest = min(math.inf if each is None else each for each in (one, other))

@@ -1,4 +1,4 @@
-"""The queues of a gate: one for each lane and trunk, and whose first caller goes next."""
+"""The queues of a gate, one for each lane and trunk, and the order in which they are served."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def _no_pace(_: str) -> Pace | None:
 
 
 class Queues:
-    """The queues, by lane and trunk. Nobody is admitted here.
+    """The queues, by lane and trunk. This class admits nobody.
 
-    A lane has a queue from the beginning, for callers that name no trunk, and one for each other
-    trunk from the first call on that names it.
+    Each lane has a queue for callers that name no trunk from the beginning, and one for each other
+    trunk once a call names it.
 
     Args:
         lanes: the gate's.
@@ -77,7 +77,7 @@ class Queues:
         return iter(self._queues)
 
     def __bool__(self) -> bool:
-        """Whether anybody waits whom a snapshot could help."""
+        """Whether somebody waits whom a snapshot could help."""
         return any(queue.length and not queue.paused for queue in self._queues)
 
     def of(self, lane: Lane | str | None, trunk: Trunk | str | None = DEFAULT_TRUNK) -> Queue:
@@ -106,7 +106,7 @@ class Queues:
         return queue
 
     def scope(self, lane: Lane | str | None, trunk: Trunk | str | None) -> Scope:
-        """What a pause of a lane and a trunk is of; None for each of them.
+        """The scope of a pause of a lane and a trunk; None for all lanes or trunks.
 
         Raises:
             TypeError: neither a lane nor a name, or neither a trunk nor a name.
@@ -118,11 +118,11 @@ class Queues:
         )
 
     def pause_on(self, queue: Queue) -> Pause | None:
-        """The pause that concerns a queue, if there is one."""
+        """The pause that applies to a queue, if there is one."""
         return self.halts.on(queue.lane.name, queue.way)
 
     def look_at_halts(self) -> None:
-        """Pause the queues that are paused by now, and no others."""
+        """Bring the queues in line with the present pauses."""
         for queue in self._queues:
             queue.pause(self._time(), paused=self.pause_on(queue) is not None)
 
@@ -171,13 +171,13 @@ class Queues:
         return ", ".join(repr(lane.name) for lane in self.lanes)
 
     def waiting(self) -> dict[str, int]:
-        """By lane, the callers in the queue, whatever the trunk."""
+        """By lane, the callers in its queues, over all trunks."""
         return {
             name: sum(queue.length for queue in queues) for name, queues in self._of_lane.items()
         }
 
     def next_rank(self) -> int:
-        """A place in the order of arrival, over all lanes, behind everyone who has one."""
+        """A new rank in the order of arrival over all lanes, after all others."""
         self._last_rank += 1
         return self._last_rank
 
@@ -188,7 +188,7 @@ class Queues:
             queue.apply(limits)
 
     def next_to_go(self, in_use: int, now: float) -> Queue | None:
-        """The queue whose first caller goes next when `in_use` calls are counted, if any may.
+        """The queue whose first caller goes next at a usage of `in_use` calls, if any may go.
 
         A higher lane goes before a lower one, and the earlier caller between equal lanes. A lane or
         a trunk that can't go doesn't hold up one that can.
@@ -227,7 +227,7 @@ class Queues:
         return list(claims.values())
 
     def next_of(self, claim: Claim) -> Queue | None:
-        """The queue whose first caller goes next of those that a claim is for, if any waits."""
+        """Of the queues that a claim is for, the one whose first caller goes next, if any waits."""
         best: Queue | None = None
         for queue in self._of_lane[claim.lane]:
             may_go = queue.length and not queue.paused and queue.trunk is claim.trunk

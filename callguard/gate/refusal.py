@@ -1,4 +1,4 @@
-"""Telling what a failed dial means: refused, not placed, or perhaps placed."""
+"""Decides what a failed dial means: refused, not placed, or perhaps placed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _NOT_DONE: Final = 400
 _SERVER_FAULT: Final = 500
 
 _UNDECIDED: Final = frozenset({408, 409, 425})
-"""Request Timeout, Conflict (as with a request under way that has the same idempotency key) and Too
-Early say that the request was not carried out now, and not that it wasn't before, or won't be."""
+"""Request Timeout, Conflict (as with another request in flight for the same idempotency key) and
+Too Early: the request was not carried out now, but may have been before, or may be later."""
 
 _BROKEN_CONNECTIONS = {
     "APIConnectionError",  # retell-sdk
@@ -30,26 +30,26 @@ _BROKEN_CONNECTIONS = {
 }
 
 _SAYS_FULL: Final = "concurrency"
-"""What a refusal for want of room mentions, whatever its status. The provider documents the reason
-``concurrency_limit_reached``, and not in which form a dial gets it."""
+"""The word in every refusal for lack of room, whatever its status. The provider documents the
+reason ``concurrency_limit_reached``, but not in which form a dial gets it."""
 
 logger = logging.getLogger("callguard")
 
 
 Outcome = Literal["refused", "not placed", "unknown"]
-"""What a failed dial means.
+"""The meaning of a failed dial.
 
-``"refused"`` for want of room; ``"not placed"`` for another reason, which would be the same again;
-``"unknown"``: it may be placed.
+``"refused"``: there was no room. ``"not placed"``: there was another reason, which would be the
+same at the next dial. ``"unknown"``: the call may be placed.
 """
 
 
 class Verdict(NamedTuple):
-    """What an exception says of a call.
+    """The meaning of an exception from a dial.
 
     Attributes:
-        outcome: what it means.
-        status: the HTTP status that says so; None where there is none.
+        outcome: what the exception means for the call.
+        status: the HTTP status of the answer; None if there is none.
     """
 
     outcome: Outcome
@@ -60,15 +60,15 @@ _UNKNOWN: Final = Verdict("unknown", None)
 
 
 class Judge:
-    """Says what an exception from a dial means.
+    """Decides what an exception from a dial means.
 
     Args:
         base_url: the provider's address.
-        refused: whether an exception means that the provider refused the call, in the place of a
-            status of 429 in the provider's answer to the dial.
+        refused: a function that says whether an exception means that the provider refused the call,
+            instead of a status of 429 in the provider's answer to the dial.
 
     Raises:
-        TypeError: `refused` can't be called, or would have to be awaited.
+        TypeError: `refused` can't be called, or is a coroutine function.
     """
 
     def __init__(self, base_url: str, refused: Callable[[Exception], bool] | None = None) -> None:
@@ -80,9 +80,9 @@ class Judge:
         self._has_warned = refused is not None
 
     def judge(self, error: BaseException) -> Verdict:
-        """What `error` says of the call: only the provider's own definite answer says anything.
+        """Decide what `error` means: only the provider's own definite answer proves anything.
 
-        One that came after an attempt whose outcome isn't told leaves that in doubt.
+        If the client had already made an attempt of unknown outcome, the answer proves nothing.
         """
         if not isinstance(error, Exception):
             return _UNKNOWN
@@ -113,7 +113,7 @@ class Judge:
         except BaseException as fault:  # noqa: BLE001, it is logged
             log_failure(f"refused={named(refused)} failed on {type(error).__name__}", fault)
             return False
-        if inspect.isawaitable(said):  # which is true, whatever it would come to
+        if inspect.isawaitable(said):  # it would always count as true
             logger.error(
                 "refused=%s returns an awaitable, where True or False is due", named(refused)
             )
@@ -139,11 +139,11 @@ def _is_definite(status: int) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a dial that ended in `error` may have placed its call, and may fare better again.
+    """Whether a dial that ended in `error` may have placed its call, and another may succeed.
 
-    So it is after a timeout, a broken connection, and a status that says so: the provider may send
-    500 and above after it has accepted the request. The errors of retell-sdk, httpx and aiohttp
-    without a status are told by their names, so that none of them has to be installed.
+    This is the case after a timeout, a broken connection, and certain statuses: the provider may
+    send 500 and above after accepting the request. Errors of retell-sdk, httpx and aiohttp without
+    a status are recognized by their names, so that none of the clients has to be installed.
     """
     answer = answer_in(error)
     if answer is not None and answer.status >= _NOT_DONE:

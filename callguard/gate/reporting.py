@@ -1,4 +1,4 @@
-"""What the gate says of its readings and premises: events, few log lines, and counts."""
+"""Reports about readings and premises: events, a few log lines, and counts."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ logger = logging.getLogger("callguard")
 
 
 class Reporter:
-    """Tells the listener, writes the log and counts; nothing is decided from it.
+    """Reports to the listener and the log, and counts; no decision uses this.
 
     Args:
-        listener: gets every event, or None.
+        listener: called with every event, or None.
         gate: the gate's id.
-        workspace: what stands for the workspace.
+        workspace: the hash of the workspace for events.
 
     Attributes:
-        teller: tells the listener; None where nobody listens.
+        teller: reports to the listener; None without a listener.
         gate: the gate's id.
         heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
     """
@@ -57,7 +57,7 @@ class Reporter:
 
     @property
     def premises_broken(self) -> Mapping[Premise, int]:
-        """How often each premise was seen not to hold so far; those that hold are left out."""
+        """How often each premise was seen to be wrong; premises that hold are left out."""
         return self._broken.copy()
 
     def premise_broken(self, broken: Broken) -> None:
@@ -81,7 +81,7 @@ class Reporter:
             self.teller.premise_broken(broken)
 
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
-        """A reading came, `duration` seconds after it was asked for."""
+        """Report a snapshot that came `duration` seconds after it was asked for."""
         self._readings["taken"] += 1
         if self.teller is not None:
             self.teller.reading_taken(snapshot, duration)
@@ -93,7 +93,7 @@ class Reporter:
     def reading_failed(
         self, error: CallGuardError, now: float, duration: float, age: float | None
     ) -> None:
-        """No reading came, after `duration` seconds; that in hand is `age` seconds old at `now`."""
+        """Report a reading that failed after `duration` s; the snapshot in hand is `age` s old."""
         self._readings[_outcome(error)] += 1
         if self.teller is not None:
             self.teller.reading_failed(error, duration, age)

@@ -1,6 +1,6 @@
-"""The readings of one gate: while somebody wants to know, one is under way or its timer is set.
+"""The readings of one gate: while they are wanted, one is in flight or its timer is set.
 
-When a reading is due, and whose turn it is, the ledger knows, and nobody else.
+Only the ledger knows when a reading is due, and whose turn it is.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ logger = logging.getLogger("callguard")
 class Schedule:
     """Takes readings, one at a time, for as long as they are wanted.
 
-    It asks the ledger for the right to read, has the source read, and reports to the ledger, which
-    brings the snapshot to all gates. It is one timer or one task, however many callers wait.
+    It asks the ledger for the right to read, lets the source read, and reports to the ledger, which
+    passes the snapshot to all gates. It uses one timer or one task, however many callers wait.
 
     Args:
-        source: where snapshots come from.
-        readings: whose turn it is, and when.
-        begins: called as each reading begins.
+        source: the source of snapshots.
+        readings: knows whose turn it is to read, and when.
+        begins: called when a reading begins.
 
     Attributes:
-        error: why the latest attempt failed; None if it didn't.
-        final: the same, where no further attempt can help: the provider refuses the key, or the
-            session can't be used. Else None. It takes two such answers in a row, or one that is
-            the very first: one among good ones is somebody's mistake.
+        error: the error of the latest attempt; None if it succeeded.
+        final: the same error if no further attempt can help, because the provider refuses the key
+            or the session can't be used; else None. It takes two such answers in a row, or the very
+            first answer: a single one among good ones is a mistake.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Schedule:
         self._in_vain_since = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
-        # Done when the next snapshot has come, or an attempt has failed, for those who wait for it.
+        # Done when the next snapshot has come, or an attempt has failed; None if nobody waits.
         self._settled: asyncio.Future[None] | None = None
         self._insists = 0
         self.error: CallGuardError | None = None
@@ -73,16 +73,16 @@ class Schedule:
     def serve(
         self, failed: Callable[[CallGuardError, float], None], wanted: Callable[[], bool]
     ) -> None:
-        """Set for whom readings are taken; once, before the first.
+        """Set the callbacks; called once, before the first reading.
 
         Args:
-            failed: called with each failure of this gate's own, and the seconds that it took.
-            wanted: whether the next reading is to be taken when it is due.
+            failed: called with each failure of this gate's readings, and the seconds that it took.
+            wanted: returns whether to take the next reading when it is due.
         """
         self._failed, self._wanted = failed, wanted
 
     def want(self) -> None:
-        """See to it that a reading is taken as soon as one is due."""
+        """Take a reading as soon as one is due, unless one is in flight or planned."""
         if self._reading is not None or self._timer is not None:
             return
         turn_at = self._readings.turn_at
@@ -92,10 +92,10 @@ class Schedule:
             self._timer = self._loop.call_at(turn_at, self._look_again)
 
     def look(self) -> None:
-        """The next reading is due at another moment than it was.
+        """Move the timer forward if the next reading is now due earlier.
 
-        A timer that is early is left to go off, and to be set anew: what a ledger's server says of
-        that moment comes with each exchange, and is a little later or earlier each time.
+        A timer that is too early may fire, and is then set anew: a ledger's server reports that
+        moment with each exchange, a little later or earlier each time.
         """
         if self._timer is not None and self._timer.when() > self._readings.turn_at:
             self._stop_timer()
@@ -106,18 +106,18 @@ class Schedule:
         self.want()
 
     async def renew(self) -> None:
-        """Wait for the reading under way, or for one that begins now if one is due.
+        """Wait for the reading in flight, or for one that begins now if one is due.
 
-        Cancelling this leaves the reading to go on. Whether it failed is in `error`.
+        If this is cancelled, the reading goes on. If the reading fails, `error` is set.
         """
         if self._is_due:
             with self._insisting():
                 await self._settlement()
 
     async def first(self, within: float) -> None:
-        """Wait for a snapshot, over all attempts that begin `within` so many seconds.
+        """Wait up to `within` seconds for a snapshot, over several attempts.
 
-        Cancelling this leaves the reading to go on.
+        If this is cancelled, the reading goes on.
         """
         ends = self._loop.time() + within
         with self._insisting():
@@ -131,7 +131,7 @@ class Schedule:
         return self._reading is not None or self._readings.due_at <= self._loop.time()
 
     async def _settlement(self, within: float | None = None) -> None:
-        """Wait until a snapshot has come or an attempt has failed, of whichever gate's."""
+        """Wait until a snapshot has come or an attempt has failed, at any gate."""
         if self._settled is None:
             self._settled = self._loop.create_future()
         settled = self._settled
@@ -143,7 +143,7 @@ class Schedule:
 
     @contextmanager
     def _insisting(self) -> Iterator[None]:
-        """Readings go on meanwhile, though nobody is in the queue."""
+        """Keep taking readings during the block, even if nobody is in the queue."""
         self._insists += 1
         try:
             yield
@@ -154,17 +154,18 @@ class Schedule:
 
     @property
     def _is_wanted(self) -> bool:
-        # Who insists has been served when it is settled, and says so if that isn't enough.
+        # Once a reading is settled, a waiter of `_settlement` has been served; it waits again if it
+        # needs another.
         return (self._insists > 0 and self._settled is not None) or self._wanted()
 
     @property
     def _may_pass(self) -> bool:
-        """Whether the latest attempt met a fault of the provider's that the next may not meet."""
+        """Whether the latest attempt failed by a fault of the provider that may be transient."""
         of_the_ledger = isinstance(self.error, LedgerUnavailable)
         return self.error is not None and self.final is None and not of_the_ledger
 
     def outage(self) -> Outage | None:
-        """Since when readings are tried in vain, and why."""
+        """Since when readings have failed, and why; None if they haven't."""
         if self.error is not None:
             return Outage(str(self.error), self._loop.time() - self._in_vain_since)
         if self._is_new and self._began < math.inf:
@@ -172,14 +173,14 @@ class Schedule:
         return None
 
     def recovered(self) -> None:
-        """A snapshot came, whoever took it."""
+        """Note that a snapshot came, taken by any gate."""
         self._is_new = False
         self.error = self.final = None
         self.look()
         self._settle()
 
     def note_failure(self, error: CallGuardError, duration: float) -> None:
-        """An attempt has failed, whosever it was, `duration` seconds after it began."""
+        """Note that an attempt of any gate has failed, `duration` seconds after it began."""
         is_final = _can_be_final(error) and (
             self._is_new or (self.error is not None and _can_be_final(self.error))
         )
@@ -190,7 +191,7 @@ class Schedule:
         self._settle()
 
     async def aclose(self) -> None:
-        """End the timer and the reading under way, and wait until it has ended."""
+        """Cancel the timer and the reading in flight, and wait until it has ended."""
         self._stop_timer()
         self._settle()
         if self._reading is not None:
@@ -224,13 +225,13 @@ class Schedule:
         except BaseException as error:
             goes_on = not ends_us(error)
             raise
-        finally:  # whatever went wrong in telling of this reading, there is a next one
+        finally:  # even if reporting this reading failed, take the next one
             self._reading = None
             if goes_on and self._is_wanted:
                 self.want()
 
     async def _attempt(self) -> CallGuardError | None:
-        """Read, if it is this gate's turn. Returns why that failed."""
+        """Read if it is this gate's turn; return the error if that failed."""
         outcome: Snapshot | CallGuardError | None = None
         try:
             right = await self._readings.right(self._loop.time())
@@ -254,7 +255,7 @@ class Schedule:
 
 
 def _can_be_final(error: CallGuardError) -> bool:
-    """Whether an error says that the next attempt can't fare better."""
+    """Whether an error shows that the next attempt can't succeed either."""
     if isinstance(error, LimitsRejected):
         return error.of_the_key
     return isinstance(error, UsageError)

@@ -1,4 +1,4 @@
-"""What a shared ledger reports to a gate, and asks of it."""
+"""The connection of a gate to a shared ledger."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ async def assembled_among_many(
     ledger: RedisLedger,
     trunks: Sequence[Trunk] = (),
 ) -> AsyncIterator[Parts]:
-    """A gate's parts, with a ledger and readings that it shares with all others on `ledger`.
+    """Assemble a gate's parts with a ledger and readings that all gates on `ledger` share.
 
     Args:
         assemble: makes the parts, with the arguments that don't depend on the ledger.
-        source: whom to ask when it is this gate's turn to read.
-        secret: the workspace's key, which the ledger is called after unless it has a name.
-        times: how long things last.
-        ledger: where the ledger is.
+        source: the source to read when it is this gate's turn.
+        secret: the workspace's key, from which the ledger's name is made unless it has one.
+        times: the durations that the ledger uses.
+        ledger: the shared ledger.
         trunks: the ways to the telephone network, the default one among them.
     """
     claimant = _Claimant()
@@ -83,7 +83,7 @@ class _Claimant:
         self.granted = parts.admissions.grant
 
     def lost(self, lanes: Mapping[int, str]) -> None:
-        """The ledger took these permits for placed calls."""
+        """Report permits that the ledger counts as placed."""
         teller = self.parts.reporter.teller
         for number, lane in lanes.items():
             permit_id = self.parts.issuer.id_of(number)
@@ -92,18 +92,18 @@ class _Claimant:
                 teller.permit_lost(permit_id, lane)
 
     def halted(self, halts: Sequence[Halt]) -> None:
-        """All that is paused for all gates."""
+        """Take the pauses of all gates."""
         take_over(self.parts, halts)
 
     def unreachable(self, error: CallGuardError) -> None:
-        """The ledger can't be reached since now."""
+        """Report that the ledger can't be reached from now on."""
         logger.warning("%s", error)
         if self.parts.reporter.teller is not None:
             self.parts.reporter.teller.ledger_away(error)
         self.parts.admissions.serve()
 
     def reachable(self, duration: float) -> None:
-        """The ledger can be reached again."""
+        """Report that the ledger can be reached again."""
         logger.info("the ledger's server can be reached again, after %.1f s", duration)
         if self.parts.reporter.teller is not None:
             self.parts.reporter.teller.ledger_back(duration)

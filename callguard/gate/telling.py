@@ -1,7 +1,7 @@
-"""What the listener is told: an event for each fact.
+"""The events for the listener.
 
-Only a gate with a listener imports this: most have none, and making the events' classes takes a
-twentieth of the time in which callguard is imported.
+Only a gate with a listener imports this. Most gates have none, and making the events' classes takes
+a twentieth of callguard's import time.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ __all__ = ["Teller"]
 
 
 class Names(TypedDict):
-    """What every event says of where it comes from."""
+    """The fields of every event that name its origin."""
 
     gate: str
     workspace: str
 
 
 class Teller:
-    """Tells the listener; see `callguard.events` for what each fact is.
+    """Reports to the listener; see `callguard.events` for the events.
 
     Args:
-        listener: gets every event.
+        listener: called with every event.
         gate: the gate's id.
-        workspace: what stands for the workspace.
+        workspace: the hash of the workspace for events.
     """
 
     def __init__(self, listener: Listener, gate: str, workspace: str) -> None:
@@ -62,7 +62,7 @@ class Teller:
         self._names: Names = {"gate": gate, "workspace": workspace}
 
     def _tell(self, event: Event) -> None:
-        """Pass `event` to the listener; what that raises is logged and goes no further."""
+        """Pass `event` to the listener; its exceptions are logged and go no further."""
         try:
             self._listener(event)
         except (KeyboardInterrupt, SystemExit):
@@ -146,5 +146,5 @@ class Teller:
 
 
 def _told(error: CallGuardError) -> tuple[str, str]:
-    """What events say of an error: the name of its class, and its text."""
+    """The class name and the text of an error, as events have them."""
     return type(error).__name__, str(error)
