@@ -1,7 +1,7 @@
-"""The ledger of one process: how many calls may be going on, and since when the gate knows.
+"""The ledger of one process: the most calls that can be going on, and what the gate knows of them.
 
-A permit is a *number* here, a number that is never used twice. The ledger holds mechanism only:
-which ceiling a lane has is decided elsewhere and comes as an argument.
+A permit is a *number* here, a number that is never used twice. The ledger is mechanism only: the
+ceiling of a lane is decided elsewhere and passed as an argument.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from callguard.trunks import Trunk
 __all__ = ["MemoryLedger"]
 
 EARLY_EVIDENCE = 10_000
-"""Calls of which evidence is remembered that came before the dial returned.
+"""Calls for which evidence is remembered that came before the dial returned.
 
-A second's worth of the heaviest storm of deliveries that is provided for. What is forgotten costs
-nothing but the evidence.
+This is one second of the heaviest storm of deliveries that is planned for. Forgetting a call only
+costs its evidence.
 """
 
 EARLY_EVIDENCE_SECONDS = 300.0
-"""How long it is remembered: longer than a dial takes (120 s at most with SDK 6.2.13)."""
+"""How long such evidence is remembered: longer than a dial takes (120 s at most, SDK 6.2.13)."""
 
 
 class _Early(NamedTuple):
@@ -43,15 +43,15 @@ class _Early(NamedTuple):
 class MemoryLedger(Paced):
     """The law of docs/design.md, for gates that share nothing with other processes.
 
-    Every method is one step that nothing can come between, and takes the time as an argument:
+    Every method is one step that nothing can come between, and takes the time as an argument, in
     seconds on the event loop's clock.
 
     Args:
-        times: how long things last.
-        trunks: those of the gate.
+        times: the durations that the ledger uses.
+        trunks: the gate's trunks.
 
     Attributes:
-        in_use: the usage in calls, without the reported part where there is no snapshot yet.
+        in_use: the usage in calls; without a snapshot, only its own part.
         granted: permits granted so far, which is also the latest of them.
         others_wait: False: this ledger is the process's own.
         readings: when the next snapshot is taken.
@@ -122,7 +122,7 @@ class MemoryLedger(Paced):
 
     @property
     def withheld(self) -> Withheld | None:
-        """Why no slot is given, whatever the counts; None where the counts decide."""
+        """Why no slot is given, whatever the counts; None if the counts decide."""
         return "snapshot spent" if self.spent else None
 
     @property
@@ -132,7 +132,7 @@ class MemoryLedger(Paced):
         return snapshot is not None and snapshot.began <= max(self._refused_at, self._changed_at)
 
     def usage(self) -> Usage:
-        """The usage and what it is made of."""
+        """The usage and its parts."""
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
         uncounted = len(self._placed) + len(self._answered)
         return Usage(reported, self.in_use - (reported or 0) - uncounted, uncounted)
@@ -159,8 +159,8 @@ class MemoryLedger(Paced):
         """Check and commit in one step.
 
         Returns:
-            A permit if one more call fits under `ceiling`, its trunk is due and the snapshot may be
-            trusted at `now`; else 0, and nothing has changed.
+            A permit's number if one more call fits under `ceiling`, its trunk is due and the
+            snapshot may be trusted at `now`; else 0, and nothing has changed.
         """
         if self.in_use >= ceiling or now > self._admits_until:
             return 0
@@ -173,7 +173,7 @@ class MemoryLedger(Paced):
         return self.granted
 
     def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
-        """Nothing: there is no other gate to hear of it."""
+        """Do nothing, since there is no other gate to pause."""
 
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
@@ -206,16 +206,16 @@ class MemoryLedger(Paced):
         self.place(number, now)
 
     def answered(self, number: int, now: float) -> None:
-        """The call of a placed permit was answered, at `now` or before."""
+        """Record that the call of a placed permit was answered, at `now` or before."""
         placed = self._placed.get(number)
         if placed is not None and now + self._counter_lag < placed + self._counted_after:
             del self._placed[number]
             self._answered[number] = now
 
     def bind(self, number: int, call_id: str, now: float) -> None:
-        """The call of a placed permit has the provider's id `call_id`.
+        """Record that the call of a placed permit has the provider's id `call_id`.
 
-        Evidence about it that came before is taken into account now.
+        Evidence about the call that came earlier takes effect now.
         """
         is_known = self._fills and self._paces.bind(number, call_id)
         if number in self._placed or number in self._answered:
@@ -231,7 +231,7 @@ class MemoryLedger(Paced):
                 self.answered(number, early.known_at)
 
     def note_answered(self, call_id: str, now: float) -> None:
-        """Evidence, from anywhere, that a call was answered at `now` or before."""
+        """Record evidence, from any source, that a call was answered at `now` or before."""
         number = self._number_of.get(call_id)
         if number is not None:
             self.answered(number, now)
@@ -239,7 +239,7 @@ class MemoryLedger(Paced):
             self._remember(call_id, now, ended=False)
 
     def note_ended(self, call_id: str, now: float) -> None:
-        """Evidence, from anywhere, that a call is over at `now`."""
+        """Record evidence, from any source, that a call is over at `now`."""
         number = self._number_of.get(call_id)
         if number is None and self._fills:
             number = self._paces.number_of(call_id)
@@ -249,21 +249,22 @@ class MemoryLedger(Paced):
             self._remember(call_id, now, ended=True)
 
     def note_change(self, now: float) -> None:
-        """The count is not what it was at `now`."""
+        """Note that the provider's count has changed, at `now` or before."""
         self._changed_at = now
         self.readings.changed()
 
     def note_queue(self) -> None:
-        """Nothing: who waits is known where slots are given."""
+        """Do nothing, since the gate itself grants the slots."""
 
     def lost(self, number: int, now: float) -> bool:  # noqa: ARG002
-        """False: this ledger is the process's own."""
+        """Return False: no permit of a ledger in memory is lost."""
         return False
 
     def note_sleep(self, slept: float, now: float) -> None:
-        """The machine slept for `slept` seconds, and is awake since `now`; the clock stood still.
+        """Note that the machine slept for `slept` seconds, until `now`; the clock stood still.
 
-        So what began before is older than the clock says, and may authorise nothing any more.
+        Everything from before is older than the clock says, so the snapshot may authorise nothing
+        any more.
         """
         self._slept += slept
         self._woke_at = now
@@ -318,7 +319,7 @@ class MemoryLedger(Paced):
         self.in_use -= len(seen)
 
     def _forget(self, number: int) -> bool:
-        """Take a permit from the uncounted; whether it was among them."""
+        """Remove a permit from the uncounted ones; return whether it was among them."""
         call_id = self._call_of.pop(number, None)
         if call_id is not None and self._number_of.get(call_id) == number:
             del self._number_of[call_id]
@@ -328,6 +329,6 @@ class MemoryLedger(Paced):
     def _remember(self, call_id: str, now: float, *, ended: bool) -> None:
         self._now = now
         early = self._early.get(call_id)
-        # That a call is over outlasts that it was answered, whichever comes first.
+        # An end overrides an answer, whichever comes first.
         if early is None or (ended and not early.ended):
             self._early[call_id] = _Early(now, ended)

@@ -1,4 +1,4 @@
-"""What a gate needs of its ledger, in one process or among many."""
+"""The protocols between a gate and its ledger, in one process or among many."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R", bound="Right")
 
 
 class Claim(NamedTuple):
-    """What a gate asks of a shared ledger for the callers of one lane and trunk.
+    """A gate's request to a shared ledger for the callers of one lane and trunk.
 
     Attributes:
         lane: the lane's name.
@@ -48,14 +48,14 @@ class Claim(NamedTuple):
 
 
 class Halt(NamedTuple):
-    """Something is paused, for all gates on a ledger.
+    """A pause for all gates on a ledger.
 
     Attributes:
-        lane: the lane's name; None for each.
-        trunk: the trunk's name; None for each.
-        by: who paused it.
-        since: when, in seconds.
-        reason: why.
+        lane: the lane's name; None for all lanes.
+        trunk: the trunk's name; None for all trunks.
+        by: who made the pause.
+        since: when it was made, in seconds.
+        reason: the reason.
     """
 
     lane: str | None
@@ -66,7 +66,7 @@ class Halt(NamedTuple):
 
 
 class Claimant(Protocol):
-    """A gate, as the shared ledger sees it that reports to it and asks what its callers need."""
+    """The side of a gate that a shared ledger asks for claims, and reports to."""
 
     def claims(self, limits: Limits | None, /) -> list[Claim]:
         """What the queued callers need now: one claim for each lane on which anybody waits.
@@ -76,85 +76,85 @@ class Claimant(Protocol):
         """
 
     def granted(self, claim: Claim, number: int, usage: int) -> None:
-        """A claim was granted a slot, which brought the usage to `usage` calls."""
+        """Take a slot that was granted to a claim, which brought the usage to `usage` calls."""
 
     def lost(self, lanes: Mapping[int, str]) -> None:
-        """The ledger took these permits for placed calls: their slots may be others' now.
+        """Note permits that the ledger counts as placed: their slots may have been granted again.
 
         Args:
             lanes: the lane of each permit.
         """
 
     def halted(self, halts: Sequence[Halt]) -> None:
-        """All that is paused for all gates, since when in seconds on the event loop's clock."""
+        """Take the pauses of all gates, with `since` in seconds on the event loop's clock."""
 
     def unreachable(self, error: CallGuardError) -> None:
-        """The ledger can't be reached since now."""
+        """Note that the ledger can't be reached from now on."""
 
     def reachable(self, duration: float) -> None:
-        """The ledger can be reached again, after `duration` seconds."""
+        """Note that the ledger can be reached again, after `duration` seconds."""
 
 
 class Reader(Protocol):
-    """A gate, as the ledger sees it that brings snapshots to it."""
+    """The side of a gate to which its ledger passes snapshots."""
 
     def came(self, snapshot: Snapshot, duration: float) -> None:
-        """Some gate has taken a snapshot, `duration` seconds after it got the right to.
+        """Take in a snapshot that some gate took, `duration` seconds after it got the right to.
 
-        This is the one way by which snapshots come to a gate.
+        This is the only way by which snapshots come to a gate.
         """
 
     def failed(self, error: CallGuardError, duration: float) -> None:
-        """Another gate has failed to read, `duration` seconds after it got the right to."""
+        """Note that another gate failed to read, `duration` seconds after it got the right to."""
 
     def moved(self) -> None:
-        """`Readings.turn_at` is another moment."""
+        """Note that `Readings.turn_at` has changed."""
 
     def asked(self) -> None:
-        """Callers of other gates wait, and their gate has failed to read for them."""
+        """Read for callers of other gates, whose own gate has failed to."""
 
 
 class Right(Protocol):
-    """The right to read: the gate that has it takes the next snapshot, and no other."""
+    """The right to read: only the gate that has it takes the next snapshot."""
 
     @property
     def newer_than(self) -> float | None:
-        """The request of the snapshot begins later, in seconds on the event loop's clock."""
+        """The moment after which the request must begin, in seconds on the event loop's clock."""
 
 
 class Readings(Protocol[R]):
-    """Who takes the next snapshot, and when: at most one gate of all that are on the ledger.
+    """The rule of who takes the next snapshot, and when: at most one of the ledger's gates.
 
     Moments are in seconds on the event loop's clock.
     """
 
     @property
     def due_at(self) -> float:
-        """From when on the next reading may begin, whoever takes it."""
+        """The earliest moment for the next reading, at any gate."""
 
     @property
     def turn_at(self) -> float:
-        """When this gate should take it for those who wait, if no other has by then."""
+        """When this gate should read for its callers, if no other gate has by then."""
 
     def serve(self, reader: Reader) -> None:
-        """Set who gets what is read; once, before the first reading."""
+        """Set the reader that receives snapshots; called once, before the first reading."""
 
     async def right(self, now: float) -> R | None:
-        """The right to read, or None: another gate has it. Then `turn_at` is later than `now`.
+        """Return the right to read; None if another gate has it, and then `turn_at` is after `now`.
 
-        Cancelling this gives the right up, if it was given.
+        Cancelling this gives up the right, if it was given.
 
         Raises:
             LedgerUnavailable: the ledger can't be reached.
         """
 
     async def report(self, right: R, outcome: Snapshot | CallGuardError, now: float) -> None:
-        """Tell all gates what the source has answered by `right`.
+        """Report the outcome of the reading by `right` to all gates.
 
-        A snapshot is with `Reader.came` when this returns.
+        A snapshot has been passed to `Reader.came` when this returns.
 
         Raises:
-            LedgerUnavailable: the ledger can't be reached, so that nobody has heard of it.
+            LedgerUnavailable: the ledger can't be reached, so no gate knows of the outcome.
         """
 
 
@@ -162,17 +162,17 @@ class Ledger(Protocol):
     """The law of accounting; see docs/design.md.
 
     A permit is a *number* here, a number that is never used twice. Every method is one step that
-    nothing can come between. Times are seconds on the event loop's clock; a shared ledger goes by
-    its server's clock in their place.
+    nothing can come between. Times are seconds on the event loop's clock; a shared ledger uses its
+    server's clock instead.
 
     Attributes:
-        in_use: the usage in calls, without the reported part where there is no snapshot yet.
+        in_use: the usage in calls; without a snapshot, only its own part.
         granted: permits granted so far.
         next_number: a number that no permit has had; each later one is above.
         others_wait: whether callers of other gates are in the queue.
         snapshot: the latest snapshot, or None.
-        withheld: why no slot is given, whatever the counts; None where the counts decide.
-        readings: who takes the next snapshot, and when.
+        withheld: why no slot is given, whatever the counts; None if the counts decide.
+        readings: the rule of who takes the next snapshot, and when.
     """
 
     granted: int

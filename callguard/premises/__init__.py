@@ -1,8 +1,8 @@
-"""The premises of the promise, watched: what refusals, snapshots and evidence say against them.
+"""Watches the premises of the promise: what refusals, snapshots and evidence say against them.
 
-Nothing is decided from it. An alarm that is wrong is worse than none, so each is kept until chance,
-or another cause, is a poor explanation of what was seen. `watched` has `cps` and `reserve`,
-`histories` what the gate's own calls show: `counter_lag`, `ring_limit` and `counts_ringing`.
+No decision uses this. A false alarm is worse than none, so there is none until chance, or another
+cause, is a poor explanation of what was seen. `watched` has `cps` and `reserve`. `histories` has
+`counter_lag`, `ring_limit` and `counts_ringing`, by what the gate's own calls show.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """

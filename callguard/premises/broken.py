@@ -1,4 +1,4 @@
-"""What is said of a premise that doesn't hold, and what to set."""
+"""The report of a broken premise, and the advice what to set."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Premise: TypeAlias = Literal["cps", "reserve", "counter_lag", "ring_limit", "cou
 """A setting on which the promise rests."""
 
 TREND: Final = 3
-"""So many observations of one kind are no outlier. Our own choice."""
+"""How many observations of one kind are no longer outliers. Our own choice."""
 
 RECENTLY: Final = 600.0
-"""Seconds within which these have to come, where they are of calls."""
+"""Seconds within which those observations have to come, if they are of calls."""
 
 _STEP: Final = 0.5
-"""Seconds to which a time is rounded up that is to be set."""
+"""Seconds to a multiple of which an advised time is rounded up."""
 
 
 class Broken(NamedTuple):
-    """A premise was seen not to hold.
+    """A premise was seen to be wrong.
 
     Attributes:
         premise: the setting.
-        said: its value.
-        seen: the value by what was seen, None where only that it is wrong is known.
+        said: the setting's value.
+        seen: the value that would have been right so far; None if it is only known to be wrong.
         why: what was seen, and what to set, for people.
-        begins: whether it is the first time.
+        begins: whether this is the first time.
     """
 
     premise: Premise
@@ -39,7 +39,7 @@ class Broken(NamedTuple):
 
 
 class Sayings:
-    """Which premises were said to be broken, so that each is said to begin once."""
+    """A record of the premises that were reported as broken, to find the first report of each."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -47,7 +47,7 @@ class Sayings:
     def broken(
         self, premise: Premise, said: float, seen: float | None, why: str, key: str = ""
     ) -> Broken:
-        """A premise is broken; `key` tells it from others of the same setting."""
+        """Make the report of a broken premise; `key` tells it from others of the same setting."""
         key = key or premise
         begins = key not in self._said
         self._said.add(key)
@@ -55,7 +55,7 @@ class Sayings:
 
 
 def advice(premise: Premise, seen: float | None) -> str:
-    """What to set, where `seen` would have been right so far."""
+    """Say what to set if `seen` would have been right so far."""
     match premise:
         case "counter_lag" | "ring_limit" if seen is not None:
             return f"open the gate with {premise}={_rounded_up(seen):g}"

@@ -1,20 +1,21 @@
-"""What refusals and snapshots say against `cps` and `reserve`.
+"""The evidence of refusals and snapshots against `cps` and `reserve`.
 
-- `cps`: three dials of a trunk that has a rate were answered with 429 in ten minutes, each though
-  every snapshot left room under every lane's ceiling, from the refusal until the first that began
-  `counter_lag` after it. Then it was not for want of room, unless others took the room and gave it
-  back at once, or with calls that are never counted; so nothing is said where others exceeded the
-  reserve in the last hundred pairs of snapshots, or a refusal named the want of room. A provider
-  that takes fewer requests a second than calls looks the same, and is helped by the same.
-- `reserve`: the count rose from a snapshot to the next by more than the smallest reserve, even if
-  every own call had become counted in between that can have; and so from each snapshot of the last
-  `counter_lag`, since a call that is over may be counted now and then for so long. That is
-  arithmetic and no chance, as long as the counter is no later than was said; but one such pair may
-  have done no harm. So it is said of three pairs in the last hundred, or of one in which the
-  provider refused a call. Calls of others that were over and still counted add to what is seen.
-  Pairs further apart than `max_age` say nothing: in between nobody is admitted. Nor do those before
-  the gate's first grant, when nothing was at stake. Only where this gate alone grants, since it has
-  to know of every grant.
+- `cps` is broken if three dials on a trunk with a rate were answered with 429 in ten minutes,
+  although every snapshot left room under every lane's ceiling, from the refusal until the first
+  snapshot that began `counter_lag` after it. Then the reason was not a lack of room, unless others
+  took the room and gave it back at once, or took it with calls that are never counted. So there is
+  no alarm if others exceeded the reserve in the last hundred pairs of snapshots, or if a refusal
+  named a lack of room. A provider that accepts fewer requests per second than calls looks the same,
+  and the same setting helps.
+- `reserve` is broken if the count rose from one snapshot to the next by more than the smallest
+  reserve, even if every own call that can have become counted in between did; and if the same holds
+  from each snapshot of the last `counter_lag`, since for that long an ended call may be counted in
+  some answers and not in others. This is arithmetic, not chance, as long as the counter is no later
+  than said. But one such pair may do no harm, so it takes three pairs in the last hundred, or one
+  in which the provider refused a call. Calls by others that are over and still counted add to the
+  rise. Pairs further apart than `max_age` prove nothing, because nobody is admitted in between; nor
+  do pairs before the gate's first grant, when nothing was at stake. The reserve is watched only if
+  this gate alone grants, since it has to know of every grant.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ from callguard.premises.histories import Histories
 __all__ = ["Premises"]
 
 PAIRS: Final = 100
-"""Pairs of snapshots in a row that are looked back on."""
+"""How many of the latest pairs of successive snapshots are considered."""
 
 MOST: Final = 10_000
-"""Ends that are remembered, the latest; where there are more, nothing is said."""
+"""How many of the latest ends of calls are remembered; if there are more, there is no alarm."""
 
 _TOO_MANY_REQUESTS: Final = 429
 
 
 class _Seen(NamedTuple):
-    """A snapshot, own calls that it may have missed, and permits granted by then."""
+    """A snapshot, the own calls that it may have missed, and the permits granted by then."""
 
     snapshot: Snapshot
     unsettled: int
@@ -47,18 +48,18 @@ class _Seen(NamedTuple):
 
 
 class Premises:
-    """What has been seen of one gate's premises.
+    """Watches the premises of one gate.
 
     Args:
-        reserve: the smallest of the lanes', in calls.
-        rates: calls a second, by the trunks that have a rate.
-        counter_lag: seconds.
+        reserve: the smallest reserve of the lanes, in calls.
+        rates: calls per second, by the trunks that have a rate.
+        counter_lag: seconds by which the counter is late, at most.
         max_age: seconds for which a snapshot is trusted.
         alone: whether this gate alone grants.
-        histories: takes the evidence about own calls; None where no snapshot counts any.
+        histories: takes the evidence about own calls; None if no snapshot counts any.
 
     Attributes:
-        histories: the same.
+        histories: the argument.
     """
 
     def __init__(
@@ -84,14 +85,14 @@ class Premises:
         self._exceeded: deque[bool] = deque(maxlen=PAIRS)
         self._most = 0
         self._refused_at: float | None = None
-        # The refusals that are being judged, and by trunk those that weren't for want of room.
+        # The refusals that are not judged yet, and by trunk those that weren't for lack of room.
         self._suspected: list[tuple[str, float]] = []
         self._too_fast: dict[str, deque[float]] = {}
 
     def refused(self, now: float, trunk: str | None, status: int | None) -> None:
-        """The provider refused a call at `now`; None for a status or a trunk that isn't known.
+        """Note that the provider refused a call at `now`; None for an unknown status or trunk.
 
-        Of refusals on one trunk within `counter_lag` the first stands for all.
+        Of the refusals on one trunk within `counter_lag` only the first counts.
         """
         self._refused_at = now
         if status != _TOO_MANY_REQUESTS:
@@ -104,7 +105,7 @@ class Premises:
         return any(of == trunk and now <= at + self._lag for of, at in self._suspected)
 
     def gave_back(self, now: float) -> None:
-        """Evidence at `now` that a call is over, which may yet be counted; or one counts again."""
+        """Note at `now` that a call is over, and may still be counted, or that one counts again."""
         if self._alone:
             self._given_back.append(now)
 
@@ -117,14 +118,14 @@ class Premises:
         granted: int,
         ceiling: int,
     ) -> list[Broken]:
-        """Hold a new snapshot against the one `before` it.
+        """Compare a new snapshot with the one before it, and return the broken premises.
 
         Args:
-            snapshot: the new one.
-            before: the one that it follows; None where it is the first.
-            unsettled: own calls that are dialling, or that the new one may have missed.
+            snapshot: the new snapshot.
+            before: the snapshot before it; None if it is the first.
+            unsettled: own calls that are dialling, or that the new snapshot may have missed.
             granted: permits granted so far.
-            ceiling: the lowest of the lanes' under the new one, in calls.
+            ceiling: the lowest ceiling of the lanes under the new snapshot, in calls.
         """
         found = []
         if self._alone:
@@ -147,10 +148,10 @@ class Premises:
             given_back.popleft()
 
     def _remembered_from(self, snapshot: Snapshot) -> float:
-        """An end that came later is one of a call that may be counted after `snapshot`.
+        """The moment after which an end may be of a call that is counted after `snapshot`.
 
-        The counter shows a call for up to `counter_lag` after its end, and may be that late in
-        showing it at all.
+        The counter may show a call for up to `counter_lag` after its end, and may be that late in
+        showing it at first.
         """
         return snapshot.began - 2.0 * self._lag
 
@@ -173,7 +174,7 @@ class Premises:
         return [self._sayings.broken("reserve", self._reserve, self._most, why)]
 
     def _explained(self, seen: _Seen, granted: int) -> int:
-        """The highest count to which an earlier one may have come by own calls alone."""
+        """The highest count that own calls alone can explain, from an earlier snapshot on."""
         since = self._remembered_from(seen.snapshot)
         own = seen.unsettled + granted - seen.granted
         own += sum(at > since for at in self._given_back)
