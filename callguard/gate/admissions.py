@@ -243,7 +243,7 @@ class Admissions:
             self.served()
 
     def _await_rate(self, pace: Pace, ceiling: int) -> None:
-        """Have the queues served when a trunk is due, if that is what is waited for."""
+        """Set the alarm for when a trunk is due, if only its rate is in the way."""
         if self._ledger.in_use < ceiling:
             now = self._watch.clock() - self._watch.lead
             if now < pace.due_at:
@@ -268,7 +268,7 @@ class Admissions:
         self._ledger.release(number)
 
     def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:
-        """Raise `error` in everyone who waits."""
+        """Raise `error` in every waiting caller."""
         self._alarm.stop()
         failed, now = [], self._watch.time()
         for queue in self.queues:

@@ -63,9 +63,9 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         self._teller = parts.reporter.teller
         by_default = any(lane.default for lane in self._queues.lanes)
         self._default = self._queues.of(None) if by_default else None
-        # The numbers of the short form, the oldest first. Nobody has seen their permits, so they
-        # are alike, and a block that is left may give up any: blocks of one task need not be
-        # nested, and the task that leaves one need not be the one that entered it.
+        # The numbers of the short form's permits, oldest first. Nobody has seen these permits, so
+        # they are alike, and leaving a block may give up any of them: blocks of one task need not
+        # be nested, and the task that leaves a block need not be the one that entered it.
         self._unheld: deque[int] = deque()
 
     def __repr__(self) -> str:
@@ -148,18 +148,17 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
     def note_answered(self, call_id: str, *, at: float | None = None) -> None:
         """Record that a call was answered, whoever placed it, from any source.
 
-        May be said from any thread, any number of times, in any order with `note_ended`, and before
-        the dial of the call has returned.
+        This may be called from any thread, any number of times, in any order with `note_ended`, and
+        before the dial of the call has returned.
 
         Args:
             call_id: the provider's id of the call.
-            at: when that was by the provider's own record, in seconds on its clock; None where it
-                doesn't say. By these the gate sees whether the premises of its promise hold, and
-                decides nothing.
+            at: when that was by the provider's own record, in seconds on its clock; None if
+                unknown. The gate uses it to watch the premises of its promise, and for no decision.
 
         Raises:
-            TypeError: `call_id` is no text, or `at` no number.
-            ValueError: `call_id` is a text that can't be an id, or `at` is negative or not finite.
+            TypeError: `call_id` is not text, or `at` is not a number.
+            ValueError: `call_id` can't be an id, or `at` is negative or not finite.
         """
         checked_call_id(call_id)
         _check_moment(at)
@@ -172,17 +171,17 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         """Record that a call is over, whoever placed it, from any source.
 
         A slot that the call still held goes to the next in the queue; otherwise the next reading
-        is brought forward, because the count has changed. May be said from any thread, any number
-        of times, and before the dial of the call has returned.
+        is brought forward, because the count has changed. This may be called from any thread, any
+        number of times, and before the dial of the call has returned.
 
         Args:
             call_id: the provider's id of the call.
-            refused: whether the provider refused the call for want of room.
+            refused: whether the provider refused the call for lack of room.
             at: as in `note_answered`.
 
         Raises:
-            TypeError: `call_id` is no text, or `at` no number.
-            ValueError: `call_id` is a text that can't be an id, or `at` is negative or not finite.
+            TypeError: `call_id` is not text, or `at` is not a number.
+            ValueError: `call_id` can't be an id, or `at` is negative or not finite.
         """
         checked_call_id(call_id)
         checked_flag("refused", refused)

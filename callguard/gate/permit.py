@@ -117,12 +117,12 @@ class Permit(Unique, EnteredAsync):
 
     @property
     def id(self) -> str:
-        """Unique in the world, the same at every look: fit for the provider's `idempotency_key`."""
+        """The permit's id, unique in the world and constant: fit for the `idempotency_key`."""
         return self._admissions.issuer.id_of(self.number)
 
     @property
     def number(self) -> int:
-        """Its number among the permits of the gate: the last part of its id."""
+        """The permit's number at its gate: the last part of its id."""
         try:
             return self._number
         except AttributeError:
@@ -280,7 +280,7 @@ class Permit(Unique, EnteredAsync):
             self._admissions.issuer.not_placed(self._number, self._queue, step)
 
     def _follow(self, word: Word) -> Step | None:
-        """Go on to the state that follows, and return what the ledger is to write down."""
+        """Go to the state that follows, and return the ledger's step."""
         try:
             self._state, step = AFTER[word][self._state]
         except KeyError:

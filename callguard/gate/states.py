@@ -77,7 +77,7 @@ _CHANGES: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
         REFUSED: (ENDED, None),
     },
 }
-"""What changes something, as in `AFTER`."""
+"""The entries of `AFTER` that change something."""
 
 _ENTERED: Final[Sequence[State]] = (DIALLING, LEFT, PLACED, CANCELLED, REFUSED, ENDED)
 
@@ -85,5 +85,5 @@ AFTER: Final[Mapping[Word, Mapping[State, tuple[State, Step | None]]]] = {
     word: {state: changes.get(state, (state, None)) for state in _ENTERED}
     for word, changes in _CHANGES.items()
 }
-"""By what is said, and the state that it finds: the state that follows, and the ledger's step. Of a
-permit that has not been entered there is nothing to say."""
+"""By report and present state: the state that follows, and the ledger's step. A permit that has not
+been entered takes no report."""
