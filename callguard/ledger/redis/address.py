@@ -1,7 +1,7 @@
-"""A ledger's address: which parts and options it may have, and what a user is told of any other.
+"""Checks of a ledger's address: its parts and options, with errors that say what to do.
 
-redis-py takes any option in an address, and then fails at the first connection or ignores it. This
-module knows every option, and quotes nothing that may be part of a password.
+redis-py accepts any option in an address, and then fails at the first connection or ignores it.
+This module knows every option, and quotes nothing that may be part of a password.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OWN_CLIENT: Final = "make the client yourself and pass RedisLedger(client)"
 _SCHEMES: Final = {"redis", "rediss", "unix"}
 
 _FLAGS: Final = {"true", "false", "yes", "no", "1", "0", "t", "f", "y", "n"}
-"""The words that redis-py takes for yes or no, in any case."""
+"""The words that redis-py accepts for yes or no, in upper or lower case."""
 
 
 def _is_whole(text: str) -> bool:
@@ -51,7 +51,7 @@ _OPTIONS: Final[dict[str, _Check]] = {
     "protocol": ({"2", "3"}.__contains__, "2 or 3"),
     "socket_keepalive": _FLAG,
 }
-"""The options that may follow the question mark: how to check each, and what it must be."""
+"""The options that may follow the question mark, each with its check and what it must be."""
 
 _TLS_OPTIONS: Final[dict[str, _Check]] = {
     "ssl_cert_reqs": ({"none", "optional", "required"}.__contains__, "none, optional or required"),
@@ -61,7 +61,7 @@ _TLS_OPTIONS: Final[dict[str, _Check]] = {
     "ssl_certfile": _TEXT,
     "ssl_keyfile": _TEXT,
 }
-"""The same for rediss:// alone: the options that every supported redis-py has."""
+"""The further options of rediss://, which every supported redis-py has."""
 
 _SECRET: Final = {"username", "password", "ssl_ca_data"}
 
@@ -77,10 +77,10 @@ _ELSEWHERE: Final = {
 
 
 def checked_address(address: str) -> str:
-    """The address of a ledger's server: ``redis://``, ``rediss://`` or ``unix://``.
+    """Check the address of a ledger's server: ``redis://``, ``rediss://`` or ``unix://``.
 
     Raises:
-        UsageError: it can't be used. It names the part or the option, and what to do.
+        UsageError: it can't be used. The error names the part or the option, and what to do.
     """
     if any(c.isspace() or not c.isprintable() for c in address):
         raise _unusable("has white space in it: leave it out, or write it as %20 in a password")

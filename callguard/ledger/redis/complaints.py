@@ -1,4 +1,4 @@
-"""What is wrong with a ledger's server though it works: the log says so."""
+"""Warnings in the log about faults of a ledger's server that works nevertheless."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Complaints"]
 logger = logging.getLogger("callguard")
 
 _STEP: Final = 1.0
-"""Seconds of a step of the server's clock that is worth a warning; smaller ones may be a late
-exchange."""
+"""The smallest step of the server's clock, in seconds, that causes a warning; a smaller one may be
+a late exchange."""
 
 
 class Complaints:
-    """Warns of each fault of the server's once, and of each step of its clock."""
+    """Warns of each fault of the server once, and of each step of its clock."""
 
     def __init__(self) -> None:
         self._warned: set[str] = set()
@@ -38,7 +38,7 @@ class Complaints:
         self._warn_once("the ledger's server lets this user publish nothing", words)
 
     def subscribes_to_nothing(self, fault: BaseException | None) -> None:
-        """The worker could not listen; the server may never let it."""
+        """Warn if the worker could not listen because this user may not subscribe."""
         if is_final(fault):
             self._warn_once("the ledger's server lets this user subscribe to nothing", fault)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _CONNECTS: Final = 4
-"""Time-outs after which connecting is given up. With TLS, a password and a database it takes seven
-round trips."""
+"""Time-outs after which connecting is given up. With TLS, a password and a database, connecting
+takes seven round trips."""
 
 
 class Connection:
@@ -28,14 +28,14 @@ class Connection:
     the connection breaks, or a command on it is cancelled, the next command connects again; no
     command is sent twice.
 
-    To connect takes several round trips, and so may take longer than a command. It goes on where
-    nobody waits for it any longer, and the next command waits for the same.
+    Connecting takes several round trips, and so may take longer than a command. It goes on even if
+    nobody waits for it any longer, and the next command waits for the same attempt.
 
-    A client that runs commands in a way of its own, as a cluster's does, runs these as well.
+    A client with its own way of running commands, such as a cluster's, runs these commands too.
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        timeout: seconds that a command waits until it is connected, and for its answer then.
+        timeout: seconds that a command waits for the connection, and then for its answer.
     """
 
     def __init__(self, client: Redis | RedisCluster, timeout: float) -> None:
@@ -53,8 +53,8 @@ class Connection:
         """Send a command, and wait for its answer; one command at a time.
 
         Raises:
-            redis.exceptions.RedisError: it did not run, or failed, or its answer was lost.
-            TimeoutError: it took too long, or connecting did.
+            redis.exceptions.RedisError: the command did not run, or failed, or its answer was lost.
+            TimeoutError: the command or connecting took too long.
         """
         if self._pool is None:
             with self._deadline:
@@ -79,7 +79,7 @@ class Connection:
         return b"*%d\r\n%b%b" % (len(words), self._packed_head, _packed_words(words[-2:]))
 
     async def info(self, section: str) -> Any:
-        """A section of what the server says about itself, parsed by redis-py."""
+        """Return a section of the server's INFO, parsed by redis-py."""
         if self._pool is not None:
             return await self.execute_command("INFO", section)
         with self._deadline:
@@ -96,7 +96,7 @@ class Connection:
 
     @property
     def _is_connected(self) -> bool:
-        # redis-py's connection says so of itself before the server has accepted the client.
+        # redis-py's connection counts as connected before the server has accepted the client.
         return self._connecting is None and self._taken is not None and self._taken.is_connected
 
     async def _connected(self) -> None:
@@ -110,7 +110,7 @@ class Connection:
     def _note_outcome(self, connecting: asyncio.Task[None]) -> None:
         self._connecting = None
         if not connecting.cancelled():
-            connecting.exception()  # nobody's, if nobody waits any more
+            connecting.exception()  # marks it as retrieved, in case nobody waits any more
 
     async def _connect(self) -> None:
         try:
@@ -119,7 +119,7 @@ class Connection:
                     self._taken = await _taken_from(self._pool)
                 await self._taken.connect()
         except BaseException:
-            # Half connected, it would be taken for a connection.
+            # A half-connected one would count as connected.
             if self._taken is not None:
                 await self._taken.disconnect(nowait=True)
             raise

@@ -1,9 +1,9 @@
-"""One worker's side of the exchanges: what it says, and what the server's answers mean to it.
+"""One worker's side of the exchanges: makes its requests, and interprets the server's answers.
 
-A worker numbers its exchanges and makes one at a time, so that an exchange that it has given up
-changes nothing when it runs late. After any doubt the worker joins anew: it says which permits it
-holds, and any other that the server has granted it goes back. If the server doesn't know the worker
-any more, either the worker's lease ran out or the ledger was lost.
+A worker numbers its exchanges and makes one at a time, so an exchange that it has given up changes
+nothing when it runs late. After any doubt the worker joins anew: it reports which permits it holds,
+and any other that the server has granted to it is given back. If the server no longer knows the
+worker, either the worker's lease has expired or the ledger was lost.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ from callguard.trunks import Trunk
 __all__ = ["Conversation", "asked_for", "runs_of"]
 
 MOST_SLOTS: Final = 1000
-"""Slots that one exchange asks for at most."""
+"""The most slots that one exchange asks for."""
 
 
 class Conversation:
     """One worker's side of the exchanges.
 
     Args:
-        worker: unique in the world, and without a slash.
-        label: what people call the worker.
-        names: what channels are called on the server.
-        settings: how long things last.
-        view: what there is to report, and where the answers go.
-        readings: the same of readings.
-        claimant: who gets slots and news.
-        clock: the event loop's, in seconds.
-        trunks: those of the gate.
+        worker: the worker's id, unique in the world and without a slash.
+        label: the worker's name for people.
+        names: the names of channels on the server.
+        settings: the durations of the ledger.
+        view: has what to report, and takes the answers.
+        readings: has what to report about readings, and takes the answers about them.
+        claimant: takes slots and news.
+        clock: the event loop's clock, in seconds.
+        trunks: the gate's trunks.
 
     Attributes:
-        ask_again_at: when to ask again for slots that others are to take first, or because a trunk
-            is due; or None.
-        leaves: whether the worker is to leave as soon as everything is reported.
+        ask_again_at: when to ask again, because others are to take slots first, or because a trunk
+            is due; None not to.
+        leaves: whether the worker has to leave as soon as everything is reported.
         left: whether it has left.
         said_as_much_as_it_may: whether the last exchange reported so much that there may be more.
         stepped: seconds by which the server's clock had stepped by the last exchange.
-        untold: why the server published nothing for this worker in the last exchange; or None.
+        untold: why the server published nothing for this worker in the last exchange, or None.
     """
 
     def __init__(
@@ -125,12 +125,12 @@ class Conversation:
         return bool(self._claimant.claims(None))
 
     def request(self) -> tuple[str, bytes]:
-        """The next exchange: the script's arguments."""
+        """Make the script's arguments for the next exchange."""
         self._sent_at = self._clock()
         self._number += 1
         self._renews = self._sent_at >= self._renew_at or not self._joined
         self._claims = self._claims_now()
-        # Callers may be granted permits out of the own share before the answer comes.
+        # Callers may be granted permits from the local share before the answer comes.
         self._first_number = self._view.next_number
         if self._joined:
             self._doubtful = self._first_number
@@ -201,11 +201,11 @@ class Conversation:
     # Hearing -------------------------------------------------------------------------------------
 
     def doubt(self) -> None:
-        """No answer came to the exchange, so that it may have run or not."""
+        """Note that an exchange had no answer, so it may have run or not."""
         self._joined = False
 
     def note_sleep(self, slept: float) -> None:
-        """The machine slept for `slept` seconds, so everything before is that much longer ago.
+        """Date everything back by the `slept` seconds for which the machine slept.
 
         The server's clock went on, and so did this worker's lease.
         """
@@ -227,7 +227,7 @@ class Conversation:
         if reply["status"] == "foreign":
             raise foreign(reply["protocol"])
         if reply["status"] != "ok":
-            # Unknown here, or overtaken by a copy of itself that a client has sent.
+            # The worker is unknown, or the request was overtaken by a copy that a client sent.
             return False
         heard = Answer.parse(reply, len(self._claims))
         self._acknowledge(heard)
@@ -240,7 +240,7 @@ class Conversation:
         if heard.again is not None:
             self.ask_again_at = self._clock() + heard.again / 1000
         elif self.ask_again_at is not None and self.ask_again_at <= self._sent_at:
-            self.ask_again_at = None  # it has been done
+            self.ask_again_at = None  # this exchange has asked
         if heard.right is not None:
             self._readings.take_right(heard.right)
         keys = list(self._claims)
@@ -261,13 +261,13 @@ class Conversation:
         self._claimant.halted(with_unheard(dated, unheard, now))
 
     def hear(self, message: str | bytes) -> bool:
-        """Take in what the server pushed.
+        """Take in a message that the server pushed.
 
         Returns:
-            Whether that calls for an exchange.
+            Whether it calls for an exchange.
 
         Raises:
-            Exception: it is no push. Anybody may publish anything.
+            Exception: the message is not a push. Anybody may publish anything.
         """
         push = Push.parse(message, self._readings.knows)
         if push.epoch is not None and push.epoch != self._epoch:
@@ -333,7 +333,7 @@ class Conversation:
 
 
 def runs_of(held: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
-    """Permits with their lanes, as the first and the last number of each run on one lane."""
+    """Join permits of one lane to runs, each as its first number, its last number and the lane."""
     runs: list[tuple[int, int, str]] = []
     for number, lane in sorted(held):
         if runs and runs[-1][1:] == (number - 1, lane):

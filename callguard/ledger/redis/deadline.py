@@ -1,4 +1,4 @@
-"""A limit to how long each of many waits may take, with one timer for all of them."""
+"""A time limit for many successive waits, with one timer for all of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """As `asyncio.timeout`, for one wait after the other: ``with deadline:``.
+    """An `asyncio.timeout` for one wait after another: ``with deadline:``.
 
-    `asyncio.timeout` makes a timer for each wait, and cancels it. This one keeps its timer: if it
-    goes off while a later wait is under way, it is set to the end of that wait.
+    `asyncio.timeout` makes a timer for each wait, and cancels it. This class keeps its timer: if it
+    fires during a later wait, it is set to the end of that wait.
 
     Args:
-        seconds: after which a wait ends with a TimeoutError.
+        seconds: how long a wait may take before it ends with a TimeoutError.
     """
 
     __slots__ = ("_cancelling", "_expired", "_loop", "_seconds", "_task", "_timer", "_until")
@@ -49,7 +49,7 @@ class Deadline:
         if not self._expired or task is None:
             return
         self._expired = False
-        # Where somebody else has cancelled the task as well, that goes before.
+        # If somebody else has cancelled the task as well, that cancellation takes precedence.
         if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 

@@ -1,4 +1,4 @@
-"""Whether the ledger's server may throw away what it keeps, as a cache does."""
+"""The eviction policy of the ledger's server, which may drop keys as a cache does."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["eviction_policy"]
 
 
 async def eviction_policy(connection: Connection) -> str | None:
-    """The policy by which the server evicts keys once its memory is full; None where it doesn't.
+    """Ask for the policy by which the server evicts keys when its memory is full; None for none.
 
-    Every key of a ledger expires at some time, so the ``volatile-`` policies evict it too.
-    Cancelling leaves nothing behind.
+    Every key of a ledger has an expiry, so the ``volatile-`` policies evict it too. Cancelling
+    leaves nothing behind.
 
     Raises:
-        Exception: what the client raises where the server doesn't say.
+        Exception: the client's exception if the server doesn't answer.
     """
     found: Mapping[str, Any] = await connection.info("memory")
     nodes = [found] if "maxmemory" in found else list(found.values())

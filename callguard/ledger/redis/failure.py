@@ -1,4 +1,4 @@
-"""A right to read that brought no snapshot, as the workers of a ledger hear of it."""
+"""Failed readings, as they are reported to all workers of a ledger."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LONGEST_TEXT: Final = 500
 
 
 class Reason(TypedDict):
-    """Why a right to read brought no snapshot.
+    """The reason why a reading failed.
 
     Attributes:
-        text: the error's; empty where it concerns that worker alone, such as its own session.
+        text: the error's text; empty if the error concerns that worker alone, such as its session.
         kind: "rejected", "malformed" or "unavailable".
-        status: the HTTP status of the provider's answer; 0 where it gave none that counts.
-        mark: what tells the worker's key from others; see `key_mark`.
-        took: ms from the right to read until then.
+        status: the HTTP status of the provider's answer; 0 if there is none that counts.
+        mark: a mark that tells the worker's key from others; see `key_mark`.
+        took: ms from the right to read until the failure.
     """
 
     text: str
@@ -40,10 +40,10 @@ class Reason(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A right to read that brought no snapshot, and why: the fields of `Reason`.
+    """A failed reading, with the fields of `Reason`.
 
     Attributes:
-        token: what tells the right from all others.
+        token: the token of the right to read.
     """
 
     token: int
@@ -55,10 +55,10 @@ class Failure:
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> Self:
-        """The failure that a server reports. Anybody may have put it there; logs will show it.
+        """Parse a failure from the server. Anybody may have put it there, and logs will show it.
 
         Raises:
-            KeyError, TypeError, ValueError: it is none.
+            KeyError, TypeError, ValueError: `said` is not a failure.
         """
         text = "".join(each for each in str(said["text"]) if each.isprintable())
         return cls(
@@ -73,7 +73,7 @@ class Failure:
     def error_for(self, mark: str) -> CallGuardError | None:
         """The error for a worker whose key has this mark; None if it doesn't concern that worker.
 
-        A provider that rejects one key may take another.
+        A provider that rejects one key may accept another.
         """
         if not self.text:
             return None
@@ -86,12 +86,12 @@ class Failure:
 
 
 def reason(error: CallGuardError, mark: str, took: float) -> Reason:
-    """How a worker reports the error that it got for a snapshot.
+    """Make the report of a reading that failed with `error`.
 
     Args:
         error: the error.
-        mark: of the worker's key.
-        took: seconds from the right to read until then.
+        mark: the mark of the worker's key.
+        took: seconds from the right to read until the failure.
     """
     kind, status = "unavailable", None
     if isinstance(error, LimitsRejected):
@@ -111,6 +111,6 @@ def reason(error: CallGuardError, mark: str, took: float) -> Reason:
 
 
 def key_mark(api_key: str) -> str:
-    """A short text that differs for two keys, and from which neither can be found again."""
+    """A short mark that differs for two keys, and from which neither can be recovered."""
     key = api_key.encode("utf-8", "surrogatepass")
     return hashlib.sha256(b"callguard mark\0" + key).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""From the errors that redis-py raises to those that callguard raises."""
+"""The conversion of redis-py's errors to callguard's."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from callguard.errors import LedgerUnavailable
 __all__ = ["FAULTS", "foreign", "is_final", "unavailable"]
 
 FAULTS: Final = (RedisError, OSError)
-"""The errors of a server that was not reached or could not do it; TimeoutError is among them."""
+"""The errors of a server that can't be reached, or fails; TimeoutError is among them."""
 
 _REJECTIONS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 _DENIED_IN_SCRIPT: Final = ("can't run this command", "can't access at least one of the keys")
-"""Words in the answer where a script may not use a command or a key: no class of errors says so."""
+"""Words of the answer if a script may not use a command or a key, which has no class of its own."""
 
 _UNAUTHENTICATED: Final = "Protocol error: unauthenticated"
-"""A server's answer to a command of more than 10 parts, by a client that gave no password."""
+"""A server's answer to a command of more than 10 parts from a client without a password."""
 
 _REPEATS_THE_COMMAND: Final = ", with args beginning with"
-"""In the answer of a server that is too old, the command follows, perhaps with the password."""
+"""Words of an old server's answer after which the command follows, perhaps with the password."""
 
 
 class _Foreign(LedgerUnavailable):
-    """The ledger is not for this release."""
+    """The ledger is of another release."""
 
 
 def foreign(protocol: int) -> LedgerUnavailable:
-    """The error where the ledger is another release's."""
+    """The error for a ledger of another release."""
     return _Foreign(
         f"the ledger on this server is of protocol {protocol}, which this release of callguard "
         "doesn't speak: give all workers the same release, or the ledger another name"
@@ -44,13 +44,13 @@ def foreign(protocol: int) -> LedgerUnavailable:
 
 
 def is_final(fault: BaseException | None) -> bool:
-    """Whether trying again can't help."""
+    """Whether a retry can't help."""
     final = isinstance(fault, (*_REJECTIONS, _Foreign))
     return final or _is_denied(fault) or _wants_a_password(fault)
 
 
 def unavailable(fault: BaseException | str) -> LedgerUnavailable:
-    """The error of a caller that needed the ledger, without anything secret."""
+    """The error for a caller that needed the ledger, without secrets."""
     if isinstance(fault, LedgerUnavailable):
         return fault
     said = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""What is paused on a shared ledger: its form on the server, and how it is changed from outside."""
+"""The pauses of a shared ledger: their form on the server, and changes from outside."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["HALT", "change", "halts_in", "scope_key", "with_unheard"]
 
 HALT = "halt"
-"""The happening: the scope, and where it is paused by whom and why."""
+"""The kind of the happening: it has the scope, and for a pause its author and its reason."""
 
 
 def scope_key(lane: str | None, trunk: str | None) -> str:
-    """What a lane and a trunk are called on the server; None for each."""
+    """The key of a scope on the server; None for all lanes or trunks."""
     return json.dumps([lane, trunk])
 
 
 def halts_in(text: str | bytes) -> tuple[Halt, ...]:
-    """What is paused, as the server has it; since when in seconds on the server's clock.
+    """Parse the pauses from the server, with `since` in seconds on the server's clock.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none.
+        KeyError, TypeError, ValueError: the text has no pauses.
     """
     found = json.loads(text)
     if not isinstance(found, dict):
@@ -54,7 +54,7 @@ def _halt(key: str, said: Mapping[str, Any]) -> Halt:
 def with_unheard(
     halts: Iterable[Halt], happenings: Iterable[Happening], now: float
 ) -> tuple[Halt, ...]:
-    """What is paused once the server will have heard of these happenings, which it hasn't yet."""
+    """The pauses after these happenings, which the server doesn't know yet."""
     by_scope = {(halt.lane, halt.trunk): halt for halt in halts}
     for kind, *what in happenings:
         if kind == HALT:
@@ -76,17 +76,17 @@ async def change(
 ) -> bool | None:
     """Pause a lane and a trunk, or resume them, for all gates on a ledger.
 
-    Cancelling this may leave it done.
+    If this is cancelled, the change may have been made.
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        names: what things are called on the server.
+        names: the names of the ledger's keys on the server.
         timeout: seconds to wait for the answer.
-        scope: the names of the lane and the trunk; None for each.
-        why: who pauses it, and why; None to resume it.
+        scope: the names of the lane and the trunk; None for all.
+        why: the author of the pause and its reason; None to resume.
 
     Returns:
-        Whether that changed anything; None where there is no such ledger.
+        Whether this changed anything; None if there is no such ledger.
 
     Raises:
         LedgerUnavailable: the server did not answer, or refused.

@@ -1,4 +1,4 @@
-"""The contents of a shared ledger, for people to look at: who holds slots, and who waits.
+"""The contents of a shared ledger, for people: who holds slots, and who waits.
 
 Looking changes nothing, and needs no gate.
 """
@@ -34,8 +34,8 @@ class Worker:
     Attributes:
         id: the gate's id.
         label: the host's name and the process's number.
-        lease: seconds until its lease runs out; negative if it has, and nobody has noticed yet.
-        silent: whether half of its lease has gone by without a word from it.
+        lease: seconds until its lease expires; negative if it has, and nobody has noticed yet.
+        silent: whether half of its lease has passed without a message from it.
     """
 
     id: str
@@ -53,7 +53,7 @@ class LedgerPermit:
         worker: the label of the gate that granted it; None for a gate that is gone.
         lane: the lane's name.
         age: seconds since it was granted.
-        state: whether its dial has not returned yet, or its call is placed and may be uncounted.
+        state: "dialling" until its dial returns, then "uncounted": the count may lack its call.
         counted_in: seconds until the counter surely shows the call, negative after that; None
             while it is dialling.
     """
@@ -74,7 +74,7 @@ class Waiting:
         worker: the gate's label; None for a gate that is gone.
         lane: the lane's name.
         priority: lower goes first.
-        callers: how many they are, up to 1000.
+        callers: the number of callers, up to 1000.
         waited: seconds that the first of them has waited.
     """
 
@@ -123,7 +123,7 @@ class Contents:
         return self.snapshot is None or self.withheld_from(self.snapshot.began) is not None
 
     def withheld_from(self, began: float) -> Withheld | None:
-        """Why a snapshot authorises nothing that began then, in seconds on the server's clock."""
+        """Why a snapshot that began at `began`, on the server's clock, authorises nothing."""
         if began <= self.lost_until:
             return "ledger lost"
         return "snapshot spent" if began <= self.spent_until else None
@@ -135,7 +135,7 @@ class Contents:
 
     @property
     def usage(self) -> Usage:
-        """The usage as the gates have it: by the latest snapshot."""
+        """The usage by the latest snapshot, as the gates have it."""
         uncounted = sum(permit.state == "uncounted" for permit in self.permits)
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
         return Usage(reported, len(self.permits) - uncounted, uncounted)
@@ -153,7 +153,7 @@ class Contents:
         return Usage(limits.current_concurrency, self.usage.dialling, uncounted)
 
     def as_json(self) -> dict[str, object]:
-        """The same as objects, arrays, numbers and strings."""
+        """Return the contents as JSON objects, arrays, numbers and strings."""
         return {
             "workers": [asdict(worker) for worker in self.workers],
             "permits": [asdict(permit) for permit in self.permits],
@@ -174,7 +174,7 @@ async def look(client: Redis | RedisCluster, names: Names, timeout: float) -> Co
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        names: what things are called on the server.
+        names: the names of the ledger's keys on the server.
         timeout: seconds to wait for the answer.
 
     Raises:
@@ -260,7 +260,7 @@ def _snapshot(facts: Mapping[str, str]) -> Snapshot:
 
 
 def _pairs(flat: Iterable[str]) -> dict[str, str]:
-    """The values by their names, from an array in which they alternate; Lua's empty one is {}."""
+    """Make a dict from an array in which names and values alternate; Lua's empty array is {}."""
     each = iter(flat)
     return dict(zip(each, each, strict=True))
 

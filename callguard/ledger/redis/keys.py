@@ -27,11 +27,11 @@ EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
 
 
 class Names:
-    """The names that belong to one workspace: all have one hash tag, and so one slot in a cluster.
+    """The names of one workspace, which share one hash tag, and so one slot in a cluster.
 
     Args:
-        workspace: the workspace's API key, or a name that the user gave it. Nobody can find it
-            again from these names, if it is as long as a key.
+        workspace: the workspace's API key, or a name that the user gave it. If it is as long as a
+            key, nobody can recover it from these names.
     """
 
     def __init__(self, workspace: str) -> None:
@@ -42,25 +42,25 @@ class Names:
 
     @property
     def channels(self) -> str:
-        """The beginning of every channel's name."""
+        """The prefix of every channel's name."""
         return self._prefix
 
     def channels_of(self, worker: str) -> tuple[str, str]:
-        """The channels of a worker: one for what concerns all workers, and one of its own."""
+        """The channels of a worker: one for messages to all workers, and one of its own."""
         return f"{self._prefix}all", f"{self._prefix}{worker}"
 
     def call(self, call_id: str) -> str:
-        """A hash in the place of the provider's id of a call, in 24 hexadecimal digits."""
+        """The hash of the provider's id of a call, in 24 hexadecimal digits."""
         return hashlib.blake2b(_bytes(call_id), digest_size=12, key=self._secret).hexdigest()
 
 
 def trunk_hash(name: str) -> str:
-    """A hash in the place of a trunk's name, as other texts can hold it: 16 hexadecimal digits."""
+    """The hash of a trunk's name, which fits into other texts: 16 hexadecimal digits."""
     return hashlib.blake2b(_bytes(name), digest_size=8).hexdigest()
 
 
 def workspace_hash(workspace: str) -> str:
-    """A hash in the place of a workspace where others may read it, in 24 hexadecimal digits.
+    """The hash of a workspace, which others may read, in 24 hexadecimal digits.
 
     Args:
         workspace: as in `Names`.
@@ -73,5 +73,5 @@ def _digest(workspace: str) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of a text; half a surrogate pair is no reason to stop."""
+    """The bytes of a text, even if it has half a surrogate pair."""
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""`RedisLedger`: which server keeps the ledger of a workspace, and how long things last there."""
+"""`RedisLedger`: the server that keeps a workspace's ledger, and the ledger's settings."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["RedisLedger"]
 
 GRACE = 1.0
-"""Seconds for which a new ledger admits nobody. A worker that lost its connection, and the ledger
-with it, takes half as long to come back and say so (`session._BACKOFF`)."""
+"""Seconds for which a new ledger admits nobody. A worker that lost its connection, and with it the
+ledger, takes half as long to come back and report that (`session._BACKOFF`)."""
 
 
 MOST_CONNECTIONS = 100_000
-"""As good as no bound: each gate of the process has two. redis-py's own bound, 100 in version 8.1,
-would be that of 50 gates."""
+"""Practically no limit: each gate of the process takes two connections. redis-py's own limit, 100
+in version 8.1, would allow only 50 gates."""
 
 
 Client = TypeVar("Client")
@@ -52,21 +52,21 @@ class RedisLedger:
     Args:
         client: redis-py's asyncio client of a single server, of a Sentinel's master
             (``sentinel.master_for(...)``), or, from redis-py 8.0 on, of a cluster. It stays open.
-        name: the name of the workspace's ledger, for workers that use different API keys. Without
-            it the key names the ledger. Only a hash of either is on the server.
+        name: the name of the workspace's ledger, for workers with different API keys. Without it,
+            the ledger is named by the key. The server has only a hash of either.
         lease: seconds of a worker's silence after which the calls that it was dialling count as
-            placed. A worker whose event loop is blocked or whose machine sleeps for longer loses
+            placed. A worker whose event loop is blocked, or whose machine sleeps, for longer loses
             its slots.
         timeout: seconds to wait for an answer.
-        local_share: calls that each gate may admit while the server can't be reached: so many at
-            once that the count may not show yet, and no more than the count leaves free. The count
-            may then exceed the ceiling by the shares of the other gates. None to admit nobody.
+        local_share: calls that each gate may have dialling or uncounted at once while the server
+            can't be reached, as far as the count leaves room. The count may then exceed the ceiling
+            by the shares of the other gates. None to admit nobody.
 
     Raises:
-        TypeError: a time that is no number, or a share that is not a whole one.
-        ValueError: a time that is not above 0 s and finite, a lease too short for the timeout, or a
-            share below 0.
-        MissingExtra: a cluster's client of a redis-py that can't listen to one, older than 8.0.
+        TypeError: a time is not a number, or `local_share` is not a whole number.
+        ValueError: a time is not above 0 s and finite, `lease` is too short for `timeout`, or
+            `local_share` is below 0.
+        MissingExtra: the client is a cluster's, and redis-py is older than 8.0.
     """
 
     def __init__(
@@ -109,14 +109,14 @@ class RedisLedger:
         timeout: float = 2.0,
         local_share: int | None = None,
     ) -> Self:
-        """A ledger on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
+        """Make a ledger on the server at `url`: ``redis://``, ``rediss://`` or ``unix://``.
 
         The other arguments are those of `RedisLedger`.
 
         Raises:
             MissingExtra: redis-py is not installed.
-            UsageError: the address can't be used. Which part of it, and what to do, is said; the
-                address is not, because it may hold a password.
+            UsageError: the address can't be used. The error says which part of it, and what to do,
+                but doesn't show the address, because it may contain a password.
         """
         try:
             from redis.asyncio import Redis
@@ -153,14 +153,14 @@ class RedisLedger:
         claimant: Claimant,
         trunks: Sequence[Trunk] = (),
     ) -> Session:
-        """A worker's connection to the ledger, to be started. Made in the event loop.
+        """Make a worker's connection to the ledger, in the event loop; the caller starts it.
 
         Args:
-            worker: unique in the world, and without a slash.
-            workspace: the workspace's API key, which names the ledger if nothing else does.
-            times: how long things last.
-            claimant: who gets slots and news.
-            trunks: those of the gate, the same at all of them.
+            worker: the worker's id, unique in the world and without a slash.
+            workspace: the workspace's API key, which names a ledger without a name.
+            times: the durations that the ledger uses.
+            claimant: takes slots and news.
+            trunks: the gate's trunks, which must be the same at all gates.
         """
         from callguard.ledger.redis.session import Session
 
@@ -180,7 +180,7 @@ class RedisLedger:
 
     @property
     def is_named(self) -> bool:
-        """Whether the ledger has a name, so that no API key names it."""
+        """Whether the ledger has a name of its own, and so isn't named by an API key."""
         return self._name is not None
 
     def workspace_hash(self, workspace: str) -> str:
@@ -192,7 +192,7 @@ class RedisLedger:
         return workspace_hash(self._name or workspace)
 
     async def look(self, workspace: str) -> Contents:
-        """The contents of the ledger: who holds slots, and who waits. Looking changes nothing.
+        """Return the ledger's contents: who holds slots, and who waits. Looking changes nothing.
 
         Cancelling this leaves nothing behind.
 
@@ -215,19 +215,19 @@ class RedisLedger:
         by: str,
         reason: str = "",
     ) -> bool | None:
-        """Pause a lane, a trunk, both together or all at every gate on the ledger.
+        """Pause a lane, a trunk, a lane on a trunk, or everything, at every gate on the ledger.
 
-        Cancelling this may leave it paused.
+        If this is cancelled, the pause may have been made.
 
         Args:
-            workspace: the workspace's API key, which names the ledger if nothing else does.
-            lane: the lane's name; None for each.
-            trunk: the trunk's name; None for each.
-            by: who pauses it, for those who ask.
-            reason: why, for those who ask.
+            workspace: the workspace's API key, which names a ledger without a name.
+            lane: the lane's name; None for all lanes.
+            trunk: the trunk's name; None for all trunks.
+            by: who makes the pause, for denials and `callguard ps`.
+            reason: the reason, for denials and `callguard ps`.
 
         Returns:
-            True; None where there is no such ledger.
+            True; None if there is no such ledger.
 
         Raises:
             LedgerUnavailable: the server did not answer in time, or refused.
@@ -237,10 +237,10 @@ class RedisLedger:
     async def resume(
         self, workspace: str, lane: str | None = None, trunk: str | None = None
     ) -> bool | None:
-        """Resume at every gate what was paused by these names; see `pause`.
+        """Lift the pause with these names at every gate; see `pause`.
 
         Returns:
-            Whether it was paused; None where there is no such ledger.
+            Whether there was such a pause; None if there is no such ledger.
         """
         return await self._change(workspace, (lane, trunk), None)
 
@@ -253,7 +253,7 @@ class RedisLedger:
         return await change(self._client, names, self._timeout, scope, why)
 
     async def neighbours(self, workspace: str) -> tuple[Neighbour, ...]:
-        """The other ledgers on the server that can be found soon. Looking changes nothing.
+        """Find the other ledgers on the server, within half a second. Looking changes nothing.
 
         Cancelling this leaves nothing behind.
 
@@ -278,7 +278,7 @@ class RedisLedger:
     async def aclose(self) -> None:
         """Close the client, if it was made by `from_url`.
 
-        Cancelling this closes it all the same, before the cancellation is passed on.
+        If this is cancelled, the client is closed before the cancellation is passed on.
         """
         if not self._owns_client:
             return
@@ -297,7 +297,7 @@ def _redis_version() -> str:
 
 
 def _checked_client(client: Client) -> Client:
-    # A client is known by what it can do, so that redis-py need not be installed.
+    # A client is recognized by its methods, so that redis-py need not be installed.
     if isinstance(client, type) or not iscoroutinefunction(
         getattr(client, "execute_command", None)
     ):

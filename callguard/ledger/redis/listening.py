@@ -1,4 +1,4 @@
-"""Hearing what the ledger's server pushes."""
+"""Listening for messages that the ledger's server pushes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ async def hear_out(
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        channels: to which to listen.
-        heartbeat: seconds of silence after which the server is asked whether it is there.
-        listens: called with True when the server has said that it will push from now on, and with
-            False when it may do so no more.
+        channels: the channels to listen to.
+        heartbeat: seconds of silence after which the server is pinged.
+        listens: called with True when the server has confirmed the subscription, and with False
+            when pushes may no longer come.
         hear: called with each push.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The other ledgers on a server, for people to look at: two of one workspace share no limit."""
+"""The other ledgers on a server, for people: two ledgers of one workspace don't share its limit."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["Neighbour", "neighbours"]
 
 _PATIENCE: Final = 0.5
-"""Seconds to look for them: a server may keep millions of other keys, and all have to be seen."""
+"""Seconds to look for other ledgers: a server may keep millions of keys, which all are scanned."""
 
 _AT_ONCE: Final = 1000
-"""Keys that the server goes through before it does something else."""
+"""Keys that the server scans in one step, before it serves others."""
 
 _TOGETHER: Final = 5.0
-"""Seconds between two snapshots that count as of the same moment."""
+"""Seconds between two snapshots that still count as simultaneous."""
 
 _ID: Final = re.compile(rb"callguard:\{([^}]*)\}:")
 
@@ -45,7 +45,7 @@ class Neighbour:
     snapshot: Snapshot | None
 
     def looks_like(self, snapshot: Snapshot | None) -> bool:
-        """Whether its gates see the same limits and the same count at the same time."""
+        """Whether the gates of both ledgers see the same limits and count at the same time."""
         if self.snapshot is None or snapshot is None:
             return False
         apart = abs(self.snapshot.began - snapshot.began)
@@ -53,13 +53,13 @@ class Neighbour:
 
 
 async def neighbours(client: Redis | RedisCluster, names: Names) -> tuple[Neighbour, ...]:
-    """The other ledgers that this client may see and that can be found in half a second.
+    """Find the other ledgers that this client may see, within half a second.
 
     Cancelling this leaves nothing behind.
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        names: what the things of this ledger are called on the server.
+        names: the names of this ledger's keys on the server.
     """
     found: dict[str, Neighbour] = {}
     with suppress(*FAULTS):  # A timeout is among them.

@@ -1,4 +1,4 @@
-"""Happenings and evidence that one worker has to report, until the ledger's server heard them."""
+"""The happenings and the evidence that one worker has to report to the ledger's server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_AT_ONCE: Final = 250
 """Happenings in one exchange: more would keep the server from others for over 3 ms."""
 
 MOST_EVIDENCE: Final = 10_000
-"""Calls whose evidence is kept until it is reported; what is forgotten costs no more than that."""
+"""Calls whose evidence is kept until it is reported; forgetting more only costs the evidence."""
 
 NOTE_ANSWERED: Final = "note_answered"
 NOTE_ENDED: Final = "note_ended"
@@ -25,8 +25,8 @@ NOTE_ENDED: Final = "note_ended"
 class Outbox:
     """Happenings in their order, and evidence; of each kind only the latest about a permit or call.
 
-    Nothing leaves it before an answer has come, so a lost exchange loses nothing. Each item may be
-    reported twice, because it adds nothing up: it names a permit or a call.
+    An item stays until an exchange with it was answered, so a lost exchange loses nothing. Items
+    may be reported twice: each names a permit or a call, so nothing is counted twice.
     """
 
     __slots__ = ("_batch", "_evidence", "_happenings", "_held_alone")
@@ -35,30 +35,30 @@ class Outbox:
         self._happenings: dict[_Key, Happening] = {}
         self._evidence: dict[str, str] = {}
         self._batch: tuple[dict[_Key, Happening], dict[str, str]] = ({}, {})
-        # Permits given without the server, which may have heard of these.
+        # Permits that were granted without the server, which may know of these by now.
         self._held_alone: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self._happenings or self._evidence)
 
     def say(self, kind: str, *what: str | int) -> None:
-        """Something happened to a permit, or to the count."""
+        """Add a happening to a permit, or to the count."""
         key = kind, what[0] if what else None
         self._happenings.pop(key, None)
         self._happenings[key] = (kind, *what)
 
     def note(self, kind: str, call: str) -> None:
-        """There is evidence about a call. That it is over outlasts that it was answered."""
+        """Add evidence about a call; an end overrides an answer."""
         if self._evidence.get(call) != NOTE_ENDED:
             self._evidence[call] = kind
         if len(self._evidence) > MOST_EVIDENCE:
             del self._evidence[next(iter(self._evidence))]
 
     def forget(self, number: int) -> bool:
-        """Drop what there is about a permit that is over, if the server can't know of the permit.
+        """Drop the happenings of a permit that is over, if the server can't know of the permit.
 
         Returns:
-            Whether it was dropped.
+            Whether they were dropped.
         """
         if ("adopt", number) not in self._happenings or number in self._held_alone:
             return False
@@ -79,16 +79,16 @@ class Outbox:
 
     @property
     def batch_is_all(self) -> bool:
-        """Whether the last batch has everything that there is to report."""
+        """Whether the last batch contains everything that is to be reported."""
         happenings, evidence = self._batch
         return happenings == self._happenings and len(evidence) == len(self._evidence)
 
     def pending(self) -> list[Happening]:
-        """All happenings of which the server is not known to have heard."""
+        """All happenings that the server may not know yet."""
         return list(self._happenings.values())
 
     def reported(self) -> list[Happening]:
-        """The server has heard the last batch: forget it. Returns its happenings."""
+        """Forget the last batch, because the server has it; return its happenings."""
         happenings, evidence = self._batch
         if not happenings and not evidence:
             return []

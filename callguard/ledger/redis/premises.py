@@ -1,4 +1,4 @@
-"""The premises that workers of a shared ledger have seen not to hold, for people to look at."""
+"""The premises that workers of a shared ledger have seen to be wrong, for people."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from callguard.premises import Broken
 __all__ = ["PREMISE", "LedgerPremise", "premises_in", "said_of"]
 
 PREMISE: Final = "premise"
-"""The kind of the happening that a premise was seen not to hold; see wire.py."""
+"""The kind of the happening that a premise was seen to be wrong; see wire.py."""
 
 _FIELD: Final = "premise/"
-"""Fields of the ledger's hash, before the premise's name; lua/happenings.lua sets them."""
+"""The prefix of the premises' fields in the ledger's hash, which lua/happenings.lua sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerPremise:
-    """A premise of the promise that a worker has seen not to hold.
+    """A premise of the promise that a worker has seen to be wrong.
 
     Attributes:
         premise: the name of the setting, such as "counter_lag".
-        said: its value.
+        said: the setting's value.
         seen: the value that would have been right so far, None if that is unknown.
         why: what was seen, and what to set.
-        worker: the label of the gate that has seen it last.
-        age: seconds since then.
+        worker: the label of the gate that saw it last.
+        age: seconds since the gate saw it.
     """
 
     premise: str
@@ -44,14 +44,14 @@ class LedgerPremise:
 
 
 def said_of(broken: Broken) -> str:
-    """What a worker says of a premise."""
+    """Encode a broken premise for the ledger."""
     return json.dumps([broken.said, broken.seen, broken.why])
 
 
 def premises_in(
     facts: Mapping[str, str], sessions: Mapping[str, str], now: float
 ) -> Iterator[LedgerPremise]:
-    """The premises in a ledger, as far as the worker is there still that has seen it last.
+    """The premises in a ledger, each only while the worker that saw it last is still there.
 
     A worker that is gone may have had other settings than the workers that came after it.
 

@@ -1,4 +1,4 @@
-"""One worker's side of the readings: one worker reads, and all others hear of it."""
+"""One worker's side of the readings: one worker reads, and all others get the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callguard.limits import Limits, Snapshot
 __all__ = ["SharedReadings", "SharedRight"]
 
 _YIELDS: Final = 0.2
-"""Seconds for which a worker that has failed lets others go first: an exchange takes less."""
+"""Seconds for which a worker that failed lets others go first; an exchange takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class SharedRight:
     """The right to read, which the server has given to this worker alone.
 
     Attributes:
-        epoch: the ledger that gave it.
-        token: what tells this right from all others.
-        began: when it was given, in milliseconds on the ledger's clock.
-        heard: when this worker heard of it, in seconds on its own clock.
+        epoch: the epoch of the ledger that gave it.
+        token: a token that tells this right from all others.
+        began: when the right was given, in milliseconds on the ledger's clock.
+        heard: when this worker got it, in seconds on its own clock.
     """
 
     epoch: str
@@ -39,32 +39,32 @@ class SharedRight:
 
     @property
     def newer_than(self) -> float:
-        """The request of the snapshot begins later, in seconds on the event loop's clock."""
+        """The moment after which the request must begin, in seconds on the event loop's clock."""
         return self.heard
 
     def date(self, request_began: float) -> int:
-        """The ledger's time, in ms, at or before which a request began on this worker's clock.
+        """Convert when a request began to the ledger's time, in ms, never too late.
 
-        Moments of two clocks are never compared, only how long it was from one moment to another.
+        Moments of two clocks are never compared, only durations on each of them.
         """
         return self.began + int(max(0.0, request_began - self.heard) * 1000)
 
 
 class SharedReadings:
-    """Whichever worker has read last reads again, as long as anybody waits.
+    """The readings of a shared ledger: the worker that read last reads again, while anybody waits.
 
-    The others ask for the right to read when no snapshot has come for a `ttl` longer. After a
-    worker has failed to read, any other goes first: the fault may be that worker's, and not the
-    provider's. All workers hear of a failure, so that all of them keep the pause after it.
+    The others ask for the right to read if no snapshot has come for one `ttl` longer. After a
+    worker failed to read, any other goes first, because the fault may be that worker's, and not the
+    provider's. All workers get the failure, so all of them back off after it.
 
-    While the server can't be reached, and the worker has a share, it reads for itself.
+    While the server can't be reached, a worker with a local share reads for itself.
 
     Args:
-        worker: the worker's name.
-        view: what it sees of the ledger.
+        worker: the worker's id.
+        view: the worker's view of the ledger.
         ttl: seconds between two readings.
-        mark: what tells this worker's key from others.
-        clock: the event loop's, in seconds.
+        mark: a mark that tells this worker's key from others.
+        clock: the event loop's clock, in seconds.
         consult: makes an exchange.
 
     Attributes:
@@ -95,18 +95,18 @@ class SharedReadings:
         self._due_at = -math.inf
         self._free_at = -math.inf
         self._away_until = -math.inf
-        # The right that was asked for, given, and is being used.
+        # The right to read: whether it is asked for, the one that was given, the one in use.
         self._asks = False
         self._given: SharedRight | None = None
         self._used: SharedRight | None = None
-        # What there is to report, and what of it the latest request has said.
+        # The outcome to report, and the part of it that the latest request has reported.
         self._taken: Taken | None = None
         self.taken: Limits | None = None
         self._failed: Failed | None = None
         self._said: tuple[Taken | None, Failed | None] = (None, None)
-        # Why the latest right of any worker brought no snapshot; None where it brought one.
+        # The failure of the latest reading of any worker; None if it succeeded.
         self._failure: Failure | None = None
-        # The latest right by which this worker read in vain, and whether it was its latest.
+        # This worker's latest failed reading, and whether it was its latest of all.
         self._in_vain = 0
         self._failed_last = False
 
@@ -114,12 +114,12 @@ class SharedReadings:
 
     @property
     def due_at(self) -> float:
-        """From when on the next reading may begin, whoever takes it."""
+        """The earliest moment for the next reading, at any gate."""
         return self._own.due_at if self._view.reads_alone else max(self._due_at, self._away_until)
 
     @property
     def turn_at(self) -> float:
-        """When this worker should take it for those who wait, if no other has by then."""
+        """When this worker should read for its callers, if no other worker has by then."""
         if self._view.reads_alone:
             return self._own.due_at
         goes_first = self._took_the_latest or self._view.outdated or self._failure is not None
@@ -129,16 +129,16 @@ class SharedReadings:
 
     @property
     def under_way(self) -> bool:
-        """Whether this worker is reading, which it has to say from time to time."""
+        """Whether this worker is reading, which it has to report from time to time."""
         return self._used is not None
 
     def serve(self, reader: Reader) -> None:
-        """Set who gets what is read; once, before the first reading."""
+        """Set the reader that receives snapshots; called once, before the first reading."""
         self._reader = reader
         self._own.serve(reader)
 
     async def right(self, now: float) -> SharedRight | OwnRight | None:
-        """The right to read, if the server gives it to this worker now.
+        """Return the right to read, if the server gives it to this worker now.
 
         Raises:
             LedgerUnavailable: the server can't be reached, and there is no share.
@@ -164,7 +164,7 @@ class SharedReadings:
     async def report(
         self, right: SharedRight | OwnRight, outcome: Snapshot | CallGuardError, now: float
     ) -> None:
-        """Tell all workers what the source has answered by `right`.
+        """Report the outcome of the reading by `right` to all workers.
 
         Raises:
             LedgerUnavailable: the server can't be reached, and there is no share.
@@ -182,7 +182,7 @@ class SharedReadings:
         self._used = None
         self._failed_last = not isinstance(outcome, Snapshot)
         if right.epoch != self._epoch:
-            return  # its date is of a clock that is no more
+            return  # its date is on the clock of a ledger that is lost
         if isinstance(outcome, Snapshot):
             limits = self.taken = outcome.limits
             self._taken = {
@@ -203,13 +203,13 @@ class SharedReadings:
         await self._consult()
 
     def give_up(self) -> None:
-        """Whoever is next may read at once: this worker leaves."""
+        """Give up the right to read, so that another worker may read at once; this one leaves."""
         self._used = None
 
     # What is said in an exchange -----------------------------------------------------------------
 
     def add_to(self, request: Request) -> None:
-        """Say in the next exchange what there is to say of readings."""
+        """Add the reports about readings to the next request."""
         if self._failure is not None:
             request["heard"] = self._failure.token
         if self._used is not None:
@@ -223,7 +223,7 @@ class SharedReadings:
         self._said = self._taken, self._failed
 
     def reported(self) -> None:
-        """The server has heard the latest request."""
+        """Note that the server has the latest request."""
         taken, failed = self._said
         if self._taken is taken:
             self._taken = self.taken = None
@@ -233,15 +233,15 @@ class SharedReadings:
     # What the server says ------------------------------------------------------------------------
 
     def begin_anew(self, epoch: str) -> None:
-        """The ledger is another one, whose clock is another too."""
+        """Note that the ledger, and so its clock, is another one."""
         self._epoch = epoch
         self.knows = 0
         self._failure = None
         self._given = self._used = None
 
     def note_sleep(self, slept: float) -> None:
-        """The machine slept for `slept` seconds, in which the server's clock went on."""
-        self._given = None  # another worker's by now, and no snapshot is dated across a sleep
+        """Note that the machine slept for `slept` seconds, while the server's clock went on."""
+        self._given = None  # another worker has it by now, and a sleep makes dates unusable
         self._due_at -= slept
         self._free_at -= slept
 
@@ -249,7 +249,7 @@ class SharedReadings:
         """Pass on the latest snapshot, if it is news.
 
         Args:
-            snapshot: dated on the event loop's clock.
+            snapshot: the snapshot, dated on the event loop's clock.
             began: when it began, in ms on the ledger's clock.
             reader: the worker that took it.
         """
@@ -264,7 +264,7 @@ class SharedReadings:
         self._reader.came(snapshot, snapshot.received - snapshot.began)
 
     def take_pause(self, pause: Pause, *, others_wait: bool = False) -> None:
-        """Hear when the next snapshot is due, and why the latest right brought none."""
+        """Take in when the next snapshot is due, and why the latest reading failed."""
         now = self._clock()
         self._away_until = -math.inf
         self._due_at = now + pause.due_in / 1000
@@ -276,7 +276,7 @@ class SharedReadings:
             self._reader.asked()
 
     def _take_failure(self, failure: Failure) -> None:
-        """Report the error of another worker that failed to read: once, and in the pause after it.
+        """Report the error of another worker's failed reading, once, and only during the back-off.
 
         Of a failure that is longer ago nobody knows whether it would come again. If that were
         believed, a gate that opens after a key was refused would never ask, nor would any other.
@@ -290,10 +290,10 @@ class SharedReadings:
             self._reader.failed(error, failure.took / 1000)
 
     def take_right(self, right: Right) -> None:
-        """The right to read, which was asked for."""
+        """Take the right to read, which was asked for."""
         self._asks = False
         self._given = SharedRight(self._epoch, right.token, right.began, self._clock())
 
     def moved(self) -> None:
-        """The server can't be reached since now."""
+        """Note that the server can't be reached from now on."""
         self._reader.moved()

@@ -13,13 +13,13 @@ __all__ = ["EXCHANGE", "HOLDERS", "PAUSE", "Script"]
 
 
 class Runs(Protocol):
-    """What runs commands: redis-py's asyncio client, or one connection."""
+    """A runner of commands: redis-py's asyncio client, or one connection."""
 
     async def execute_command(self, *words: Any) -> Any: ...
 
 
 class Script:
-    """A script, of one file or of several, one after the other.
+    """A script of one file, or of several files in sequence.
 
     Args:
         parts: the files' names, without their ends.
@@ -40,7 +40,7 @@ class Script:
         Cancelling this may leave the script to run.
 
         Raises:
-            redis.exceptions.RedisError: it did not run, or failed, or its answer was lost.
+            redis.exceptions.RedisError: the script did not run, or failed, or its answer was lost.
         """
         try:
             return await server.execute_command(

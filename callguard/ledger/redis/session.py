@@ -1,8 +1,8 @@
-"""One worker's connection to a shared ledger: when it says something, and what if nobody answers.
+"""One worker's connection to a shared ledger: when it makes exchanges, and what if one fails.
 
-One task makes the exchanges, one at a time, so that everything that comes up while one is under
-way goes into the next; another hears what the server pushes. A caller never waits for the server
-itself, so that cancelling the caller cancels no command.
+One task makes the exchanges, one at a time, so everything that comes up during one goes into the
+next. Another task listens for the server's pushes. A caller never waits for the server itself, so
+cancelling the caller cancels no command.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = ["Session"]
 logger = logging.getLogger("callguard")
 
 _BACKOFF: Final = wait_random_exponential(multiplier=0.05, max=1.0, min=0.02)
-"""Seconds between two tries: short, because calls wait; drawn, because all workers come at once."""
+"""Seconds between two attempts: short, because calls wait; random, because all workers retry."""
 
 
 class Session:
@@ -60,19 +60,19 @@ class Session:
 
     Args:
         client: redis-py's asyncio client; it stays open.
-        worker: unique in the world, and without a slash.
-        label: what people call the worker.
-        names: what things are called on the server.
-        settings: how long things last.
-        claimant: who gets slots and news.
-        mark: what tells the worker's key from others.
-        share: calls that the worker may admit while the server can't be reached; None for a worker
-            that admits nobody then.
-        trunks: those of the gate.
+        worker: the worker's id, unique in the world and without a slash.
+        label: the worker's name for people.
+        names: the names of keys and channels on the server.
+        settings: the durations of the ledger.
+        claimant: takes slots and news.
+        mark: a mark that tells the worker's key from others.
+        share: calls that the worker may admit while the server can't be reached; None to admit
+            nobody then.
+        trunks: the gate's trunks.
 
     Attributes:
         view: the ledger, as the gate sees and changes it.
-        watch: sees that the machine has slept.
+        watch: notices when the machine has slept.
         conversation: the worker's side of the exchanges.
     """
 
@@ -129,7 +129,7 @@ class Session:
     async def start(self) -> None:
         """Begin the tasks, and wait until the server has answered once, or has failed to.
 
-        Cancelling this leaves the tasks to `aclose`.
+        If this is cancelled, `aclose` ends the tasks.
 
         Raises:
             LedgerUnavailable: the server rejects this client, and would again.
@@ -148,8 +148,8 @@ class Session:
     async def aclose(self) -> None:
         """Report the rest, leave, and end every task.
 
-        If there is no time to report it, or this is cancelled, the end of the worker's lease says
-        enough: whatever was dialling counts as placed then.
+        If there is no time to report, or this is cancelled, the end of the worker's lease is
+        enough: calls that were dialling count as placed then.
         """
         self.conversation.leaves = True
         self._readings.give_up()
@@ -168,11 +168,11 @@ class Session:
         return self._away is not None and is_final(self._fault)
 
     def speak(self) -> None:
-        """Make an exchange as soon as none is under way: there is something to report or to ask."""
+        """Make an exchange as soon as none is in flight, to report or to ask something."""
         self._wanted.set()
 
     def note_broken(self, broken: Broken) -> None:
-        """Report a premise that was seen not to hold, for people who look at the ledger."""
+        """Report a premise that was seen to be wrong, for people who look at the ledger."""
         self.view.outbox.say(PREMISE, broken.premise, said_of(broken))
         if broken.begins:
             self.speak()
@@ -219,7 +219,7 @@ class Session:
                 raise
 
     async def _exchange(self) -> bool:
-        """Make one exchange. Returns whether it was the last."""
+        """Make one exchange; return whether it was the last."""
         asked, self._asked = self._asked, []
         self.watch.look()
         request = self.conversation.request()
@@ -246,7 +246,7 @@ class Session:
     def _may_be_stale(self, fault: BaseException) -> bool:
         """Whether the connection may have broken while it was idle, so that a new one will do.
 
-        So it is after the server was restarted; if the server is away, the next exchange finds out.
+        This happens after the server was restarted. If the server is away, the next exchange fails.
         """
         return isinstance(fault, Disconnected) and self._away is None and not self._broke_off
 
@@ -278,7 +278,7 @@ class Session:
 
     def _note_fault(self, fault: BaseException) -> None:
         if self._rejected and not is_final(fault):
-            return  # A server that rejects this client hangs up as well, which takes nothing back.
+            return  # a server that rejects this client also hangs up, which changes nothing
         error = unavailable(fault)
         self._fault = fault
         began, self._away = self._away is None, error
@@ -296,8 +296,8 @@ class Session:
     async def _tick(self) -> None:
         """Renew the worker's lease and its right to read in time.
 
-        Callers who wait are called by a push. Where none can come, ask again after each silence;
-        where one got lost, the renewal of the lease does.
+        A push notifies waiting callers of a slot. If no push can come, this asks again after each
+        silence; if a push was lost, the renewal of the lease asks.
         """
         most = min(self._settings.times.ttl, self._settings.heartbeat) / 2
         while True:
@@ -324,7 +324,7 @@ class Session:
     def _note_listening(self, listens: bool) -> None:
         self._listens = listens
         if listens:
-            self.speak()  # what was pushed before was heard by nobody here
+            self.speak()  # earlier pushes did not reach this worker
 
     def _hear(self, message: bytes | str) -> None:
         self.watch.look()

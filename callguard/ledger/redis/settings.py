@@ -1,4 +1,4 @@
-"""How long things last in a shared ledger."""
+"""The durations of a shared ledger."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Times in seconds.
+    """Durations in seconds.
 
     Attributes:
-        times: those of any ledger.
+        times: the durations that every ledger uses.
         lease: a worker's silence after which the calls that it was dialling count as placed.
         grace: how long a new ledger admits nobody, so that a worker that knew another can object.
         timeout: how long one exchange may take.
@@ -27,5 +27,5 @@ class Settings:
 
     @property
     def heartbeat(self) -> float:
-        """Seconds between two renewals of the lease, so that four may fail before it runs out."""
+        """Seconds between two renewals of the lease, of which four may fail before it expires."""
         return self.lease / 5

@@ -14,10 +14,10 @@ from callguard.trunks import Trunk
 __all__ = ["LedgerTrunk", "said_of", "trunks_in"]
 
 _SAID, _PAUSE = "trunk/", "pause/"
-"""Fields of the ledger's hash, before the hash of the trunk's name."""
+"""Prefixes of fields in the ledger's hash; the hash of the trunk's name follows."""
 
 _ZERO: Final = 10**12
-"""What lua/state.lua adds to numbers that are ordered as text."""
+"""The offset that lua/state.lua adds to numbers that are ordered as text."""
 
 
 @dataclass(frozen=True, slots=True)

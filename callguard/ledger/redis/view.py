@@ -1,4 +1,4 @@
-"""What one worker sees of a shared ledger, and changes in it. No I/O, no waiting."""
+"""One worker's view of a shared ledger, by which it sees and changes it. No I/O, no waiting."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ __all__ = ["View"]
 class View:
     """A `Ledger` that reports its changes to a server, and has the usage that the server answered.
 
-    Beside, the view keeps a ledger of this worker's own calls in memory. While the server can't be
-    reached, the worker is alone, and if it has a share it goes by that ledger: it gives slots as a
-    process would that knows of no other, but has no more than `share` calls at once of which the
-    counter knows nothing. So the count may exceed the ceiling by no more than the others' shares.
+    The view also keeps a ledger of this worker's own calls in memory. While the server can't be
+    reached, the worker is alone, and if it has a share it uses that ledger: it grants slots like a
+    process that knows of no other, but has at most `share` calls at once that are dialling or
+    uncounted. So the count may exceed the ceiling by no more than the other workers' shares.
 
     Args:
-        names: what calls are called on the server.
-        times: how long things last.
+        names: makes the names of calls on the server.
+        times: the durations that the ledger uses.
         speak: called when there is something to report.
-        share: calls that may be dialling or uncounted at once while it is alone; None for nobody.
-        trunks: those of the gate. While it is alone, the worker keeps their rates by itself.
+        share: calls that may be dialling or uncounted at once while the worker is alone; None for
+            none.
+        trunks: the gate's trunks. While it is alone, the worker keeps their rates by itself.
 
     Attributes:
         granted: permits granted so far.
@@ -88,7 +89,7 @@ class View:
 
     @property
     def reads_alone(self) -> bool:
-        """Whether this worker goes by its own ledger, and needs snapshots of its own."""
+        """Whether this worker uses its own ledger, and needs its own snapshots."""
         return self.alone and self._share is not None
 
     @property
@@ -107,7 +108,7 @@ class View:
 
     @property
     def withheld(self) -> Withheld | None:
-        """Why no slot is given, whatever the counts; None where the counts decide."""
+        """Why no slot is given, whatever the counts; None if the counts decide."""
         if self.reads_alone:
             return "local share" if self._share_is_used_up else self._own.withheld
         if self.alone:
@@ -122,11 +123,11 @@ class View:
 
     @property
     def outdated(self) -> bool:
-        """Whether this worker knows of a change since the snapshot in hand began."""
+        """Whether this worker knows that the count changed since the snapshot in hand began."""
         return self.spent or self._own.outdated
 
     def usage(self) -> Usage:
-        """The usage as the server reported it last, or as far as this worker alone knows it."""
+        """The usage by the server's latest answer, or by the worker's own ledger if it is alone."""
         own = self._own.usage()
         return own if self.reads_alone else Usage(own.reported, *self._counts)
 
@@ -149,7 +150,7 @@ class View:
     # What the gate says --------------------------------------------------------------------------
 
     def pace(self, trunk: str) -> Pace | None:
-        """When a trunk is due by this worker's own starts; the server knows those of others too."""
+        """The pace of a trunk by this worker's own starts; the server knows those of others too."""
         return self._own.pace(trunk)
 
     def due_at(self, trunk: str) -> float:
@@ -169,7 +170,7 @@ class View:
             self._say("unstart", number)
 
     def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:
-        """A permit out of the share while the worker is alone; else 0: the server gives slots."""
+        """Grant a permit from the share while the worker is alone; else 0, as the server grants."""
         may_give = self.reads_alone and not self._share_is_used_up
         is_due = pace is None or now >= pace.due_at
         if not (may_give and is_due and self._own.acquire(ceiling, now)):
@@ -191,11 +192,11 @@ class View:
             self._say("join", number, *joining)
 
     def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
-        """Pause a lane and a trunk at all gates, and say by whom and why; or resume them."""
+        """Pause a lane and a trunk at all gates, with an author and a reason, or resume them."""
         self._say(HALT, scope_key(lane, trunk), *(why or ()))
 
     def note_queue(self) -> None:
-        """Somebody has joined the queue, or left it."""
+        """Note that a caller has joined the queue, or left it."""
         self._speak()
 
     def place(self, number: int, now: float) -> None:
@@ -226,29 +227,29 @@ class View:
         self._say("place", number, lane)
 
     def answered(self, number: int, now: float) -> None:
-        """The call of a placed permit was answered."""
+        """Record that the call of a placed permit was answered."""
         self._own.answered(number, now)
         self._say("answered", number)
 
     def bind(self, number: int, call_id: str, now: float) -> None:
-        """The call of a placed permit has the provider's id `call_id`."""
+        """Record that the call of a placed permit has the provider's id `call_id`."""
         self._own.bind(number, call_id, now)
         self._say("bind", number, self._names.call(call_id))
 
     def note_answered(self, call_id: str, now: float) -> None:
-        """Evidence that a call was answered, whichever worker placed it."""
+        """Record evidence that a call was answered, whichever worker placed it."""
         self._own.note_answered(call_id, now)
         self.outbox.note(NOTE_ANSWERED, self._names.call(call_id))
         self._speak()
 
     def note_ended(self, call_id: str, now: float) -> None:
-        """Evidence that a call is over, whichever worker placed it."""
+        """Record evidence that a call is over, whichever worker placed it."""
         self._own.note_ended(call_id, now)
         self.outbox.note(NOTE_ENDED, self._names.call(call_id))
         self._speak()
 
     def note_change(self, now: float) -> None:
-        """The provider's count has changed."""
+        """Note that the provider's count has changed."""
         self._own.note_change(now)
         self._say("note_change")
 
@@ -261,7 +262,7 @@ class View:
             self._say("push_back", number, *pushing_back)
 
     def record(self, snapshot: Snapshot) -> bool:
-        """Take a snapshot into view; the server has it already, unless the worker is alone."""
+        """Take a snapshot in; the server already has it, unless the worker is alone."""
         brought = snapshot is self.dated
         is_new = self._own.record_dated(snapshot) if brought else self._own.record(snapshot)
         if self._held.alone:
@@ -271,7 +272,7 @@ class View:
         return is_new
 
     def note_sleep(self, slept: float, now: float) -> None:
-        """The machine slept for `slept` seconds, and the worker's lease ran on."""
+        """Note that the machine slept for `slept` seconds, while the worker's lease went on."""
         self.valid_until -= slept
         self._own.note_sleep(slept, now)
 
@@ -294,7 +295,7 @@ class View:
         self._held.heard(self.outbox.reported())
 
     def lose(self) -> dict[int, str]:
-        """The server has taken the permits that this worker holds for placed calls.
+        """Note that the server counts the permits that this worker holds as placed.
 
         Returns:
             The permits that are dialling still and were not lost before, with their lanes.
@@ -302,10 +303,10 @@ class View:
         return self._held.lose(self.outbox.pending())
 
     def see(self, counts: Sequence[int], *, spent: bool, lost: bool) -> None:
-        """Take in what the server counts beside the provider's count.
+        """Take in the server's own counts, which come on top of the provider's count.
 
         Args:
-            counts: calls that are dialling, and uncounted ones.
+            counts: the dialling calls and the uncounted ones.
             spent: whether the snapshot in hand authorises nothing.
             lost: whether that is because the ledger is new or was lost.
         """
@@ -317,6 +318,6 @@ class View:
         self._speak()
 
     def _forget(self, number: int) -> None:
-        """A permit is over: the server need not hear of it if it never has."""
+        """Forget a permit that is over; the server need not know of it if it never did."""
         if self.outbox.forget(number):
             self._held.forget(number)
