@@ -204,7 +204,7 @@ class Queues:
         return best
 
     def claims(self, limits: Limits | None = None) -> list[Claim]:
-        """What the queued callers need of a shared ledger.
+        """Make the claims of the queued callers for a shared ledger.
 
         One claim for each lane and trunk; callers whose trunks nothing limits have one together.
         """

@@ -67,9 +67,9 @@ class _Claimant:
     """A `Claimant` on behalf of a gate.
 
     Attributes:
-        parts: the gate's.
-        claims: what the queued callers need: one claim for each lane on which anybody waits.
-        granted: called where a lane and trunk has got a slot.
+        parts: the gate's parts.
+        claims: makes the claims of the queued callers.
+        granted: takes a slot that was granted to a claim.
     """
 
     parts: Parts
@@ -77,7 +77,7 @@ class _Claimant:
     granted: Callable[[Claim, int, int], None]
 
     def serve(self, parts: Parts) -> None:
-        """Set whose claimant it is, before the ledger is opened."""
+        """Set the gate's parts, before the ledger is opened."""
         self.parts = parts
         self.claims = parts.admissions.queues.claims
         self.granted = parts.admissions.grant

@@ -1,37 +1,38 @@
-"""What the histories of own calls say against `counter_lag`, `ring_limit` and `counts_ringing`.
+"""The evidence of own calls' histories against `counter_lag`, `ring_limit` and `counts_ringing`.
 
-Evidence comes late, or not at all: a call of which it was said that it was answered, and not that
-it is over, may be over. So a call counts for nothing before it is *proven* when it was going on,
-and how soon evidence comes makes no difference. What is proven rests on two clocks, ours and the
-provider's, of which only differences are taken:
+Evidence may be late or missing: a call that was reported as answered, but not as over, may be over.
+So a call is used only once it is *proven* when it was going on, and how soon evidence comes makes
+no difference. Proofs rest on two clocks, ours and the provider's, and use only differences of them:
 
-- A call is own if the ledger had it as placed, with the provider's id, when a snapshot came. It was
-  placed by then; and it was granted after the last snapshot before which its number was not given.
-- It was answered by the moment at which that was heard.
-- By the provider's clock it was answered, and was over, at the times of its own records (`at`). It
-  wasn't answered before it was granted: so our clock is ahead of the provider's by at least the
-  time of its grant less that record, for each own call of the last `RECENTLY`, of which the largest
-  holds. By that, and less `SLACK`, a record gives the moment on our clock *before which* the call
-  was surely not answered, or not over. It isn't ahead by more than the time at which a record was
-  heard less the record: where the two contradict each other, a clock was set, or a record is wrong,
-  and nothing is proven.
+- A call is our own if the ledger had it as placed, with the provider's id, when a snapshot came. It
+  was placed by then, and it was granted after the last snapshot at which its number was not yet
+  given.
+- It was answered by the moment at which that was reported.
+- By the provider's clock, it was answered and was over at the times of the provider's records
+  (`at`). A call isn't answered before it is granted, so our clock is ahead of the provider's by at
+  least the time of the grant less the record of the answer. The largest of these lower bounds over
+  the own calls of the last `RECENTLY` holds. With it, less `SLACK`, a record gives a moment on our
+  clock *before which* the call was surely not answered, or not over. The time at which a record was
+  received, less the record, is an upper bound. If the two contradict each other, a clock was set or
+  a record is wrong, and nothing is proven.
 
-From that is concluded, where it was so of `TREND`, so that one odd record or answer is none:
+A premise is reported as broken after `TREND` such observations, so that one odd record or answer
+does nothing:
 
-- `counter_lag`: a snapshot counts fewer calls than own ones that were going on until it had come,
-  and that were heard of as answered for longer than `counter_lag` before it began. Of the last
-  `SNAPSHOTS`. Calls of others can only hide it.
-- `counts_ringing`, where that was said: the same of own calls that were placed for longer than
-  `counter_lag` before it began, of which some may have rung, so that a late counter explains it as
-  well. It is taken for one, as `counter_lag`, where it need not be more than `LATER` later than was
-  said, and nothing speaks for more within `RECENTLY`; else ringing isn't counted.
-- `ring_limit`, where ringing is not said to be counted: an own call was surely not answered
-  `ring_limit` after it was placed; or the provider, asked about it later than that, said that it
-  was neither answered nor over. Within `RECENTLY`.
+- `counter_lag`: a snapshot counts fewer calls than there were own calls that went on until it had
+  come, and whose answers were reported more than `counter_lag` before it began. The last
+  `SNAPSHOTS` are considered. Calls by others can only hide this.
+- `counts_ringing`, if it is set to True: the same for own calls that were placed more than
+  `counter_lag` before the snapshot began. Some of them may have been ringing, so a late counter
+  explains this as well. It is reported as `counter_lag` if the counter need not be more than
+  `LATER` later than said, and nothing points to more within `RECENTLY`; else as `counts_ringing`.
+- `ring_limit`, unless `counts_ringing` is True: an own call was surely not answered `ring_limit`
+  after it was placed; or the provider, asked about it later than that, said that it was neither
+  answered nor over. The last `RECENTLY` are considered.
 
-None of it is a matter of chance: it is wrong only where the provider's records are, three times.
-Without records nothing is concluded: from `permit.answered()` and `permit.ended()`, or where
-there is no evidence. Nothing is done before the first evidence.
+None of this is a matter of chance: a report is wrong only if three records of the provider are.
+Without records nothing is concluded, so neither from `permit.answered()` and `permit.ended()` nor
+without evidence. Nothing is done before the first evidence.
 """
 
 from __future__ import annotations
@@ -50,30 +51,30 @@ from callguard.premises.broken import RECENTLY, TREND, Broken, Sayings
 __all__ = ["Histories"]
 
 SNAPSHOTS: Final = 100
-"""Snapshots that are looked back on."""
+"""How many of the latest snapshots are considered."""
 
 LATER: Final = 10.0
-"""Seconds by which a counter may be later than was said, before ringing that isn't counted is the
-better explanation. Our own choice; nothing is published of how late counters are."""
+"""Seconds by which a counter may be later than said before uncounted ringing is the better
+explanation. Our own choice, since nothing is published about how late counters are."""
 
 SLACK: Final = 1.0
 """Seconds by which records of one provider may differ from each other: its machines' clocks, and
 what these gain on ours within `RECENTLY`, at a millisecond a second."""
 
 MOST: Final = 10_000
-"""Calls that are remembered, the latest; of what is forgotten nothing is concluded."""
+"""How many of the latest calls are remembered; nothing is concluded from forgotten ones."""
 
 
 @dataclass(slots=True)
 class _Call:
-    """What is known of a call. Moments are on our clock, but for `answered_at`.
+    """The known bounds of a call's life. Moments are on our clock, except `answered_at`.
 
     Attributes:
-        placed: by when it was placed; infinity for a call that isn't known to be own.
-        granted_after: since when at the earliest, minus infinity where that isn't known.
-        answered: by when it was answered.
-        answered_at: when, on the provider's clock.
-        too_long: whether it has been seen to ring too long.
+        placed: the call was placed by then; infinity if it isn't known to be our own.
+        granted_after: the call was granted after then; minus infinity if unknown.
+        answered: the call was answered by then.
+        answered_at: when the call was answered, on the provider's clock.
+        too_long: whether the call was seen to ring too long.
     """
 
     placed: float = math.inf
@@ -84,7 +85,7 @@ class _Call:
 
 
 class _Over(NamedTuple):
-    """An own call that is over: by when it was placed and answered, and until when it went on."""
+    """An own call that is over: it was placed and answered by then, and went on until then."""
 
     placed: float
     answered: float
@@ -93,15 +94,15 @@ class _Over(NamedTuple):
 
 @dataclass(slots=True)
 class _Shown:
-    """A snapshot, and how many own calls must be in it, as far as that is proven by now.
+    """A snapshot, and how many own calls it must count, as far as that is proven by now.
 
     Attributes:
-        unused: a number that no permit had when it came.
-        came: when it came to the gate.
-        answered: such calls that had been answered.
-        ringing: such calls beside those, if ringing is counted.
-        late: whether it counts fewer than the first.
-        short: whether it counts fewer than both.
+        unused: a number that no permit had when the snapshot came.
+        came: when the snapshot came to the gate.
+        answered: calls that it must count because they had been answered.
+        ringing: further calls that it must count if ringing is counted.
+        late: whether the snapshot counts fewer than `answered`.
+        short: whether the snapshot counts fewer than `answered` and `ringing` together.
     """
 
     snapshot: Snapshot
@@ -118,11 +119,11 @@ class _Shown:
 
 
 class Histories:
-    """What has been heard of one gate's own calls, and what the snapshots showed of them.
+    """The evidence about one gate's own calls, compared with its snapshots.
 
     Args:
-        counter_lag: seconds.
-        ring_limit: seconds; None where it is said that ringing is counted.
+        counter_lag: the setting, in seconds.
+        ring_limit: the setting, in seconds; None if `counts_ringing` is True.
         slack: seconds by which the snapshots' dates may be wrong.
     """
 
@@ -137,13 +138,14 @@ class Histories:
         self.forget()
 
     def forget(self, slept: float = 0.0, now: float = 0.0) -> None:  # noqa: ARG002
-        """Forget all that was seen: our clock stood still for `slept` seconds, until `now`."""
+        """Forget everything, because our clock stood still for `slept` seconds, until `now`."""
         self._heard = False
         self._calls: FIFOCache[str, _Call] = FIFOCache(MOST)
         self._over: deque[_Over] = deque(maxlen=MOST)
         self._shown: deque[_Shown] = deque(maxlen=SNAPSHOTS)
         self._too_long: deque[float] = deque(maxlen=TREND)
-        # Until when nobody says whether it is ringing or the counter, and how late that would be.
+        # Until when it stays undecided whether ringing or the counter explains the counts, and how
+        # late the counter would have to be.
         self._undecided_until = math.inf
         self._would_be_late = 0.0
         # By how many seconds our clock is ahead of the provider's, at least and at most, by each
@@ -154,7 +156,7 @@ class Histories:
     # Snapshots -----------------------------------------------------------------------------------
 
     def placed(self, uncounted: Mapping[str, int], now: float) -> None:
-        """The ledger has these calls as placed when a snapshot comes, by id with their numbers."""
+        """Note the placed calls of the ledger when a snapshot comes, by id with their numbers."""
         if not self._heard:
             return
         for call_id, number in uncounted.items():
@@ -174,12 +176,12 @@ class Histories:
         """Take a new snapshot that came at `now`, before anybody is admitted by it.
 
         Args:
-            snapshot: the new one.
-            unused: a number that no permit has had; each later one is above.
-            now: when it came.
+            snapshot: the new snapshot.
+            unused: a number that no permit has had; each later number is above.
+            now: when the snapshot came.
 
         Returns:
-            What was seen to be broken since the last one.
+            The premises that were seen to be broken since the last snapshot.
         """
         self._shown.append(_Shown(snapshot, unused, now))
         if now > self._undecided_until:
@@ -192,7 +194,7 @@ class Histories:
     # Evidence ------------------------------------------------------------------------------------
 
     def answered(self, call_id: str, now: float, at: float | None) -> None:
-        """It was heard at `now` that a call was answered, at `at` by the provider's clock."""
+        """Note at `now` that a call was answered, at `at` by the provider's clock."""
         self._heard = True
         call = self._call(call_id)
         call.answered = min(call.answered, now)
@@ -202,12 +204,12 @@ class Histories:
             self._note_answer(call, now)
 
     def ringing(self, call_id: str, asked: float) -> None:
-        """The provider, `asked` then, said that a call is neither answered nor over."""
+        """Note the provider's answer at `asked` that a call is neither answered nor over."""
         self._heard = True
         self._judge_ringing(self._call(call_id), asked)
 
     def ended(self, call_id: str, now: float, at: float | None) -> None:
-        """It was heard at `now` that a call is over, since `at` by the provider's clock."""
+        """Note at `now` that a call is over, since `at` by the provider's clock."""
         self._heard = True
         call = self._calls.pop(call_id, None)
         if at is None or call is None:
@@ -225,7 +227,7 @@ class Histories:
         return call
 
     def _note_answer(self, call: _Call, now: float) -> None:
-        """An own call was answered, by the provider's clock too: that sets bounds to that clock."""
+        """Derive bounds of the provider's clock from its record of an own call's answer."""
         if call.answered_at is None or call.placed == math.inf:
             return
         if call.granted_after > -math.inf:
@@ -233,7 +235,7 @@ class Histories:
         self._judge_ringing(call, self._surely(call.answered_at, now))
 
     def _surely(self, at: float, now: float) -> float:
-        """The moment on our clock before which it surely wasn't `at` on the provider's."""
+        """The moment on our clock before which the provider's surely did not show `at`."""
         for bounds in (self._at_least, self._at_most):
             while bounds and bounds[0][0] < now - RECENTLY:
                 bounds.popleft()
@@ -245,7 +247,7 @@ class Histories:
     # Conclusions ---------------------------------------------------------------------------------
 
     def _judge_ringing(self, call: _Call, not_before: float) -> None:
-        """A call was surely not answered before that moment."""
+        """Judge a call that was surely not answered before `not_before`."""
         if self._ring_limit is None or call.too_long:
             return
         rang = not_before - call.placed
@@ -259,7 +261,7 @@ class Histories:
             self._say(self._sayings.broken("ring_limit", self._ring_limit, self._longest, why))
 
     def _judge_snapshots(self, over: _Over, now: float) -> None:
-        """A call is over that some snapshots must have counted."""
+        """Judge the snapshots that must have counted a call that is now over."""
         self._over.append(over)
         for shown in reversed(self._shown):
             snapshot = shown.snapshot
@@ -271,7 +273,7 @@ class Histories:
             elif self._ring_limit is None and over.placed < counted_since:
                 shown.ringing += 1
             else:
-                break  # and so it is with those before
+                break  # earlier snapshots need not have counted the call either
             if not shown.late and shown.count < shown.answered:
                 shown.late = True
                 self._note_late(shown)
@@ -313,7 +315,7 @@ class Histories:
 
 
 def _lateness(shown: _Shown, since: list[float]) -> float:
-    """How late a counter is at least that shows those calls first that were there first."""
+    """How late a counter is, at least, if it shows calls in the order in which they began."""
     began = shown.snapshot.began
     before = sorted(at for at in since if at < began)
     return began - before[shown.count] if shown.count < len(before) else 0.0

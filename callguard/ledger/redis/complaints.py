@@ -25,7 +25,7 @@ class Complaints:
         self._warned: set[str] = set()
 
     def clock_stepped(self, seconds: float) -> None:
-        """The server's clock has stepped by so many seconds."""
+        """Warn that the server's clock has stepped by `seconds`."""
         if abs(seconds) >= _STEP:
             logger.warning(
                 "the clock of the ledger's server went by %+.0f s that no worker saw pass: it was "
@@ -34,7 +34,7 @@ class Complaints:
             )
 
     def publishes_nothing(self, words: str) -> None:
-        """The server lets this user publish nothing, in these words."""
+        """Warn, with the server's `words`, that this user may publish nothing."""
         self._warn_once("the ledger's server lets this user publish nothing", words)
 
     def subscribes_to_nothing(self, fault: BaseException | None) -> None:

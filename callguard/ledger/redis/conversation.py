@@ -174,7 +174,7 @@ class Conversation:
             request["join"] = self._introduction()
 
     def _claims_now(self) -> dict[tuple[str, str | None], Claim]:
-        """What those who wait need now, and an end to each claim that nobody makes any more.
+        """The claims of the waiting callers, and an end to each claim that nobody makes any more.
 
         With a snapshot to report goes what they need under that, so that they are given slots in
         the same exchange.
@@ -285,7 +285,7 @@ class Conversation:
         return push.come or self._ceilings_changed()
 
     def _ceilings_changed(self) -> bool:
-        """Whether the server knows another ceiling of a lane than the callers have, or none."""
+        """Whether the server knows a ceiling of a lane that is no longer right, or none."""
         for claim in self._claimant.claims(None):
             known = self._claims.get(claim.key)
             if known is None or known.ceiling != claim.ceiling:

@@ -67,7 +67,7 @@ class Outbox:
         return True
 
     def batch(self) -> list[Happening]:
-        """What the next exchange reports: the same items until `reported`, and new ones."""
+        """The items for the next exchange: the last batch until `reported`, and new ones."""
         if not self._happenings and not self._evidence:
             return []
         happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))

@@ -68,8 +68,8 @@ class SharedReadings:
         consult: makes an exchange.
 
     Attributes:
-        knows: when the latest snapshot began that this worker has heard of; 0 for none.
-        taken: what the snapshot says that the next exchange reports; None if it reports none.
+        knows: when the latest snapshot that this worker knows began; 0 for none.
+        taken: the limits of the snapshot that the next exchange reports; None if it reports none.
     """
 
     def __init__(

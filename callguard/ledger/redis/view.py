@@ -43,7 +43,7 @@ class View:
         granted: permits granted so far.
         alone: whether the server can't be reached.
         next_number: a number that no permit has had.
-        outbox: what there is to report.
+        outbox: the happenings and evidence to report.
         others_wait: whether callers of other workers are in the queue.
         valid_until: when the worker's lease runs out, unless it is renewed.
         ways: the trunks of the gate, as the server said last.
@@ -94,7 +94,7 @@ class View:
 
     @property
     def in_use(self) -> int:
-        """The usage in calls, without the reported part where there is no snapshot yet."""
+        """The usage in calls; without a snapshot, only its own part."""
         if self.alone and self._share is not None:
             return self._own.in_use
         snapshot, (dialling, uncounted) = self._own.snapshot, self._counts

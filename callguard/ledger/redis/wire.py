@@ -1,10 +1,11 @@
-"""What a worker and the ledger's server say to each other: every field, and its unit.
+"""The messages between a worker and the ledger's server: every field, and its unit.
 
-A *request* is JSON that the exchange's script is given beside the worker's `constants`, its *reply*
-is JSON that the script returns, and a *push* is JSON that the script publishes for other workers.
-Times are in whole milliseconds, and moments are on the ledger's clock, which goes by the server's.
+A *request* is JSON that the exchange's script gets, together with the worker's `constants`. Its
+*reply* is JSON that the script returns, and a *push* is JSON that the script publishes for other
+workers. Times are in whole milliseconds, and moments are on the ledger's clock, which follows the
+server's.
 
-Whatever comes from the server is checked before any of it is believed: anybody may write there.
+Everything from the server is checked before any of it is used: anybody may write there.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ __all__ = [
 # What a worker says ------------------------------------------------------------------------------
 
 PATIENCE: Final = 0.25
-"""Seconds for which a slot is set aside for a worker that was called to come and take it."""
+"""Seconds for which a slot is set aside for a worker that was notified to come and take it."""
 
 
 def constants(worker: str, names: Names, settings: Settings) -> bytes:
     """The script's argument that is the same in every exchange of a worker.
 
-    Words with a space between: the worker and what each exchange needs, and then the beginning of
-    every channel's name and what few exchanges need. Numbers are rounded up, and in milliseconds,
-    but for the last, which is calls. Constants that both sides know are among them, so that none
-    stands twice.
+    It consists of words, separated by spaces: first the worker and the values that each exchange
+    needs, then the prefix of every channel's name and values that few exchanges need. Numbers are
+    rounded up, in milliseconds, except the last, which is in calls. Constants of both sides are
+    among them, so that none is written twice.
     """
     times = settings.times
     often = (times.counted_after, times.max_age, settings.lease, JITTER)
@@ -79,7 +80,7 @@ def _ms(seconds: float) -> int:
 
 
 Happening = tuple[str | int, ...]
-"""What happened, to which permit or call, and a word more where there is one.
+"""A kind of happening, its permit or call, and sometimes another word.
 
 ``adopt``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its number, the
 first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
@@ -93,13 +94,13 @@ trunk, and for how many ms a call is on that at most once it is placed.
 
 
 class Asked(TypedDict):
-    """What the callers in the queue of one lane and trunk need.
+    """The claim of the callers in the queue of one lane and trunk.
 
     Attributes:
         lane: the lane's name.
         priority: lower goes first.
         ceiling: calls; the highest usage up to which one may go.
-        count: callers; 0 to ask for nothing any more.
+        count: callers; 0 to end the claim.
         waited: ms that the first of them has waited.
         trunk: the hash of the trunk's name; left out, as the rest, where nothing limits that.
         most: starts that the trunk takes in a span; left out, as the next, where it has no rate.
@@ -121,7 +122,7 @@ class Asked(TypedDict):
 
 
 class Introduction(TypedDict):
-    """What a worker says as it joins, for the first time or because an exchange was in doubt.
+    """The report of a worker that joins, for the first time or because an exchange was in doubt.
 
     Attributes:
         epoch: the name of the ledger that begins with this worker, if there is none.
@@ -144,10 +145,10 @@ class Taken(TypedDict):
     """A snapshot that the worker has taken.
 
     Attributes:
-        token: which right to read it was taken by.
+        token: the token of the right to read.
         began: when its request began, at the latest.
         current: calls that it counts.
-        limits: all of it, as JSON.
+        limits: all of its limits, as JSON.
     """
 
     token: int
@@ -157,11 +158,11 @@ class Taken(TypedDict):
 
 
 class Failed(TypedDict):
-    """A right to read that brought no snapshot.
+    """A reading that failed.
 
     Attributes:
-        token: which one.
-        wait: ms for which the provider asked to be left alone.
+        token: the token of the right to read.
+        wait: ms for which the provider asked to wait.
         why: the error.
     """
 
@@ -174,27 +175,27 @@ class Request(TypedDict):
     """The worker's part of an exchange.
 
     Attributes:
-        number: how many exchanges the worker has begun, this one among them.
-        acknowledged: the number of the latest one whose answer it heard.
-        epoch: the ledger that it knows; empty for none.
-        knows: when the snapshot began of which its ceilings are; 0 for none.
+        number: how many exchanges the worker has begun, including this one.
+        acknowledged: the number of the latest exchange whose answer the worker got.
+        epoch: the ledger that the worker knows; empty for none.
+        knows: when the snapshot began by which its ceilings are; 0 for none.
         heard: the token of the latest failure that it knows; left out for none.
         halts: the version of what is paused that it knows; left out for none.
         trunks: of which it wants to know how many calls are on them: the hash of the name, and
             for how many ms a call is on it at most once it is placed; left out for none.
         next: the number of the first permit that it would be granted.
-        happenings: what has happened since, in its order.
-        claims: what its callers need.
-        sent: the latest that the ledger's clock can show as this is sent, by the worker's own
-            clock; left out if the worker knows nothing of the ledger's.
-        silent: ms since the exchange from which the worker knows that; where it joins.
+        happenings: the happenings since the last exchange, in order.
+        claims: the claims of its callers.
+        sent: the latest time that the ledger's clock can show when this is sent, by the worker's
+            own clock; left out if the worker knows nothing of the ledger's clock.
+        silent: ms since the exchange from which the worker knows `sent`; only if it joins.
         renew: whether the lease begins anew.
         leaves: whether the worker leaves.
-        join: there if it joins.
-        wants_reading: whether it asks for the right to read.
+        join: present if the worker joins.
+        wants_reading: whether the worker asks for the right to read.
         reads: the token of the right by which it is reading.
-        taken: there after it has read.
-        failed: there after it has read in vain.
+        taken: present after a reading.
+        failed: present after a failed reading.
     """
 
     number: int
@@ -219,16 +220,16 @@ class Request(TypedDict):
 
 
 encoded = json.JSONEncoder(separators=(",", ":")).encode
-"""What is sent for a request."""
+"""Encodes a request as it is sent."""
 
 # What the server says ----------------------------------------------------------------------------
 
 Status = Literal["ok", "unknown", "overtaken", "foreign"]
-"""How a reply begins.
+"""The first word of a reply.
 
-Only ``ok`` is an `Answer`. The exchange did not take place where the worker is ``unknown`` and has
-to join, where the request was ``overtaken`` by a later one or by a copy of itself, and where the
-ledger is ``foreign``: of the release whose `protocol` the reply names.
+Only ``ok`` is followed by an `Answer`. The exchange did not take place if the worker is ``unknown``
+and has to join, if the request was ``overtaken`` by a later one or by a copy of itself, or if the
+ledger is ``foreign``, which means of another release, whose `protocol` the reply names.
 """
 
 
@@ -237,9 +238,9 @@ class SharedSnapshot(NamedTuple):
 
     Attributes:
         began: when its request began.
-        received: when the server heard of it.
-        reader: the name of the worker that took it.
-        limits: what the provider answered.
+        received: when the server got it.
+        reader: the id of the worker that took it.
+        limits: the provider's answer.
     """
 
     began: int
@@ -249,20 +250,20 @@ class SharedSnapshot(NamedTuple):
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> Self:
-        """The snapshot in a reply or a push; raises as `Answer.parse` does."""
+        """Parse the snapshot in a reply or a push; raises like `Answer.parse`."""
         limits = Limits.parse(json.loads(said["limits"]))
         began, received = _wholes(said["began"], said["received"])
         return cls(began, received, str(said["reader"]), limits)
 
 
 class News(NamedTuple):
-    """What concerns every worker.
+    """News that concern every worker.
 
     Attributes:
-        counts: the calls that are dialling, and the uncounted ones.
+        counts: the dialling calls and the uncounted ones.
         spent: whether the snapshot authorises nothing.
         lost: whether that is because the ledger is new, or was lost.
-        snapshot: the latest; None if the worker knows it.
+        snapshot: the latest snapshot; None if the worker knows it.
     """
 
     counts: tuple[int, int]
@@ -272,11 +273,11 @@ class News(NamedTuple):
 
     @classmethod
     def parse(cls, said: Mapping[str, Any], knows: int = 0) -> Self:
-        """The news in a reply or a push; raises as `Answer.parse` does.
+        """Parse the news in a reply or a push; raises like `Answer.parse`.
 
         Args:
             said: the reply or the push.
-            knows: when the snapshot began that the worker knows.
+            knows: when the snapshot that the worker knows began.
         """
         dialling, uncounted = _wholes(*said["counts"], least=0)
         snapshot = said.get("snapshot")
@@ -295,9 +296,8 @@ class Pause(NamedTuple):
 
     Attributes:
         due_in: ms until the next snapshot may be taken.
-        free_in: ms until the right to read is to be had, which a worker may have that reads.
-        failure: why the latest right to read brought nothing; None where it brought something, or
-            where the worker knows.
+        free_in: ms until the right to read is free, which a reading worker may hold.
+        failure: why the latest reading failed; None if it succeeded, or if the worker knows.
     """
 
     due_in: int
@@ -306,7 +306,7 @@ class Pause(NamedTuple):
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> Self:
-        """The pause in a reply or a push; raises as `Answer.parse` does."""
+        """Parse the pause in a reply or a push; raises like `Answer.parse`."""
         failed = said.get("failed")
         failure = None if failed is None else Failure.parse(failed)
         due_in, free_in = _wholes(said["due_in"], said["free_in"])
@@ -317,8 +317,8 @@ class Right(NamedTuple):
     """A right to read that the worker was given.
 
     Attributes:
-        token: what tells it from all others.
-        began: when it was given.
+        token: a token that tells the right from all others.
+        began: when the right was given.
     """
 
     token: int
@@ -329,14 +329,14 @@ class Answer(NamedTuple):
     """The answer to an exchange that took place.
 
     Attributes:
-        epoch: which ledger it is.
+        epoch: the ledger's epoch.
         now: the ledger's time.
-        news: what concerns every worker.
-        void: whether what the worker held was taken for placed.
+        news: the news that concern every worker.
+        void: whether the permits that the worker held now count as placed.
         others: whether callers of other workers are in the queue.
         pause: when the next snapshot is due.
-        again: ms until the worker should ask again, because others are to take slots first, or a
-            trunk is due then; or None.
+        again: ms until the worker should ask again, because others are to take slots first, or
+            because a trunk is due then; None not to.
         right: the right to read, if the worker was given it.
         grants: for each slot the index of the claim that got it, and the usage that it brought.
         dues: for each claim whose trunk is not due its index, and ms until that is.
@@ -365,11 +365,11 @@ class Answer(NamedTuple):
 
     @classmethod
     def parse(cls, reply: Mapping[str, Any], claims: int) -> Self:
-        """The answer to an exchange with so many claims.
+        """Parse the answer to an exchange with `claims` claims.
 
         Raises:
-            KeyError, TypeError, ValueError: it is none.
-            LimitsMalformed: the snapshot in it is none.
+            KeyError, TypeError, ValueError: it is not an answer.
+            LimitsMalformed: the snapshot in it is malformed.
         """
         again, right, halts = reply.get("again"), reply.get("right_to_read"), reply.get("halts")
         now, stepped = _wholes(reply["now"], reply.get("stepped") or 0)
@@ -410,11 +410,11 @@ class Push(NamedTuple):
 
     @classmethod
     def parse(cls, message: str | bytes, knows: int = 0) -> Self:
-        """The push in a message; raises as `Answer.parse` does.
+        """Parse a published message; raises like `Answer.parse`.
 
         Args:
-            message: what was published.
-            knows: when the snapshot began that the worker knows.
+            message: the message.
+            knows: when the snapshot that the worker knows began.
         """
         said = json.loads(message)
         if not isinstance(said, dict):
@@ -429,7 +429,7 @@ class Push(NamedTuple):
 
 
 _LARGEST: Final = 2**53 - 1
-"""The server computes with doubles."""
+"""The largest whole number that the server, which computes with doubles, handles exactly."""
 
 
 def _wholes(*values: object, least: int = -_LARGEST) -> tuple[int, ...]:
