@@ -1,4 +1,4 @@
-"""``callguard drain``: stop all gates on a shared ledger, and wait until their calls count."""
+"""``callguard drain``: stops all gates on a shared ledger, and waits until their calls count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from callguard.ledger import RedisLedger
 __all__ = ["drain"]
 
 _BETWEEN_LOOKS: Final = 0.25
-"""Seconds. Our own choice: a look reads the whole ledger, and a dial takes about as long."""
+"""Seconds between two looks. Our own choice: a look reads the whole ledger, and a dial takes about
+as long."""
 
 
 def drain(
@@ -35,10 +36,10 @@ def drain(
 ) -> None:
     """Pause all gates on a shared ledger, and wait until the provider counts all their calls.
 
-    It ends when no call is being dialled, and every call that was placed is over or surely in the
-    count: from then on, whoever dials without this ledger knows of them from the count. Waiting
+    It ends when no call is being dialled, and every placed call is over or surely in the count.
+    From then on the count shows these calls to everybody who dials without this ledger. Waiting
     callers stay in the queue; a worker that is to end drains its own gate, by `gate.drain()`. The
-    pause holds until `callguard resume`, also if this command ends early.
+    pause holds until `callguard resume`, even if this command ends early.
 
     Exit code: 0, 75 calls are left after --timeout, 1 no gate has used such a ledger for an hour,
     69 the server can't be reached, 64 wrong use, 78 redis-py is not installed.
@@ -70,7 +71,7 @@ def _check(timeout: float) -> None:
 
 
 async def _left(url: str, name: str | None, timeout: float) -> int:
-    """How many calls the count may miss, once there are none, or after `timeout` seconds."""
+    """Wait until the count misses no call, up to `timeout` seconds; return how many it may miss."""
     key = "" if name is not None else checked_api_key(None)
     clock = asyncio.get_running_loop().time
     until = clock() + timeout

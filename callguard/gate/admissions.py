@@ -292,7 +292,7 @@ class Admissions:
         waited = now - waiter.since
         waiter.future.set_exception(self.timed_out(waiter.queue, waited))
 
-    # What is told of it ------------------------------------------------------------------------
+    # Reports -----------------------------------------------------------------------------------
 
     def timed_out(self, queue: Queue, waited: float) -> AdmissionTimeout:
         """Count and report a caller that has waited too long, and return its error."""

@@ -23,7 +23,7 @@ few enough for the provider's limits on requests, which are not published."""
 
 
 class _Told(Protocol):
-    """Who is told what the provider has answered: an `Issuer`."""
+    """The recipient of the provider's answers: an `Issuer`."""
 
     def note_ringing(self, call_id: str, asked: float) -> None: ...
     def note_answered(self, call_id: str) -> None: ...
@@ -35,8 +35,8 @@ class Asker:
 
     Args:
         state_of: asks about one call.
-        told: who is told of each call.
-        time: seconds on the event loop's clock.
+        told: takes the answer about each call.
+        time: the event loop's clock, in seconds.
     """
 
     def __init__(

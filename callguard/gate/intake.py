@@ -87,7 +87,7 @@ class Intake:
             self._reporter.premise_broken(each)
 
     def _held_against(self, before: Snapshot | None) -> list[Broken]:
-        """What the snapshot in hand says against the premises, before anybody is admitted by it."""
+        """Compare the snapshot in hand with the premises, before any call is admitted by it."""
         ledger = self._ledger
         snapshot = ledger.snapshot
         if snapshot is None:

@@ -174,14 +174,14 @@ class Queue:
         return shorter(terms.timeout, self.lane.max_wait)
 
     def first(self) -> Waiter:
-        """Whoever has waited longest; only where someone waits.
+        """The caller that has waited longest; the queue must not be empty.
 
         A caller that was cancelled is queued, with its future done, until its task runs.
         """
         return self._waiters[0]
 
     def before(self, other: Queue) -> bool:
-        """Whether its first caller goes before another's; only where someone waits in both."""
+        """Whether its first caller goes before that of `other`; neither queue may be empty."""
         ours, theirs = self.lane.priority, other.lane.priority
         return ours < theirs or (ours == theirs and self.first().rank < other.first().rank)
 

@@ -34,7 +34,7 @@ EARLY_EVIDENCE_SECONDS = 300.0
 
 
 class _Early(NamedTuple):
-    """What is known of a call whose dial has not returned: when it was answered, or it is over."""
+    """Evidence about a call whose dial has not returned: when it was answered, or was over."""
 
     known_at: float
     ended: bool

@@ -69,10 +69,10 @@ class Claimant(Protocol):
     """The side of a gate that a shared ledger asks for claims, and reports to."""
 
     def claims(self, limits: Limits | None, /) -> list[Claim]:
-        """What the queued callers need now: one claim for each lane on which anybody waits.
+        """Return the claims of the queued callers: one for each lane on which anybody waits.
 
         Args:
-            limits: what the ceilings are of; None for the snapshot in hand.
+            limits: the limits for the ceilings; None for those of the snapshot in hand.
         """
 
     def granted(self, claim: Claim, number: int, usage: int) -> None:
