@@ -123,7 +123,10 @@ class Contents:
         return self.snapshot is None or self.withheld_from(self.snapshot.began) is not None
 
     def withheld_from(self, began: float) -> Withheld | None:
-        """Why a snapshot that began at `began`, on the server's clock, authorises nothing."""
+        """Why a snapshot that began at `began` authorises nothing; None if it authorises calls.
+
+        `began` is in seconds on the server's clock.
+        """
         if began <= self.lost_until:
             return "ledger lost"
         return "snapshot spent" if began <= self.spent_until else None

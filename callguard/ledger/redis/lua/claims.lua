@@ -38,7 +38,7 @@ local function Claims()
     return class_of(claim) .. ' ' .. sortable(claim.order) .. ' ' .. claim.key
   end
 
-  -- What an entry in the queue tells of its class, and the key of its claim.
+  -- Parse an entry of the queue: its class, and the key of its claim.
   local function parts_of(entry)
     local priority, ceiling, trunk, most, span, at_once, longest, key = string.match(entry, ENTRY)
     return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk, most = tonumber(most),
@@ -66,7 +66,7 @@ local function Claims()
     end
   end
 
-  -- Where claims were lost, all come anew; that costs a little patience.
+  -- After claims were lost, all workers claim again, which takes a moment.
   function part.begin_anew()
     redis.call('DEL', claims, queue, called)
     set('claims', 0)

@@ -1,4 +1,4 @@
--- What is paused, in an exchange; see halts.lua.
+-- The pauses, in an exchange; see halts.lua.
 
 local function Halts()
   local halts = {}

@@ -1,4 +1,4 @@
--- What is paused, for all workers: everything, a lane, a trunk, or a lane on a trunk.
+-- The pauses for all workers: of everything, a lane, a trunk, or a lane on a trunk.
 --
 -- Reads  of the ledger's hash, halts and halts_version
 -- Sets   them: JSON of by, reason and since, by scope, which only workers read; and how often that has

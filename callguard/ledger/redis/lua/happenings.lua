@@ -1,6 +1,6 @@
--- What a worker says that has happened, and what comes of it; see `Happening` in wire.py.
+-- The happenings that a worker reports, and their effects; see `Happening` in wire.py.
 --
--- Reads  what is said to have happened
+-- Reads  the reported happenings
 -- Sets   what the parts above set, and of the ledger "premise/" .. premise
 
 local function take_in(happenings)

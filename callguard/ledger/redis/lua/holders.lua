@@ -1,4 +1,4 @@
--- Who holds slots and who waits, for people to look at. Changes nothing.
+-- Lists who holds slots and who waits, for people. Changes nothing.
 --
 -- KEYS  as of exchange.lua
 -- ARGV  none

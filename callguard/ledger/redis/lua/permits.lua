@@ -1,4 +1,4 @@
--- What happens to permits: from dialling to uncounted, and out of the ledger.
+-- The life of permits: from dialling to uncounted, and out of the ledger.
 --
 -- Reads  dialling, uncounted, calls, early
 -- Sets   permits, dialling, uncounted, calls, early; room_made

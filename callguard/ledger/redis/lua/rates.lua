@@ -12,7 +12,7 @@ local function Rates()
   local found = {} -- by trunk: how many may start `left` now, the `first` start in the span, and `due`
   local members, spans = {}, {}
 
-  -- What was started is not known any more: as many as may, and just now.
+  -- The starts were lost, so assume that as many as may start have started just now.
   if is_torn('starts') then
     redis.call('DEL', starts)
     set('starts', 0)

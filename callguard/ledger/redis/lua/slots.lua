@@ -1,5 +1,5 @@
--- Who gets the slots that are free. The ceilings come from the workers, each for its own lanes;
--- here they are only compared with the count.
+-- Grants the free slots. The ceilings come from the workers, each for its own lanes; here they are
+-- only compared with the usage.
 --
 -- Reads  claims, queue, called; the claims that are said; the snapshot's age, and whether it is spent
 -- Sets   claims, queue, called, dialling, permits; state.order and look_at; tells workers to come
@@ -63,8 +63,7 @@ local function Slots()
 
   -- Give a slot to a claim, which brings the usage to `usage`; a slot for another worker, whose claims
   -- have no index here, is set aside.
-  -- Where this worker's ceilings are of another snapshot than the latest, what is its own is for nobody
-  -- yet.
+  -- If this worker's ceilings are of another snapshot than the latest, its own claims get nothing yet.
   local function give(claim, usage)
     if claim.most > 0 then
       the(Rates).take(claim)

@@ -1,5 +1,5 @@
--- What every part of the exchange works on: the keys, what was said, the state of the ledger, of
--- which no more is read than is asked for, and the time.
+-- The common state of all parts of the exchange: the keys, the request, the ledger's state, of which
+-- only what is needed is read, and the time.
 --
 -- Reads  the ledger's hash
 -- Sets   state.distrusted

@@ -1,4 +1,4 @@
--- Who shares the ledger: workers come, renew their leases, and go, with a word or without.
+-- The workers that share the ledger: they join, renew their leases, and leave or fall silent.
 --
 -- Reads  workers, dialling; who joins, renews or leaves, and what it holds
 -- Sets   workers, sessions, permits, dialling, uncounted, claims, queue, called, calls; of the ledger
@@ -20,8 +20,8 @@ local function Workers()
       'LIMIT', 0, most or -1)
   end
 
-  -- What a worker that is gone was dialling may have been dialled. Returns how many permits were
-  -- buried; if it is as many as are buried at once, there may be more, which are dialling until then.
+  -- The calls that a gone worker was dialling may have been placed, so count them as placed. Returns how
+  -- many; if it is as many as are done at once, there may be more, which stay dialling until then.
   local function bury(worker, most)
     local ids = dialled_by(worker, most)
     local counted_from = now + state.counted_after + 1

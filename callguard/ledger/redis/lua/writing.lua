@@ -43,7 +43,7 @@ local function save()
   redis.call('HSET', ledger, unpack(flat))
 end
 
--- What others are to hear, once everything is written: being allowed to tell is no part of it.
+-- The messages for other workers, published after the last write, which must not depend on them.
 local function Messages()
   local messages, kept = {}, {}
 
