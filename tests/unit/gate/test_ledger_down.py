@@ -78,8 +78,9 @@ async def test_an_idle_connection_that_broke_is_no_outage(
     async with (
         serve(limit=5, api_key=workspace_key) as server,
         Redis.from_url(own_redis.url) as client,
+        callguard.RedisLedger.from_url(own_redis.url, lease=60.0, timeout=10.0) as ledger,
         callguard.open_gate(
-            server.api_key, base_url=server.url, ledger=own_redis.url, listener=heard.append
+            server.api_key, base_url=server.url, ledger=ledger, listener=heard.append
         ) as gate,
     ):
         async with gate.admit(timeout=20.0) as permit:
