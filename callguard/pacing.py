@@ -18,12 +18,12 @@ import math
 from collections import deque
 from typing import Final
 
-from callguard.pauses import pause
+from callguard.backoff import backoff
 from callguard.trunks import Trunk
 
-__all__ = ["LONGEST_PAUSE", "Pace"]
+__all__ = ["LONGEST_PUSH_BACK", "Pace"]
 
-LONGEST_PAUSE: Final = 30.0
+LONGEST_PUSH_BACK: Final = 30.0
 """Seconds from a refusal to the trunk's next start at most, unless its starts are further apart, so
 that a trunk whose rate was set too high still dials. Our own choice."""
 
@@ -135,7 +135,7 @@ class Pace:
             _, self._refusals = self._redeemed
         self._tries.clear()
         self._refusals += 1
-        self._not_before = now + pause(self._apart, self._refusals, LONGEST_PAUSE)
+        self._not_before = now + backoff(self._apart, self._refusals, LONGEST_PUSH_BACK)
         self.due_at = max(self.due_at, self._not_before)
 
     def succeed(self, number: int) -> None:

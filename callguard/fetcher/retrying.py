@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from callguard.backoff import LEAST_BACKOFF
 from callguard.errors import LimitsUnavailable
-from callguard.pauses import PAUSE_AFTER_FAULT
 
 __all__ = ["retrying"]
 
-_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=PAUSE_AFTER_FAULT)
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0, min=LEAST_BACKOFF)
 """Seconds between two attempts: between 0.1 and 0.5, then up to 1, 2, 4 and at most 8.
 
 The provider's own client, retell-sdk 6.2.13, doubles in the same way. The wait is drawn from the

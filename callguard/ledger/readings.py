@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from callguard.backoff import LEAST_BACKOFF, backoff
 from callguard.errors import CallGuardError, LimitsUnavailable
 from callguard.ledger.protocol import Reader
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
-from callguard.pauses import PAUSE_AFTER_FAULT, pause
 
 __all__ = ["OwnReadings", "OwnRight"]
 
@@ -86,7 +86,7 @@ class OwnReadings:
         self._reader.came(outcome, now - right.began)
         if latest is not None and outcome.began <= latest:
             # The source returned an old snapshot again, and may do so without any wait.
-            self.due_at = now + max(self._min_interval, PAUSE_AFTER_FAULT)
+            self.due_at = now + max(self._min_interval, LEAST_BACKOFF)
 
     def recorded(self, began: float, *, outdated: bool) -> None:
         """Note that the ledger has recorded a snapshot, taken by any gate.
@@ -111,7 +111,7 @@ class OwnReadings:
         self._failures += 1
         self._began = now
         asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
-        soonest = now + max(asked_to_wait or 0.0, PAUSE_AFTER_FAULT)
+        soonest = now + max(asked_to_wait or 0.0, LEAST_BACKOFF)
         # The request may have begun a little later than the right to read.
         asked = min(now, right.began + self._ttl / 4)
-        self.due_at = self._not_before = max(asked + pause(self._ttl, self._failures), soonest)
+        self.due_at = self._not_before = max(asked + backoff(self._ttl, self._failures), soonest)

@@ -12,9 +12,9 @@ import pytest
 from redis import Redis
 
 from callguard import Gate, LimitsRejected, RedisLedger, open_gate
+from callguard.backoff import backoff
 from callguard.gate.opening import OPENS_WITHIN
 from callguard.ledger.redis.keys import Names
-from callguard.pauses import pause
 from tests.shared.support import TTL, Callers, eventually
 from tests.support.bent_client import Line
 from tests.support.bent_server import BentServer
@@ -66,7 +66,7 @@ async def test_all_gates_together_ask_once_a_pause_that_grows(joins: Joins, gate
         await eventually(lambda: len(session.requests) >= 5)
         gaps = [then.at - now.at for now, then in pairwise(session.requests)]
         for failures, gap in enumerate(gaps[:4], 1):
-            assert pause(TTL, failures) <= gap < pause(TTL, failures) + YIELDS
+            assert backoff(TTL, failures) <= gap < backoff(TTL, failures) + YIELDS
         for callers in crowds:
             await callers.go()
 
@@ -99,7 +99,7 @@ async def test_after_an_outage_callers_are_admitted_within_the_longest_pause(joi
         over_at = asyncio.get_running_loop().time()
         for callers in crowds:
             await callers.have_arrived(1)
-        assert asyncio.get_running_loop().time() - over_at < pause(TTL, 4) + YIELDS
+        assert asyncio.get_running_loop().time() - over_at < backoff(TTL, 4) + YIELDS
         for callers in crowds:
             await callers.go()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard import Trunk
-from callguard.pacing import LONGEST_PAUSE, Pace
+from callguard.pacing import LONGEST_PUSH_BACK, Pace
 
 TRUNKS = st.sampled_from(
     [
@@ -129,7 +129,7 @@ def test_of_dials_that_are_refused_together_the_first_counts() -> None:
 def test_a_rate_below_the_longest_pause_keeps_its_own() -> None:
     """A refusal would make a slow trunk faster."""
     trunk = Trunk("a", cps=0.01)
-    assert trunk.span > LONGEST_PAUSE
+    assert trunk.span > LONGEST_PUSH_BACK
     pace = Pace(trunk)
     pace.start(1, 0.0)
     pace.push_back(1, 0.0)

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
+from callguard.backoff import LEAST_BACKOFF, LONGEST_BACKOFF
 from callguard.ledger.memory import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
 from callguard.ledger.protocol import Halt
 from callguard.ledger.redis.failure import Failure, Reason
@@ -23,8 +24,7 @@ from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.ledger_clock import JITTER
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits
-from callguard.pacing import LONGEST_PAUSE as LONGEST_REST
-from callguard.pauses import LONGEST_PAUSE, PAUSE_AFTER_FAULT
+from callguard.pacing import LONGEST_PUSH_BACK
 
 __all__ = [
     "Answer",
@@ -65,11 +65,11 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
         times.ttl,
         times.min_interval,
         settings.grace,
-        PAUSE_AFTER_FAULT,
-        LONGEST_PAUSE,
+        LEAST_BACKOFF,
+        LONGEST_BACKOFF,
         PATIENCE,
         EARLY_EVIDENCE_SECONDS,
-        LONGEST_REST,
+        LONGEST_PUSH_BACK,
     )
     words = (worker, *map(_ms, often), names.channels, *map(_ms, seldom), EARLY_EVIDENCE)
     return " ".join(map(str, words)).encode()

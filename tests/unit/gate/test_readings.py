@@ -17,8 +17,8 @@ from callguard import (
     NoHeadroom,
     open_gate,
 )
+from callguard.backoff import LONGEST_BACKOFF, backoff
 from callguard.gate.opening import OPENS_WITHIN
-from callguard.pauses import LONGEST_PAUSE, pause
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
 from tests.unit.gate.support import Crowd, opened, settle
@@ -85,7 +85,7 @@ def test_past_max_age_waiters_wait_for_the_outage_to_end_and_then_get_in() -> No
             assert crowd.arrived == []
             assert 60 <= gate.statistics().readings["unavailable"] <= 63
             fetcher.answer(limit=5)
-            await asyncio.sleep(LONGEST_PAUSE)
+            await asyncio.sleep(LONGEST_BACKOFF)
             assert crowd.arrived == ["a", "b"]
             await crowd.disperse()
 
@@ -147,9 +147,9 @@ def test_a_provider_that_asks_for_patience_gets_it() -> None:
 @pytest.mark.parametrize("ttl", [0.01, 0.2, 1.0, 4.0, 60.0])
 def test_the_pause_grows_with_each_failure_in_a_row(ttl: float) -> None:
     """A provider that is down would be hammered, or forgotten."""
-    pauses = [pause(ttl, failures) for failures in range(1, 5000)]
+    pauses = [backoff(ttl, failures) for failures in range(1, 5000)]
     assert pauses[0] == ttl
-    assert pauses[-1] == max(ttl, LONGEST_PAUSE)
+    assert pauses[-1] == max(ttl, LONGEST_BACKOFF)
     assert all(now <= then <= max(ttl, 2 * now) for now, then in pairwise(pauses))
 
 
@@ -168,9 +168,9 @@ def test_in_an_outage_attempts_grow_apart_and_are_never_closer_than_a_ttl(hangs:
                         pass
                 await asyncio.sleep(0.05)
         gaps = [then - now for now, then in pairwise(fetcher.asked)]
-        least = [1.0, 2.0, 4.0, *[LONGEST_PAUSE] * len(gaps)]
+        least = [1.0, 2.0, 4.0, *[LONGEST_BACKOFF] * len(gaps)]
         assert all(gap > max(wait, hangs) - 1e-6 for gap, wait in zip(gaps, least, strict=False))
-        assert max(gaps) < LONGEST_PAUSE + 0.25 + 0.2
+        assert max(gaps) < LONGEST_BACKOFF + 0.25 + 0.2
 
     run(main())
 
@@ -243,7 +243,7 @@ def test_an_outage_does_not_keep_a_gate_from_being_opened(error: LimitsUnavailab
             await asyncio.sleep(5.0)
             assert crowd.arrived == []
             fetcher.answer(limit=5)
-            await asyncio.sleep(LONGEST_PAUSE)
+            await asyncio.sleep(LONGEST_BACKOFF)
             assert crowd.arrived == ["a"]
             await crowd.disperse()
 

@@ -14,8 +14,8 @@ import pytest
 from redis import Redis
 
 from callguard import Trunk
+from callguard.backoff import backoff
 from callguard.ledger.redis.settings import Settings
-from callguard.pauses import pause
 from tests.unit.ledger.bent_clock import (
     LIMITS,
     START,
@@ -647,7 +647,7 @@ def test_the_pause_after_failures_in_a_row_grows_and_is_the_same_for_all(
         assert turn is not None
         ledger.now += 100
         due_in = workers[failures % 3].fail(turn)["due_in"]
-        assert due_in == pause(1.0, failures) * 1000
+        assert due_in == backoff(1.0, failures) * 1000
         ledger.now += due_in - 1
         assert [worker.turn() for worker in workers] == [None] * 3
         ledger.now += 1

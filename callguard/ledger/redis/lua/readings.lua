@@ -82,7 +82,7 @@ local function Readings()
   end
 
   -- A reading that brought no snapshot. From its beginning to the next there passes a ttl, and twice as
-  -- much with each failure in a row: `pause` of callguard/pauses.py has the same for one gate. A
+  -- much with each failure in a row: `backoff` of callguard/backoff.py has the same for one gate. A
   -- request may have begun a little after the right to it was given.
   function readings.fail(failed)
     if failed.token ~= state.poll or failed.token == state.failed then
