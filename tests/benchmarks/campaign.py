@@ -10,8 +10,9 @@ where burst is on they would only repeat what is found where it is off, because 
 gate that learns by itself what the counter shows has no row: it was left out of callguard on
 purpose.
 
-With ``--cps`` the workspaces have calls per second, which the oracle keeps. Whoever loses leads has
-no speed in the table. A gate that isn't told the rate dials as fast as there is room.
+Each workspace takes one call per second, the provider's default; ``--cps`` says otherwise. The
+oracle keeps that, and a gate is told it. Whoever loses leads has no speed in the table: it is
+quicker because it calls fewer.
 """
 
 from __future__ import annotations
@@ -33,13 +34,12 @@ from callguard.testing import RedisServer
 from tests.benchmarks.dialers import (
     DIALERS,
     ORACLE,
-    RATED_DIALERS,
     SHARED_DIALERS,
     Dialer,
     World,
 )
 from tests.benchmarks.tables import markdown, write_json
-from tests.benchmarks.workspaces import NO_RATE, WORKSPACES, Rate, plan_in
+from tests.benchmarks.workspaces import DEFAULT_RATE, WORKSPACES, Rate, plan_in
 from tests.support.seeded import seeded
 from tests.support.virtual_time import run
 
@@ -47,7 +47,7 @@ SURCHARGE = 0.10
 """USD a minute, for the whole length of each call that began above the limit
 (docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
 
-EVERY_DIALER: Mapping[str, Dialer] = {**DIALERS, **RATED_DIALERS, **SHARED_DIALERS}
+EVERY_DIALER: Mapping[str, Dialer] = {**DIALERS, **SHARED_DIALERS}
 
 BURST = {False: "burst off", True: "burst on"}
 
@@ -114,7 +114,7 @@ class Job:
     workspace: str
     burst: bool
     ledger: str = ""
-    rate: Rate = NO_RATE
+    rate: Rate = DEFAULT_RATE
 
 
 def carry_out(job: Job) -> Figures:
@@ -191,10 +191,9 @@ def table(rows: dict[str, Figures]) -> str:
     )
 
 
-def _chosen(words: Iterable[str], rate: Rate) -> list[str]:
+def _chosen(words: Iterable[str]) -> list[str]:
     """The dialers that have one of the words in their name, and the oracle before them."""
-    every = [name for name in EVERY_DIALER if rate.cps is not None or name not in RATED_DIALERS]
-    return [name for name in every if name == ORACLE or any(word in name for word in words)]
+    return [name for name in EVERY_DIALER if name == ORACLE or any(word in name for word in words)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -207,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _draw(json.loads(options.draw.read_text()), options.svg)
         return
     rate = Rate(options.cps, options.cps_rule, options.cps_refusal, options.dial_jitter)
-    content = _carry_out_all(options.leads, options.seed, _chosen(options.only, rate), rate)
+    content = _carry_out_all(options.leads, options.seed, _chosen(options.only), rate)
     write_json(options.json, content)
     _draw(content, options.svg)
 
@@ -257,6 +256,10 @@ def _draw(content: dict[str, Any], path: Path | None) -> None:
         draw(content, path)
 
 
+def _rate(text: str) -> float | None:
+    return None if text == "none" else float(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -266,11 +269,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="WORD", help="dialers with this in their name"
     )
-    parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
-    parser.add_argument("--cps-rule", choices=CPS_RULES, default=NO_RATE.rule)
-    parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=NO_RATE.refusal)
+    default = DEFAULT_RATE
     parser.add_argument(
-        "--dial-jitter", type=float, default=0.0, help="seconds by which dials differ from 0.2 s"
+        "--cps", type=_rate, default=default.cps, help="calls that may start per second, or none"
+    )
+    parser.add_argument("--cps-rule", choices=CPS_RULES, default=default.rule)
+    parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=default.refusal)
+    parser.add_argument(
+        "--dial-jitter",
+        type=float,
+        default=default.jitter,
+        help="seconds by which dials differ from 0.2 s",
     )
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/campaign.json"))
     parser.add_argument("--svg", type=Path, help="where to draw the figures")

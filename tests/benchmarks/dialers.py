@@ -7,12 +7,12 @@ same calls: the n-th that is placed has the same fate, whoever places it.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import chain, repeat
 from typing import cast
 
 import callguard
@@ -25,26 +25,35 @@ from tests.support.fake_network import FakeSession, Reply
 
 __all__ = [
     "DIALERS",
+    "LOOP",
     "ORACLE",
     "OURS",
     "PROCESSES",
-    "RATED_DIALERS",
+    "SEMAPHORE",
     "SHARED_DIALERS",
+    "UNTIL_REFUSED",
+    "UNTOLD",
     "Dialer",
     "World",
 ]
 
-LOOP_SLEEP = 2.0
-"""Seconds between two rounds of the loop; the dialers in public sleep from 2 to 30."""
+LOOP_SLEEP, LOOP_FULL_SLEEP = 2.0, 5.0
+"""Seconds between two rounds of the loop, and where none seemed to fit; public ones sleep up to 30.
+"""
+
+LOOP_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds before each further dial of a lead whose dial failed, as in public loops."""
+
+EXAMPLE_PAUSES = (1.0, 2.0)
+"""The same in the provider's own example (docs.retellai.com/deploy/outbound-call): three dials."""
+
+FOR_EVER = repeat(1.0)
+"""The same for those who never give up."""
 
 PROCESSES = 4
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds to back off after a refusal: twice as many after each in a row, up to the longest. The
-first is that of the provider's own example (docs.retellai.com/deploy/outbound-call)."""
-
-TRIES = 3
-"""Dials of one lead, in the provider's own example."""
+"""Seconds to back off after a refusal: twice as many after each in a row, up to the longest."""
 
 ROUNDING = 1e-7
 """Seconds that are none, because adding up seconds rounds."""
@@ -161,38 +170,47 @@ async def oracle(world: World) -> None:
             world.place()
 
 
-async def loops(world: World, *, processes: int) -> None:
-    """Read the counter, start ``limit - current`` calls, sleep, again; in several processes.
+async def loops(world: World, *, processes: int = 1, puts_back: bool = False) -> None:
+    """Read the counter, dial all that seems to fit at once, sleep, again; in several processes.
 
-    What the provider keeps for others is taken off the limit.
+    So do the loops in public code: a dial that fails is tried three times more, after 1, 2 and 4
+    s, and then there is a line in the log, and the lead was taken from the queue before. Here what
+    the provider keeps for others is taken off the limit, which those loops don't do. The processes
+    take from one queue. They were started at different moments, so they don't read at once.
 
-    All take from one queue. They were started at different moments, so they don't read at once.
+    Args:
+        puts_back: whether a lead that is given up goes back into the queue instead.
     """
     draw = random.Random(world.plan.settings.seed)
     starts = [draw.uniform(0.0, LOOP_SLEEP) for _ in range(processes)]
     async with asyncio.TaskGroup() as group:
         for start in starts:
-            group.create_task(_loop(world, start - min(starts)))
+            group.create_task(_loop(world, start - min(starts), puts_back))
 
 
-async def _loop(world: World, start: float) -> None:
+async def _loop(world: World, start: float, puts_back: bool) -> None:
     await asyncio.sleep(start)
-    async with asyncio.TaskGroup() as group:
-        while world.unplaced:
-            limits = await world.read()
-            ceiling = limits.concurrency_limit - limits.reserved_inbound_concurrency
-            room = ceiling - limits.current_concurrency
-            for _ in range(min(room, world.waiting)):
-                world.waiting -= 1
-                group.create_task(_dial_or_put_back(world))
-            await asyncio.sleep(LOOP_SLEEP)
+    while world.waiting:
+        limits = await world.read()
+        ceiling = limits.concurrency_limit - limits.reserved_inbound_concurrency
+        batch = min(max(0, ceiling - limits.current_concurrency), world.waiting)
+        world.waiting -= batch
+        placed = await asyncio.gather(*(_dialled(world, LOOP_PAUSES) for _ in range(batch)))
+        if puts_back:
+            world.waiting += placed.count(False)
+        await asyncio.sleep(LOOP_SLEEP if batch else LOOP_FULL_SLEEP)
 
 
-async def _dial_or_put_back(world: World) -> None:
-    try:
-        await world.dial()
-    except CallRefused:
-        world.waiting += 1
+async def _dialled(world: World, pauses: Iterable[float]) -> bool:
+    """Dial one lead, and again after each pause while it is refused; returns whether it wasn't."""
+    for pause in chain((0.0,), pauses):
+        await asyncio.sleep(pause)
+        try:
+            await world.dial()
+        except CallRefused:
+            continue
+        return True
+    return False
 
 
 class _Slots:
@@ -214,11 +232,14 @@ class _Slots:
             self.release()
 
 
-async def semaphore(world: World, *, plan: WebhookPlan, tries: float = math.inf) -> None:
+async def semaphore(
+    world: World, *, pauses: Iterable[float] = EXAMPLE_PAUSES, plan: WebhookPlan = WEBHOOKS
+) -> None:
     """Hold a semaphore of the ceiling around each whole call; webhooks tell when calls end.
 
-    A dial that is refused is made again after a pause, which doubles where the tries are numbered;
-    a lead is given up after the last.
+    Args:
+        pauses: in seconds, after each of which a refused lead is dialled again; then it is lost.
+        plan: how the webhooks come.
     """
     slots = _Slots(world.ceiling)
     with_webhooks = replace(world.plan, evidence=_seeded(world, Evidence(webhooks=plan)))
@@ -228,23 +249,14 @@ async def semaphore(world: World, *, plan: WebhookPlan, tries: float = math.inf)
         async with asyncio.TaskGroup() as group:
             for _ in range(world.plan.leads):
                 await slots.acquire()
-                group.create_task(_dial_until_placed(world, slots, tries))
+                group.create_task(_hold(world, slots, pauses))
     finally:
         courier.close()
 
 
-async def _dial_until_placed(world: World, slots: _Slots, tries: float) -> None:
-    pause = FIRST_PAUSE
-    while tries:
-        tries -= 1
-        try:
-            await world.dial()
-        except CallRefused:
-            await asyncio.sleep(pause)
-            pause = pause if tries == math.inf else 2 * pause
-        else:
-            return
-    slots.release()
+async def _hold(world: World, slots: _Slots, pauses: Iterable[float]) -> None:
+    if not await _dialled(world, pauses):
+        slots.release()
 
 
 async def backing_off(world: World) -> None:
@@ -264,7 +276,7 @@ async def gated(
     world: World,
     *,
     probed: bool = False,
-    told_rate: bool = False,
+    told_rate: bool = True,
     evidence: Evidence | None = None,
     min_interval: float = MIN_INTERVAL,
     workers: int = 1,
@@ -349,6 +361,12 @@ ORACLE = "oracle: a call starts the instant one ends"
 OURS = "callguard"
 """What the name of each row of ours begins with."""
 
+UNTOLD = f"{OURS}, webhooks, told that there is no rate"
+
+LOOP = "loop: read the count, dial all that seems to fit, sleep 2 s"
+SEMAPHORE = f"semaphore, told by webhooks when calls end, {len(EXAMPLE_PAUSES) + 1} dials a lead"
+UNTIL_REFUSED = "dial until refused, back off exponentially"
+
 _WEBHOOKS, _ASKING = EVIDENCE["webhooks"], EVIDENCE["asking"]
 
 _WAYS: Mapping[str, Callable[..., Awaitable[None]]] = {
@@ -360,31 +378,24 @@ _WAYS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "webhooks, one reading a second": partial(gated, evidence=_WEBHOOKS, min_interval=1.0),
     "probed and webhooks": partial(gated, probed=True, evidence=_WEBHOOKS),
 }
-"""What a gate may know. Evidence brings its next reading forward, to `MIN_INTERVAL` after the one
-before, but in the ways that are named after their one reading a second."""
+"""What a gate may know, besides the rate. Evidence brings its next reading forward, to
+`MIN_INTERVAL` after the one before, but in the ways that are named after their one reading a
+second."""
 
 DIALERS: Mapping[str, Dialer] = {
     ORACLE: oracle,
-    f"loop: read, start limit - current, sleep {LOOP_SLEEP:g} s": partial(loops, processes=1),
+    LOOP: loops,
     f"the same loop in {PROCESSES} processes": partial(loops, processes=PROCESSES),
-    "semaphore, told by webhooks when calls end": partial(semaphore, plan=WEBHOOKS),
-    "the same, 1 webhook in 50 lost": partial(semaphore, plan=SOME_LOST),
-    "dial until refused, back off exponentially": backing_off,
+    "the same loop, a lead that it gives up goes back": partial(loops, puts_back=True),
+    SEMAPHORE: semaphore,
+    "the same, a lead is dialled until it is placed": partial(semaphore, pauses=FOR_EVER),
+    "the same, 1 webhook in 50 lost": partial(semaphore, pauses=FOR_EVER, plan=SOME_LOST),
+    UNTIL_REFUSED: backing_off,
     **{f"{OURS}, {name}": way for name, way in _WAYS.items()},
     f"{OURS}, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
+    UNTOLD: partial(gated, told_rate=False, evidence=_WEBHOOKS),
 }
 """By name, in the order of the table; callguard has one worker in all of these."""
-
-RATED_DIALERS: Mapping[str, Dialer] = {
-    f"semaphore, a lead is given up after {TRIES} dials": partial(
-        semaphore, plan=WEBHOOKS, tries=TRIES
-    ),
-    **{
-        f"{OURS}, told the rate, {name}": partial(way, told_rate=True)
-        for name, way in _WAYS.items()
-    },
-}
-"""Those that only differ from others where calls have a rate."""
 
 SHARED_DIALERS: Mapping[str, Dialer] = {
     f"{OURS}, {name}, {PROCESSES} workers": partial(way, workers=PROCESSES)

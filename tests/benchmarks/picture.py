@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tests.benchmarks.dialers import ORACLE, OURS, PROCESSES
+from tests.benchmarks.dialers import LOOP, ORACLE, OURS, SEMAPHORE, UNTIL_REFUSED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,24 +35,28 @@ CARD, INK, FAINT = "#ffffff", "#1f2328", "#59636e"
 BLUE, GREY, BEST, WRONG = "#0969da", "#afb8c1", "#59636e", "#cf222e"
 
 COLUMNS = (
-    (1.20, "refused\ndials"),
-    (1.42, "peak over\nthe ceiling"),
+    (1.20, "leads\nlost"),
+    (1.42, "dials\nrefused"),
     (1.66, "surcharge,\nburst on"),
 )
 """Where each stands, in widths of the bars' own area."""
 
-WIDEST = 2.0
+WIDEST = 1.4
 """The share of the oracle at which a bar is cut off."""
 
-DRAWN = (
-    "knowing nothing",
-    "probed",
-    "webhooks",
-    "webhooks, one reading a second",
-    "probed and webhooks",
-    f"probed and webhooks, {PROCESSES} workers",
-)
-"""Which rows of ours are drawn, besides those of all others; the tables have the rest."""
+ROWS = {
+    ORACLE: "the ideal: a call starts as one ends",
+    LOOP: "read get-concurrency, dial what fits",
+    SEMAPHORE: "a semaphore of the limit",
+    UNTIL_REFUSED: "dial until refused, back off",
+    f"{OURS}, knowing nothing": "callguard, out of the box",
+    f"{OURS}, webhooks": "callguard, hearing webhooks",
+    f"{OURS}, probed and webhooks": "callguard, probed, hearing webhooks",
+}
+"""The dialers that are drawn, and what a reader calls them; the tables have the rest."""
+
+ROOM_FOR_TEXT = 0.6
+"""The length of a hollow bar from which on its text fits inside."""
 
 WIDTH, BAR = 9.0, 0.235
 HEAD, BETWEEN, FOOT = 0.75, 0.85, 0.35
@@ -63,26 +67,28 @@ panels."""
 def draw(content: Mapping[str, Any], path: Path) -> None:
     """Draw what `tests.benchmarks.campaign` has written, as SVG: a panel for each workspace.
 
-    Bars, refused dials and peaks are those with burst off, where nobody may go above the limit;
-    the surcharge is that of the same dialer with burst on, if it was run so.
+    Bars, leads lost and refused dials are those with burst off, where nobody may go above the
+    limit; the surcharge is that of the same dialer with burst on. Whoever loses leads has a hollow
+    bar, as long as the share of the leads that it called: it has no speed to compare.
     """
     found = {(each["workspace"], each["burst"]): each["dialers"] for each in content["workspaces"]}
     workspaces = list(dict.fromkeys(workspace for workspace, _ in found))
-    names = [name for name in next(iter(found.values())) if _is_drawn(name)]
+    names = [name for name in ROWS if name in next(iter(found.values()))]
     panel = BAR * len(names)
     height = HEAD + FOOT + len(workspaces) * (panel + BETWEEN) - BETWEEN
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), facecolor=CARD)
         figure.suptitle(
-            f"{content['leads']:,} leads, limit 20: calls per hour, as a share of the oracle's",
+            f"{content['leads']:,} leads, limit 20, {_rate(content)}: "
+            "calls per hour, as a share of the ideal",
             x=0.02, y=1 - 0.1 / height, ha="left", va="top", color=INK, fontsize=11.0,
         )  # fmt: skip
         for place, workspace in enumerate(workspaces):
             bottom = height - HEAD - panel - place * (panel + BETWEEN)
-            axes = figure.add_axes((0.36, bottom / height, 0.36, panel / height))
-            _panel(axes, names, found[workspace, False], found[workspace, True])
+            axes = figure.add_axes((0.30, bottom / height, 0.40, panel / height))
+            _panel(axes, names, found[workspace, False], found[workspace, True], content["leads"])
             axes.set_title(
-                workspace, x=-0.94, ha="left", color=INK, fontsize=9.5, fontweight="bold"
+                workspace, x=-0.70, ha="left", color=INK, fontsize=9.5, fontweight="bold"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         drawn = io.StringIO()
@@ -90,21 +96,24 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
     path.write_text(re.sub(r"\n\s+", "\n", drawn.getvalue()))
 
 
-def _is_drawn(name: str) -> bool:
-    return not name.startswith(OURS) or name.removeprefix(f"{OURS}, ") in DRAWN
+def _rate(content: Mapping[str, Any]) -> str:
+    cps = content["rate"]["cps"]
+    return "no rate" if cps is None else f"{cps:g} call{'' if cps == 1 else 's'} per second"
 
 
 def _panel(
-    axes: Axes, names: Sequence[str], burst_off: Mapping[str, Any], burst_on: Mapping[str, Any]
+    axes: Axes,
+    names: Sequence[str],
+    burst_off: Mapping[str, Any],
+    burst_on: Mapping[str, Any],
+    leads: int,
 ) -> None:
-    best = burst_off[ORACLE]["calls_per_hour"]
-    shares = [burst_off[name]["calls_per_hour"] / best for name in names]
-    colors = [_color(name) for name in names]
-    axes.barh(names, [min(share, WIDEST) for share in shares], color=colors, clip_on=False)
+    labels = [ROWS[name] for name in names]
+    axes.set_yticks(range(len(names)), labels)
     axes.axvline(1.0, color=INK, linewidth=0.8)
     axes.set_xlim(0.0, WIDEST)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xticks([0.0, 0.5, 1.0, 1.5, 2.0], ["0", "0.5", "1", "1.5", "2"])
+    axes.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"])
     axes.tick_params(length=0, colors=INK)
     axes.set_facecolor(CARD)
     for side in axes.spines.values():
@@ -112,23 +121,37 @@ def _panel(
     across = axes.get_yaxis_transform()
     for where, title in COLUMNS:
         axes.text(where, -0.75, title, transform=across, color=FAINT, ha="right", fontsize=8.0)
-    for row, (name, share) in enumerate(zip(names, shares, strict=True)):
-        off, on = burst_off[name], burst_on.get(name)
+    best = burst_off[ORACLE]["calls_per_hour"]
+    for row, name in enumerate(names):
+        off = burst_off[name]
+        _bar(axes, row, name, off, best, leads)
         cells = (
-            f"{off['refused']:,}",
-            f"{max(0, off['over_ceiling'])}",
-            "" if on is None else f"${on['surcharge']:,.0f}",
-        )
-        axes.text(
-            min(share, WIDEST) - 0.03, row, f"{share:.2f}",
-            color=INK if _color(name) == GREY else CARD, ha="right", va="center",
+            f"{off['lost']:,}", f"{off['refused']:,}", f"${burst_on[name]['surcharge']:,.0f}"
         )  # fmt: skip
         for (where, _), cell in zip(COLUMNS, cells, strict=True):
-            faultless = cell in {"0", "$0"}
             axes.text(
                 where, row, cell, transform=across, ha="right", va="center",
-                color=FAINT if faultless else WRONG,
+                color=FAINT if cell in {"0", "$0"} else WRONG,
             )  # fmt: skip
+
+
+def _bar(
+    axes: Axes, row: int, name: str, figures: Mapping[str, Any], best: float, leads: int
+) -> None:
+    if figures["lost"]:
+        called = 1 - figures["lost"] / leads
+        axes.barh(row, called, facecolor=CARD, edgecolor=GREY)
+        text, color, width = f"called {called:.0%} of the leads", INK, called
+    else:
+        width = min(figures["calls_per_hour"] / best, WIDEST)
+        axes.barh(row, width, color=_color(name), clip_on=False)
+        text = f"{figures['calls_per_hour'] / best:.2f}"
+        color = INK if _color(name) == GREY else CARD
+    beside = figures["lost"] and width < ROOM_FOR_TEXT
+    axes.text(
+        width + 0.02 if beside else width - 0.02, row, text,
+        color=color, ha="left" if beside else "right", va="center",
+    )  # fmt: skip
 
 
 def _color(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The simulated workspaces of the campaign benchmark; all have a limit of 20 calls."""
+"""The simulated workspaces of the campaign benchmark: a limit of 20 calls, and a rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from callguard.simulator import CpsRefusal, CpsRule, Exponential
 from tests.campaigns.one_gate import workspace_of_the_issue
 from tests.campaigns.plan import Plan
 
-__all__ = ["NO_RATE", "WORKSPACES", "Kind", "Rate", "plan_in"]
+__all__ = ["DEFAULT_RATE", "WORKSPACES", "Kind", "Rate", "plan_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,14 @@ class Rate:
         jitter: seconds by which a dial takes longer or shorter than others, at most.
     """
 
-    cps: float | None = None
+    cps: float | None = 1.0
     rule: CpsRule = "window"
     refusal: CpsRefusal = "429"
-    jitter: float = 0.0
+    jitter: float = 0.02
 
 
-NO_RATE = Rate()
+DEFAULT_RATE = Rate()
+"""The provider's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ a month, so that is what a gate has to leave free.
 INBOUND_TALK = Exponential(360.0)
 
 
-def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool, rate: Rate = NO_RATE) -> Plan:
+def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool, rate: Rate = DEFAULT_RATE) -> Plan:
     """The campaign in such a workspace, where calls may burst as the provider's formula has it."""
     settings = workspace_of_the_issue(seed, counts_ringing=kind.counts_ringing)
     burst_limit = min(3 * settings.limit, settings.limit + 300) if burst else 0
