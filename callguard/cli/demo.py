@@ -1,12 +1,15 @@
-"""``callguard demo``: shows a campaign on a terminal, in a log or as JSON."""
+"""``callguard demo``: campaigns to look at, on a terminal, in a log or as JSON."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -17,17 +20,26 @@ from callguard.cli.running import run
 from callguard.cli.saying import complain
 from callguard.cli.screen import Screen
 from callguard.demo import campaign
-from callguard.demo.campaign import Plan
+from callguard.demo.campaign import GATE, LOOP, Plan, title
 from callguard.demo.picture import Picture
 from callguard.demo.plain import PlainLines
-from callguard.demo.progress import Outcome, Progress
+from callguard.demo.progress import Progress
 from callguard.demo.summary import summary
 from callguard.demo.summary import verdict as kept_or_not
+from callguard.demo.times import SPEED
 from callguard.errors import CallGuardError
 from callguard.ledger import RedisLedger
-from callguard.testing import RedisServer, RedisServerFailed, find_server
+from callguard.testing import RedisServer, RedisServerFailed, VirtualTimeLoop, find_server
 
 __all__ = ["demo"]
+
+_Show = Callable[[str, Progress], None]
+
+_ELSE: Final = {
+    True: "Many processes on one limit: callguard demo --workers 4",
+    False: "The same leads through callguard, too: callguard demo",
+}
+"""What else there is to see, by whether a gate was seen."""
 
 
 def demo(
@@ -36,8 +48,8 @@ def demo(
         bool,
         typer.Option(
             "--without",
-            help="Dial the same leads as most people do today: read the counter, start as many "
-            "calls as fit, sleep, repeat.",
+            help="Dial only as most people do today: read the counter, dial as many leads as seem "
+            "to fit, sleep, repeat.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, at the end.")] = False,
@@ -58,31 +70,37 @@ def demo(
     ] = None,
     leads: Annotated[int, typer.Option(min=1, max=10_000, hidden=True)] = 150,
 ) -> None:
-    """Dial 150 leads against a simulated workspace, in less than half a minute.
+    """Dial 150 leads as most people do and through callguard, in a simulated workspace.
 
-    The workspace has a limit of 20 calls, calls by others, and a counter that is late and fails
-    one time in ten. One lead in five is urgent, and may burst by 5 calls above the limit.
+    The workspace has a limit of 20 calls, burst, one call per second, calls by others, and a
+    counter that is late and fails one time in ten. One lead in five is urgent. Ten minutes are
+    shown 40 times as fast. With workers the workspace takes any number of calls per second, and the
+    processes dial 40 times as fast in real time.
 
-    Exit code: 0 if nothing was refused, the peak stayed within the ceiling and every lead was
-    dialled once; else 1. With workers, 69 if the ledger's server can't be reached or started, 78
-    if redis-py or a server's program is not installed.
+    Exit code: 0 if through callguard nothing was refused, the peak stayed within the limit and
+    every lead was dialled once; else 1. With workers, 69 if the ledger's server can't be reached or
+    started, 78 if redis-py or a server's program is not installed.
     """
     if without and (workers > 1 or ledger):
         raise typer.BadParameter("without a gate one process dials: no --workers and no --ledger")
-    run(_demo(leads, seed, not without, workers, ledger, as_json))
+    if workers > 1 or ledger:
+        run(_by_workers(leads, seed, workers, ledger, as_json))
+    plans = {LOOP: Plan(leads, seed, gated=False)}
+    if not without:
+        plans[GATE] = Plan(leads, seed, gated=True)
+    run(_dialled(plans, as_json), loop_factory=VirtualTimeLoop)
 
 
-async def _demo(
-    leads: int, seed: int, gated: bool, workers: int, ledger: str | None, as_json: bool
+async def _by_workers(
+    leads: int, seed: int, workers: int, ledger: str | None, as_json: bool
 ) -> ExitCode:
     try:
-        if workers > 1 or ledger:
-            await _require(ledger)
-        with _served(workers, ledger) as url:
-            plan = Plan(leads, seed, gated, workers, url)
+        await _require(ledger)
+        with _served(ledger) as url:
+            plan = Plan(leads, seed, gated=True, workers=workers, ledger=url)
             if url != ledger and not as_json:  # a given address may contain a password
                 print(f"Look on: RETELL_API_KEY={plan.api_key} callguard ps --ledger {url}")
-            return await _dialled(plan, as_json)
+            return await _dialled({f"{GATE}, {workers} processes": plan}, as_json)
     except CallGuardError as error:
         return report(error, *verdict(error, "demo"), as_json=as_json)
     except RedisServerFailed as error:
@@ -102,48 +120,54 @@ async def _require(ledger: str | None) -> None:
 
 
 @contextmanager
-def _served(workers: int, ledger: str | None) -> Iterator[str | None]:
-    """Yield the ledger's address; start a server if the demo needs one and none is given."""
-    if workers == 1 or ledger:
+def _served(ledger: str | None) -> Iterator[str]:
+    """Yield the ledger's address; start a server if none is given."""
+    if ledger:
         yield ledger
         return
     with RedisServer() as server:
         yield server.url
 
 
-async def _dialled(plan: Plan, as_json: bool) -> ExitCode:
+async def _dialled(plans: Mapping[str, Plan], as_json: bool) -> ExitCode:
+    """Carry the campaigns out side by side, and say what came of each."""
     console = Screen()
-    with _view(plan, console, as_json) as show:
-        outcome = await campaign.run(plan, show, complain)
+    with _view(plans, console, as_json) as show:
+        outcomes = await asyncio.gather(
+            *(campaign.run(plan, partial(show, name), complain) for name, plan in plans.items())
+        )
+    first, last = outcomes[0], outcomes[-1]
     if as_json:
-        print(json.dumps(outcome.as_json()))
+        without = {} if first is last else {"without": first.as_json()}
+        print(json.dumps(last.as_json() | without))
     else:
-        _conclude(plan, outcome, console)
-    return ExitCode.OK if outcome.kept else ExitCode.FAILED
+        console.print(summary(dict(zip(plans, outcomes, strict=True))))
+        console.print(kept_or_not(last))
+        print(_ELSE[last.dialer == "gate"])
+    return ExitCode.OK if last.kept else ExitCode.FAILED
 
 
 @contextmanager
-def _view(plan: Plan, console: Console, as_json: bool) -> Iterator[Callable[[Progress], None]]:
+def _view(plans: Mapping[str, Plan], console: Console, as_json: bool) -> Iterator[_Show]:
+    plan = next(iter(plans.values()))
     if as_json:
-        yield lambda _: None
-    # With FORCE_COLOR rich takes even a log for a terminal, where a picture doesn't work.
+        yield lambda _name, _progress: None
+    # FORCE_COLOR makes a log a terminal to rich, which it isn't for a picture.
     elif console.is_interactive and sys.stdout.isatty():
-        with Picture(console, _title(plan)) as picture:
-            yield picture
+        with Picture(console, title(plan)) as picture:
+            yield picture if plan.ledger else _paced(picture)
     else:
-        print(_title(plan), flush=True)
+        print(title(plan), flush=True)
         yield PlainLines()
 
 
-def _title(plan: Plan) -> str:
-    how = "through the gate" if plan.gated else "without the gate"
-    if plan.workers > 1:
-        how = f"through the gates of {plan.workers} processes"
-    return f"callguard demo: {plan.leads} leads {how}, seed {plan.seed}"
+def _paced(show: _Show) -> _Show:
+    """Show each look when it is time; the clock on which they dial stands still until then."""
+    began = time.monotonic()
 
+    def show_in_time(name: str, progress: Progress) -> None:
+        due = began + progress.truth.elapsed / SPEED
+        time.sleep(max(0.0, due - time.monotonic()))
+        show(name, progress)
 
-def _conclude(plan: Plan, outcome: Outcome, console: Console) -> None:
-    console.print(summary(outcome))
-    console.print(kept_or_not(outcome))
-    other = "callguard demo --without" if plan.gated else "callguard demo"
-    console.print(f"The same leads {'without' if plan.gated else 'with'} the gate: {other}")
+    return show_in_time

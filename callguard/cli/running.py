@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -17,13 +17,18 @@ from callguard.cli.exits import ExitCode
 __all__ = ["run"]
 
 
-def run(command: Coroutine[Any, Any, ExitCode]) -> NoReturn:
-    """Run `command` and exit with its code.
+def run(
+    command: Coroutine[Any, Any, ExitCode],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> NoReturn:
+    """Run `command` and exit with its code; in an event loop of one's own making, if given.
 
     Ctrl-C and SIGTERM cancel it, so that it can restore the terminal, and print one line.
     """
     try:
-        code = asyncio.run(_cancelled_by_sigterm(command))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            code = runner.run(_cancelled_by_sigterm(command))
     except KeyboardInterrupt:
         code = _ended("interrupted", ExitCode.INTERRUPTED)
     except OSError as error:

@@ -1,7 +1,10 @@
 """The campaign of the demo: leads, a dialer and a simulated workspace, over real HTTP.
 
-Time is forty times as fast: a call of a minute lasts 1.5 s, and eleven minutes of dialling take a
-quarter of a minute.
+One process dials on a clock that jumps, in a workspace as people have it: a limit of 20 calls, one
+call per second, a counter that is 1.5 s late and fails one time in ten, and calls by others. Many
+processes dial in real time, `SPEED` times as fast, and in a workspace that takes any number of
+calls per second: a rate so much higher would leave the gates a slack of a millisecond, and no
+machine is as punctual as that.
 """
 
 from __future__ import annotations
@@ -10,55 +13,51 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from callguard.demo.gated import BURST, gate_dialer
+from callguard.demo.gated import gate_dialer
 from callguard.demo.leads import Caller, Lead, dialled_once, leads, session_of
 from callguard.demo.looped import LoopDialer
 from callguard.demo.progress import Outcome, Progress, Reckoning
 from callguard.demo.shared import shared_dialer
+from callguard.demo.times import SPEED
 from callguard.simulator import (
     Constant,
     Exponential,
     Fault,
     Faults,
     Server,
+    Truth,
     Uniform,
     WorkspaceSettings,
     serve,
 )
 
-__all__ = ["FAULT_RATE", "Plan", "run"]
+__all__ = ["FAULT_RATE", "GATE", "LOOP", "Plan", "run", "title"]
+
+LOOP: Final = "read the count, dial what fits"
+GATE: Final = "through callguard"
+"""What the two ways to dial are called on the screen."""
 
 FAULT_RATE: Final = 0.1
 """The share of the requests for the limits that fail."""
 
-_LONGEST: Final = 28.0
+_LONGEST: Final = 1200.0
 """Seconds after which a campaign is given up."""
 
 _LONGEST_START: Final = 10.0
-"""Seconds more for a campaign of many processes: they have to start, and a new ledger admits nobody
+"""Real seconds that many processes get on top: they have to start, and a new ledger admits nobody
 for a second."""
 
-_INTERVAL: Final = 0.1
+_INTERVAL: Final = 4.0
 """Seconds between two looks at the campaign."""
 
-_WORKSPACE: Final = WorkspaceSettings(
-    limit=20,
-    cps=None,
-    burst_limit=60,  # As the provider's formula has it: min(3 * limit, limit + 300).
-    talk_time=Exponential(1.5, at_most=8.0),
-    ring_time=Exponential(0.25, at_most=0.8),
-    answer_rate=0.8,
-    ring_limit=0.8,
-    counts_ringing=True,
-    rise_lag=0.25,
-    fall_lag=0.25,
-    inbound_rate=0.2,
-    inbound_talk_time=Constant(5.0),
-)
-_LATENCY: Final = Uniform(0.005, 0.02)
+_LIMIT: Final = 20
+
+_EARLIEST: Final = 0.25
+"""Real seconds that the counter is late at least, or a busy machine would be later."""
+
 _FAULTS: Final[tuple[Fault, ...]] = ("500", "cut", "broken-json")
 
 
@@ -83,6 +82,31 @@ class Plan:
     ledger: str | None = None
     api_key: str = field(default_factory=lambda: f"key_demo_{uuid.uuid4().hex}", repr=False)
 
+    @property
+    def speed(self) -> float:
+        """How many seconds of the campaign go by in one of the clock on which it is run."""
+        return 1.0 if self.ledger is None else SPEED
+
+    @property
+    def workspace(self) -> WorkspaceSettings:
+        """Where it is dialled; its burst is as the provider's formula has it."""
+        second = 1 / self.speed
+        late = 1.5 if self.ledger is None else _EARLIEST
+        return WorkspaceSettings(
+            limit=_LIMIT,
+            burst_limit=min(3 * _LIMIT, _LIMIT + 300),
+            cps=1.0 if self.ledger is None else None,
+            talk_time=Exponential(60 * second, at_most=320 * second),
+            ring_time=Exponential(10 * second, at_most=30 * second),
+            answer_rate=0.8,
+            ring_limit=30 * second,
+            rise_lag=late,
+            fall_lag=late,
+            inbound_rate=0.005 / second,
+            inbound_talk_time=Constant(200 * second),
+            seed=self.seed,
+        )
+
 
 class _Dialer(Protocol):
     async def dial(self, leads: Sequence[Lead]) -> None: ...
@@ -105,14 +129,23 @@ class _CountedFaults(Faults):
         return fault
 
 
+def title(plan: Plan) -> str:
+    """What is dialled, and where, in one line."""
+    cps = plan.workspace.cps
+    rate = "any rate" if cps is None else f"{cps:g} call per second"
+    return f"callguard demo: {plan.leads} leads, limit {_LIMIT}, {rate}, seed {plan.seed}"
+
+
 async def run(
     plan: Plan, show: Callable[[Progress], None], complain: Callable[[str], None]
 ) -> Outcome:
-    """Run the campaign, for half a minute at most.
+    """Run the campaign, for twenty minutes of its time at most.
+
+    Without a ledger this is to be run by `callguard.testing.run`, on a clock that jumps.
 
     Args:
-        plan: what to dial, and how.
-        show: called with the progress ten times a second, and once at the end.
+        plan: what is dialled, and how.
+        show: called with the progress every 4 s of it, and once at the end.
         complain: called with a sentence when one of the plan's processes fails.
 
     Raises:
@@ -123,7 +156,10 @@ async def run(
     faults = _CountedFaults(plan.seed)
     async with (
         serve(
-            _WORKSPACE, seed=plan.seed, api_key=plan.api_key, latency=_LATENCY, faults=faults
+            plan.workspace,
+            api_key=plan.api_key,
+            latency=Uniform(0.2 / plan.speed, 0.8 / plan.speed),
+            faults=faults,
         ) as server,
         _dialer(plan, server, faults, complain) as (dialer, call_ids),
     ):
@@ -146,12 +182,13 @@ class _Campaign:
         Raises:
             TimeoutError: the campaign took too long.
         """
-        dialling = asyncio.create_task(self._dialer.dial(leads(self._plan.leads)))
+        speed = self._plan.speed
+        dialling = asyncio.create_task(self._dialer.dial(leads(self._plan.leads, speed=speed)))
         try:
-            async with asyncio.timeout(_LONGEST + (_LONGEST_START if self._plan.ledger else 0.0)):
+            async with asyncio.timeout(_LONGEST / speed + _LONGEST_START):
                 while not dialling.done():
                     show(self._progress())
-                    await asyncio.wait([dialling], timeout=_INTERVAL)
+                    await asyncio.wait([dialling], timeout=_INTERVAL / speed)
             await dialling
         finally:
             dialling.cancel()
@@ -165,21 +202,31 @@ class _Campaign:
             workers=self._plan.workers,
             seed=self._plan.seed,
             leads=self._plan.leads,
-            limit=_WORKSPACE.limit,
-            ceiling=_WORKSPACE.limit + BURST,
+            limit=_LIMIT,
             dialled_once=once,
             failed=self._faults.number,
-            truth=self._workspace.truth(),
+            truth=self._truth(),
         )
 
     def _progress(self) -> Progress:
         return Progress(
             leads=self._plan.leads,
-            limit=_WORKSPACE.limit,
-            ceiling=_WORKSPACE.limit + BURST,
+            limit=_LIMIT,
             failed=self._faults.number,
-            truth=self._workspace.truth(),
+            truth=self._truth(),
             reckoning=self._dialer.reckoning(),
+        )
+
+    def _truth(self) -> Truth:
+        """What really went on, in seconds of the campaign."""
+        truth, speed = self._workspace.truth(), self._plan.speed
+        return replace(
+            truth,
+            elapsed=truth.elapsed * speed,
+            call_seconds=truth.call_seconds * speed,
+            live_seconds=truth.live_seconds * speed,
+            seconds_over_limit=truth.seconds_over_limit * speed,
+            surcharge_seconds=truth.surcharge_seconds * speed,
         )
 
 

@@ -14,11 +14,11 @@ from callguard.demo.progress import Progress
 
 __all__ = ["Glyphs", "chart"]
 
-_HORIZON: Final = 20.0
-"""The least width of the chart in seconds, so that it grows from the left as time passes."""
+_HORIZON: Final = 600.0
+"""Seconds that the chart is wide at least, so that it grows from the left as time goes on."""
 
 _MARGIN: Final = 3
-"""Calls that the chart shows above the ceiling, at least."""
+"""Calls above the limit that the chart is high at least."""
 
 _LABEL_WIDTH: Final = 9
 
@@ -34,22 +34,20 @@ class Glyphs:
         uncounted: a cell of the usage above the calls that are going on: slots of permits that
             are dialling, or that the counter may not show yet.
         limit: a cell of the line at the limit.
-        ceiling: a cell of the line at the limit with burst.
-        axis: the line between the labels and the chart.
+        axis: what stands between the labels and the chart.
     """
 
     levels: str
     uncounted: str
     limit: str
-    ceiling: str
     axis: str
 
     @classmethod
     def fit_for(cls, *, ascii_only: bool) -> Glyphs:
         """The characters that a terminal can show."""
         if ascii_only:
-            return cls(levels="#", uncounted=".", limit="-", ceiling="=", axis="|")
-        return cls(levels="▁▂▃▄▅▆▇█", uncounted="░", limit="─", ceiling="═", axis="┤")
+            return cls(levels="#", uncounted=".", limit="-", axis="|")
+        return cls(levels="▁▂▃▄▅▆▇█", uncounted="░", limit="─", axis="┤")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,47 +74,51 @@ class _Scale:
     Attributes:
         height: rows of the chart.
         top: calls at its upper edge.
-        limit, ceiling: where its two lines are, in calls.
+        limit: where its line is, in calls.
     """
 
     height: int
     top: int
     limit: int
-    ceiling: int
 
     def row(self, calls: int) -> int:
-        """The row above a bar of `calls` calls; 0 is the lowest."""
-        return calls * self.height // self.top
+        """The row above a bar of so many calls; 0 is the lowest."""
+        return int(self._rows(calls))
 
     def filled(self, calls: int, row: int) -> float:
-        """How much of `row` a bar of `calls` calls fills, from 0 to 1."""
-        return min(max(calls * self.height / self.top - row, 0.0), 1.0)
+        """How much of a row such a bar fills, from 0 to 1."""
+        return min(max(self._rows(calls) - row, 0.0), 1.0)
+
+    def _rows(self, calls: int) -> float:
+        """The height of such a bar; at the limit it is whole rows, so that none seems to pass."""
+        line = self.height * self.limit // self.top
+        if calls <= self.limit:
+            return calls * line / self.limit
+        return line + (calls - self.limit) * (self.height - line) / (self.top - self.limit)
 
 
-def chart(history: Sequence[Progress], *, width: int, height: int, glyphs: Glyphs) -> Text:
-    """Draw the count and the usage so far, with lines at the limit and at the limit with burst.
+def chart(
+    history: Sequence[Progress], *, seconds: float, width: int, height: int, glyphs: Glyphs
+) -> Text:
+    """The count and the usage so far, with a line at the limit.
 
     Args:
-        history: every progress of the campaign so far; at least one.
+        history: every look at the campaign so far; at least one.
+        seconds: that have gone by, though the campaign may have been over before.
         width: characters of a line, with its label.
         height: lines.
         glyphs: the characters to draw with.
     """
     latest = history[-1]
-    scale = _Scale(height, _top(history), latest.limit, latest.ceiling)
-    columns = _columns(history, width - _LABEL_WIDTH - 1)
+    scale = _Scale(height, max(latest.truth.peak, latest.limit) + _MARGIN, latest.limit)
+    columns = _columns(history, max(_HORIZON, seconds), width - _LABEL_WIDTH - 1)
     lines = [_line(row, columns, scale, glyphs) for row in reversed(range(height))]
     return Text("\n", no_wrap=True).join(lines)
 
 
-def _top(history: Sequence[Progress]) -> int:
-    latest = history[-1]
-    return max(latest.truth.peak, latest.ceiling) + _MARGIN
-
-
-def _columns(history: Sequence[Progress], number: int) -> list[_Column]:
-    """Divide the history into `number` spans of time; those still to come are empty."""
-    span = max(_HORIZON, history[-1].truth.elapsed) / number
+def _columns(history: Sequence[Progress], seconds: float, number: int) -> list[_Column]:
+    """The history in as many spans of time, with nothing in those that are still to come."""
+    span = seconds / number
     columns: list[_Column] = []
     peak = 0
     for progress in history:
@@ -141,8 +143,6 @@ def _line(row: int, columns: Sequence[_Column], scale: _Scale, glyphs: Glyphs) -
 
 
 def _label(row: int, scale: _Scale) -> str:
-    if row == scale.row(scale.ceiling):
-        return f"burst {scale.ceiling}"
     if row == scale.row(scale.limit):
         return f"limit {scale.limit}"
     return "" if row else "0"
@@ -155,14 +155,10 @@ def _cell(row: int, column: _Column, scale: _Scale, glyphs: Glyphs) -> _Cell:
         return _Cell(glyphs.levels[level], _bar_style(row, scale))
     if scale.filled(column.usage, row) >= _HALF:
         return _Cell(glyphs.uncounted, "dim green")
-    if row == scale.row(scale.ceiling):
-        return _Cell(glyphs.ceiling, "red")
     if row == scale.row(scale.limit):
         return _Cell(glyphs.limit, "yellow")
     return _Cell(" ", "")
 
 
 def _bar_style(row: int, scale: _Scale) -> str:
-    if row >= scale.row(scale.ceiling):
-        return "red"
-    return "yellow" if row >= scale.row(scale.limit) else "green"
+    return "red" if row >= scale.row(scale.limit) else "green"

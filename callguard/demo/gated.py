@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -13,10 +13,7 @@ import callguard
 from callguard.demo.leads import BULK, REFUSED, URGENT, Caller, Lead
 from callguard.demo.progress import Reckoning
 
-__all__ = ["BURST", "LANES", "RESERVE", "GateDialer", "gate_dialer"]
-
-BURST: Final = 5
-"""Calls above the limit that the urgent lane may use."""
+__all__ = ["LANES", "RESERVE", "GateDialer", "gate_dialer"]
 
 RESERVE: Final = 3
 """Calls that both lanes leave free for calls by others.
@@ -31,10 +28,18 @@ with a chance of ``(0.2 / 10) ** 4``, or 1 in 6 million, each time the lane is f
 """
 
 LANES: Final = {
-    URGENT: callguard.Lane(URGENT, priority=0, reserve=RESERVE, burst=BURST),
+    URGENT: callguard.Lane(URGENT, priority=0, reserve=RESERVE),
     BULK: callguard.Lane(BULK, priority=1, reserve=RESERVE),
 }
 """The lanes by their names."""
+
+
+_HURRIED: Final[dict[str, Any]] = {
+    "cps": None,  # the workspace of many processes takes any number
+    "ttl": 0.15,
+    "counter_lag": 0.3,
+    "min_interval": 0.05,
+}
 
 
 @asynccontextmanager
@@ -47,18 +52,12 @@ async def gate_dialer(
         url: the workspace's address.
         api_key: the workspace's key.
         caller: places the calls.
-        ledger: the address of the server that keeps the gate's ledger; None for a ledger in memory.
+        ledger: the address of the server that keeps the gate's ledger, whose campaign goes by in
+            real time, `SPEED` times as fast; None for a ledger of its own.
     """
+    settings = {} if ledger is None else _HURRIED
     async with callguard.open_gate(
-        api_key,
-        base_url=url,
-        lanes=LANES.values(),
-        cps=None,  # the simulated workspace has no rate
-        ttl=0.15,
-        counts_ringing=True,
-        counter_lag=0.3,
-        min_interval=0.05,
-        ledger=ledger,
+        api_key, base_url=url, lanes=LANES.values(), counts_ringing=True, ledger=ledger, **settings
     ) as gate:
         yield GateDialer(gate, caller)
 

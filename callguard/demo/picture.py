@@ -1,8 +1,8 @@
-"""The live picture of a campaign on a terminal; this file only draws."""
+"""The live picture of one campaign or of several, on a terminal: only drawing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from callguard.demo.chart import Glyphs, chart
-from callguard.demo.progress import Progress
+from callguard.demo.progress import Progress, surcharge
 
 __all__ = ["Frame", "Picture"]
 
@@ -27,7 +27,7 @@ _LONGEST_REASON: Final = 175
 
 
 class Picture:
-    """Draws each `Progress` over the one before, for the length of a ``with`` block.
+    """Draws the latest `Progress` of each campaign, for the length of a ``with`` block.
 
     However the block is left, the last frame stays on the screen, and the cursor is restored.
 
@@ -38,7 +38,7 @@ class Picture:
 
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
-        self._history: list[Progress] = []
+        self._histories: dict[str, list[Progress]] = {}
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
@@ -53,48 +53,54 @@ class Picture:
     ) -> None:
         self._live.stop()
 
-    def __call__(self, progress: Progress) -> None:
-        """Draw `progress`."""
-        self._history.append(progress)
-        self._live.update(Frame(self._title, tuple(self._history)), refresh=True)
+    def __call__(self, name: str, progress: Progress) -> None:
+        """Draw `progress`, of the campaign called `name`."""
+        self._histories.setdefault(name, []).append(progress)
+        self._live.update(Frame(self._title, self._histories), refresh=True)
 
 
 class Frame:
     """One frame, in the size of its terminal.
 
     Args:
-        title: a line above the picture.
-        history: every progress of the campaign so far; at least one.
+        title: what is going on, in one line.
+        histories: every look at each campaign so far, at least one, by the campaigns' names; the
+            sentence of the last is shown.
     """
 
-    def __init__(self, title: str, history: tuple[Progress, ...]) -> None:
+    def __init__(self, title: str, histories: Mapping[str, Sequence[Progress]]) -> None:
         self._title = title
-        self._history = history
+        self._histories = histories
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        latest, glyphs = self._history[-1], Glyphs.fit_for(ascii_only=options.ascii_only)
-        width = options.max_width
-        title = Text(self._title, "bold")
-        figures = [_fitted(_counts(latest), width)]
-        for lane, waiting in latest.reckoning.waiting.items():
-            figures.append(_waiting(lane, waiting, latest.leads, options, glyphs))
-        figures.append(_readings(latest))
-        legend = _fitted(_legend(latest, glyphs), width)
-        others = sum(len(part.wrap(console, width)) for part in (title, legend, *figures))
-        height = _chart_height(options, others)
+        glyphs, width = Glyphs.fit_for(ascii_only=options.ascii_only), options.max_width
+        latest = {name: history[-1] for name, history in self._histories.items()}
+        seconds = max(progress.truth.elapsed for progress in latest.values())
+        title = _fitted([Text(self._title, "bold"), Text(f"{seconds / 60:.1f} min")], width)
+        figures = {
+            name: _fitted([Text(name, "bold"), *_counts(progress)], width)
+            for name, progress in latest.items()
+        }
+        legend = _fitted(_legend(glyphs), width)
+        others = sum(len(text.wrap(console, width)) for text in (title, legend, *figures.values()))
+        height = _chart_height(options, others, len(figures))
+        has_room = width >= _NARROWEST_CHART and height >= _LOWEST_CHART
         yield title
-        if width >= _NARROWEST_CHART and height >= _LOWEST_CHART:
-            yield chart(self._history, width=width, height=height, glyphs=glyphs)
+        for name, history in self._histories.items():
+            yield figures[name]
+            if has_room:
+                yield chart(history, seconds=seconds, width=width, height=height, glyphs=glyphs)
+        if has_room:
             yield legend
-        yield from figures
-        yield Text(latest.reckoning.reason, style="italic")
+        *_, last = latest.values()
+        yield Text(last.reckoning.reason, style="italic")
 
 
-def _chart_height(options: ConsoleOptions, others: int) -> int:
-    """The lines left by everything else, so that a frame never scrolls its own top away."""
+def _chart_height(options: ConsoleOptions, others: int, charts: int) -> int:
+    """The lines of each chart that all else leaves, so that no frame scrolls its own top away."""
     reason = _LONGEST_REASON // options.max_width + 1
-    cursor = 1  # The line below the frame, where the cursor stays.
-    return min(options.size.height - others - reason - cursor, _HIGHEST_CHART)
+    cursor = 1  # The line that it is left on.
+    return min((options.size.height - others - reason - cursor) // charts, _HIGHEST_CHART)
 
 
 def _fitted(parts: Sequence[Text], width: int) -> Text:
@@ -107,39 +113,24 @@ def _fitted(parts: Sequence[Text], width: int) -> Text:
     return Text("\n").join(lines)
 
 
-def _legend(progress: Progress, glyphs: Glyphs) -> list[Text]:
-    uncounted = Text(f"{glyphs.uncounted} dialling, or not surely counted", "dim green")
+def _legend(glyphs: Glyphs) -> list[Text]:
     return [
         Text(f"{glyphs.levels[-1]} calls going on", "green"),
-        *([] if progress.reckoning.usage is None else [uncounted]),
+        Text(f"{glyphs.uncounted} dialling, or not surely counted", "dim green"),
         Text(f"{glyphs.limit} limit", "yellow"),
-        Text(f"{glyphs.ceiling} with burst", "red"),
     ]
 
 
 def _counts(progress: Progress) -> list[Text]:
-    truth, usage = progress.truth, progress.reckoning.usage
+    truth, lost, cost = progress.truth, progress.reckoning.lost, surcharge(progress.truth)
     return [
-        Text(f"{truth.elapsed:4.1f} s"),
-        Text(f"placed {truth.placed} of {progress.leads}", "bold"),
+        Text(f"called {truth.placed} of {progress.leads}"),
+        Text(f"waiting {progress.waiting}"),
+        Text(f"lost {lost}", _alarming(lost > 0)),
         Text(f"refused {truth.refusals}", _alarming(truth.refusals > 0)),
-        Text(f"now {truth.count}"),
-        *([] if usage is None else [Text(f"usage {usage}")]),
-        Text(f"peak {truth.peak}", _alarming(truth.peak > progress.ceiling)),
+        Text(f"surcharge ${cost:.2f}", _alarming(cost > 0)),
+        Text(f"peak {truth.peak}", _alarming(truth.peak > progress.limit)),
     ]
-
-
-def _waiting(lane: str, waiting: int, leads: int, options: ConsoleOptions, glyphs: Glyphs) -> Text:
-    line = Text(f"{lane + ' waiting':>15} {waiting:>4} ", no_wrap=True, overflow="crop")
-    room = max(0, options.max_width - len(line))
-    return line.append(glyphs.levels[-1] * (waiting * room // leads), "blue")
-
-
-def _readings(progress: Progress) -> Text:
-    reckoning = progress.reckoning
-    age = reckoning.snapshot_age
-    dated = "none in hand" if age is None else f"the last began {age:.1f} s ago"
-    return Text(f"{reckoning.readings} readings, {progress.failed} failed requests; {dated}")
 
 
 def _alarming(bad: bool) -> str:

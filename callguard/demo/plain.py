@@ -1,43 +1,41 @@
-"""A campaign in lines of text, for output that is not a terminal."""
+"""Campaigns in lines of text, for where there is no terminal."""
 
 from __future__ import annotations
 
-import math
+from typing import Final
 
-from callguard.demo.progress import Progress
+from callguard.demo.progress import Progress, surcharge
 
 __all__ = ["PlainLines", "line"]
 
+_EVERY: Final = 60.0
+
 
 class PlainLines:
-    """Prints a `Progress` once a second."""
+    """Prints a campaign's `Progress` once a minute of it."""
 
     def __init__(self) -> None:
-        self._next = 0.0
-        self._complete = False
+        self._next: dict[str, float] = {}
 
-    def __call__(self, progress: Progress) -> None:
-        """Print `progress` if a second has passed since the last line, or all calls are placed."""
-        elapsed = progress.truth.elapsed
-        complete = progress.truth.placed == progress.leads
-        if elapsed >= self._next or complete > self._complete:
-            self._complete = complete
-            self._next = math.floor(elapsed) + 1.0
-            print(line(progress), flush=True)
+    def __call__(self, name: str, progress: Progress) -> None:
+        """Print `progress` of the campaign called `name`, if a minute has gone since the last."""
+        due = self._next.get(name, 0.0)
+        if progress.truth.elapsed >= due:
+            self._next[name] = due + _EVERY
+            print(line(name, progress), flush=True)
 
 
-def line(progress: Progress) -> str:
+def line(name: str, progress: Progress) -> str:
     """The figures of `progress` in one line."""
-    truth, reckoning = progress.truth, progress.reckoning
-    waiting = ", ".join(f"{lane} {number}" for lane, number in reckoning.waiting.items())
+    truth = progress.truth
     parts = [
-        f"{truth.elapsed:4.1f} s",
-        f"{truth.count:2} calls (limit {progress.limit}, with burst {progress.ceiling})",
-        f"waiting: {waiting}",
-        f"placed {truth.placed} of {progress.leads}",
+        f"{truth.elapsed / 60:4.1f} min",
+        f"{name}:",
+        f"{truth.count:2} calls (limit {progress.limit})",
+        f"called {truth.placed} of {progress.leads}",
+        f"waiting {progress.waiting}",
+        f"lost {progress.reckoning.lost}",
         f"refused {truth.refusals}",
-        f"peak {truth.peak}",
+        f"surcharge ${surcharge(truth):.2f}",
     ]
-    if reckoning.usage is not None:
-        parts.insert(2, f"usage {reckoning.usage}")
     return "  ".join(parts)

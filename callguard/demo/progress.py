@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from callguard.simulator import Truth
 
-__all__ = ["Outcome", "Progress", "Reckoning"]
+__all__ = ["SURCHARGE", "Outcome", "Progress", "Reckoning", "surcharge"]
+
+SURCHARGE: Final = 0.10
+"""USD a minute, for the whole length of each call that began above the limit
+(docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
+
+
+def surcharge(truth: Truth) -> float:
+    """What the calls that began above the limit have cost on top so far, in USD."""
+    return truth.surcharge_seconds / 60 * SURCHARGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +27,10 @@ class Reckoning:
     Attributes:
         usage: the calls that the dialer counts; None if it doesn't count its own.
         waiting: by lane, the leads that are known and not dialled.
-        readings: how often the dialer has read the limits.
-        snapshot_age: seconds since the latest snapshot began; None without one.
-        reason: why the next bulk call fits or doesn't, in the dialer's own words.
+        readings: how often it has read the limits.
+        snapshot_age: seconds since the snapshot in hand began; None without one.
+        reason: why the bulk's next call fits or doesn't, in its own words.
+        lost: leads that it has given up.
     """
 
     usage: int | None
@@ -27,6 +38,7 @@ class Reckoning:
     readings: int
     snapshot_age: float | None
     reason: str
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +48,21 @@ class Progress:
     Attributes:
         leads: the number of leads.
         limit: the normal limit, in calls.
-        ceiling: the most calls that are allowed: the limit plus the burst of a lane.
-        failed: how many requests for the limits have failed so far.
-        truth: the workspace's true totals.
-        reckoning: the figures by which the dialer decides.
+        failed: the requests for the limits that went wrong so far.
+        truth: what really goes on in the workspace.
+        reckoning: what the dialer goes by.
     """
 
     leads: int
     limit: int
-    ceiling: int
     failed: int
     truth: Truth
     reckoning: Reckoning
+
+    @property
+    def waiting(self) -> int:
+        """Leads that are known and not dialled."""
+        return sum(self.reckoning.waiting.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +74,6 @@ class Outcome:
         seed: the seed of the workspace's draws.
         leads: the number of leads.
         limit: the normal limit, in calls.
-        ceiling: the most calls that are allowed.
         dialled_once: leads with exactly one call, by the workspace's record.
         failed: how many requests for the limits failed.
         truth: the workspace's true totals.
@@ -70,16 +84,25 @@ class Outcome:
     seed: int
     leads: int
     limit: int
-    ceiling: int
     dialled_once: int
     failed: int
     truth: Truth
     workers: int = 1
 
     @property
-    def over_ceiling(self) -> int:
-        """Calls by which the peak exceeded the ceiling; 0 if it didn't."""
-        return max(0, self.truth.peak - self.ceiling)
+    def over_limit(self) -> int:
+        """Calls that the peak was above the limit; 0 where it was within."""
+        return max(0, self.truth.peak - self.limit)
+
+    @property
+    def lost(self) -> int:
+        """Leads that were never called."""
+        return max(0, self.leads - self.truth.placed)
+
+    @property
+    def surcharge(self) -> float:
+        """What the calls that began above the limit cost on top, in USD."""
+        return surcharge(self.truth)
 
     @property
     def average(self) -> float:
@@ -101,7 +124,7 @@ class Outcome:
         """Whether the promise was kept: nothing refused, nothing above, every lead dialled once."""
         return (
             self.truth.refusals == 0
-            and self.over_ceiling == 0
+            and self.over_limit == 0
             and not self.exceeded
             and self.each_dialled_once
         )
@@ -116,16 +139,16 @@ class Outcome:
             "leads": self.leads,
             "dialled_once": self.dialled_once,
             "placed": self.truth.placed,
+            "lost": self.lost,
             "refused": self.truth.refusals,
             "limit": self.limit,
-            "ceiling": self.ceiling,
             "peak": self.truth.peak,
-            "over_ceiling": self.over_ceiling,
+            "over_limit": self.over_limit,
             "worst_excess": self.truth.worst_excess,
             "average": round(self.average, 1),
             "seconds": round(self.truth.elapsed, 1),
             "seconds_over_limit": round(self.truth.seconds_over_limit, 1),
-            "surcharge_seconds": round(self.truth.surcharge_seconds, 1),
+            "surcharge": round(self.surcharge, 2),
             "inbound": self.truth.inbound_started,
             "requests": self.truth.readings,
             "failed_requests": self.failed,

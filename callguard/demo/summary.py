@@ -1,6 +1,9 @@
-"""The outcome of a campaign for people: each figure beside the one that was promised."""
+"""What came of campaigns, for people: what each cost, side by side."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -9,42 +12,49 @@ from callguard.demo.progress import Outcome
 
 __all__ = ["summary", "verdict"]
 
+_COSTS: Final[Mapping[str, Callable[[Outcome], tuple[str, bool]]]] = {
+    "leads lost": lambda outcome: (str(outcome.lost), outcome.lost > 0),
+    "dials refused": lambda outcome: (
+        str(outcome.truth.refusals),
+        outcome.truth.refusals > 0,
+    ),
+    "surcharge": lambda outcome: (f"${outcome.surcharge:.2f}", outcome.surcharge > 0),
+    "peak over the limit": lambda outcome: (str(outcome.over_limit), outcome.over_limit > 0),
+}
+"""What should be nothing, and whether it is something."""
 
-def summary(outcome: Outcome) -> Table:
-    """Make a table of the figures of `outcome`; those that are promised come first."""
-    truth = outcome.truth
-    table = Table(
-        Column(min_width=12),
-        Column("measured", justify="right"),
-        Column("promised", justify="right"),
-    )
-    _promised(table, "leads dialled once", outcome.dialled_once, outcome.leads)
-    _promised(table, "calls placed", truth.placed, outcome.leads)
-    _promised(table, "calls refused", truth.refusals, 0)
-    _promised(table, "peak over the ceiling", outcome.over_ceiling, 0)
+_FIGURES: Final[Mapping[str, Callable[[Outcome], str]]] = {
+    "minutes": lambda outcome: f"{outcome.truth.elapsed / 60:.1f}",
+    "leads called": lambda outcome: f"{outcome.truth.placed} of {outcome.leads}",
+    "calls on average": lambda outcome: f"{outcome.average:.1f} of {outcome.limit}",
+    "calls by others": lambda outcome: str(outcome.truth.inbound_started),
+    "readings": lambda outcome: f"{outcome.truth.readings}, {outcome.failed} failed",
+}
+
+
+def summary(outcomes: Mapping[str, Outcome]) -> Table:
+    """The figures of each outcome, by the name of its campaign; what it cost before the others."""
+    table = Table(Column(min_width=12), *(Column(name, justify="right") for name in outcomes))
+    for name, cost in _COSTS.items():
+        table.add_row(name, *(_alarming(*cost(outcome)) for outcome in outcomes.values()))
     table.add_section()
-    table.add_row("peak", f"{truth.peak} of {outcome.ceiling}")
-    table.add_row("calls on average", f"{outcome.average:.1f}")
-    table.add_row("seconds over the limit", f"{truth.seconds_over_limit:.1f}")
-    table.add_row("call-seconds at a surcharge", f"{truth.surcharge_seconds:.1f}")
-    table.add_row("seconds in all", f"{truth.elapsed:.1f}")
-    table.add_row("calls by others", str(truth.inbound_started))
-    table.add_row("requests for the limits", f"{truth.readings}, {outcome.failed} failed")
+    for name, figure in _FIGURES.items():
+        table.add_row(name, *(figure(outcome) for outcome in outcomes.values()))
     return table
 
 
 def verdict(outcome: Outcome) -> Text:
     """Say whether the promise was kept, and if not, what broke it."""
     if outcome.kept:
-        return Text("Nothing refused, nothing over the ceiling, every lead dialled once.", "green")
+        return Text("Nothing refused, nothing over the limit, every lead dialled once.", "green")
     return Text(f"Not kept: {', '.join(_broken(outcome))}.", "bold red")
 
 
 def _broken(outcome: Outcome) -> list[str]:
     truth = outcome.truth
     points = {
-        f"{truth.refusals} calls refused": truth.refusals > 0,
-        f"a peak {outcome.over_ceiling} over the ceiling": outcome.over_ceiling > 0,
+        f"{truth.refusals} dials refused": truth.refusals > 0,
+        f"a peak {outcome.over_limit} over the limit": outcome.over_limit > 0,
         f"a call {truth.worst_excess} over the workspace's own limit": outcome.exceeded,
         f"{outcome.dialled_once} of {outcome.leads} leads dialled once, in {truth.placed} calls": (
             not outcome.each_dialled_once
@@ -53,6 +63,5 @@ def _broken(outcome: Outcome) -> list[str]:
     return [point for point, broken in points.items() if broken]
 
 
-def _promised(table: Table, name: str, measured: int, promised: int) -> None:
-    style = "green" if measured == promised else "bold red"
-    table.add_row(name, Text(str(measured), style), str(promised))
+def _alarming(text: str, bad: bool) -> Text:
+    return Text(text, "bold red" if bad else "green")

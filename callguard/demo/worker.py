@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from callguard.demo.gated import gate_dialer
 from callguard.demo.leads import Caller, Lead, leads, session_of, share
+from callguard.demo.times import SPEED
 
 __all__ = ["dial_share"]
 
@@ -34,4 +35,4 @@ async def dial_share(
         session_of(url, api_key) as session,
         gate_dialer(url, api_key, _PrintingCaller(session), ledger=ledger) as dialer,
     ):
-        await dialer.dial(share(leads(number), part, workers))
+        await dialer.dial(share(leads(number, speed=SPEED), part, workers))

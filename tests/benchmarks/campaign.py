@@ -191,9 +191,11 @@ def table(rows: dict[str, Figures]) -> str:
     )
 
 
-def _chosen(words: Iterable[str]) -> list[str]:
+def _chosen(words: Iterable[str], without: Iterable[str]) -> list[str]:
     """The dialers that have one of the words in their name, and the oracle before them."""
-    return [name for name in EVERY_DIALER if name == ORACLE or any(word in name for word in words)]
+    chosen = [name for name in EVERY_DIALER if any(word in name for word in words)]
+    rest = (name for name in chosen if not any(word in name for word in [*without, ORACLE]))
+    return [ORACLE, *rest]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -206,7 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _draw(json.loads(options.draw.read_text()), options.svg)
         return
     rate = Rate(options.cps, options.cps_rule, options.cps_refusal, options.dial_jitter)
-    content = _carry_out_all(options.leads, options.seed, _chosen(options.only), rate)
+    content = _carry_out_all(
+        options.leads, options.seed, _chosen(options.only, options.without), rate
+    )
     write_json(options.json, content)
     _draw(content, options.svg)
 
@@ -268,6 +272,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="WORD", help="dialers with this in their name"
+    )
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="WORD", help="dialers with this are left out"
     )
     default = DEFAULT_RATE
     parser.add_argument(

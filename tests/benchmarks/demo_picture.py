@@ -1,11 +1,10 @@
-"""README's picture: the last frame of a real `callguard demo`, and its summary.
+"""README's picture: the last frame of a real `callguard demo`, and what each way cost.
 
 python -m tests.benchmarks.demo_picture docs/demo.svg
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 import sys
@@ -14,19 +13,23 @@ from pathlib import Path
 from rich.console import Console
 
 from callguard.demo import campaign
-from callguard.demo.campaign import Plan
+from callguard.demo.campaign import GATE, LOOP, Plan, title
 from callguard.demo.picture import Frame
 from callguard.demo.progress import Progress
-from callguard.demo.summary import verdict
+from callguard.demo.summary import summary
+from callguard.testing import run
 
 
 def main(path: Path) -> None:
     logging.getLogger("callguard").addHandler(logging.NullHandler())  # as the command does
-    history: list[Progress] = []
-    outcome = asyncio.run(campaign.run(Plan(leads=150, seed=1, gated=True), history.append, print))
-    console = Console(record=True, width=100, height=30, file=io.StringIO(), force_terminal=True)
-    console.print(Frame("$ callguard demo", tuple(history)))
-    console.print(verdict(outcome))
+    plans = {LOOP: Plan(150, seed=1, gated=False), GATE: Plan(150, seed=1, gated=True)}
+    histories: dict[str, list[Progress]] = {name: [] for name in plans}
+    outcomes = {
+        name: run(campaign.run(plan, histories[name].append, print)) for name, plan in plans.items()
+    }
+    console = Console(record=True, width=100, height=32, file=io.StringIO(), force_terminal=True)
+    console.print(Frame(title(plans[GATE]), histories))
+    console.print(summary(outcomes))
     path.write_text(console.export_svg(title="callguard demo"), encoding="utf-8")
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ import pytest
 
 from callguard.cli import main
 from tests.integration.support import Command, Ended, environment
-from tests.support.virtual_time import run
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +16,6 @@ def _heeds_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def clock_that_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands run on it: how fast they dial, or are refused, is not a matter of the machine's."""
-    monkeypatch.setattr(asyncio, "run", run)
 
 
 @pytest.fixture

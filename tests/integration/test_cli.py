@@ -188,7 +188,7 @@ async def interrupted(terminal: Terminal, process: Process) -> None:
 async def test_ctrl_c_in_the_demo() -> None:
     """Ctrl-C in the demo would leave a terminal without a cursor, or show a traceback."""
     async with Terminal.running("demo") as (terminal, process):
-        await terminal.shows(b"bulk waiting")
+        await terminal.shows(b"through callguard")
         assert HIDE_CURSOR in terminal.output
         await interrupted(terminal, process)
 
@@ -225,10 +225,10 @@ async def test_demo_on_a_terminal() -> None:
     """The picture would not be drawn, or its end not stay on the screen."""
     async with Terminal.running("demo", "--leads", "5") as (terminal, process):
         assert await process.wait() == ExitCode.OK
-        await terminal.shows(b"callguard demo --without")
+        await terminal.shows(b"callguard demo --workers 4")
     drawn, _, after = terminal.output.partition(SHOW_CURSOR)
     assert "█" in drawn.decode()
-    assert b"placed 5 of 5" in drawn
+    assert b"called 5 of 5" in drawn
     assert b"Nothing refused" in after
     assert b"\x1b[?1049h" not in terminal.output
 
@@ -240,6 +240,6 @@ async def test_demo_on_a_dumb_terminal(variables: dict[str, str | None]) -> None
     """A terminal that can't move its cursor would fill with frames."""
     async with Terminal.running("demo", "--leads", "5", **variables) as (terminal, process):
         assert await process.wait() == ExitCode.OK
-        await terminal.shows(b"callguard demo --without")
+        await terminal.shows(b"callguard demo --workers 4")
     assert b"\x1b" not in terminal.output
-    assert b"placed 5 of 5" in terminal.output
+    assert b"5 of 5" in terminal.output

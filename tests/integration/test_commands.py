@@ -99,7 +99,6 @@ def test_status_of_nobody(command: Command, nowhere: str) -> None:
     assert KEY not in ended.err
 
 
-@pytest.mark.usefixtures("clock_that_jumps")
 def test_demo(command: Command) -> None:
     """The product's own demonstration would fail, or not be readable by a script."""
     ended = command("demo", "--json", "--leads", "20", "--seed", "3")
@@ -107,28 +106,34 @@ def test_demo(command: Command) -> None:
     assert (ended.code, ended.err) == (ExitCode.OK, "")
     assert (fields["kept"], fields["dialer"], fields["seed"]) == (True, "gate", 3)
     assert (fields["dialled_once"], fields["placed"], fields["refused"]) == (20, 20, 0)
-    assert 0 < fields["peak"] <= fields["ceiling"] == 25
+    assert (fields["lost"], fields["surcharge"]) == (0, 0.0)
+    assert 0 < fields["peak"] <= fields["limit"] == 20
+    without = fields["without"]
+    assert (without["kept"], without["dialer"], without["leads"]) == (False, "loop", 20)
+    assert without["placed"] + without["lost"] == 20
+    assert without["refused"] > without["lost"] > 0
+    assert command("demo", "--json", "--leads", "20", "--seed", "3").out == ended.out
 
 
-@pytest.mark.usefixtures("clock_that_jumps")
 def test_demo_in_a_log(command: Command) -> None:
     """Where there is no terminal, the demo would write control sequences, or nothing."""
     ended = command("demo", "--leads", "5", FORCE_COLOR=None)
     assert (ended.code, ended.err) == (ExitCode.OK, "")
-    assert "placed 5 of 5" in ended.out
+    assert "through callguard:" in ended.out
+    assert "5 of 5" in ended.out
+    assert "read the count, dial what fits:" in ended.out
     assert "Nothing refused" in ended.out
     assert "\x1b" not in ended.out
 
 
-@pytest.mark.usefixtures("clock_that_jumps")
 def test_demo_without_a_gate(command: Command) -> None:
     """The demo would not show what the gate is for."""
     ended = command("demo", "--without", "--json", "--leads", "40")
     fields = json.loads(ended.out)
     assert ended.code == ExitCode.FAILED
     assert (fields["kept"], fields["dialer"]) == (False, "loop")
-    assert fields["over_ceiling"] == fields["peak"] - 25 > 0
-    assert fields["seconds_over_limit"] > 0
+    assert fields["lost"] > 0
+    assert "without" not in fields
 
 
 def test_simulator_on_a_taken_port(command: Command) -> None:

@@ -321,7 +321,7 @@ def test_demo_with_workers(command: Command) -> None:
     fields = json.loads(ended.out)
     assert (ended.code, ended.err) == (ExitCode.OK, "")
     assert (fields["kept"], fields["workers"], fields["dialled_once"]) == (True, 2, 12)
-    assert 0 < fields["peak"] <= fields["ceiling"]
+    assert 0 < fields["peak"] <= fields["limit"]
 
 
 @pytest.mark.parametrize("option", [("--workers", "2"), ("--ledger", "redis://here")])

@@ -25,13 +25,13 @@ def progress(
     placed: int = 0,
     refusals: int = 0,
     waiting: int = 100,
-    snapshot_age: float | None = 0.2,
+    lost: int = 0,
+    surcharge_seconds: float = 0.0,
 ) -> Progress:
-    """A campaign of 100 leads with a limit of 20, and of 25 with burst."""
+    """A campaign of 100 leads with a limit of 20."""
     return Progress(
         leads=100,
         limit=20,
-        ceiling=25,
         failed=3,
         truth=truth(
             elapsed=elapsed,
@@ -39,13 +39,15 @@ def progress(
             peak=count if peak is None else peak,
             placed=placed,
             refusals=refusals,
+            surcharge_seconds=surcharge_seconds,
         ),
         reckoning=Reckoning(
             usage=usage,
             waiting={"urgent": 0, "bulk": waiting},
             readings=31,
-            snapshot_age=snapshot_age,
+            snapshot_age=0.2,
             reason=REASON,
+            lost=lost,
         ),
     )
 
@@ -57,8 +59,7 @@ def outcome(*, dialled_once: int = 100, **fields: Any) -> Outcome:
         seed=1,
         leads=100,
         limit=20,
-        ceiling=25,
         dialled_once=dialled_once,
         failed=3,
-        truth=truth(**{"placed": 100, "peak": 25, "worst_excess": -35, "elapsed": 10.0, **fields}),
+        truth=truth(**{"placed": 100, "peak": 20, "worst_excess": -35, "elapsed": 10.0, **fields}),
     )

@@ -146,7 +146,7 @@ async def looped(
     return dialer
 
 
-def test_loop_starts_what_the_counter_says() -> None:
+def test_loop_dials_what_the_counter_says() -> None:
     """The loop would not be what most people do, and the comparison be with a straw man."""
 
     async def rounds() -> list[int]:
@@ -154,42 +154,58 @@ def test_loop_starts_what_the_counter_says() -> None:
         counter = ScriptedCounter(3, 5, 4, limit=5)
         dialling = asyncio.create_task(looped(caller, *bulk(*"abcd"), counter=counter))
         seen = []
-        for _ in range(3):
-            await asyncio.sleep(0.1)
+        for seconds in (0.1, 2.0, 5.0, 2.0):  # two fit, then none, then one each time
+            await asyncio.sleep(seconds)
             seen.append(len(caller.asked))
-            await asyncio.sleep(0.025)
         await dialling
-        return [*seen, len(caller.asked)]
+        return seen
 
     assert run(rounds()) == [2, 2, 3, 4]
 
 
 @pytest.mark.parametrize("fault", [answered(500), aiohttp.ClientPayloadError(), ValueError()])
-def test_loop_starts_none_without_a_reading(fault: Exception) -> None:
-    """A reading that fails would end the loop, or be read as room: worse than people do."""
+def test_loop_takes_it_that_ten_fit_without_a_reading(fault: Exception) -> None:
+    """A reading that fails would end the loop, or it would be more careful than people are."""
 
-    async def rounds() -> list[str]:
+    async def rounds() -> int:
         caller = ScriptedCaller()
         counter = ScriptedCounter(fault, 0, limit=5)
-        dialling = asyncio.create_task(looped(caller, *bulk("a"), counter=counter))
-        await asyncio.sleep(0.1)
-        assert caller.asked == []
+        dialling = asyncio.create_task(looped(caller, *bulk(*"abcdefghijkl"), counter=counter))
+        await asyncio.sleep(1.0)
+        asked = len(caller.asked)
         dialer = await dialling
         assert dialer.reckoning().readings == 1
-        return caller.asked
+        assert len(caller.asked) == 12
+        return asked
 
-    assert run(rounds()) == ["a"]
+    assert run(rounds()) == 10
 
 
 def test_loop_queues() -> None:
-    """A refused lead would be lost, or an urgent one wait behind the bulk."""
+    """A refused lead would not be tried again, or an urgent one wait behind the bulk."""
     a, b, c = bulk("a", "b", "c")
     urgent = Lead("u", URGENT, known_after=0.05)
     caller = ScriptedCaller(a)
     dialer = run(looped(caller, a, b, c, urgent, counter=ScriptedCounter(4, limit=5)))
-    assert caller.asked == ["a", "u", "b", "c", "a"]
+    assert caller.asked == ["a", "a", "u", "b", "c"]
     assert dialer.reckoning().waiting == {URGENT: 0, BULK: 0}
-    assert dialer.reckoning().usage is None
+    assert (dialer.reckoning().usage, dialer.reckoning().lost) == (None, 0)
+
+
+def test_loop_loses_a_lead_that_is_refused_four_times() -> None:
+    """The demo would hide what such a loop costs, or dial until it costs nothing."""
+
+    class Full(ScriptedCaller):
+        async def call(self, lead: Lead, **fields: str) -> str:
+            self.asked.append(lead.name)
+            raise answered(429)
+
+    async def campaign() -> tuple[list[str], int, float]:
+        caller = Full()
+        dialer = await looped(caller, *bulk("a"))
+        return caller.asked, dialer.reckoning().lost, asyncio.get_running_loop().time()
+
+    assert run(campaign()) == (["a"] * 4, 1, 1.0 + 2.0 + 4.0 + 2.0)
 
 
 @pytest.mark.parametrize("dial", [gated, looped])

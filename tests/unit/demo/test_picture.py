@@ -34,7 +34,7 @@ def written(console: Console) -> str:
 def frame(*history: Progress, on: Console | None = None) -> list[str]:
     console = on or terminal()
     with console.capture() as capture:
-        console.print(Frame("a title", history))
+        console.print(Frame("a title", {"a gate": history}))
     return capture.get().splitlines()
 
 
@@ -60,33 +60,54 @@ def test_a_frame_fits(width: int, height: int, usage: int | None) -> None:
     assert {len(row) for row in chart_of(lines)} == {width}
 
 
-@pytest.mark.parametrize(("width", "height"), [(30, 24), (80, 12), (20, 8)])
+@pytest.mark.parametrize(("width", "height"), [(30, 24), (80, 11), (20, 8)])
 def test_no_room_for_a_chart(width: int, height: int) -> None:
     """A small terminal would show a ruin of a chart instead of the figures."""
     lines = frame(progress(1.0, 16, 18, placed=20), on=terminal(width, height))
     assert not chart_of(lines)
-    assert "placed 20" in " ".join(lines)
+    assert "called 20" in " ".join(lines)
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24)])
+def test_two_campaigns_fit(width: int, height: int) -> None:
+    """Of two campaigns side by side one would be off the screen."""
+    console = terminal(width, height)
+    histories = {name: [progress(450.0, 16, 30, lost=59)] for name in ("a loop", "a gate")}
+    with console.capture() as capture:
+        console.print(Frame("a title", histories))
+    lines = capture.get().splitlines()
+    assert len(lines) < height
+    assert [line[:6] for line in lines if line.startswith("a ")] == ["a titl", "a loop", "a gate"]
+    assert sum("0┤" in row and "limit" not in row for row in chart_of(lines)) == 2
+
+
+def test_a_campaign_that_is_over_stands_still_beside_one_that_is_not() -> None:
+    """Of two campaigns the shorter would seem to have taken as long."""
+    console = terminal(80, 60)
+    over, other = [progress(0.0, 20), progress(300.0, 20)], [progress(0.0), progress(1200.0)]
+    with console.capture() as capture:
+        console.print(Frame("a title", {"a loop": over, "a gate": other}))
+    first = chart_of(capture.get().splitlines())[:20]
+    columns = [LABEL_WIDTH + place for place in (10, 16, 20, 60)]
+    assert [any(row[place] == "█" for row in first) for place in columns] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_what_is_shown() -> None:
     """The picture would leave out a figure that it is there for."""
-    shown = "\n".join(
-        frame(progress(7.3, 16, 18, peak=21, placed=60, refusals=2, waiting=38), on=terminal(120))
+    looked = progress(
+        438.0, 16, 18, peak=21, placed=60, refusals=2, waiting=38, lost=3, surcharge_seconds=330.0
     )
+    shown = "\n".join(frame(looked, on=terminal(120)))
     for part in (
-        "a title",
-        "7.3 s",
-        "placed 60 of 100",
-        "refused 2",
-        "now 16",
-        "usage 18",
-        "peak 21",
-        "urgent waiting    0",
-        "bulk waiting   38 █",
-        "31 readings, 3 failed requests; the last began 0.2 s ago",
+        "a title  7.3 min",
+        "a gate  called 60 of 100  waiting 38  lost 3  refused 2  surcharge $0.55  peak 21",
         REASON,
         "limit 20",
-        "burst 25",
     ):
         assert part in shown
 
@@ -98,56 +119,46 @@ def test_nothing_is_cut_and_no_word_broken(width: int) -> None:
     lines = [line.rstrip() for line in frame(looks, on=terminal(width, 40))]
     assert max(map(len, lines)) <= width
     for part in (
-        *("█ calls going on", "░ dialling, or not surely counted", "─ limit", "═ with burst"),
-        *("123.4 s", "placed 60 of 100", "refused 12", "now 16", "usage 18", "peak 21"),
+        *("█ calls going on", "░ dialling, or not surely counted", "─ limit"),
+        *("2.1 min", "called 60 of 100", "refused 12", "waiting 38", "surcharge $0.00", "peak 21"),
     ):
         assert sum(part in line for line in lines) == 1, part
-    assert {"31 readings, 3 failed requests; the last began 0.2 s ago", REASON} <= {
+    assert REASON in {
         " ".join(lines[first:last]) for first in range(len(lines)) for last in range(len(lines) + 1)
     }
 
 
-def test_legend() -> None:
-    """Nobody could tell what the chart shows, on the narrowest terminal that is common."""
-    shown = frame(progress(1.0, 16, 18))
-    legend = "█ calls going on  ░ dialling, or not surely counted  ─ limit  ═ with burst"
-    assert legend in [line.rstrip() for line in shown]
-
-
 def test_before_the_first_reading() -> None:
     """The picture would fail before there is anything to draw."""
-    shown = "\n".join(frame(progress(0.0, 0, None, snapshot_age=None)))
-    assert "none in hand" in shown
-    assert "usage" not in shown
+    assert any("called 0 of 100" in line for line in frame(progress(0.0, 0, None)))
 
 
 def test_bars_stand_where_the_calls_are() -> None:
     """The chart would show another count than there was, or hide that it passed a line."""
-    # The chart is 28 calls and 24 rows high, so that 7 calls are 6 rows.
+    # The chart is 24 calls and 24 rows high: with a peak of 21, a row for each call.
     console = terminal(60, 60)
-    lines = frame(progress(0.0, 14, 21), progress(19.9, 0, 0), on=console)
+    at_first, in_the_end = progress(0.0, 21, 21), progress(597.0, 0, 0, peak=21)
+    lines = frame(at_first, progress(30.0, 12, 18, peak=21), in_the_end, on=console)
     assert len(chart_of(lines)) == 24
-    bar = column(lines, 0)
+    bar = column(lines, 3)
     assert bar.startswith("█" * 12 + "░" * 6)
-    assert bar[18:].replace("═", "").strip() == ""
+    assert bar[18:].replace("─", "").strip() == ""
     assert column(lines, 30).startswith("█" * 12 + "░" * 6)  # nothing was looked at in between
-    over = column(frame(progress(0.0, 28, 28, peak=28), on=console), 0)
-    assert set(over[: 28 * 24 // 31]) == {"█"}
+    over = column(frame(progress(0.0, 28, 28), on=console), 0)
+    assert over.startswith("█" * 20)
 
 
-def test_lines_at_the_limits() -> None:
-    """A bar would seem to pass a limit that it did not pass, or the other way about."""
-    within = frame(progress(0.0, 20, 20))
-    limit = next(row for row in chart_of(within) if "limit 20" in row)
-    burst = next(row for row in chart_of(within) if "burst 25" in row)
-    assert set(limit[LABEL_WIDTH:]) <= {"─", *"▁▂▃▄▅▆▇"}
-    assert set(burst[LABEL_WIDTH:]) == {"═"}
-    assert "█" in next(row for row in chart_of(frame(progress(0.0, 25, 25))) if "limit 20" in row)
+def test_the_line_at_the_limit() -> None:
+    """A bar would seem to pass the limit that it did not pass, or the other way about."""
+    within = next(row for row in chart_of(frame(progress(0.0, 20, 20))) if "limit 20" in row)
+    assert set(within[LABEL_WIDTH:]) <= {"─", *"▁▂▃▄▅▆▇"}
+    over = next(row for row in chart_of(frame(progress(0.0, 25, 25))) if "limit 20" in row)
+    assert "█" in over
 
 
 def test_the_highest_count_of_a_span_is_shown() -> None:
     """A peak between two columns would be lost."""
-    spike = frame(progress(0.0, 1, 1), progress(0.1, 25, 25), progress(0.2, 1, 1))
+    spike = frame(progress(0.0, 1, 1), progress(0.1, 25, 25), progress(0.2, 1, 1, peak=25))
     flat = frame(progress(0.0, 25, 25), progress(0.1, 25, 25), progress(0.2, 25, 25))
     assert column(spike, 0) == column(flat, 0)
 
@@ -183,11 +194,11 @@ def test_frames_cover_each_other() -> None:
     console = terminal()
     with Picture(console, "a title") as show:
         for tenth in range(5):
-            show(progress(tenth / 10, 16, 18, placed=tenth))
+            show("a gate", progress(tenth / 10, 16, 18, placed=tenth))
     shown = written(console)
     lines = len(frame(progress(0.4, 16, 18)))
     assert shown.count(LINE_UP) >= 4 * (lines - 1)
-    assert "placed 4 of" in shown[shown.rindex(LINE_UP) :]
+    assert "called 4 of" in shown[shown.rindex(LINE_UP) :]
     assert ALTERNATE_SCREEN not in shown
 
 
@@ -196,7 +207,7 @@ def test_the_cursor_comes_back(error: type[BaseException]) -> None:
     """Ctrl-C would leave a terminal without a cursor."""
     console = terminal()
     with pytest.raises(error), Picture(console, "a title") as show:
-        show(progress())
+        show("a gate", progress())
         raise error
     assert written(console).rindex(SHOW_CURSOR) > written(console).rindex(HIDE_CURSOR)
 
@@ -205,7 +216,7 @@ def test_the_cursor_comes_back(error: type[BaseException]) -> None:
 def test_the_summary_breaks_no_word(width: int) -> None:
     """What the demo concludes would end in dots on a narrow terminal."""
     console = terminal(width)
-    console.print(summary(outcome()))
+    console.print(summary({"a gate": outcome()}))
     assert "…" not in written(console)
     assert max(map(len, written(console).splitlines())) <= width
-    assert "call-seconds" in written(console)
+    assert "surcharge" in written(console)

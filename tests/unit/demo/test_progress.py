@@ -17,15 +17,15 @@ from tests.unit.demo.support import outcome, progress
 def rendered(of: Outcome) -> str:
     console = Console(file=io.StringIO(), width=80)
     with console.capture() as capture:
-        console.print(summary(of))
+        console.print(summary({"a loop": of, "a gate": outcome()}))
     return capture.get()
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"refusals": 2}, "2 calls refused"),
-        ({"peak": 27}, "a peak 2 over the ceiling"),
+        ({"refusals": 2}, "2 dials refused"),
+        ({"peak": 22}, "a peak 2 over the limit"),
         ({"worst_excess": 1}, "a call 1 over the workspace's own limit"),
         ({"dialled_once": 99}, "99 of 100 leads dialled once, in 100 calls"),
         ({"placed": 101}, "100 of 100 leads dialled once, in 101 calls"),
@@ -50,42 +50,44 @@ def test_kept_promise(fields: dict[str, Any]) -> None:
 def test_figures() -> None:
     """The summary and the JSON would be of another campaign than the one that was."""
     of = outcome(
-        peak=28, refusals=7, call_seconds=150.0, seconds_over_limit=2.25, inbound_started=4
+        peak=28, placed=95, refusals=7, call_seconds=150.0, surcharge_seconds=330.0, elapsed=90.0
     )
     fields = of.as_json()
-    assert (fields["peak"], fields["over_ceiling"], fields["refused"]) == (28, 3, 7)
-    assert (fields["average"], fields["seconds_over_limit"]) == (15.0, 2.2)
-    for row in (
-        ("calls refused", " 7 ", " 0 "),
-        ("peak over the ceiling", " 3 ", " 0 "),
-        ("leads dialled once", " 100 ", " 100 "),
-        (" peak ", "28 of 25"),
-        ("seconds over the limit", "2.2"),
+    assert (fields["peak"], fields["over_limit"], fields["refused"]) == (28, 8, 7)
+    assert (fields["lost"], fields["surcharge"], fields["average"]) == (5, 0.55, 1.7)
+    for name, theirs, ours in (
+        ("leads lost", "5", "0"),
+        ("dials refused", "7", "0"),
+        ("surcharge", "$0.55", "$0.00"),
+        ("peak over the limit", "8", "0"),
+        ("minutes", "1.5", "0.2"),
+        ("leads called", "95 of 100", "100 of 100"),
+        ("calls on average", "1.7 of 20", "0.0 of 20"),
     ):
-        assert any(all(part in shown for part in row) for shown in rendered(of).splitlines())
+        (row,) = (line for line in rendered(of).splitlines() if name in line)
+        assert [cell.strip() for cell in row.split("│")[1:-1]] == [name, theirs, ours]
 
 
 def test_line() -> None:
     """A log of the demo would not show what the picture shows."""
-    text = line(progress(7.25, 16, 18, peak=21, placed=60, refusals=2, waiting=38))
+    looked = progress(126.0, 16, placed=60, refusals=2, waiting=38, lost=3, surcharge_seconds=330.0)
     for part in (
-        " 7.2 s",
-        "16 calls (limit 20, with burst 25)",
-        "usage 18",
-        "waiting: urgent 0, bulk 38",
-        "placed 60 of 100",
+        " 2.1 min  a gate:",
+        "16 calls (limit 20)",
+        "called 60 of 100",
+        "waiting 38",
+        "lost 3",
         "refused 2",
-        "peak 21",
+        "surcharge $0.55",
     ):
-        assert part in text
-    assert "usage" not in line(progress(usage=None))
+        assert part in line("a gate", looked)
 
 
-def test_a_line_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log would be flooded, or miss how the campaign ended."""
+def test_a_line_a_minute_for_each_campaign(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log would be flooded, or one campaign be missing in it."""
     show = PlainLines()
-    for tenth in range(25):
-        show(progress(tenth / 10 + 0.05))
-    show(progress(2.5, placed=100))
-    times = [text.split()[0] for text in capsys.readouterr().out.splitlines()]
-    assert times == ["0.1", "1.1", "2.0", "2.5"]
+    for seconds in range(0, 130, 4):
+        show("a loop", progress(float(seconds)))
+        show("a gate", progress(float(seconds)))
+    times = [text.split("min")[0].strip() for text in capsys.readouterr().out.splitlines()]
+    assert times == ["0.0", "0.0", "1.0", "1.0", "2.0", "2.0"]
