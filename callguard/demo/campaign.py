@@ -161,7 +161,7 @@ async def run(
             latency=Uniform(0.2 / plan.speed, 0.8 / plan.speed),
             faults=faults,
         ) as server,
-        _dialer(plan, server, faults, complain) as (dialer, call_ids),
+        _dialer(plan, server, complain) as (dialer, call_ids),
     ):
         campaign = _Campaign(plan, server, faults, dialer)
         with suppress(TimeoutError):
@@ -232,19 +232,14 @@ class _Campaign:
 
 @asynccontextmanager
 async def _dialer(
-    plan: Plan, server: Server, faults: _CountedFaults, complain: Callable[[str], None]
+    plan: Plan, server: Server, complain: Callable[[str], None]
 ) -> AsyncIterator[tuple[_Dialer, list[str]]]:
     """The plan's dialer, and the ids of the calls that it has placed."""
     async with session_of(server.url, server.api_key) as session:
         caller = Caller(session)
         if plan.ledger is not None:
             async with shared_dialer(
-                server,
-                plan.ledger,
-                plan.workers,
-                caller.call_ids,
-                readings=lambda: server.workspace.truth().readings - faults.number,
-                complain=complain,
+                server, plan.ledger, plan.workers, caller.call_ids, complain
             ) as shared:
                 yield shared, caller.call_ids
         elif plan.gated:

@@ -19,12 +19,10 @@ RESERVE: Final = 3
 """Calls that both lanes leave free for calls by others.
 
 Until the next snapshot, calls that others begin come on top of the usage. So the count exceeds the
-ceiling only if, after the gate has filled the urgent lane, four more calls by others begin than
-calls end. At least 17 calls are going on then, of which 10 a second end, while others begin one in
-5 s. The chance was measured in a model of this campaign, on a clock that jumps and with eight times
-as many calls by others: 23 of 20,000 runs exceeded the ceiling. Four calls have to come together,
-so here it is ``8 ** 4`` times rarer: 1 in 3 million. (A random walk with such odds climbs by four
-with a chance of ``(0.2 / 10) ** 4``, or 1 in 6 million, each time the lane is filled.)
+limit only if, after the gate has filled the lane, four more calls by others begin than calls end.
+At least 17 calls are going on then, of which one ends in 4 s, while others begin one in 200 s. (A
+random walk with such odds climbs by four with a chance of ``(4 / 200) ** 4``, or 1 in 6 million,
+each time the lane is filled.)
 """
 
 LANES: Final = {
@@ -81,8 +79,6 @@ class GateDialer:
         return Reckoning(
             usage=statistics.usage.total,
             waiting={lane: statistics.waiting[lane] for lane in LANES},
-            readings=statistics.readings["taken"],
-            snapshot_age=statistics.snapshot_age,
             reason=str(self._gate.explain(BULK)),
         )
 

@@ -41,8 +41,7 @@ class LoopDialer:
         self._time = asyncio.get_running_loop().time
         self._unknown: deque[Lead] = deque()
         self._queue: deque[Lead] = deque()
-        self._readings = self._lost = 0
-        self._read_at: float | None = None
+        self._lost = 0
         self._reason = "the counter has not been read yet"
 
     async def dial(self, leads: Sequence[Lead]) -> None:
@@ -64,8 +63,6 @@ class LoopDialer:
         return Reckoning(
             usage=None,
             waiting={URGENT: waiting[URGENT], BULK: waiting[BULK]},
-            readings=self._readings,
-            snapshot_age=None if self._read_at is None else self._time() - self._read_at,
             reason=self._reason,
             lost=self._lost,
         )
@@ -79,15 +76,12 @@ class LoopDialer:
                 self._queue.append(lead)
 
     async def _read_room(self) -> int:
-        began = self._time()
         try:
             async with self._session.get("/get-concurrency") as response:
                 limits = await response.json()
         except (aiohttp.ClientError, ValueError):
             self._reason = f"the counter can't be read: {_ROOM_WHEN_UNKNOWN} are dialled"
             return _ROOM_WHEN_UNKNOWN
-        self._readings += 1
-        self._read_at = began
         count, limit = limits["current_concurrency"], limits["concurrency_limit"]
         room: int = max(0, limit - count)
         self._reason = f"{count} of {limit} in use, says the counter: {room} are dialled"

@@ -27,16 +27,12 @@ class Reckoning:
     Attributes:
         usage: the calls that the dialer counts; None if it doesn't count its own.
         waiting: by lane, the leads that are known and not dialled.
-        readings: how often it has read the limits.
-        snapshot_age: seconds since the snapshot in hand began; None without one.
         reason: why the bulk's next call fits or doesn't, in its own words.
         lost: leads that it has given up.
     """
 
     usage: int | None
     waiting: Mapping[str, int]
-    readings: int
-    snapshot_age: float | None
     reason: str
     lost: int = 0
 

@@ -38,8 +38,6 @@ async def shared_dialer(
     url: str,
     workers: int,
     call_ids: list[str],
-    *,
-    readings: Callable[[], int],
     complain: Callable[[str], None],
 ) -> AsyncIterator[SharedDialer]:
     """A dialer of several processes, none of which outlives its `dial`.
@@ -49,7 +47,6 @@ async def shared_dialer(
         url: the address of the server that keeps the ledger.
         workers: the number of processes.
         call_ids: a list to which the id of each placed call is added.
-        readings: returns how often the workspace's limits have been read so far.
         complain: called with a sentence when a worker fails.
 
     Raises:
@@ -60,23 +57,16 @@ async def shared_dialer(
     async with RedisLedger.from_url(url) as ledger:
         contents = await ledger.look(server.api_key)
         dialling = _Workers(server, url, workers, call_ids, complain)
-        yield SharedDialer(dialling, ledger, contents, readings)
+        yield SharedDialer(dialling, ledger, contents)
 
 
 class SharedDialer:
     """Leaves the dialling to workers, and reads from their ledger how they decide."""
 
-    def __init__(
-        self,
-        workers: _Workers,
-        ledger: RedisLedger,
-        contents: Contents,
-        readings: Callable[[], int],
-    ) -> None:
+    def __init__(self, workers: _Workers, ledger: RedisLedger, contents: Contents) -> None:
         self._workers = workers
         self._ledger = ledger
         self._contents = contents
-        self._readings = readings
 
     async def dial(self, leads: Sequence[Lead]) -> None:
         """Dial all leads, unless workers fail. Cancelling this kills the workers."""
@@ -106,8 +96,6 @@ class SharedDialer:
         return Reckoning(
             usage=contents.usage.total,
             waiting={lane: waiting[lane] for lane in LANES},
-            readings=self._readings(),
-            snapshot_age=decision.age,
             reason=str(decision),
         )
 

@@ -27,7 +27,7 @@ def main(path: Path) -> None:
     outcomes = {
         name: run(campaign.run(plan, histories[name].append, print)) for name, plan in plans.items()
     }
-    console = Console(record=True, width=100, height=26, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=108, height=26, file=io.StringIO(), force_terminal=True)
     console.print(Frame(title(plans[GATE]), histories))
     console.print(summary(outcomes))
     path.write_text(console.export_svg(title="callguard demo"), encoding="utf-8")

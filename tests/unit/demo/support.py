@@ -44,8 +44,6 @@ def progress(
         reckoning=Reckoning(
             usage=usage,
             waiting={"urgent": 0, "bulk": waiting},
-            readings=31,
-            snapshot_age=0.2,
             reason=REASON,
             lost=lost,
         ),
