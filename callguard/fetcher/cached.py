@@ -62,7 +62,7 @@ class LimitFetcher:
     ) -> None:
         self._ttl = checked_seconds("ttl", ttl, above_zero=True)
         self._deadline = checked_seconds("deadline", deadline, above_zero=True)
-        self._attempts = attempts and checked_whole("attempts", attempts, least=1)
+        self._attempts = None if attempts is None else checked_whole("attempts", attempts, least=1)
         self._client = ProviderClient(
             api_key,
             base_url=base_url,

@@ -147,3 +147,10 @@ def test_a_time_that_is_no_number_is_named(value: object) -> None:
     """If this fails, a time of the wrong type breaks in the middle of a reading."""
     with pytest.raises(TypeError, match=f"ttl .*{value!r}"):
         LimitFetcher(KEY, ttl=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_too_few_attempts_are_named(value: int) -> None:
+    """If this fails, a reading without an attempt is one of as many as the deadline allows."""
+    with pytest.raises(ValueError, match=rf"attempts .*{value!r}"):
+        LimitFetcher(KEY, attempts=value)
