@@ -668,6 +668,7 @@ class WorkerPlan:
             over and over; "" is nothing.
         bells: seconds until the server's messages come, over and over; None is never.
         careful: whether it looks if a permit was lost before it dials.
+        drains: when it begins to drain, to end when it has; None for never.
     """
 
     opens: float
@@ -675,6 +676,7 @@ class WorkerPlan:
     exchanges: tuple[tuple[float, float, str], ...]
     bells: tuple[float | None, ...]
     careful: bool
+    drains: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -773,6 +775,7 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     world = replace(world, latencies=_latencies(dice, gate.max_age / 2))
     world = replace(world, seed=seed, gate=gate, rules=((0.0, rules),), closings=())
     workers = tuple(_worker(dice, world.lasts) for _ in range(dice.whole(2, 4)))
+    workers = _one_drains(_Dice(f"drains of {seed}"), workers, world.lasts)
     plan = SharedPlan(world, workers, lease=dice.one_of((4.0, 10.0)), mishaps=Mishaps())
     return _with_mishaps(plan) if mishaps else plan
 
@@ -853,6 +856,14 @@ def _worker(dice: _Dice, lasts: float) -> WorkerPlan:
         bells=tuple(None if dice.chance(faults) else dice.seconds(0, slow) for _ in range(32)),
         careful=dice.chance(0.8),
     )
+
+
+def _one_drains(
+    dice: _Dice, workers: tuple[WorkerPlan, ...], lasts: float
+) -> tuple[WorkerPlan, ...]:
+    """The same workers, of which in half of the worlds the first drains and ends."""
+    at = dice.seconds(0, lasts)
+    return (replace(workers[0], drains=at if dice.chance(0.5) else None), *workers[1:])
 
 
 def _trouble(dice: _Dice, lasts: float) -> Trouble:

@@ -232,6 +232,7 @@ class Worker:
         self.client = TroubledClient(self, plan, world)
         self.cut = False
         self.dead = False
+        self.draining: asyncio.Task[None] | None = None
         self.gate: callguard.Gate | None = None
         self.callers: list[asyncio.Task[None]] = []
         self.paused: dict[Scope, float] = {}
@@ -245,6 +246,11 @@ class Worker:
     async def awake(self) -> None:
         """Go on at once, or when the pause is over."""
         await self._awake.wait()
+
+    @property
+    def steered(self) -> callguard.Gate | None:
+        """Its gate, where that may be paused and resumed."""
+        return None if self.dead or self.draining is not None else self.gate
 
     def hear(self, event: callguard.events.Event) -> None:
         """Among others: the gate knows of a pause from now on, or knows that it is over."""
@@ -295,6 +301,24 @@ class Worker:
     def close(self) -> None:
         self._over.set()
 
+    def drain(self) -> None:
+        """Admit nobody any more, and end when all is known of the calls that go on."""
+        if self.gate is not None and not self.dead:
+            self._world.trace(f"{self.name} drains")
+            self.draining = self._world.loop.create_task(self._drain(self.gate))
+
+    async def _drain(self, gate: callguard.Gate) -> None:
+        drained = self._world.loop.create_task(gate.drain())
+        drained.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.sleep(0.0)
+        if any(gate.statistics().waiting.values()):
+            self._world.scene.blame("draining", f"somebody waits on at {self.name}")
+        await asyncio.wait([drained])
+        if not self.dead and drained.exception() is not None:
+            self._world.scene.blame("draining", f"{self.name}: {drained.exception()!r}")
+        self._world.trace(f"{self.name} has drained")
+        self.close()
+
     def waits_for(self) -> str:
         """What keeps it from ending."""
         about = sorted(task.get_name() for task in self.callers if not task.done())
@@ -311,7 +335,7 @@ class Worker:
     def _die(self) -> None:
         """Nothing that it would still say is heard."""
         self.cut = self.dead = True
-        for task in (*self.callers, self.task):
+        for task in (*self.callers, self.task, self.draining):
             if task is not None:
                 task.cancel()
 
@@ -452,6 +476,9 @@ class SharedWorld:
         for number, caller in enumerate(plan.callers):
             worker = self.workers[number % len(self.workers)]
             loop.call_at(min(caller.arrives, plan.lasts), self._send, worker, number, caller)
+        for worker in self.workers:
+            if worker.plan.drains is not None:
+                loop.call_at(worker.plan.drains, worker.drain)
         for number, pause in enumerate(plan.pauses):
             of = self.workers[number % len(self.workers)]
             loop.call_at(pause.begins, self._pause, of, pause)
@@ -476,21 +503,21 @@ class SharedWorld:
             loop.call_at(failing.at, self._begin_to_fail, failing)
 
     def _pause(self, worker: Worker, plan: PausePlan) -> None:
-        if worker.gate is not None and plan.begins < plan.ends:
+        if (gate := worker.steered) is not None and plan.begins < plan.ends:
             self.trace(f"{worker.name} pauses {plan.lane} on {plan.trunk}")
-            worker.gate.pause(plan.lane, plan.trunk)
+            gate.pause(plan.lane, plan.trunk)
 
     def _resume(self, worker: Worker, plan: PausePlan) -> None:
-        if worker.gate is not None:
+        if (gate := worker.steered) is not None:
             self.trace(f"{worker.name} resumes {plan.lane} on {plan.trunk}")
-            worker.gate.resume(plan.lane, plan.trunk)
+            gate.resume(plan.lane, plan.trunk)
 
     def _resume_all(self) -> None:
         """In the calm nothing stays paused; a worker may hear late of a pause."""
         for worker in self.workers:
             for lane, trunk in list(worker.paused):
-                if worker.gate is not None and not worker.dead:
-                    worker.gate.resume(lane, trunk)
+                if (gate := worker.steered) is not None:
+                    gate.resume(lane, trunk)
         self._resuming = self.loop.call_later(1.0, self._resume_all)
 
     def _evict(self, keys: tuple[int, ...]) -> None:
@@ -595,12 +622,13 @@ class SharedWorld:
             if late:
                 who = "; ".join(self._who_waits())
                 self.scene.blame("liveness", f"after {bound} s there still wait {who}")
-        await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
-        for worker in alive:
-            await self._probe(worker)
-        await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
-        for worker in alive:
-            await self._probe(worker)
+        for _ in range(2):
+            await asyncio.sleep(longest_round(self.plan.world) + 2 * self.plan.lease)
+            for worker in alive:
+                if worker.draining is None:
+                    await self._probe(worker)
+                elif not worker.draining.done():
+                    self.scene.blame("draining", f"it never ends: {worker.waits_for()}")
         if self._resuming is not None:
             self._resuming.cancel()
 
@@ -621,7 +649,8 @@ class SharedWorld:
         tasks = sorted(task.get_name() for task in asyncio.all_tasks() if task is not me)
         if tasks:
             self.scene.blame("leftovers", f"tasks: {tasks}")
-        if any(not worker.dead for worker in self.workers) and (left := self.server.left()):
+        probed = (not worker.dead and worker.draining is None for worker in self.workers)
+        if any(probed) and (left := self.server.left()):
             self.scene.blame("leftovers", f"keys: {left}")
 
     # What happens --------------------------------------------------------------------------------
