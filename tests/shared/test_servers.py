@@ -12,7 +12,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
-from callguard import LedgerUnavailable, RedisLedger, UsageError
+from callguard import LedgerUnavailable, RedisLedger, Trunk, UsageError
 from callguard.ledger.redis.keys import Names
 from callguard.testing import RedisServer
 from tests.shared.provider import provider
@@ -129,13 +129,16 @@ async def test_all_that_is_kept_expires_and_is_told_by_hashes(
     own_redis: RedisServer, workspace_key: str
 ) -> None:
     """A silent workspace would stay on the server, or its operator could read keys and calls."""
+    rates: dict[str, Any] = {"cps": 100.0, "trunks": [Trunk("carrier", calls=9)]}
     async with (
-        provider(limit=2) as workspace,
+        provider(limit=3) as workspace,
         RedisLedger.from_url(own_redis.url, lease=LEASE, timeout=TIMEOUT) as ledger,
         Redis.from_url(own_redis.url, decode_responses=True) as client,
-        sharing(workspace, ledger, workspace_key, ring_limit=600.0, cps=100.0) as one,
-        sharing(workspace, ledger, workspace_key, ring_limit=600.0, cps=100.0) as other,
+        sharing(workspace, ledger, workspace_key, ring_limit=600.0, **rates) as one,
+        sharing(workspace, ledger, workspace_key, ring_limit=600.0, **rates) as other,
     ):
+        async with one.admit(trunk="carrier") as permit:
+            permit.placed("call_4")
         callers = Callers(one), Callers(other)
         callers[0].send(2)
         await callers[0].have_arrived(2)
@@ -151,7 +154,7 @@ async def test_all_that_is_kept_expires_and_is_told_by_hashes(
         shown = [*channels, *[text async for text in _everything(client)]]
         assert any(callers[0].arrived[0].id in text for text in shown)
         for text in shown:
-            for secret in (workspace_key, workspace.url, "call_1", "call_2", "call_3"):
+            for secret in (workspace_key, workspace.url, "call_1", "call_2", "call_3", "call_4"):
                 assert secret not in text
         for crowd in callers:
             await crowd.go()
