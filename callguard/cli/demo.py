@@ -29,7 +29,7 @@ from callguard.demo.summary import verdict as kept_or_not
 from callguard.demo.times import SPEED
 from callguard.errors import CallGuardError
 from callguard.ledger import RedisLedger
-from callguard.testing import RedisServer, RedisServerFailed, VirtualTimeLoop, find_server
+from callguard.testing import RedisServer, RedisServerFailed, find_server, virtual_time
 
 __all__ = ["demo"]
 
@@ -88,7 +88,7 @@ def demo(
     plans = {LOOP: Plan(leads, seed, gated=False)}
     if not without:
         plans[GATE] = Plan(leads, seed, gated=True)
-    run(_dialled(plans, as_json), loop_factory=VirtualTimeLoop)
+    run(_dialled(plans, as_json), on=virtual_time.run)
 
 
 async def _by_workers(

@@ -20,15 +20,14 @@ __all__ = ["run"]
 def run(
     command: Coroutine[Any, Any, ExitCode],
     *,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    on: Callable[[Coroutine[Any, Any, ExitCode]], ExitCode] | None = None,
 ) -> NoReturn:
-    """Run `command` and exit with its code; in an event loop of one's own making, if given.
+    """Run `command` by `asyncio.run`, or by `on` in its place, and exit with its code.
 
     Ctrl-C and SIGTERM cancel it, so that it can restore the terminal, and print one line.
     """
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            code = runner.run(_cancelled_by_sigterm(command))
+        code = (on or asyncio.run)(_cancelled_by_sigterm(command))
     except KeyboardInterrupt:
         code = _ended("interrupted", ExitCode.INTERRUPTED)
     except OSError as error:
