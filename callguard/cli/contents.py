@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from callguard.arguments import is_sendable
 from callguard.cli.saying import complain
 from callguard.errors import UsageError
+from callguard.fetcher.settings import checked_api_key
 from callguard.ledger import RedisLedger
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Contents
     from callguard.ledger.redis.neighbours import Neighbour
 
-__all__ = ["Found", "look"]
+__all__ = ["Found", "key_of_ledger", "look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,15 @@ class Found:
                 f"{self.id}: if gates use different API keys of one workspace, give their ledgers "
                 "one name, or they don't share the limit"
             )
+
+
+def key_of_ledger(name: str | None) -> str:
+    """Return the API key that identifies a ledger; none, "", if it has a name of its own.
+
+    Raises:
+        UsageError: the ledger has no name, and RETELL_API_KEY is missing or can't be a key.
+    """
+    return "" if name is not None else checked_api_key(None)
 
 
 async def look(url: str, name: str | None, workspace: str) -> Found:

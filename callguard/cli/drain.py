@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from callguard.arguments import checked_seconds
+from callguard.cli.contents import key_of_ledger
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption, ReasonOption
@@ -15,7 +16,6 @@ from callguard.cli.pause import change
 from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher.settings import checked_api_key
 from callguard.ledger import RedisLedger
 
 __all__ = ["drain"]
@@ -72,7 +72,7 @@ def _check(timeout: float) -> None:
 
 async def _left(url: str, name: str | None, timeout: float) -> int:
     """Wait until the count misses no call, up to `timeout` seconds; return how many it may miss."""
-    key = "" if name is not None else checked_api_key(None)
+    key = key_of_ledger(name)
     clock = asyncio.get_running_loop().time
     until = clock() + timeout
     async with RedisLedger.from_url(url, name=name) as ledger:

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from callguard.arguments import is_sendable
+from callguard.cli.contents import key_of_ledger
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption, ReasonOption
 from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher.settings import checked_api_key
 from callguard.ledger import RedisLedger
 from callguard.ledger.process import this_process
 
@@ -97,7 +97,7 @@ async def _changed(
             raise UsageError(f"{option} must be text that can be sent, and not empty")
     if reason and not is_sendable(reason):
         raise UsageError("--reason must be text that can be sent")
-    key = "" if name is not None else checked_api_key(None)
+    key = key_of_ledger(name)
     async with RedisLedger.from_url(url, name=name) as ledger:
         if reason is None:
             return await ledger.resume(key, *scope)

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.contents import Found, look
+from callguard.cli.contents import Found, key_of_ledger, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption
@@ -20,7 +20,6 @@ from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.cli.screen import Screen
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher.settings import checked_api_key
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Contents
@@ -85,7 +84,7 @@ async def _ps(ledger: str | None, name: str | None, as_json: bool) -> ExitCode:
 async def _look(url: str | None, name: str | None) -> Found:
     if not url:
         raise UsageError("no ledger: pass --ledger redis://…, or set CALLGUARD_LEDGER")
-    return await look(url, name, "" if name is not None else checked_api_key(None))
+    return await look(url, name, key_of_ledger(name))
 
 
 def _show(contents: Contents) -> None:
