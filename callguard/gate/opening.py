@@ -123,7 +123,7 @@ def open_gate(
     checked_choice("track", track, "ask", None)
     if listener is not None:
         checked_callback("listener", listener, "an event")
-    ways = checked_trunks(trunks, cps)
+    every_trunk = checked_trunks(trunks, cps)
     _check_ledger(ledger)
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
@@ -133,7 +133,7 @@ def open_gate(
     parts = partial(
         assemble,
         lanes=checked_lanes(lanes),
-        trunks=ways,
+        trunks=every_trunk,
         times=times,
         judge=Judge(origin.base_url, refused),
         listener=listener,
@@ -141,8 +141,8 @@ def open_gate(
     )
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    kept = MemoryLedger(times, ways) if shared is None else shared
-    return Opening(partial(_opened, parts, origin, times, kept, own, ways))
+    kept = MemoryLedger(times, every_trunk) if shared is None else shared
+    return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
 from callguard.ledger.redis.outbox import MOST_AT_ONCE
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.shared_trunks import lasting_ms
 from callguard.ledger.redis.trunks import said_of
 from callguard.ledger.redis.view import View
-from callguard.ledger.redis.ways import lasting_ms
 from callguard.ledger.redis.wire import (
     Answer,
     Asked,
@@ -152,7 +152,7 @@ class Conversation:
             "claims": asked,
         }
         claimed = {claim.trunk for claim in self._claims.values()}
-        if trunks := self._view.ways.question(claimed, about_all=self._renews):
+        if trunks := self._view.trunks.question(claimed, about_all=self._renews):
             request["trunks"] = trunks
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], silent = word
@@ -247,8 +247,8 @@ class Conversation:
         for index, left in heard.dues:
             _, trunk = keys[index]
             if trunk is not None:
-                self._view.ways.due_at[trunk] = self._clock() + left / 1000
-        self._view.ways.take_answer(heard.on_trunks)
+                self._view.trunks.due_at[trunk] = self._clock() + left / 1000
+        self._view.trunks.take_answer(heard.on_trunks)
         if heard.halts is not None:
             self._take_halts(*heard.halts)
         self._take_slots(heard.grants)

@@ -14,7 +14,7 @@ from callguard.ledger.redis.halts import HALT, scope_key
 from callguard.ledger.redis.held import Held
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
-from callguard.ledger.redis.ways import Ways
+from callguard.ledger.redis.shared_trunks import SharedTrunks
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
@@ -46,7 +46,7 @@ class View:
         outbox: the happenings and evidence to report.
         others_wait: whether callers of other workers are in the queue.
         valid_until: when the worker's lease runs out, unless it is renewed.
-        ways: the trunks of the gate, as the server said last.
+        trunks: the trunks of the gate, as the server said last.
         dated: the latest snapshot that the server brought, whose dates allow for any sleep.
         readings: who takes the next snapshot, and when; to be set.
         own_readings: when this worker reads while it is alone.
@@ -67,7 +67,7 @@ class View:
         self.outbox = Outbox()
         self.others_wait = False
         self.valid_until = -math.inf
-        self.ways = Ways(trunks, times.ring_limit)
+        self.trunks = SharedTrunks(trunks, times.ring_limit)
         self.dated: Snapshot | None = None
         self.readings: Readings[Any]
         self._names = names
@@ -141,7 +141,7 @@ class View:
 
     def calls_in_the_way(self) -> Iterable[str]:
         """The ids of this worker's calls on trunks that all workers together have filled."""
-        return self._own.calls_in_the_way(self.ways.full)
+        return self._own.calls_in_the_way(self.trunks.full)
 
     def lost(self, number: int, now: float) -> bool:
         """Whether the server took `number` for a placed call while it was dialling."""
@@ -155,17 +155,17 @@ class View:
 
     def due_at(self, trunk: str) -> float:
         """From when on a trunk's rate lets its next call start, as far as this worker knows."""
-        return max(self._own.due_at(trunk), self.ways.due_at.get(trunk, -math.inf))
+        return max(self._own.due_at(trunk), self.trunks.due_at.get(trunk, -math.inf))
 
     def calls_on(self, trunk: str, now: float) -> int:
         """Calls that can be on a trunk that takes so many, as far as this worker knows."""
         own = self._own.calls_on(trunk, now)
-        return own if self.reads_alone else self.ways.calls.get(trunk, own)
+        return own if self.reads_alone else self.trunks.calls.get(trunk, own)
 
     def unstart(self, number: int) -> None:
         """Nobody has dialled with a permit: its start, if it was charged, never was."""
-        if self.ways:
-            self.ways.due_at.clear()
+        if self.trunks:
+            self.trunks.due_at.clear()
             self._own.unstart(number)
             self._say("unstart", number)
 
@@ -188,7 +188,7 @@ class View:
 
     def _join(self, number: int, trunk: str | None) -> None:
         """The call of a permit that the server doesn't know of, or not any more, is on a trunk."""
-        if (joining := self.ways.joining(trunk)) is not None:
+        if (joining := self.trunks.joining(trunk)) is not None:
             self._say("join", number, *joining)
 
     def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
@@ -221,7 +221,7 @@ class View:
         """A permit that gave its slot back, and its start where it `restarts`, was placed."""
         lane = self._held.lanes.get(number, "")
         self._own.restore(number, now, trunk, restarts=restarts)
-        if restarts and self.ways.pushing_back(trunk) is not None:
+        if restarts and self.trunks.pushing_back(trunk) is not None:
             self._say("restart", number, trunk_hash(trunk or ""), lane)
         self._join(number, trunk)
         self._say("place", number, lane)
@@ -258,7 +258,7 @@ class View:
         self._spent = True
         self._own.refuse(now, number, trunk)
         self._say("refuse")
-        if (pushing_back := self.ways.pushing_back(trunk)) is not None:
+        if (pushing_back := self.trunks.pushing_back(trunk)) is not None:
             self._say("push_back", number, *pushing_back)
 
     def record(self, snapshot: Snapshot) -> bool:

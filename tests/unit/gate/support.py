@@ -45,12 +45,12 @@ async def opened(
         min_interval=min_interval,
         max_age=max_age,
     )
-    ways = checked_trunks(trunks, cps)
+    every_trunk = checked_trunks(trunks, cps)
     parts = assemble(
         fetcher,
-        MemoryLedger(times, ways),
+        MemoryLedger(times, every_trunk),
         lanes=(*lanes, DEFAULT_LANE) if adds_default else lanes,
-        trunks=ways,
+        trunks=every_trunk,
         times=times,
         judge=Judge(PROVIDER, refused),
         listener=listener,

@@ -17,7 +17,7 @@ from callguard.ledger import MemoryLedger
 from callguard.ledger.occupancy import Occupancy
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.settings import Settings
-from callguard.ledger.redis.ways import lasting_ms
+from callguard.ledger.redis.shared_trunks import lasting_ms
 from callguard.limits import Limits
 from tests.support.times import times
 from tests.unit.ledger.bent_clock import (

@@ -8,8 +8,8 @@ import pytest
 
 from callguard import Trunk
 from callguard.ledger.redis.keys import trunk_hash
+from callguard.ledger.redis.shared_trunks import lasting_ms
 from callguard.ledger.redis.trunks import LedgerTrunk, said_of, trunks_in
-from callguard.ledger.redis.ways import lasting_ms
 from tests.unit.ledger.bent_clock import RING_LIMIT, BentLedger, Worker, claim
 
 SPACED, WINDOW = Trunk("a trunk", cps=0.5), Trunk("telnyx", cps=1.0, window=2.0)

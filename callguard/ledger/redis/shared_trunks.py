@@ -9,10 +9,10 @@ from callguard.ledger.occupancy import lasting
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.trunks import Trunk
 
-__all__ = ["Ways", "lasting_ms"]
+__all__ = ["SharedTrunks", "lasting_ms"]
 
 
-class Ways:
+class SharedTrunks:
     """What is said of trunks, and what the server said last.
 
     Args:
@@ -59,17 +59,17 @@ class Ways:
 
     def joining(self, trunk: str | None) -> tuple[str, int] | None:
         """What tells of a call that it is on a trunk; None where that takes any number."""
-        way = self._limited.get(trunk or "")
-        if way is None or way.calls is None:
+        limited = self._limited.get(trunk or "")
+        if limited is None or limited.calls is None:
             return None
-        return trunk_hash(way.name), self._lasting_ms(way)
+        return trunk_hash(limited.name), self._lasting_ms(limited)
 
     def pushing_back(self, trunk: str | None) -> tuple[str, int] | None:
         """What tells of a trunk that a dial was refused on it; None where it has no rate."""
-        way = self._limited.get(trunk or "")
-        if way is None or way.cps is None:
+        limited = self._limited.get(trunk or "")
+        if limited is None or limited.cps is None:
             return None
-        return trunk_hash(way.name), math.ceil(way.span / way.most * 1000)
+        return trunk_hash(limited.name), math.ceil(limited.span / limited.most * 1000)
 
     def _lasting_ms(self, trunk: Trunk) -> int:
         return lasting_ms(trunk, self._ring_limit)
