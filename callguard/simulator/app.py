@@ -22,6 +22,7 @@ from callguard.simulator.bodies import (
 )
 from callguard.simulator.distributions import Distribution, stream
 from callguard.simulator.faults import DIAL_FAULTS, Fault, Faults
+from callguard.simulator.listing import ListRequest
 from callguard.simulator.model import Workspace
 from callguard.simulator.records import Call, CallRefused, CallTooFast
 
@@ -39,11 +40,13 @@ def create_app(
     faults: Faults | None = None,
     dial_faults: Faults | None = None,
     dial_faults_place: bool = True,
+    lists_ringing: bool = False,
 ) -> web.Application:
     """Return the workspace as an aiohttp application, for your own runner; `serve` has one.
 
     It answers ``GET /get-concurrency``, ``POST /v2/create-phone-call``,
-    ``GET /v2/get-call/{call_id}`` and ``POST /v2/stop-call/{call_id}``. A create-phone-call with
+    ``GET /v2/get-call/{call_id}``, ``POST /v3/list-calls`` and ``POST /v2/stop-call/{call_id}``. A
+    list-calls takes a `limit`, a `sort_order` and the filter by ids. A create-phone-call with
     the `idempotency_key` of a call placed in the last hour places nothing, and answers with that
     call. A dial that is refused by a 429 doesn't use up its key, but one whose call dies at once
     does. The last 10,000 keys are kept.
@@ -59,17 +62,20 @@ def create_app(
         faults: what goes wrong with ``GET /get-concurrency``.
         dial_faults: what goes wrong with ``POST /v2/create-phone-call``; only `DIAL_FAULTS` can.
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
+        lists_ringing: whether a list-calls shows calls that still ring. The provider doesn't say;
+            its filter by status doesn't know them (SDK 6.2.13).
 
     Raises:
         ValueError: `dial_faults` contain a fault that a dial can't have.
     """
     if dial_faults is not None:
         dial_faults.require_only(DIAL_FAULTS)
-    api = _Api(workspace, api_key, latency, faults, dial_faults, dial_faults_place)
+    api = _Api(workspace, api_key, latency, faults, dial_faults, dial_faults_place, lists_ringing)
     app = web.Application(middlewares=[api.authorize])
     app.router.add_get("/get-concurrency", api.get_concurrency)
     app.router.add_post("/v2/create-phone-call", api.create_phone_call)
     app.router.add_get("/v2/get-call/{call_id}", api.get_call)
+    app.router.add_post("/v3/list-calls", api.list_calls)
     app.router.add_post("/v2/stop-call/{call_id}", api.stop_call)
     app.on_shutdown.append(api.break_off)
     return app
@@ -86,6 +92,7 @@ class _Api:
         faults: Faults | None,
         dial_faults: Faults | None,
         dial_faults_place: bool,
+        lists_ringing: bool,
     ) -> None:
         self._workspace = workspace
         self._api_key = api_key
@@ -94,6 +101,7 @@ class _Api:
         self._faults = faults
         self._dial_faults = dial_faults
         self._dial_faults_place = dial_faults_place
+        self._lists_ringing = lists_ringing
         self._closing = asyncio.Event()
         self._placed: TTLCache[str, Call] = TTLCache(
             _IDEMPOTENCY_KEYS, _IDEMPOTENCY_SECONDS, timer=lambda: workspace.elapsed
@@ -133,6 +141,15 @@ class _Api:
         call = self._workspace.call(request.match_info["call_id"])
         answer = error(422) if call is None else Answer.of(200, described(call))
         return await self._deliver(request, answer)
+
+    async def list_calls(self, request: web.Request) -> web.StreamResponse:
+        """Calls as they stand now."""
+        asked = ListRequest.parse(await request.read())
+        if asked is None:
+            return await self._deliver(request, error(400))
+        workspace = self._workspace
+        listed = asked.answer(workspace.call, workspace.calls, ringing=self._lists_ringing)
+        return await self._deliver(request, Answer.of(200, listed))
 
     async def stop_call(self, request: web.Request) -> web.StreamResponse:
         """End a call; does nothing if it is over."""

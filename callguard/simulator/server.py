@@ -60,6 +60,7 @@ async def serve(
     faults: Faults | None = None,
     dial_faults: Faults | None = None,
     dial_faults_place: bool = True,
+    lists_ringing: bool = False,
     webhook_url: str | None = None,
     webhooks: WebhookPlan | None = None,
     **knobs: Any,
@@ -83,6 +84,7 @@ async def serve(
         faults: what goes wrong with the reading of the limits; see `create_app`.
         dial_faults: what goes wrong with dials; see `create_app`.
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
+        lists_ringing: whether a list-calls shows calls that still ring; see `create_app`.
         webhook_url: the URL to which each event of an outbound call is posted, signed with
             `api_key`; None to post nothing. As with the provider, a post waits 10 s for its answer,
             and is repeated up to three times if that is not a 2xx.
@@ -108,6 +110,7 @@ async def serve(
         faults=faults,
         dial_faults=dial_faults,
         dial_faults_place=dial_faults_place,
+        lists_ringing=lists_ringing,
     )
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS

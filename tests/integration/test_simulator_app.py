@@ -13,7 +13,10 @@ import pytest
 from callguard.errors import LimitsMalformed
 from callguard.limits import Limits
 from callguard.simulator import (
+    BUSY,
+    NO_ANSWER,
     Constant,
+    Fate,
     Fault,
     Faults,
     Server,
@@ -157,6 +160,68 @@ async def test_a_call_from_dial_to_end() -> None:
         assert server.workspace.count == 0
 
     await with_client(test, clock=clock, answer_rate=1.0, ring_time=Constant(4.0))
+
+
+@pytest.mark.parametrize("lists_ringing", [False, True])
+async def test_the_providers_client_lists_calls_by_their_ids(lists_ringing: bool) -> None:
+    """One question about many calls could not be asked, or its answer not be read."""
+    from retell import AsyncRetell
+
+    clock = HandClock()
+    numbers = {"+11": Fate(1.0, 600.0, "user_hangup"), "+12": BUSY, "+13": NO_ANSWER}
+    async with serve(cps=None, clock=clock, numbers=numbers, lists_ringing=lists_ringing) as server:
+        dialled = [server.workspace.dial(to_number=each) for each in (*numbers, "+11")]
+        clock.now = 3.0
+        client = AsyncRetell(api_key="key_simulated", base_url=server.url)
+        async with client:
+            answer = await client.call.list(
+                filter_criteria={
+                    "call_id": {
+                        "type": "enum",
+                        "op": "in",
+                        "value": [*(call.call_id for call in dialled[:3]), "call_unknown"],
+                    }
+                },
+                limit=1000,
+            )
+            first = await client.call.list(limit=1, sort_order="ascending")
+    by_id = {call.call_id: call for call in answer.items}
+    ongoing, busy, ringing = (by_id.get(call.call_id) for call in dialled[:3])
+    assert not answer.has_more
+    assert ongoing is not None
+    assert (ongoing.call_status, ongoing.start_timestamp) == ("ongoing", 1000)
+    assert ongoing.end_timestamp is None
+    assert busy is not None
+    assert (busy.call_status, busy.end_timestamp) == ("not_connected", 2000)
+    assert (ringing is not None) == lists_ringing
+    assert len(by_id) == 2 + lists_ringing
+    assert [call.call_id for call in first.items] == [dialled[0].call_id]
+    assert first.has_more
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"limit": 0}',
+        b'{"limit": 1001}',
+        b'{"limit": true}',
+        b'{"sort_order": "upwards"}',
+        b'{"pagination_key": "x"}',
+        b'{"filter_criteria": {"call_id": {"type": "enum", "op": "in", "value": [1]}}}',
+        b'{"filter_criteria": {"call_id": {"type": "string", "op": "eq", "value": "x"}}}',
+        b'{"filter_criteria": {"direction": {"type": "enum", "op": "in", "value": ["inbound"]}}}',
+    ],
+)
+async def test_a_list_that_is_not_simulated_is_refused(body: bytes) -> None:
+    """A filter would be ignored, and calls be listed that nobody asked for."""
+
+    async def test(_server: Server, client: Client) -> None:
+        answer = await client.send("POST", "/v3/list-calls", raw=body)
+        assert answer == (400, {"status": "error", "message": BAD_REQUEST})
+
+    await with_client(test)
 
 
 async def test_unknown_call() -> None:
