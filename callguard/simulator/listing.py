@@ -23,6 +23,7 @@ _MOST: Final = 1000
 _LIMIT: Final = 50
 """The limit where a request has none: our own choice, since the reference has no default."""
 
+_ORDERS: Final = ("ascending", "descending")
 _KNOWN: Final = frozenset({"filter_criteria", "limit", "sort_order"})
 
 
@@ -52,17 +53,11 @@ class ListRequest:
         limit, order = fields.get("limit", _LIMIT), fields.get("sort_order", "descending")
         if type(limit) is not int or not 1 <= limit <= _MOST:
             return None
-        if order not in ("ascending", "descending"):
-            return None
         criteria = fields.get("filter_criteria", {})
-        if criteria == {}:
-            return cls(None, limit, order == "descending")
-        match criteria:
-            case {"call_id": {"type": "enum", "op": "in", "value": list(ids)}, **others} if (
-                not others and all(isinstance(each, str) for each in ids)
-            ):
-                return cls(tuple(dict.fromkeys(ids)), limit, order == "descending")
-        return None
+        call_ids = None if criteria == {} else _ids_in(criteria)
+        if order not in _ORDERS or not (criteria == {} or call_ids):
+            return None
+        return cls(call_ids, limit, order == "descending")
 
     def answer(
         self,
@@ -88,3 +83,11 @@ class ListRequest:
             "items": [described(call) for call in listed[: self.limit]],
             "has_more": len(listed) > self.limit,
         }
+
+
+def _ids_in(criteria: object) -> tuple[str, ...] | None:
+    """The ids of a filter by ids, each once; None if it is another filter."""
+    match criteria:
+        case {"call_id": {"type": "enum", "op": "in", "value": list(ids)}, **others} if not others:
+            return tuple(dict.fromkeys(ids)) if all(isinstance(each, str) for each in ids) else None
+    return None
