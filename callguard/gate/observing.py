@@ -71,7 +71,7 @@ class Observing:
             timed_out=parts.admissions.timeouts,
             readings=parts.reporter.readings,
             outage=explainer.outage(),
-            pauses=list(queues.halts.all()),
+            pauses=list(queues.pauses.all()),
             premises_broken=parts.reporter.premises_broken,
             on_trunk={
                 trunk.name: on for trunk in queues.filling if (on := explainer.on_trunk(trunk))

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from callguard.decision import Pause
 from callguard.gate.assembly import Parts
-from callguard.gate.halts import Scope
-from callguard.ledger import Halt
+from callguard.gate.pauses import Scope
+from callguard.ledger import DatedPause
 from callguard.ledger.process import this_process
 
 __all__ = ["pause", "resume", "take_over"]
@@ -16,26 +16,26 @@ __all__ = ["pause", "resume", "take_over"]
 def pause(parts: Parts, scope: Scope, reason: str) -> None:
     """Pause a scope at this gate, and at all gates on the ledger."""
     queues, by = parts.admissions.queues, this_process()
-    made = queues.halts.set(scope, by, reason)
-    queues.look_at_halts()
-    parts.ledger.halt(*scope, (by, reason))
+    made = queues.pauses.set(scope, by, reason)
+    queues.look_at_pauses()
+    parts.ledger.set_pause(*scope, (by, reason))
     _tell(parts, [made], [])
 
 
 def resume(parts: Parts, scope: Scope) -> bool:
     """Resume a scope at this gate, and at all gates on the ledger; return whether it was paused."""
-    lifted = parts.admissions.queues.halts.lift(scope)
+    lifted = parts.admissions.queues.pauses.lift(scope)
     if lifted is None:
         return False
-    parts.ledger.halt(*scope, None)
+    parts.ledger.set_pause(*scope, None)
     _go_on(parts)
     _tell(parts, [], [lifted])
     return True
 
 
-def take_over(parts: Parts, halts: Iterable[Halt]) -> None:
+def take_over(parts: Parts, pauses: Iterable[DatedPause]) -> None:
     """Pause and resume as the ledger says, which has the pauses of all gates."""
-    made, lifted = parts.admissions.queues.halts.replace(halts)
+    made, lifted = parts.admissions.queues.pauses.replace(pauses)
     _go_on(parts)
     parts.ledger.note_queue()
     _tell(parts, made, lifted)
@@ -44,7 +44,7 @@ def take_over(parts: Parts, halts: Iterable[Halt]) -> None:
 def _go_on(parts: Parts) -> None:
     """Admit the callers that are no longer paused, before the listener hears, so none overtakes."""
     queues = parts.admissions.queues
-    queues.look_at_halts()
+    queues.look_at_pauses()
     parts.admissions.serve()
     if queues:
         parts.schedule.want()

@@ -8,7 +8,7 @@ from time import monotonic
 
 from callguard.decision import Pause
 from callguard.errors import UsageError
-from callguard.gate.halts import Halts, Scope
+from callguard.gate.pauses import Pauses, Scope
 from callguard.gate.queue import Queue
 from callguard.lanes import Lane
 from callguard.ledger import Claim
@@ -41,7 +41,7 @@ class Queues:
         lanes: the gate's.
         rated: the names of the trunks that have a rate.
         filling: those that take so many calls at once.
-        halts: what is paused.
+        pauses: what is paused.
         due_at: when the first trunk is due on which somebody waited who would fit, as of the latest
             `next_to_go`; infinity for never.
     """
@@ -61,7 +61,7 @@ class Queues:
         self.filling: Sequence[Trunk] = [trunk for trunk in trunks if trunk.calls is not None]
         self._pace = pace
         self._time = time
-        self.halts = Halts(time)
+        self.pauses = Pauses(time)
         self._limits: Limits | None = None
         self.due_at = math.inf
         self._last_rank = 0
@@ -119,9 +119,9 @@ class Queues:
 
     def pause_on(self, queue: Queue) -> Pause | None:
         """The pause that applies to a queue, if there is one."""
-        return self.halts.on(queue.lane.name, queue.way)
+        return self.pauses.on(queue.lane.name, queue.way)
 
-    def look_at_halts(self) -> None:
+    def look_at_pauses(self) -> None:
         """Bring the queues in line with the present pauses."""
         for queue in self._queues:
             queue.pause(self._time(), paused=self.pause_on(queue) is not None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from callguard.errors import CallGuardError
 from callguard.gate.assembly import Parts
 from callguard.gate.pausing import take_over
-from callguard.ledger import Claim, Halt, Times
+from callguard.ledger import Claim, DatedPause, Times
 from callguard.limits import Limits
 from callguard.source import LimitSource
 from callguard.trunks import Trunk
@@ -91,9 +91,9 @@ class _Claimant:
             if teller is not None:
                 teller.permit_lost(permit_id, lane)
 
-    def halted(self, halts: Sequence[Halt]) -> None:
+    def take_pauses(self, pauses: Sequence[DatedPause]) -> None:
         """Take the pauses of all gates."""
-        take_over(self.parts, halts)
+        take_over(self.parts, pauses)
 
     def unreachable(self, error: CallGuardError) -> None:
         """Report that the ledger can't be reached from now on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from callguard.arguments import checked_reason
 from callguard.gate.assembly import Parts
-from callguard.gate.halts import Scope
+from callguard.gate.pauses import Scope
 from callguard.gate.pausing import pause, resume
 from callguard.lanes import Lane
 from callguard.trunks import Trunk

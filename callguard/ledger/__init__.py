@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from callguard.ledger.memory import MemoryLedger
-from callguard.ledger.protocol import Claim, Claimant, Halt, Ledger, Reader, Readings, Right
+from callguard.ledger.protocol import Claim, Claimant, DatedPause, Ledger, Reader, Readings, Right
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.ledger.times import Times
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Claim",
     "Claimant",
-    "Halt",
+    "DatedPause",
     "Ledger",
     "MemoryLedger",
     "Reader",

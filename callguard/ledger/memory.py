@@ -172,7 +172,7 @@ class MemoryLedger(Paced):
         self.granted += 1
         return self.granted
 
-    def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
+    def set_pause(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
         """Do nothing, since there is no other gate to pause."""
 
     def place(self, number: int, now: float) -> None:

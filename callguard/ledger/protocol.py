@@ -11,7 +11,7 @@ from callguard.limits import Limits, Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
 
-__all__ = ["Claim", "Claimant", "Halt", "Ledger", "Reader", "Readings", "Right"]
+__all__ = ["Claim", "Claimant", "DatedPause", "Ledger", "Reader", "Readings", "Right"]
 
 
 R = TypeVar("R", bound="Right")
@@ -47,8 +47,8 @@ class Claim(NamedTuple):
         return self._replace(callers=callers, waited=waited)
 
 
-class Halt(NamedTuple):
-    """A pause for all gates on a ledger.
+class DatedPause(NamedTuple):
+    """A pause for all gates on a ledger, with the moment when it was made.
 
     Attributes:
         lane: the lane's name; None for all lanes.
@@ -85,7 +85,7 @@ class Claimant(Protocol):
             lanes: the lane of each permit.
         """
 
-    def halted(self, halts: Sequence[Halt]) -> None:
+    def take_pauses(self, pauses: Sequence[DatedPause]) -> None:
         """Take the pauses of all gates, with `since` in seconds on the event loop's clock."""
 
     def unreachable(self, error: CallGuardError) -> None:
@@ -210,7 +210,9 @@ class Ledger(Protocol):
     def note_ended(self, call_id: str, now: float) -> None: ...
     def note_change(self, now: float) -> None: ...
     def note_queue(self) -> None: ...
-    def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None: ...
+    def set_pause(
+        self, lane: str | None, trunk: str | None, why: tuple[str, str] | None
+    ) -> None: ...
     def lost(self, number: int, now: float) -> bool: ...
     def note_sleep(self, slept: float, now: float) -> None: ...
     def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None: ...

@@ -111,7 +111,7 @@ async def test_a_ledger_that_is_lost_loses_its_pauses_and_says_so(
         sharing(workspace, ledger, listener=heard.append) as gate,
     ):
         gate.pause()
-        await eventually(lambda: client.hget(Names(workspace_key).keys[0], "halts"))
+        await eventually(lambda: client.hget(Names(workspace_key).keys[0], "pauses"))
         await client.delete(*Names(workspace_key).keys)
         await eventually(lambda: not gate.statistics().pauses)
         assert any(isinstance(event, Resumed) for event in heard)

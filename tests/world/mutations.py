@@ -1128,9 +1128,9 @@ MUTATIONS = (
     Mutation(
         "a worker that doesn't know what is paused gets slots",
         LUA + "slots.lua",
-        ((" and knows_halts()", ""),),
+        ((" and knows_pauses()", ""),),
         "assert (before",
-        "tests/unit/ledger/test_halts.py",
+        "tests/unit/ledger/test_pauses.py",
         shared=True,
     ),
     Mutation(
@@ -1160,8 +1160,8 @@ MUTATIONS = (
         "gate/pausing.py",
         (
             (
-                "    queues.look_at_halts()\n    parts.admissions.serve()\n",
-                "    queues.look_at_halts()\n",
+                "    queues.look_at_pauses()\n    parts.admissions.serve()\n",
+                "    queues.look_at_pauses()\n",
             ),
         ),
         "they wait with room until something else happens",
@@ -1205,11 +1205,11 @@ MUTATIONS = (
     ),
     Mutation(
         "the server keeps no pause",
-        LUA + "halted.lua",
+        LUA + "paused.lua",
         (
             (
-                "set('halts', halts_after(halts.known(), scope, halt))",
-                "local _ = halts_after(halts.known(), scope, halt)",
+                "set('pauses', pauses_after(pauses.known(), scope, pause))",
+                "local _ = pauses_after(pauses.known(), scope, pause)",
             ),
         ),
         "no other worker would hear of it, nor any that comes later",

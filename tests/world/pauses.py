@@ -33,13 +33,13 @@ class Kept:
         self._names = {trunk_hash(trunk.name): trunk.name for trunk in trunks}
 
     def made(
-        self, request: Mapping[str, Any], reply: Mapping[str, Any], halts: str | bytes | None
+        self, request: Mapping[str, Any], reply: Mapping[str, Any], pauses: str | bytes | None
     ) -> None:
         """An exchange took place, or didn't."""
         if reply["status"] != "ok":
             return
-        held: set[Scope] = {tuple(json.loads(scope)) for scope in json.loads(halts or "{}")}
-        said = {what[1]: what for what in request["happenings"] if what[0] == "halt"}
+        held: set[Scope] = {tuple(json.loads(scope)) for scope in json.loads(pauses or "{}")}
+        said = {what[1]: what for what in request["happenings"] if what[0] == "pause"}
         for scope, what in said.items():
             if (tuple(json.loads(scope)) in held) != (len(what) > 2):
                 self._blame("paused", f"the server was told {what}, and has {held}")

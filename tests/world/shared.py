@@ -114,9 +114,9 @@ class SharedServer(BentServer):
         reading = json.loads(limits) if limits and good else None
         return reading, {permit.decode() for permit in permits}
 
-    def halts(self) -> bytes | None:
+    def pauses(self) -> bytes | None:
         """What is paused, as it stands there."""
-        return cast("bytes | None", self.client.hget(self.names.keys[0].decode(), "halts"))
+        return cast("bytes | None", self.client.hget(self.names.keys[0].decode(), "pauses"))
 
     def evict(self, keys: tuple[int, ...]) -> str:
         """Lose some keys; whether nothing "counted" is gone, or a "part" of that, or "all"."""
@@ -181,7 +181,7 @@ class TroubledClient(BentClient):
         losses.made(_speaker(words), request, reply)
         self._world.starts.made(_speaker(words), request, reply)
         if self._world.plan.world.pauses:
-            self._world.kept.made(request, reply, self._world.server.halts())
+            self._world.kept.made(request, reply, self._world.server.pauses())
         self._world.on_trunks.made(_speaker(words), request, reply)
         return answer, published
 

@@ -14,12 +14,12 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from callguard.ledger.protocol import Claim, Claimant, Halt
+from callguard.ledger.protocol import Claim, Claimant, DatedPause
 from callguard.ledger.redis.faults import foreign
-from callguard.ledger.redis.halts import with_unheard
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
 from callguard.ledger.redis.outbox import MOST_AT_ONCE
+from callguard.ledger.redis.pauses import with_unheard
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.shared_trunks import lasting_ms
@@ -105,7 +105,7 @@ class Conversation:
         self._answered_at = 0  # the ledger's time
         self._happenings: list[Happening] = []
         self._ring_limit = settings.times.ring_limit
-        self._halts = 0
+        self._pauses_version = 0
         self._sent_at = 0.0
         self._first_number = self._next_number = self._doubtful = 1
         self._renews = True
@@ -158,8 +158,8 @@ class Conversation:
             request["sent"], silent = word
             if not self._joined:
                 request["silent"] = silent
-        if self._halts:
-            request["halts"] = self._halts
+        if self._pauses_version:
+            request["pauses"] = self._pauses_version
         self._readings.add_to(request)
         if self._renews or self._leaving:
             self._add_what_is_rare(request)
@@ -236,7 +236,7 @@ class Conversation:
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
         self._take_news(heard.news)
         self._view.others_wait = heard.others
-        self._readings.take_pause(heard.pause, others_wait=heard.others)
+        self._readings.take_next(heard.next_reading, others_wait=heard.others)
         if heard.again is not None:
             self.ask_again_at = self._clock() + heard.again / 1000
         elif self.ask_again_at is not None and self.ask_again_at <= self._sent_at:
@@ -249,16 +249,16 @@ class Conversation:
             if trunk is not None:
                 self._view.trunks.due_at[trunk] = self._clock() + left / 1000
         self._view.trunks.take_answer(heard.on_trunks)
-        if heard.halts is not None:
-            self._take_halts(*heard.halts)
+        if heard.pauses is not None:
+            self._take_pauses(*heard.pauses)
         self._take_slots(heard.grants)
         return True
 
-    def _take_halts(self, version: int, halts: Sequence[Halt], shown: float) -> None:
+    def _take_pauses(self, version: int, pauses: Sequence[DatedPause], shown: float) -> None:
         now, unheard = self._clock(), self._view.outbox.pending()
-        dated = [halt._replace(since=now - max(0.0, shown - halt.since)) for halt in halts]
-        self._halts = version
-        self._claimant.halted(with_unheard(dated, unheard, now))
+        dated = [pause._replace(since=now - max(0.0, shown - pause.since)) for pause in pauses]
+        self._pauses_version = version
+        self._claimant.take_pauses(with_unheard(dated, unheard, now))
 
     def hear(self, message: str | bytes) -> bool:
         """Take in a message that the server pushed.
@@ -279,8 +279,8 @@ class Conversation:
             if snapshot is not None and local(snapshot.received) > self._clock() + JITTER:
                 return True  # this worker's clock stood still, and only an answer sets it
             self._take_news(push.news)
-        if push.pause is not None:
-            self._readings.take_pause(push.pause)
+        if push.next_reading is not None:
+            self._readings.take_next(push.next_reading)
             return True
         return push.come or self._ceilings_changed()
 
@@ -297,7 +297,7 @@ class Conversation:
             self._claimant.lost(self._view.lose())
         if self._epoch != heard.epoch:
             self._epoch = heard.epoch
-            self._halts = 0
+            self._pauses_version = 0
             self._readings.begin_anew(heard.epoch)
             self._ledger_clock.begin_anew()
         self._joined = True

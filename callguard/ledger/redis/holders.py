@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from callguard.decision import Pause, Usage, Withheld
 from callguard.ledger.redis.faults import FAULTS, unavailable
-from callguard.ledger.redis.halts import halts_in
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.pauses import pauses_in
 from callguard.ledger.redis.premises import LedgerPremise, premises_in
 from callguard.ledger.redis.scripts import HOLDERS
 from callguard.ledger.redis.trunks import LedgerTrunk, trunks_in
@@ -217,8 +217,8 @@ def _read(answer: str | bytes) -> Contents:
         spent_until=int(facts.get("spent_until", 0)) / 1000,
         lost_until=int(facts.get("lost_until", 0)) / 1000,
         pauses=tuple(
-            Pause(halt.lane, halt.trunk, halt.by, max(0.0, shown - halt.since), halt.reason)
-            for halt in halts_in(facts.get("halts", "{}"))
+            Pause(pause.lane, pause.trunk, pause.by, max(0.0, shown - pause.since), pause.reason)
+            for pause in pauses_in(facts.get("pauses", "{}"))
         ),
         trunks=trunks_in(facts, found["starts"], found["occupied"], now),
         premises=tuple(premises_in(facts, sessions, now)),

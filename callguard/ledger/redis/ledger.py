@@ -247,7 +247,7 @@ class RedisLedger:
     async def _change(
         self, workspace: str, scope: tuple[str | None, str | None], why: tuple[str, str] | None
     ) -> bool | None:
-        from callguard.ledger.redis.halts import change
+        from callguard.ledger.redis.pauses import change
 
         names = Names(self._name or workspace)
         return await change(self._client, names, self._timeout, scope, why)

@@ -12,7 +12,7 @@ from callguard.ledger.protocol import Reader
 from callguard.ledger.readings import OwnRight
 from callguard.ledger.redis.failure import Failure, reason
 from callguard.ledger.redis.view import View
-from callguard.ledger.redis.wire import Failed, Pause, Request, Right, Taken, encoded
+from callguard.ledger.redis.wire import Failed, NextReading, Request, Right, Taken, encoded
 from callguard.limits import Limits, Snapshot
 
 __all__ = ["SharedReadings", "SharedRight"]
@@ -263,14 +263,14 @@ class SharedReadings:
         self._view.dated = snapshot
         self._reader.came(snapshot, snapshot.received - snapshot.began)
 
-    def take_pause(self, pause: Pause, *, others_wait: bool = False) -> None:
+    def take_next(self, following: NextReading, *, others_wait: bool = False) -> None:
         """Take in when the next snapshot is due, and why the latest reading failed."""
         now = self._clock()
         self._away_until = -math.inf
-        self._due_at = now + pause.due_in / 1000
-        self._free_at = now + pause.free_in / 1000
-        if pause.failure is not None:
-            self._take_failure(pause.failure)
+        self._due_at = now + following.due_in / 1000
+        self._free_at = now + following.free_in / 1000
+        if following.failure is not None:
+            self._take_failure(following.failure)
         self._reader.moved()
         if self._failure is not None and others_wait:
             self._reader.asked()

@@ -59,8 +59,8 @@ EXCHANGE = Script(
     "state",
     inside=(
         "writing",
-        "halts",
-        "halted",
+        "pauses",
+        "paused",
         "rates",
         "occupancy",
         "permits",
@@ -73,4 +73,4 @@ EXCHANGE = Script(
     ),
 )
 HOLDERS = Script("holders")
-PAUSE = Script("halts", "pause")
+PAUSE = Script("pauses", "pause")

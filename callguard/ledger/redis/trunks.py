@@ -13,7 +13,7 @@ from callguard.trunks import Trunk
 
 __all__ = ["LedgerTrunk", "said_of", "trunks_in"]
 
-_SAID, _PAUSE = "trunk/", "pause/"
+_SAID, _BACKOFF = "trunk/", "backoff/"
 """Prefixes of fields in the ledger's hash; the hash of the trunk's name follows."""
 
 _ZERO: Final = 10**12
@@ -114,7 +114,7 @@ def _trunks(
         name, cps, window, calls, lasts = json.loads(text)
         trunk, digest = Trunk(name, cps=cps, window=window), field.removeprefix(_SAID)
         span, latest = trunk.span * 1000, began.get(digest, [])[-trunk.most :]
-        ends, refusals, *_ = map(float, facts.get(_PAUSE + digest, "0 0").split()[:2])
+        ends, refusals, *_ = map(float, facts.get(_BACKOFF + digest, "0 0").split()[:2])
         due = max(ends, latest[0] + span if len(latest) == trunk.most else 0.0)
         if lost := float(facts.get("rates_since", 0)):
             due = max(due, lost + span)

@@ -10,10 +10,10 @@ from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.occupancy import Occupancy
 from callguard.ledger.protocol import Readings
-from callguard.ledger.redis.halts import HALT, scope_key
 from callguard.ledger.redis.held import Held
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
+from callguard.ledger.redis.pauses import PAUSING, scope_key
 from callguard.ledger.redis.shared_trunks import SharedTrunks
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
@@ -191,9 +191,9 @@ class View:
         if (joining := self.trunks.joining(trunk)) is not None:
             self._say("join", number, *joining)
 
-    def halt(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
+    def set_pause(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
         """Pause a lane and a trunk at all gates, with an author and a reason, or resume them."""
-        self._say(HALT, scope_key(lane, trunk), *(why or ()))
+        self._say(PAUSING, scope_key(lane, trunk), *(why or ()))
 
     def note_queue(self) -> None:
         """Note that a caller has joined the queue, or left it."""

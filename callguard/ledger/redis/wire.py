@@ -17,11 +17,11 @@ from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
 from callguard.backoff import LEAST_BACKOFF, LONGEST_BACKOFF
 from callguard.ledger.memory import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
-from callguard.ledger.protocol import Halt
+from callguard.ledger.protocol import DatedPause
 from callguard.ledger.redis.failure import Failure, Reason
-from callguard.ledger.redis.halts import halts_in
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.ledger_clock import JITTER
+from callguard.ledger.redis.pauses import pauses_in
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits
 from callguard.pacing import LONGEST_PUSH_BACK
@@ -33,7 +33,7 @@ __all__ = [
     "Happening",
     "Introduction",
     "News",
-    "Pause",
+    "NextReading",
     "Push",
     "Request",
     "Right",
@@ -88,7 +88,7 @@ first two its lane as well; ``bind`` names a permit and the hash of its call, ``
 permit, ``restart`` a permit, the hash of its trunk, and its lane, and ``push_back`` a permit, the
 hash of its trunk, and how many ms apart starts are there. ``join`` names a permit, the hash of its
 trunk, and for how many ms a call is on that at most once it is placed.
-``halt`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
+``pause`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
 ``premise`` names a premise that was seen not to hold, and what was seen, for people.
 """
 
@@ -180,7 +180,7 @@ class Request(TypedDict):
         epoch: the ledger that the worker knows; empty for none.
         knows: when the snapshot began by which its ceilings are; 0 for none.
         heard: the token of the latest failure that it knows; left out for none.
-        halts: the version of what is paused that it knows; left out for none.
+        pauses: the version of what is paused that it knows; left out for none.
         trunks: of which it wants to know how many calls are on them: the hash of the name, and
             for how many ms a call is on it at most once it is placed; left out for none.
         next: the number of the first permit that it would be granted.
@@ -206,7 +206,7 @@ class Request(TypedDict):
     happenings: list[Happening]
     claims: list[Asked]
     heard: NotRequired[int]
-    halts: NotRequired[int]
+    pauses: NotRequired[int]
     trunks: NotRequired[list[tuple[str, int]]]
     sent: NotRequired[int]
     silent: NotRequired[int]
@@ -291,8 +291,8 @@ class News(NamedTuple):
         )
 
 
-class Pause(NamedTuple):
-    """How long nobody may read.
+class NextReading(NamedTuple):
+    """When the next reading may begin, and why the latest failed.
 
     Attributes:
         due_in: ms until the next snapshot may be taken.
@@ -306,7 +306,7 @@ class Pause(NamedTuple):
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> Self:
-        """Parse the pause in a reply or a push; raises like `Answer.parse`."""
+        """Parse it in a reply or a push; raises like `Answer.parse`."""
         failed = said.get("failed")
         failure = None if failed is None else Failure.parse(failed)
         due_in, free_in = _wholes(said["due_in"], said["free_in"])
@@ -334,14 +334,14 @@ class Answer(NamedTuple):
         news: the news that concern every worker.
         void: whether the permits that the worker held now count as placed.
         others: whether callers of other workers are in the queue.
-        pause: when the next snapshot is due.
+        next_reading: when the next snapshot may be taken.
         again: ms until the worker should ask again, because others are to take slots first, or
             because a trunk is due then; None not to.
         right: the right to read, if the worker was given it.
         grants: for each slot the index of the claim that got it, and the usage that it brought.
         dues: for each claim whose trunk is not due its index, and ms until that is.
-        halts: the version of what is paused, that, and the server's time in seconds, by which it is
-            dated; None where the worker knows it.
+        pauses: the version of what is paused, that, and the server's time in seconds, by which it
+            is dated; None where the worker knows it.
         on_trunks: for each trunk that was asked about the calls that can be on it; -1 where calls
             can be there from before the ledger was lost.
         stepped: ms by which the server's clock went and the ledger's never will.
@@ -353,12 +353,12 @@ class Answer(NamedTuple):
     news: News
     void: bool
     others: bool
-    pause: Pause
+    next_reading: NextReading
     again: int | None
     right: Right | None
     grants: list[tuple[int, int]]
     dues: list[tuple[int, int]]
-    halts: tuple[int, tuple[Halt, ...], float] | None
+    pauses: tuple[int, tuple[DatedPause, ...], float] | None
     on_trunks: list[int]
     stepped: int
     untold: str | None
@@ -371,7 +371,7 @@ class Answer(NamedTuple):
             KeyError, TypeError, ValueError: it is not an answer.
             LimitsMalformed: the snapshot in it is malformed.
         """
-        again, right, halts = reply.get("again"), reply.get("right_to_read"), reply.get("halts")
+        again, right, pauses = reply.get("again"), reply.get("right_to_read"), reply.get("pauses")
         now, stepped = _wholes(reply["now"], reply.get("stepped") or 0)
         return cls(
             epoch=_word(reply["epoch"]),
@@ -379,12 +379,12 @@ class Answer(NamedTuple):
             news=News.parse(reply),
             void=bool(reply.get("void")),
             others=bool(reply["others"]),
-            pause=Pause.parse(reply),
+            next_reading=NextReading.parse(reply),
             again=None if again is None else _wholes(again)[0],
             right=None if right is None else Right(*_wholes(right["token"], right["began"])),
             grants=_pairs(grants, claims) if (grants := reply.get("grants")) else [],
             dues=_pairs(dues, claims) if (dues := reply.get("dues")) else [],
-            halts=None if halts is None else _halts(halts),
+            pauses=None if pauses is None else _pauses(pauses),
             on_trunks=list(_wholes(*on)) if (on := reply.get("on_trunks")) else [],
             stepped=stepped,
             untold=reply.get("untold"),
@@ -397,14 +397,14 @@ class Push(NamedTuple):
     Attributes:
         epoch: of which ledger it is; None where it is for one worker alone.
         news: there after a snapshot.
-        pause: there after a right to read that brought none.
+        next_reading: there after a right to read that brought none.
         come: whether the worker is to come for a slot that is set aside for it.
         now: the ledger's time, where there is news; else 0.
     """
 
     epoch: str | None
     news: News | None
-    pause: Pause | None
+    next_reading: NextReading | None
     come: bool
     now: int
 
@@ -422,7 +422,7 @@ class Push(NamedTuple):
         return cls(
             _word(said["epoch"]) if "epoch" in said else None,
             News.parse(said, knows) if "snapshot" in said else None,
-            Pause.parse(said) if "failed" in said else None,
+            NextReading.parse(said) if "failed" in said else None,
             "come" in said,
             _wholes(said.get("now", 0))[0],
         )
@@ -455,10 +455,10 @@ def _pairs(said: Sequence[Any], claims: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def _halts(said: Sequence[Any]) -> tuple[int, tuple[Halt, ...], float]:
+def _pauses(said: Sequence[Any]) -> tuple[int, tuple[DatedPause, ...], float]:
     version, text, shown = said
     version, shown = _wholes(version, shown, least=0)
-    return version, halts_in(text), shown / 1000
+    return version, pauses_in(text), shown / 1000
 
 
 def _word(value: object) -> str:

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot
-from callguard.ledger import Claim, Halt, MemoryLedger, Times, memory
+from callguard.ledger import Claim, DatedPause, MemoryLedger, Times, memory
 from callguard.ledger.redis.readings import SharedRight
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
@@ -111,7 +111,7 @@ class Side:
     def lost(self, lanes: Mapping[int, str]) -> None:
         raise AssertionError("no lease runs out here")
 
-    def halted(self, halts: Sequence[Halt]) -> None: ...
+    def take_pauses(self, pauses: Sequence[DatedPause]) -> None: ...
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")

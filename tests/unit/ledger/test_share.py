@@ -13,7 +13,7 @@ from dataclasses import asdict
 import pytest
 
 from callguard import CallGuardError, Limits, Snapshot
-from callguard.ledger import Claim, Halt
+from callguard.ledger import Claim, DatedPause
 from tests.unit.ledger.bent_clock import BentLedger, Worker, side_of
 
 WORKERS, PERMITS = 1, 3
@@ -109,7 +109,7 @@ class Sharer:
     def lost(self, lanes: Mapping[int, str]) -> None:
         self.reported_lost.update(lanes)
 
-    def halted(self, halts: Sequence[Halt]) -> None: ...
+    def take_pauses(self, pauses: Sequence[DatedPause]) -> None: ...
 
     def unreachable(self, error: CallGuardError) -> None:
         raise AssertionError("nobody says so here")

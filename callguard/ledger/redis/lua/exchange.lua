@@ -1,12 +1,12 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, writing, halts, halted, rates, permits,
+-- is the last part; the parts before it are state, writing, pauses, paused, rates, permits,
 -- claims, workers, readings, slots and happenings.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
 --                   the exchange in which it was first told so; and for each trunk that is limited
---                   "trunk/" .. trunk -> what people see of it, and "pause/" .. trunk, see rates.lua;
+--                   "trunk/" .. trunk -> what people see of it, and "backoff/" .. trunk, see rates.lua;
 --                   and "premise/" .. premise -> "when worker what" it saw that doesn't hold
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
@@ -124,6 +124,6 @@ return cjson.encode({
   due_in = state.due - now, free_in = state.poll_until - now,
   snapshot = state.began > 0 and said.knows ~= state.began and the(Readings).latest() or nil,
   failed = state.failed > 0 and (said.heard or 0) ~= state.failed and the(Readings).failure() or nil,
-  halts = not knows_halts() and { state.halts_version, the(Halts).known(), raw_now } or nil,
+  pauses = not knows_pauses() and { state.pauses_version, the(Pauses).known(), raw_now } or nil,
   stepped = stepped ~= 0 and stepped or nil, untold = made[Messages] and the(Messages).tell() or nil,
 })

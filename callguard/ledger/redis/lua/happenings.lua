@@ -26,8 +26,8 @@ local function take_in(happenings)
       the(Readings).note_change()
     elseif kind == 'refuse' then
       the(Readings).spend()
-    elseif kind == 'halt' then
-      the(Halts).change(what, more, happening[4])
+    elseif kind == 'pause' then
+      the(Pauses).change(what, more, happening[4])
     elseif kind == 'unstart' then
       the(Rates).unstart(id_of(what))
     elseif kind == 'restart' then

@@ -44,7 +44,7 @@ local function Permits()
 
   local function place(id, lane)
     settle_released() -- this one may be among them, and count again
-    if state.pauses > 0 then
+    if state.backoffs > 0 then
       the(Rates).succeed(id)
     end
     if state.occupied > 0 then

@@ -1,8 +1,8 @@
 -- How fast calls may start, by trunk: `most` of them in any `span` ms. Both come with each claim, so
 -- that the workers alone know them. callguard/pacing.py has the same for gates that share nothing.
 --
--- Reads  starts; of the ledger "pause/" .. trunk
--- Sets   starts; state.pauses and rates_since, and of the ledger "pause/" .. trunk
+-- Reads  starts; of the ledger "backoff/" .. trunk
+-- Sets   starts; state.backoffs and rates_since, and of the ledger "backoff/" .. trunk
 --
 -- A start is dated by what has passed on the server's clock, whether or not any worker vouched for it:
 -- a ledger's clock that catches up later brings nobody's start forward.
@@ -19,16 +19,16 @@ local function Rates()
     set('rates_since', now)
   end
 
-  local function pause_of(trunk)
-    local text = text_in_ledger('pause/' .. trunk)
+  local function backoff_of(trunk)
+    local text = text_in_ledger('backoff/' .. trunk)
     local ends, refusals, at, redeemed, by = string.match(text or '0 0 0 0 -', '(%S+) (%S+) (%S+) (%S+) (%S+)')
     return { ends = tonumber(ends), refusals = tonumber(refusals), at = tonumber(at),
       redeemed = tonumber(redeemed), by = by }
   end
 
-  local function keep_pause(trunk, pause)
-    set('pause/' .. trunk, string.format('%d %d %d %d %s', pause.ends, pause.refusals, pause.at,
-      pause.redeemed, pause.by))
+  local function keep_backoff(trunk, backoff)
+    set('backoff/' .. trunk, string.format('%d %d %d %d %s', backoff.ends, backoff.refusals, backoff.at,
+      backoff.redeemed, backoff.by))
   end
 
   local function look(trunk, most, span)
@@ -45,8 +45,8 @@ local function Rates()
     if one.left == 0 then
       one.due = one.first + span
     end
-    if state.pauses > 0 then
-      one.due = math.max(one.due, pause_of(trunk).ends)
+    if state.backoffs > 0 then
+      one.due = math.max(one.due, backoff_of(trunk).ends)
     end
     if state.rates_since > 0 then
       one.due = math.max(one.due, state.rates_since + span)
@@ -124,29 +124,29 @@ local function Rates()
 
   -- The provider refused a dial. Of the refused dials that were under way together, the first counts.
   function rates.push_back(id, trunk, apart)
-    local pause, since = pause_of(trunk), start_of(id)
-    if pause.refusals > 0 and (since or 0) <= pause.at then
+    local backoff, since = backoff_of(trunk), start_of(id)
+    if backoff.refusals > 0 and (since or 0) <= backoff.at then
       return
     end
-    if pause.refusals == 0 then
-      pause.refusals = pause.by == id and pause.redeemed or 0
-      set('pauses', state.pauses + 1)
+    if backoff.refusals == 0 then
+      backoff.refusals = backoff.by == id and backoff.redeemed or 0
+      set('backoffs', state.backoffs + 1)
     end
-    local doubled = apart * 2 ^ math.min(pause.refusals, 30)
-    pause.ends = now + raw_now - raw + math.max(apart, math.min(doubled, the(Few).longest_rest))
-    pause.refusals, pause.at = pause.refusals + 1, now
-    keep_pause(trunk, pause)
+    local doubled = apart * 2 ^ math.min(backoff.refusals, 30)
+    backoff.ends = now + raw_now - raw + math.max(apart, math.min(doubled, the(Few).longest_push_back))
+    backoff.refusals, backoff.at = backoff.refusals + 1, now
+    keep_backoff(trunk, backoff)
     found[trunk] = nil
   end
 
-  -- A dial was not refused: the pauses are over, if it came after them.
+  -- A dial was not refused: the back-offs are over, if it came after them.
   function rates.succeed(id)
     local since, trunk = start_of(id)
-    local pause = trunk and pause_of(trunk)
-    if pause and pause.refusals > 0 and since > pause.at then
-      pause.refusals, pause.redeemed, pause.by = 0, pause.refusals, id
-      keep_pause(trunk, pause)
-      set('pauses', state.pauses - 1)
+    local backoff = trunk and backoff_of(trunk)
+    if backoff and backoff.refusals > 0 and since > backoff.at then
+      backoff.refusals, backoff.redeemed, backoff.by = 0, backoff.refusals, id
+      keep_backoff(trunk, backoff)
+      set('backoffs', state.backoffs - 1)
     end
   end
 

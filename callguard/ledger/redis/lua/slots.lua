@@ -208,7 +208,7 @@ local function Slots()
     if can_go then
       -- The ceilings are of the snapshot that the worker brings, or else of the snapshot that it knows.
       local began = said.taken and said.taken.began or said.knows
-      current = said.epoch == state.epoch and began == state.began and knows_halts()
+      current = said.epoch == state.epoch and began == state.began and knows_pauses()
       share(others > 0, in_use)
       again = call_up()
       if not current then

@@ -27,8 +27,8 @@ end
 -- The constants that few exchanges need: in ms, but for `early`, which is calls.
 local function Few()
   local few = {}
-  few.channel, few.counter_lag, few.ttl, few.min_interval, few.grace, few.pause, few.longest_pause,
-    few.patience, few.early_for, few.longest_rest, few.early =
+  few.channel, few.counter_lag, few.ttl, few.min_interval, few.grace, few.least_backoff, few.longest_backoff,
+    few.patience, few.early_for, few.longest_push_back, few.early =
     string.match(ARGV[2], string.rep('(%S+) ', 10) .. '(%S+)', more)
   return few
 end
@@ -43,7 +43,7 @@ local begun_anew = false -- what stands in the ledger is of a ledger that is no 
 local number_field, void_field = 'number/' .. me, 'void/' .. me
 local found = redis.call('HMGET', ledger, 'epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted',
   'workers', 'claims', 'began', 'current', 'spent_until', 'due', 'poll_until', 'failed', 'order', 'swept',
-  'absorbing', 'look_at', 'halts_version', number_field, void_field, 'occupied')
+  'absorbing', 'look_at', 'pauses_version', number_field, void_field, 'occupied')
 local state = {
   epoch = found[1],
   protocol = tonumber(found[2] or 0),
@@ -63,7 +63,7 @@ local state = {
   swept = tonumber(found[16] or 0),
   absorbing = tonumber(found[17] or 0),
   look_at = tonumber(found[18] or 0),
-  halts_version = tonumber(found[19] or 0),
+  pauses_version = tonumber(found[19] or 0),
   number = found[20] and tonumber(found[20]), -- false for a worker that the ledger doesn't know
   [void_field] = tonumber(found[21] or 0),
   occupied = tonumber(found[22] or 0),

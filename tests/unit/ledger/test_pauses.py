@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from callguard.ledger import Halt
-from callguard.ledger.redis.halts import halts_in, scope_key, with_unheard
+from callguard.ledger import DatedPause
+from callguard.ledger.redis.pauses import pauses_in, scope_key, with_unheard
 from tests.unit.ledger.bent_clock import BentLedger, Worker, claim
 
 BULK = scope_key("bulk", None)
@@ -23,14 +23,14 @@ def test_a_worker_that_does_not_know_what_is_paused_gets_nothing_until_it_does(
     ledger.now += 1000
     one.read()
     other.say()
-    one.say(["halt", BULK, "host:1", "why"])
+    one.say(["pause", BULK, "host:1", "why"])
     before = other.say(claims=[claim(ceiling=9)])
     assert (before.get("grants"), before["again"]) == (None, 0)
-    version, text, shown = before["halts"]
-    assert halts_in(text) == (Halt("bulk", None, "host:1", shown / 1000, "why"),)
-    after = other.say(claims=[claim(ceiling=9)], halts=version)
+    version, text, shown = before["pauses"]
+    assert pauses_in(text) == (DatedPause("bulk", None, "host:1", shown / 1000, "why"),)
+    after = other.say(claims=[claim(ceiling=9)], pauses=version)
     assert len(after["grants"]) == 1
-    assert "halts" not in after
+    assert "pauses" not in after
 
 
 def test_since_when_is_by_the_time_that_passed_though_there_was_no_worker(
@@ -39,12 +39,12 @@ def test_since_when_is_by_the_time_that_passed_though_there_was_no_worker(
     """After a night without workers, a pause of yesterday would seem to be of just now."""
     worker = Worker(ledger, "one")
     worker.join()
-    worker.say(["halt", BULK, "host:1", ""])
+    worker.say(["pause", BULK, "host:1", ""])
     ledger.now += 30 * 60_000
     later = Worker(ledger, "other")
-    _, text, shown = later.join()["halts"]
-    [halt] = halts_in(text)
-    assert shown / 1000 - halt.since == 30 * 60
+    _, text, shown = later.join()["pauses"]
+    [pause] = pauses_in(text)
+    assert shown / 1000 - pause.since == 30 * 60
 
 
 def test_what_is_resumed_is_gone_and_what_else_is_paused_stays(ledger: BentLedger) -> None:
@@ -52,11 +52,13 @@ def test_what_is_resumed_is_gone_and_what_else_is_paused_stays(ledger: BentLedge
     worker = Worker(ledger, "one")
     worker.join()
     everything = scope_key(None, None)
-    worker.say(["halt", BULK, "host:1", ""], ["halt", everything, "host:2", "no \\u0022 reason é"])
-    said = worker.say(["halt", BULK])
-    assert [(each.lane, each.by) for each in halts_in(said["halts"][1])] == [(None, "host:2")]
-    said = worker.say(["halt", everything])
-    assert halts_in(said["halts"][1]) == ()
+    worker.say(
+        ["pause", BULK, "host:1", ""], ["pause", everything, "host:2", "no \\u0022 reason é"]
+    )
+    said = worker.say(["pause", BULK])
+    assert [(each.lane, each.by) for each in pauses_in(said["pauses"][1])] == [(None, "host:2")]
+    said = worker.say(["pause", everything])
+    assert pauses_in(said["pauses"][1]) == ()
 
 
 @pytest.mark.parametrize(
@@ -73,11 +75,11 @@ def test_what_is_resumed_is_gone_and_what_else_is_paused_stays(ledger: BentLedge
 def test_what_is_no_pause_is_not_believed(text: str) -> None:
     """Whatever anybody writes to the server would end up in a gate."""
     with pytest.raises((KeyError, TypeError, ValueError)):
-        halts_in(text)
+        pauses_in(text)
 
 
 def test_what_a_worker_has_yet_to_say_holds_for_it_at_once() -> None:
     """A pause would end for a moment where the server's word was older than it."""
-    old = Halt("bulk", None, "host:1", 5.0, ""), Halt(None, "twilio", "host:1", 5.0, "")
-    happenings = [("note_change",), ("halt", BULK), ("halt", scope_key("a", "b"), "me", "why")]
-    assert with_unheard(old, happenings, 9.0) == (old[1], Halt("a", "b", "me", 9.0, "why"))
+    old = DatedPause("bulk", None, "host:1", 5.0, ""), DatedPause(None, "twilio", "host:1", 5.0, "")
+    happenings = [("note_change",), ("pause", BULK), ("pause", scope_key("a", "b"), "me", "why")]
+    assert with_unheard(old, happenings, 9.0) == (old[1], DatedPause("a", "b", "me", 9.0, "why"))

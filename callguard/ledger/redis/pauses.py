@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from callguard.ledger.protocol import Halt
+from callguard.ledger.protocol import DatedPause
 from callguard.ledger.redis.faults import FAULTS, unavailable
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.scripts import PAUSE
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from callguard.ledger.redis.wire import Happening
 
-__all__ = ["HALT", "change", "halts_in", "scope_key", "with_unheard"]
+__all__ = ["PAUSING", "change", "pauses_in", "scope_key", "with_unheard"]
 
-HALT = "halt"
+PAUSING = "pause"
 """The kind of the happening: it has the scope, and for a pause its author and its reason."""
 
 
@@ -29,7 +29,7 @@ def scope_key(lane: str | None, trunk: str | None) -> str:
     return json.dumps([lane, trunk])
 
 
-def halts_in(text: str | bytes) -> tuple[Halt, ...]:
+def pauses_in(text: str | bytes) -> tuple[DatedPause, ...]:
     """Parse the pauses from the server, with `since` in seconds on the server's clock.
 
     Raises:
@@ -38,32 +38,32 @@ def halts_in(text: str | bytes) -> tuple[Halt, ...]:
     found = json.loads(text)
     if not isinstance(found, dict):
         raise TypeError(f"not the pauses of a ledger: {found!r}")
-    return tuple(_halt(key, said) for key, said in found.items())
+    return tuple(_pause(key, said) for key, said in found.items())
 
 
-def _halt(key: str, said: Mapping[str, Any]) -> Halt:
+def _pause(key: str, said: Mapping[str, Any]) -> DatedPause:
     lane, trunk = json.loads(key)
     by, reason, since = said["by"], said["reason"], said["since"]
     words = all(isinstance(each, str) for each in (by, reason))
     names = all(each is None or isinstance(each, str) for each in (lane, trunk))
     if not words or not names or not isinstance(since, int | float):
         raise TypeError(f"not a pause of a ledger: {key}")
-    return Halt(lane, trunk, by, since / 1000, reason)
+    return DatedPause(lane, trunk, by, since / 1000, reason)
 
 
 def with_unheard(
-    halts: Iterable[Halt], happenings: Iterable[Happening], now: float
-) -> tuple[Halt, ...]:
+    pauses: Iterable[DatedPause], happenings: Iterable[Happening], now: float
+) -> tuple[DatedPause, ...]:
     """The pauses after these happenings, which the server doesn't know yet."""
-    by_scope = {(halt.lane, halt.trunk): halt for halt in halts}
+    by_scope = {(pause.lane, pause.trunk): pause for pause in pauses}
     for kind, *what in happenings:
-        if kind == HALT:
+        if kind == PAUSING:
             key, *why = map(str, what)
             lane, trunk = json.loads(key)
             by_scope.pop((lane, trunk), None)
             if why:
                 by, reason = why
-                by_scope[lane, trunk] = Halt(lane, trunk, by, now, reason)
+                by_scope[lane, trunk] = DatedPause(lane, trunk, by, now, reason)
     return tuple(by_scope.values())
 
 

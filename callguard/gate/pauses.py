@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from callguard.decision import Pause
-from callguard.ledger import Halt
+from callguard.ledger import DatedPause
 
-__all__ = ["Halts", "Scope"]
+__all__ = ["Pauses", "Scope"]
 
 
 class Scope(NamedTuple):
@@ -18,7 +18,7 @@ class Scope(NamedTuple):
     trunk: str | None
 
 
-class Halts:
+class Pauses:
     """The pauses of one gate, each with the moment when it began.
 
     Args:
@@ -40,11 +40,12 @@ class Halts:
         self._held.pop(scope, None)
         return found
 
-    def replace(self, halts: Iterable[Halt]) -> tuple[list[Pause], list[Pause]]:
-        """Replace all pauses by `halts`; return those that are new, and those that end."""
+    def replace(self, pauses: Iterable[DatedPause]) -> tuple[list[Pause], list[Pause]]:
+        """Replace all pauses by `pauses`; return those that are new, and those that end."""
         before = self._held
         self._held = {
-            Scope(halt.lane, halt.trunk): (halt.since, halt.by, halt.reason) for halt in halts
+            Scope(pause.lane, pause.trunk): (pause.since, pause.by, pause.reason)
+            for pause in pauses
         }
         made = [
             self._pause(scope, *held)
