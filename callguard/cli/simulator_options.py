@@ -12,6 +12,7 @@ __all__ = [
     "AnswerRate",
     "ApiKey",
     "BurstLimit",
+    "ClockOffset",
     "CountsRinging",
     "Cps",
     "CpsRefusal",
@@ -110,6 +111,10 @@ InboundTalkTime = Annotated[
 ]
 InboundRespectsLimit = Annotated[
     bool, typer.Option(help="Whether calls by others are turned away at the limit.")
+]
+ClockOffset = Annotated[
+    float,
+    typer.Option(help="Seconds by which the provider's clock is ahead; negative if it is behind."),
 ]
 Seed = Annotated[int, typer.Option(help="The seed of every draw and every random fault.")]
 Numbers = Annotated[

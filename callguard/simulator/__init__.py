@@ -33,6 +33,7 @@ from callguard.simulator.fates import (
 )
 from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
+from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call, CallRefused, CallStatus, CallTooFast, Truth
 from callguard.simulator.server import Server, serve
 from callguard.simulator.settings import (
@@ -74,6 +75,7 @@ __all__ = [
     "Faults",
     "Forgery",
     "InvalidSetting",
+    "ProviderClock",
     "Server",
     "Truth",
     "Uniform",

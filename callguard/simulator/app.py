@@ -49,7 +49,7 @@ def create_app(
     list-calls takes a `limit`, a `sort_order` and the filter by ids. A create-phone-call with
     the `idempotency_key` of a call placed in the last hour places nothing, and answers with that
     call. A dial that is refused by a 429 doesn't use up its key, but one whose call dies at once
-    does. The last 10,000 keys are kept.
+    does. The last 10,000 keys are kept. Every answer has a ``Date``, by the provider's clock.
 
     Run it with ``handler_cancellation=True``, or a request that hangs outlives its client.
 
@@ -77,6 +77,7 @@ def create_app(
     app.router.add_get("/v2/get-call/{call_id}", api.get_call)
     app.router.add_post("/v3/list-calls", api.list_calls)
     app.router.add_post("/v2/stop-call/{call_id}", api.stop_call)
+    app.on_response_prepare.append(api.date)
     app.on_shutdown.append(api.break_off)
     return app
 
@@ -111,6 +112,10 @@ class _Api:
         """Break off the requests in progress, because the server stops."""
         self._closing.set()
 
+    async def date(self, request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG002 - aiohttp passes it
+        """Date an answer by the provider's clock, which need not be this machine's."""
+        response.headers["Date"] = self._workspace.provider_clock.date(self._workspace.now)
+
     @web.middleware
     async def authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Pass the request on if it has the key; answer with 401 if not."""
@@ -139,7 +144,7 @@ class _Api:
     async def get_call(self, request: web.Request) -> web.StreamResponse:
         """A call as it stands now."""
         call = self._workspace.call(request.match_info["call_id"])
-        answer = error(422) if call is None else Answer.of(200, described(call))
+        answer = error(422) if call is None else Answer.of(200, self._described(call))
         return await self._deliver(request, answer)
 
     async def list_calls(self, request: web.Request) -> web.StreamResponse:
@@ -167,7 +172,10 @@ class _Api:
                 return TOO_FAST
             except CallRefused:
                 return error(429)
-        return Answer.of(201, described(call))
+        return Answer.of(201, self._described(call))
+
+    def _described(self, call: Call) -> dict[str, object]:
+        return described(call, self._workspace.provider_clock)
 
     def _place(self, dial: DialRequest) -> Call:
         call = self._workspace.dial(

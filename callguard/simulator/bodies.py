@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from callguard.simulator.faults import Fault
+from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call
 from callguard.simulator.settings import WorkspaceSettings
 
@@ -94,9 +95,10 @@ class DialRequest:
         return cls(from_number, to_number, agent_id, metadata, key)
 
 
-def described(call: Call) -> dict[str, object]:
-    """The call in the provider's fields; times are milliseconds on the workspace's clock."""
-    start, end = _milliseconds(call.answered_at), _milliseconds(call.ended_at)
+def described(call: Call, clock: ProviderClock) -> dict[str, object]:
+    """The call in the provider's fields, with times in milliseconds by the provider's clock."""
+    start = None if call.answered_at is None else clock.stamp(call.answered_at)
+    end = None if call.ended_at is None else clock.stamp(call.ended_at)
     fields: dict[str, object] = {
         "call_id": call.call_id,
         "call_type": "phone_call",
@@ -169,7 +171,3 @@ def spoilt(answer: Answer, fault: Fault | None) -> Answer:
 def half(body: bytes) -> bytes:
     """The first half of the body, which is sent before the answer breaks off."""
     return body[: len(body) // 2]
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)

@@ -23,6 +23,7 @@ from typing import Final
 from callguard.simulator.bodies import published
 from callguard.simulator.distributions import stream
 from callguard.simulator.fates import Draws, Fate, Script
+from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call, CallRefused, CallTooFast, Truth
 from callguard.simulator.settings import WorkspaceSettings
 from callguard.simulator.trunks import Trunks
@@ -125,10 +126,22 @@ class Workspace:
         settings: the settings of the workspace; None for the defaults.
         clock: the time in seconds, such as the event loop's ``time``. It need not start at 0. While
             it runs backwards, the workspace's time stands still.
+        epoch: what a right clock shows when `clock` shows 0, in seconds since 1970. The provider's
+            own is off by the setting `clock_offset`.
+
+    Attributes:
+        provider_clock: the provider's clock, by which it stamps and dates.
     """
 
-    def __init__(self, settings: WorkspaceSettings | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: WorkspaceSettings | None,
+        clock: Callable[[], float],
+        *,
+        epoch: float = 0.0,
+    ) -> None:
         self._settings = settings or WorkspaceSettings()
+        self.provider_clock = ProviderClock(epoch + self._settings.clock_offset)
         self._clock = clock
         self._started = self._now = clock()
         self._events: list[tuple[float, int, Callable[[], None]]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,7 @@ async def serve(
     *,
     port: int = 0,
     clock: Callable[[], float] | None = None,
+    epoch: float | None = None,
     api_key: str = "key_simulated",
     latency: Distribution | None = None,
     faults: Faults | None = None,
@@ -79,6 +81,8 @@ async def serve(
         settings: the settings of the workspace; None for the defaults.
         port: the port on the loopback address; 0 for any free port.
         clock: the workspace's time in seconds; None for the event loop's.
+        epoch: what a right clock shows when `clock` shows 0, in seconds since 1970; None to go by
+            this machine's, to the nearest second, so that fractions are the same in each run.
         api_key: the bearer key that is accepted.
         latency: how long each answer takes, in seconds; see `create_app`.
         faults: what goes wrong with the reading of the limits; see `create_app`.
@@ -99,9 +103,11 @@ async def serve(
     """
     if webhooks is not None and webhook_url is None:
         raise ValueError("webhooks are sent nowhere without a webhook_url")
+    time_of = clock or asyncio.get_running_loop().time
     workspace = Workspace(
         replace(settings or WorkspaceSettings(), **knobs),
-        clock or asyncio.get_running_loop().time,
+        time_of,
+        epoch=round(time.time() - time_of()) if epoch is None else epoch,
     )
     app = create_app(
         workspace,

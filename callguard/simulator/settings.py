@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeGuard, get_args
 
 from callguard.simulator.distributions import Distribution, Exponential
 from callguard.simulator.fates import Fate, is_script
@@ -96,6 +96,8 @@ class WorkspaceSettings:
         inbound_talk_time: how long the calls by others last, in seconds.
         inbound_respects_limit: whether a call by others is turned away at the full limit (the
             burst limit, if that is higher). It never waits, although the provider lets it.
+        clock_offset: seconds by which the provider's clock is ahead of a right one; negative if it
+            is behind. Calls are stamped and answers dated by it.
         seed: the seed of every draw.
         numbers: scripted fates of the calls to certain numbers, instead of drawn ones: one fate
             for all calls to a number, or a sequence, of which each fate is for one call and the
@@ -123,6 +125,7 @@ class WorkspaceSettings:
     inbound_rate: float = 0.0
     inbound_talk_time: Distribution = _TALK_TIME
     inbound_respects_limit: bool = True
+    clock_offset: float = 0.0
     seed: int = 0
     numbers: Mapping[str, Fate | Sequence[Fate]] = field(default_factory=dict)
 
@@ -137,6 +140,7 @@ class WorkspaceSettings:
         for name in ("ring_limit", "rise_lag", "fall_lag"):
             require(self, name, is_amount, "a finite number of seconds, at least 0")
         require(self, "inbound_rate", is_amount, "a finite number of calls per second, at least 0")
+        require(self, "clock_offset", _is_finite, "a finite number of seconds")
         require(self, "answer_rate", is_share, "a share from 0 to 1")
         for name in ("talk_time", "ring_time", "inbound_talk_time"):
             require(self, name, callable, "a distribution such as Constant(12.0)")
@@ -172,12 +176,11 @@ def _is_count(value: object) -> bool:
 
 def is_amount(value: object) -> bool:
     """Whether this is a finite number, at least 0."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-    )
+    return _is_finite(value) and value >= 0
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_rate(value: object) -> bool:

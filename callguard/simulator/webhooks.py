@@ -19,6 +19,7 @@ from typing import Final, Literal, get_args
 from callguard.simulator.bodies import described
 from callguard.simulator.distributions import Constant, Distribution, Uniform, stream
 from callguard.simulator.model import Workspace
+from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call
 from callguard.simulator.settings import is_amount, is_share, require
 
@@ -40,6 +41,7 @@ _REPLAYED_SECONDS: Final = 3600.0
 _LATE = Constant(0.1)
 _ANALYSIS_TIME = Constant(2.0)
 _HELD_BACK = Uniform(0.0, 60.0)
+_ON_TIME = ProviderClock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class Delivery:
         *,
         api_key: str = "key_simulated",
         wall_clock: Callable[[], float] = time.time,
+        provider_clock: ProviderClock = _ON_TIME,
     ) -> Delivery:
         """A true delivery about `call` as it stands, signed now.
 
@@ -123,8 +126,9 @@ class Delivery:
             call: the call that it is about.
             api_key: the key to sign with.
             wall_clock: the clock of the signature's date, in seconds since 1970.
+            provider_clock: the clock of the call's stamps; by default the workspace's.
         """
-        body = _body(event, described(call))
+        body = _body(event, described(call, provider_clock))
         signature = sign(body, api_key, wall_clock())
         return cls(event=event, call_id=call.call_id, body=body, signature=signature)
 
@@ -242,12 +246,17 @@ class Deliveries:
         heapq.heappush(self._queue, (at, next(self._order), planned))
 
     def _sealed(self, planned: _Planned) -> Delivery:
+        clock = self._workspace.provider_clock
         true = Delivery.of(
-            planned.event, planned.call, api_key=self._api_key, wall_clock=self._wall_clock
+            planned.event,
+            planned.call,
+            api_key=self._api_key,
+            wall_clock=self._wall_clock,
+            provider_clock=clock,
         )
         if planned.forgery is None:
             return true
-        event, body = _lie(planned.event, planned.call)
+        event, body = _lie(planned.event, described(planned.call, clock))
         return Delivery(
             event=event,
             call_id=planned.call.call_id,
@@ -288,9 +297,9 @@ def _body(event: WebhookEvent, call: Mapping[str, object]) -> bytes:
     return json.dumps({"event": event, "call": call}).encode()
 
 
-def _lie(event: WebhookEvent, call: Call) -> tuple[WebhookEvent, bytes]:
+def _lie(event: WebhookEvent, call: Mapping[str, object]) -> tuple[WebhookEvent, bytes]:
     """A false event about the call, and its body."""
     if event == "call_started":
-        over = {**described(call), "disconnection_reason": "concurrency_limit_reached"}
+        over = {**call, "disconnection_reason": "concurrency_limit_reached"}
         return "call_ended", _body("call_ended", over)
-    return "call_started", _body("call_started", described(call))
+    return "call_started", _body("call_started", call)

@@ -44,6 +44,7 @@ class VirtualWorkspace:
     server: Server
 
     def __init__(self, settings: WorkspaceSettings | None = None, **options: Any) -> None:
+        options.setdefault("epoch", 0.0)  # virtual dates, or no run would repeat another
         self._serving = serve(settings, **options)
         self._runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
         self._stack = AsyncExitStack()

@@ -41,6 +41,7 @@ from callguard.simulator import (
     WebhookPlan,
     Workspace,
 )
+from callguard.simulator.bodies import described
 from tests.campaigns.plan import Evidence, Plan, Report, Settings
 from tests.support.fake_network import FakeSession, Reply, hang
 from tests.support.virtual_time import run
@@ -179,12 +180,12 @@ async def _answer(
 ) -> Reply:
     await asyncio.sleep(plan.reading_seconds / 2)
     if "/v2/get-call/" in url:
-        return _described(workspace.call(url.rpartition("/")[2]))
+        return _asked(workspace, workspace.call(url.rpartition("/")[2]))
     reading = workspace.concurrency()
     await asyncio.sleep(plan.reading_seconds / 2)
     match faults.next(workspace.elapsed):
         case None:
-            return Reply.json(reading)
+            return Reply.json(reading, Date=_date(workspace))
         case "hang":
             return await hang(method, url, headers)
         case "cut":
@@ -199,10 +200,15 @@ async def _answer(
             return Reply.json({"status": "error"}, int(status))
 
 
-def _described(call: Call | None) -> Reply:
+def _asked(workspace: Workspace, call: Call | None) -> Reply:
+    date = _date(workspace)
     if call is None:
-        return Reply.json({"status": "error"}, 422)
-    return Reply.json({"call_id": call.call_id, "call_status": call.status})
+        return Reply.json({"status": "error"}, 422, Date=date)
+    return Reply.json(described(call, workspace.provider_clock), Date=date)
+
+
+def _date(workspace: Workspace) -> str:
+    return workspace.provider_clock.date(workspace.now)
 
 
 def report(plan: Plan) -> Report:

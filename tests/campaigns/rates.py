@@ -243,7 +243,7 @@ async def in_one(case: Case, ledger_url: str = "") -> Outcome:
 
     async def dial(lead: int, _permit: callguard.Permit) -> Answer:
         await asyncio.sleep(plan.dial_time(draw))
-        return described(workspace.dial(to_number=number_of(lead)))
+        return described(workspace.dial(to_number=number_of(lead)), workspace.provider_clock)
 
     async with AsyncExitStack() as stack:
         ledgers: list[RedisLedger | None] = [None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -77,8 +78,8 @@ class Client:
 
 
 async def with_client(test: Callable[[Server, Client], Awaitable[None]], **options: Any) -> None:
-    """Run `test` against a workspace that has no rate, unless the options say so."""
-    options = {"cps": None, **options}
+    """Run `test` against a workspace without a rate, whose clock begins in 1970, by default."""
+    options = {"cps": None, "epoch": 0.0, **options}
     async with serve(**options) as server, aiohttp.ClientSession() as session:
         await test(server, Client(server, session))
 
@@ -333,6 +334,34 @@ async def test_dial_that_comes_too_fast() -> None:
         assert (truth.placed, truth.refusals, truth.rate_refusals) == (2, 1, 1)
 
     await with_client(test, clock=clock, cps=1.0)
+
+
+async def test_every_answer_has_the_date_of_the_providers_clock() -> None:
+    """How far the provider's clock is ahead could not be told, or would be told wrongly."""
+    clock = HandClock(50.9)
+
+    async def test(server: Server, client: Client) -> None:
+        async with aiohttp.ClientSession() as session:
+
+            async def date_of(path: str, key: str) -> tuple[int, list[str]]:
+                headers = {"Authorization": f"Bearer {key}"}
+                async with session.get(server.url + path, headers=headers) as response:
+                    return response.status, response.headers.getall("Date")
+
+            date = ["Thu, 01 Jan 1970 01:00:50 GMT"]
+            assert await date_of("/get-concurrency", server.api_key) == (200, date)
+            assert await date_of("/get-concurrency", "another") == (401, date)
+            assert await date_of("/v2/get-call/unknown", server.api_key) == (422, date)
+            assert await date_of("/nowhere", server.api_key) == (404, date)
+
+    await with_client(test, clock=clock, clock_offset=3600.0)
+
+
+async def test_a_served_clock_is_about_this_machines() -> None:
+    """A person would see calls that were made in 1970."""
+    async with serve() as server:
+        clock, now = server.workspace.provider_clock, server.workspace.now
+        assert abs(clock.stamp(now) / 1000 - time.time()) < 60.0
 
 
 async def test_dial_that_comes_too_fast_and_dies() -> None:

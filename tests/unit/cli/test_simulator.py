@@ -37,8 +37,9 @@ def test_every_knob_is_an_option() -> None:
     """A knob of the workspace could not be turned from the command line."""
     options = set(inspect.signature(simulator).parameters)
     assert options >= {field.name for field in fields(WorkspaceSettings)}
-    # The clock and the plan for webhooks are for tests in Python; faults have options of their own.
-    needed = set(inspect.signature(serve).parameters) - {"settings", "clock", "webhooks", "knobs"}
+    # Clocks and the plan for webhooks are for tests in Python; faults have options of their own.
+    apart = {"settings", "clock", "epoch", "webhooks", "knobs"}
+    needed = set(inspect.signature(serve).parameters) - apart
     assert options >= needed - {"faults", "dial_faults"}
 
 
@@ -51,6 +52,7 @@ OPTIONS = """
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
     --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
     --cps 2.5 --trunk +1557:5 --trunk +1558:none --cps-rule spacing --cps-refusal dead-call
+    --clock-offset -2.5
 """
 
 
@@ -98,6 +100,7 @@ def test_options(served: dict[str, Any]) -> None:
     assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
     assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": None})
     assert (settings.cps_rule, settings.cps_refusal) == ("spacing", "dead-call")
+    assert settings.clock_offset == -2.5
 
 
 def test_no_rate(served: dict[str, Any]) -> None:

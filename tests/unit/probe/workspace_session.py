@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from multidict import CIMultiDict
 
-from callguard.simulator import CallRefused, Workspace, WorkspaceSettings
+from callguard.simulator import Call, CallRefused, Workspace, WorkspaceSettings
 from callguard.simulator.bodies import described
 from tests.support.fake_network import Reply
 
@@ -71,7 +71,7 @@ class WorkspaceSession(_ClientSession):
             case ["v2", "get-call", call_id]:
                 call = self.workspace.call(call_id)
                 assert call is not None
-                return Reply.json(described(call))
+                return Reply.json(self._described(call))
             case ["v2", "stop-call", call_id]:
                 self.stopped.append(call_id)
                 self.workspace.stop(call_id)
@@ -82,9 +82,12 @@ class WorkspaceSession(_ClientSession):
     def _dial(self, sent: dict[str, Any]) -> Reply:
         self.dials.append(sent)
         try:
-            return Reply.json(described(self.workspace.dial()), 201)
+            return Reply.json(self._described(self.workspace.dial()), 201)
         except CallRefused:
             return Reply.json({"message": "Account rate limited"}, 429)
+
+    def _described(self, call: Call) -> dict[str, object]:
+        return described(call, self.workspace.provider_clock)
 
 
 class _Exchange:
