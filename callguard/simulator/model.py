@@ -21,11 +21,13 @@ from functools import partial
 from typing import Final
 
 from callguard.simulator.bodies import published
+from callguard.simulator.counter import Counted, Counter
 from callguard.simulator.distributions import stream
 from callguard.simulator.fates import Draws, Fate, Script
 from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call, CallRefused, CallTooFast, Truth
 from callguard.simulator.settings import WorkspaceSettings
+from callguard.simulator.tally import Tally
 from callguard.simulator.trunks import Trunks
 
 __all__ = ["KEPT_CALLS", "Workspace"]
@@ -38,60 +40,10 @@ _NEVER: Final = Fate(0.0, None, _REFUSED_REASON)
 
 
 @dataclass(slots=True)
-class _Tally:
-    """The running totals from which a `Truth` is made."""
-
-    count: int = 0
-    live: int = 0
-    peak: int = 0
-    worst_excess: int | None = None
-    placed: int = 0
-    answered: int = 0
-    ended: int = 0
-    refusals: int = 0
-    rate_refusals: int = 0
-    most_dials_in_a_second: int = 0
-    inbound_started: int = 0
-    inbound_ended: int = 0
-    inbound_turned_away: int = 0
-    call_seconds: float = 0.0
-    live_seconds: float = 0.0
-    seconds_over_limit: float = 0.0
-    surcharge_seconds: float = 0.0
-    readings: int = 0
-
-    def pass_time(self, seconds: float, limit: int, surcharged: int) -> None:
-        self.call_seconds += self.count * seconds
-        self.live_seconds += self.live * seconds
-        self.surcharge_seconds += surcharged * seconds
-        if self.count > limit:
-            self.seconds_over_limit += seconds
-
-
-@dataclass(slots=True)
-class _Counted:
-    """Whether a call, by us or by others, is in the true count and in the reported one.
-
-    Attributes:
-        ceiling: the outbound ceiling when the call was placed; None for a call by others.
-        counts: whether it counts now.
-        until: when it ceased to count, in seconds on the clock; None before.
-        surcharged: whether it began to count above the normal limit.
-        shown: whether the reported number includes it.
-    """
-
-    ceiling: int | None
-    counts: bool = False
-    until: float | None = None
-    surcharged: bool = False
-    shown: bool = False
-
-
-@dataclass(slots=True)
 class _Outbound:
     call: Call
     fate: Fate
-    counted: _Counted
+    counted: Counted
 
 
 class _Calls:
@@ -148,9 +100,8 @@ class Workspace:
         self._order = itertools.count()
         self._calls = _Calls()
         self._watchers: list[Callable[[Call], None]] = []
-        self._tally = _Tally()
-        self._reported = 0
-        self._surcharged = 0
+        self._tally = Tally()
+        self._counter = Counter(self._tally, self._after)
         seed = self._settings.seed
         self._ids = stream(seed, "ids")
         self._trunks = Trunks(self._settings)
@@ -238,7 +189,7 @@ class Workspace:
             self._ring(call, ceiling)
         else:
             call = _refused(call)
-            self._calls.add(_Outbound(call, _NEVER, _Counted(ceiling=None)))
+            self._calls.add(_Outbound(call, _NEVER, Counted(ceiling=None)))
         self._report(call)
         return call
 
@@ -281,7 +232,7 @@ class Workspace:
         """The body of the provider's ``GET /get-concurrency``, with the late counter."""
         self._catch_up()
         self._tally.readings += 1
-        return published(self._settings, self._reported)
+        return published(self._settings, self._counter.reported)
 
     def set_limits(
         self,
@@ -320,7 +271,7 @@ class Workspace:
         self._pass_time(now)
 
     def _pass_time(self, until: float) -> None:
-        self._tally.pass_time(until - self._now, self._settings.limit, self._surcharged)
+        self._tally.pass_time(until - self._now, self._settings.limit, self._counter.surcharged)
         self._now = until
 
     def _after(self, seconds: float, happen: Callable[[], None]) -> None:
@@ -330,12 +281,12 @@ class Workspace:
     def _ring(self, call: Call, ceiling: int) -> None:
         drawn = self._draws.next()  # even if scripted, so that later calls draw the same fates
         fate = self._script.next(call.to_number) or drawn
-        outbound = _Outbound(call, fate, _Counted(ceiling))
+        outbound = _Outbound(call, fate, Counted(ceiling))
         self._calls.add(outbound)
         self._tally.placed += 1
         self._tally.live += 1
         if self._settings.counts_ringing:
-            self._begin_counting(outbound.counted)
+            self._counter.begin(outbound.counted, self._settings)
         if fate.talk_time is None:
             happen = partial(self._end, outbound, fate.reason)
         else:
@@ -348,7 +299,7 @@ class Workspace:
         self._tally.answered += 1
         outbound.call = replace(outbound.call, status="ongoing", answered_at=self._now)
         if not outbound.counted.counts:
-            self._begin_counting(outbound.counted)
+            self._counter.begin(outbound.counted, self._settings)
         self._after(talk_time, partial(self._end, outbound, outbound.fate.reason))
         self._report(outbound.call)
 
@@ -365,7 +316,7 @@ class Workspace:
             disconnection_reason=reason,
         )
         if outbound.counted.counts:
-            self._cease_counting(outbound.counted)
+            self._counter.cease(outbound.counted, self._settings)
         self._calls.forget_later(call.call_id)
         self._report(outbound.call)
 
@@ -385,47 +336,16 @@ class Workspace:
         if settings.inbound_respects_limit and self._tally.count + 1 > settings.full_limit:
             self._tally.inbound_turned_away += 1
             return
-        counted = _Counted(ceiling=None)
+        counted = Counted(ceiling=None)
         self._tally.inbound_started += 1
         self._tally.live += 1
-        self._begin_counting(counted)
+        self._counter.begin(counted, self._settings)
         self._after(talk_time, partial(self._end_inbound, counted))
 
-    def _end_inbound(self, counted: _Counted) -> None:
+    def _end_inbound(self, counted: Counted) -> None:
         self._tally.inbound_ended += 1
         self._tally.live -= 1
-        self._cease_counting(counted)
-
-    def _begin_counting(self, counted: _Counted) -> None:
-        tally = self._tally
-        tally.count += 1
-        tally.peak = max(tally.peak, tally.count)
-        if counted.ceiling is not None:
-            excess = tally.count - counted.ceiling
-            worst = tally.worst_excess
-            tally.worst_excess = excess if worst is None else max(worst, excess)
-        counted.counts = True
-        counted.surcharged = tally.count > self._settings.limit
-        self._surcharged += counted.surcharged
-        self._after(self._settings.rise_lag, partial(self._show, counted))
-
-    def _cease_counting(self, counted: _Counted) -> None:
-        self._tally.count -= 1
-        self._surcharged -= counted.surcharged
-        counted.counts = False
-        counted.until = self._now
-        self._after(self._settings.fall_lag, partial(self._hide, counted))
-
-    def _show(self, counted: _Counted) -> None:
-        # A call that is shorter than `rise_lag` may be due to be hidden before it is shown.
-        if counted.until is None or self._now < counted.until + self._settings.fall_lag:
-            counted.shown = True
-            self._reported += 1
-
-    def _hide(self, counted: _Counted) -> None:
-        if counted.shown:
-            counted.shown = False
-            self._reported -= 1
+        self._counter.cease(counted, self._settings)
 
 
 def _refused(call: Call) -> Call:
