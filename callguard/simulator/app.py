@@ -153,7 +153,12 @@ class _Api:
         if asked is None:
             return await self._deliver(request, error(400))
         workspace = self._workspace
-        listed = asked.answer(workspace.call, workspace.calls, ringing=self._lists_ringing)
+        listed = asked.answer(
+            workspace.call,
+            workspace.calls,
+            clock=workspace.provider_clock,
+            ringing=self._lists_ringing,
+        )
         return await self._deliver(request, Answer.of(200, listed))
 
     async def stop_call(self, request: web.Request) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from callguard.simulator.bodies import described
+from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call
 
 __all__ = ["ListRequest"]
@@ -64,6 +65,7 @@ class ListRequest:
         call_of: Callable[[str], Call | None],
         calls: Callable[[], Iterable[Call]],
         *,
+        clock: ProviderClock,
         ringing: bool,
     ) -> Mapping[str, object]:
         """The body of the answer.
@@ -71,6 +73,7 @@ class ListRequest:
         Args:
             call_of: looks up a call by its id; None if there is no such call.
             calls: returns every call.
+            clock: the clock of the calls' stamps.
             ringing: whether calls that still ring are listed.
         """
         if self.call_ids is None:
@@ -80,7 +83,7 @@ class ListRequest:
         listed = [call for call in found if ringing or call.status != "registered"]
         listed.sort(key=lambda call: call.placed_at, reverse=self.newest_first)
         return {
-            "items": [described(call) for call in listed[: self.limit]],
+            "items": [described(call, clock) for call in listed[: self.limit]],
             "has_more": len(listed) > self.limit,
         }
 
