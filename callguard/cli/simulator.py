@@ -75,6 +75,7 @@ def simulator(
     dial_fault: options.DialFault = None,
     dial_fault_at: options.DialFaultAt = None,
     dial_faults_place: options.DialFaultsPlace = True,
+    lists_ringing: options.ListsRinging = False,
     webhook_url: options.WebhookUrl = None,
 ) -> None:
     """Run a simulated workspace, so that a dialer can be tested without an account.
@@ -118,6 +119,7 @@ def simulator(
                 "--dial-fault", dial_fault_rate, dial_fault, dial_fault_at, seed, DIAL_FAULTS
             ),
             dial_faults_place=dial_faults_place,
+            lists_ringing=lists_ringing,
             webhook_url=webhook_url,
         )
     except ValueError as error:
@@ -136,6 +138,7 @@ class World:
     faults: Faults
     dial_faults: Faults
     dial_faults_place: bool
+    lists_ringing: bool
     webhook_url: str | None
 
 
@@ -213,6 +216,7 @@ def _served(world: World) -> AbstractAsyncContextManager[Server]:
         faults=world.faults,
         dial_faults=world.dial_faults,
         dial_faults_place=world.dial_faults_place,
+        lists_ringing=world.lists_ringing,
         webhook_url=world.webhook_url,
     )
 

@@ -30,6 +30,7 @@ __all__ = [
     "InboundTalkTime",
     "Latency",
     "Limit",
+    "ListsRinging",
     "Numbers",
     "Port",
     "ReservedInbound",
@@ -161,6 +162,9 @@ DialFaultAt = Annotated[
 ]
 DialFaultsPlace = Annotated[
     bool, typer.Option(help="Whether a call is placed even if its dial fails.")
+]
+ListsRinging = Annotated[
+    bool, typer.Option(help="Whether a list of calls shows those that still ring.")
 ]
 WebhookUrl = Annotated[
     str | None,

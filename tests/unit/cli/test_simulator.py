@@ -52,7 +52,7 @@ OPTIONS = """
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
     --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
     --cps 2.5 --trunk +1557:5 --trunk +1558:none --cps-rule spacing --cps-refusal dead-call
-    --clock-offset -2.5
+    --clock-offset -2.5 --lists-ringing
 """
 
 
@@ -100,7 +100,7 @@ def test_options(served: dict[str, Any]) -> None:
     assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
     assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": None})
     assert (settings.cps_rule, settings.cps_refusal) == ("spacing", "dead-call")
-    assert settings.clock_offset == -2.5
+    assert (settings.clock_offset, served["lists_ringing"]) == (-2.5, True)
 
 
 def test_no_rate(served: dict[str, Any]) -> None:
