@@ -170,7 +170,13 @@ async def test_the_providers_client_lists_calls_by_their_ids(lists_ringing: bool
 
     clock = HandClock()
     numbers = {"+11": Fate(1.0, 600.0, "user_hangup"), "+12": BUSY, "+13": NO_ANSWER}
-    async with serve(cps=None, clock=clock, numbers=numbers, lists_ringing=lists_ringing) as server:
+    given: dict[str, Any] = {
+        "clock": clock,
+        "epoch": 0.0,
+        "numbers": numbers,
+        "lists_ringing": lists_ringing,
+    }
+    async with serve(cps=None, **given) as server:
         dialled = [server.workspace.dial(to_number=each) for each in (*numbers, "+11")]
         clock.now = 3.0
         client = AsyncRetell(api_key="key_simulated", base_url=server.url)
