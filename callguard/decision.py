@@ -16,7 +16,7 @@ Nothing here waits, logs or reads a clock; the time is an argument.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Literal, NamedTuple
 
 from callguard.eta import Eta
@@ -77,11 +77,15 @@ class Usage:
         reported: the snapshot's count, or None without a snapshot.
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
+        counted: calls of the ledger's own that the snapshot surely counts, and that can be going
+            on still; None as long as nothing has told the ledger of the end of a call, since they
+            can't be told from others' calls then.
     """
 
     reported: int | None
     dialling: int
     uncounted: int
+    counted: int | None = None
 
     @property
     def total(self) -> int | None:
@@ -89,6 +93,27 @@ class Usage:
         if self.reported is None:
             return None
         return self.reported + self.dialling + self.uncounted
+
+    @property
+    def own(self) -> int | None:
+        """The most calls of the ledger's own that can be going on; None if that is unknown."""
+        if self.counted is None:
+            return None
+        return self.dialling + self.uncounted + self.counted
+
+    @property
+    def others(self) -> int | None:
+        """The calls that the snapshot counts beyond own ones; None if that is unknown.
+
+        An own call that is known to be over is one of these until a snapshot misses it.
+        """
+        if self.reported is None or self.counted is None:
+            return None
+        return self.reported - self.counted
+
+    def as_json(self) -> dict[str, int | None]:
+        """Return the parts and the sums, as a JSON object; what is unknown is null."""
+        return asdict(self) | {"total": self.total, "own": self.own, "others": self.others}
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,9 +435,10 @@ _WITHHELD: Final[Mapping[Constraint | None, str]] = {
 
 def _reason(decision: Decision) -> str:
     usage, limits, age = decision.usage, decision.limits, decision.age
-    own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
+    unsettled = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, "
-    parts = f"({reported}{own})"
+    whose = "" if usage.others is None else f"{usage.own} ours, {usage.others} others; "
+    parts = f"({whose}{reported}{unsettled})"
     if decision.pause is not None:
         return f"{decision.pause} {parts}"
     if decision.constraint in _WITHHELD:

@@ -7,12 +7,11 @@ ceiling of a lane is decided elsewhere and passed as an argument.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from cachetools import TLRUCache
-
+from callguard.accounting import LONGEST_CALL, Counted
 from callguard.decision import Usage, Withheld
+from callguard.ledger.early import EarlyEvidence
 from callguard.ledger.paces import Paced, Paces
 from callguard.ledger.readings import OwnReadings
 from callguard.ledger.times import Times
@@ -21,23 +20,6 @@ from callguard.pacing import Pace
 from callguard.trunks import Trunk
 
 __all__ = ["MemoryLedger"]
-
-EARLY_EVIDENCE = 10_000
-"""Calls for which evidence is remembered that came before the dial returned.
-
-This is one second of the heaviest storm of deliveries that is planned for. Forgetting a call only
-costs its evidence.
-"""
-
-EARLY_EVIDENCE_SECONDS = 300.0
-"""How long such evidence is remembered: longer than a dial takes (120 s at most, SDK 6.2.13)."""
-
-
-class _Early(NamedTuple):
-    """Evidence about a call whose dial has not returned: when it was answered, or was over."""
-
-    known_at: float
-    ended: bool
 
 
 class MemoryLedger(Paced):
@@ -63,13 +45,13 @@ class MemoryLedger(Paced):
         "_answered",
         "_call_of",
         "_changed_at",
+        "_counted",
         "_counted_after",
         "_counter_lag",
         "_early",
         "_fills",
         "_heeds_dials",
         "_max_age",
-        "_now",
         "_number_of",
         "_paces",
         "_placed",
@@ -83,7 +65,7 @@ class MemoryLedger(Paced):
         "snapshot",
     )
 
-    def __init__(self, times: Times, trunks: Iterable[Trunk] = ()) -> None:
+    def __init__(self, times: Times, trunks: Sequence[Trunk] = ()) -> None:
         self.in_use = 0
         self.granted = 0
         self.others_wait = False
@@ -108,12 +90,9 @@ class MemoryLedger(Paced):
         # The provider's ids of the uncounted calls, as far as they are known.
         self._number_of: dict[str, int] = {}
         self._call_of: dict[int, str] = {}
-        self._now = -math.inf
-        self._early = TLRUCache[str, _Early, float](
-            EARLY_EVIDENCE,
-            ttu=lambda _, early, __: early.known_at + EARLY_EVIDENCE_SECONDS,
-            timer=lambda: self._now,
-        )
+        longest = max([LONGEST_CALL, *(trunk.longest_call for trunk in trunks)])
+        self._counted = Counted(times.ring_limit + longest)
+        self._early = EarlyEvidence()
 
     @property
     def spent(self) -> bool:
@@ -135,11 +114,13 @@ class MemoryLedger(Paced):
         """The usage and its parts."""
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
         uncounted = len(self._placed) + len(self._answered)
-        return Usage(reported, self.in_use - (reported or 0) - uncounted, uncounted)
+        dialling = self.in_use - (reported or 0) - uncounted
+        return Usage(reported, dialling, uncounted, self._counted.known)
 
     def unsettled(self) -> int:
         """Calls of this gate's own that are dialling or uncounted."""
-        return self.in_use - (self.usage().reported or 0)
+        snapshot = self.snapshot
+        return self.in_use - (0 if snapshot is None else snapshot.limits.current_concurrency)
 
     @property
     def next_number(self) -> int:
@@ -188,9 +169,15 @@ class MemoryLedger(Paced):
             self._paces.leave(number)
 
     def withdraw(self, number: int) -> None:
-        """A placed permit gives its slot back, unless a snapshot has absorbed it."""
+        """A placed permit gives its slot back.
+
+        If a snapshot has absorbed it, its call is one of others' from now on: a later snapshot
+        gives the slot back.
+        """
         if self._forget(number):
             self.in_use -= 1
+        else:
+            self._counted.end(number)
         if self._fills:
             self._paces.leave(number)
 
@@ -217,14 +204,14 @@ class MemoryLedger(Paced):
 
         Evidence about the call that came earlier takes effect now.
         """
-        is_known = self._fills and self._paces.bind(number, call_id)
+        is_known = self._counted.bind(number, call_id)
+        is_known |= self._fills and self._paces.bind(number, call_id)
         if number in self._placed or number in self._answered:
             is_known = True
             self._number_of[call_id] = number
             self._call_of[number] = call_id
         if is_known:
-            self._now = now
-            early = self._early.pop(call_id, None)
+            early = self._early.pop(call_id, now)
             if early is not None and early.ended:
                 self.withdraw(number)
             elif early is not None:
@@ -236,17 +223,18 @@ class MemoryLedger(Paced):
         if number is not None:
             self.answered(number, now)
         else:
-            self._remember(call_id, now, ended=False)
+            self._early.remember(call_id, now, ended=False)
 
     def note_ended(self, call_id: str, now: float) -> None:
         """Record evidence, from any source, that a call is over at `now`."""
-        number = self._number_of.get(call_id)
+        self._counted.told = True
+        number = self._number_of.get(call_id) or self._counted.number_of(call_id)
         if number is None and self._fills:
             number = self._paces.number_of(call_id)
         if number is not None:
             self.withdraw(number)
         else:
-            self._remember(call_id, now, ended=True)
+            self._early.remember(call_id, now, ended=True)
 
     def note_change(self, now: float) -> None:
         """Note that the provider's count has changed, at `now` or before."""
@@ -302,20 +290,23 @@ class MemoryLedger(Paced):
         self.in_use += snapshot.limits.current_concurrency
         if before is not None:
             self.in_use -= before.limits.current_concurrency
-        self._absorb(self._placed, snapshot.began - self._counted_after)
-        self._absorb(self._answered, snapshot.began - self._counter_lag)
+        self._absorb(self._placed, snapshot.began - self._counted_after, snapshot)
+        self._absorb(self._answered, snapshot.began - self._counter_lag, snapshot)
+        self._counted.recorded(snapshot.limits.current_concurrency, snapshot.began)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         self.readings.recorded(snapshot.began, outdated=self.outdated)
         return True
 
-    def _absorb(self, uncounted: dict[int, float], before: float) -> None:
+    def _absorb(self, uncounted: dict[int, float], before: float, snapshot: Snapshot) -> None:
         seen = []
         for number, moment in uncounted.items():
             if moment >= before:
                 break
             seen.append(number)
         for number in seen:
+            call_id = self._call_of.get(number)
             self._forget(number)
+            self._counted.add(number, call_id, snapshot.began)
         self.in_use -= len(seen)
 
     def _forget(self, number: int) -> bool:
@@ -325,10 +316,3 @@ class MemoryLedger(Paced):
             del self._number_of[call_id]
         uncounted = self._placed if number in self._placed else self._answered
         return uncounted.pop(number, None) is not None
-
-    def _remember(self, call_id: str, now: float, *, ended: bool) -> None:
-        self._now = now
-        early = self._early.get(call_id)
-        # An end overrides an answer, whichever comes first.
-        if early is None or (ended and not early.ended):
-            self._early[call_id] = _Early(now, ended)

@@ -505,7 +505,7 @@ MUTATIONS = (
     Mutation(
         "a call is visible as soon as it was answered",
         MEMORY,
-        (("snapshot.began - self._counter_lag)", "snapshot.began)"),),
+        (("snapshot.began - self._counter_lag,", "snapshot.began,"),),
         "the counter is late",
     ),
     Mutation(
@@ -519,8 +519,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "self._remember(call_id, now, ended=True)",
-                "self._remember(call_id, now, ended=True)\n            self.in_use -= 1",
+                "self._early.remember(call_id, now, ended=True)",
+                "self._early.remember(call_id, now, ended=True)\n            self.in_use -= 1",
             ),
         ),
         "it never held one",
@@ -539,7 +539,7 @@ MUTATIONS = (
     Mutation(
         "evidence that came early is forgotten",
         MEMORY,
-        (("early = self._early.pop(call_id, None)", "early = None"),),
+        (("early = self._early.pop(call_id, now)", "early = None"),),
         "slots stay taken by calls that are over",
         "tests/unit/gate/test_evidence.py",
     ),
@@ -568,7 +568,7 @@ MUTATIONS = (
     Mutation(
         "no reading absorbs a call of which nothing was heard",
         MEMORY,
-        (("        self._absorb(self._placed, snapshot.began - self._counted_after)\n", ""),),
+        (("self._absorb(self._placed, snapshot.began - self._counted_after, snapshot)", "pass"),),
         "its slot is lost for good",
     ),
     Mutation(
@@ -725,8 +725,12 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "            self._forget(number)\n        self.in_use -= len(seen)\n",
-                "            self.withdraw(number)\n",
+                "            self._forget(number)\n            self._counted.add",
+                (
+                    "            self._paces.leave(number)\n"
+                    "            self._forget(number)\n"
+                    "            self._counted.add"
+                ),
             ),
         ),
         "the count doesn't tell by trunk, so the trunk has one call too many",

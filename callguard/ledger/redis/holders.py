@@ -161,7 +161,7 @@ class Contents:
             "workers": [asdict(worker) for worker in self.workers],
             "permits": [asdict(permit) for permit in self.permits],
             "waiting": [asdict(each) for each in self.waiting],
-            "usage": {**asdict(self.usage), "total": self.usage.total},
+            "usage": self.usage.as_json(),
             "spent": self.spent,
             "pauses": [asdict(pause) for pause in self.pauses],
             "premises": [asdict(premise) for premise in self.premises],

@@ -129,7 +129,8 @@ class View:
     def usage(self) -> Usage:
         """The usage by the server's latest answer, or by the worker's own ledger if it is alone."""
         own = self._own.usage()
-        return own if self.reads_alone else Usage(own.reported, *self._counts)
+        counts = (own.dialling, own.uncounted) if self.reads_alone else self._counts
+        return Usage(own.reported, *counts)
 
     def unsettled(self) -> int:
         """Calls of this worker's own that are dialling or uncounted."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
 from callguard.backoff import LEAST_BACKOFF, LONGEST_BACKOFF
-from callguard.ledger.memory import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
+from callguard.ledger.early import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
 from callguard.ledger.protocol import DatedPause
 from callguard.ledger.redis.failure import Failure, Reason
 from callguard.ledger.redis.keys import Names

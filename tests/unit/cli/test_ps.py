@@ -181,7 +181,15 @@ def test_json() -> None:
         ("b-1", "dialling"),
     ]
     assert fields["waiting"][0]["callers"] == 40
-    assert fields["usage"] == {"reported": 14, "dialling": 1, "uncounted": 1, "total": 16}
+    assert fields["usage"] == {
+        "reported": 14,
+        "dialling": 1,
+        "uncounted": 1,
+        "counted": None,
+        "total": 16,
+        "own": None,
+        "others": None,
+    }
     assert (fields["snapshot"]["age"], fields["snapshot"]["concurrency_limit"]) == (0.4, 20)
     assert replace(CONTENTS, snapshot=None).as_json()["snapshot"] is None
 

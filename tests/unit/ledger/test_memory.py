@@ -48,13 +48,13 @@ def test_the_ledger_through_a_life_of_readings_and_calls() -> None:
     ledger.release(numbers[2])
     assert ledger.usage() == Usage(4, 0, 1)
     ledger.withdraw(numbers[0])
-    assert ledger.usage() == Usage(4, 0, 1)
+    assert ledger.usage() == Usage(4, 0, 1, 0)
     ledger.withdraw(numbers[1])
-    assert ledger.usage() == Usage(4, 0, 0)
+    assert ledger.usage() == Usage(4, 0, 0, 0)
     ledger.restore(numbers[2], 4.0)
-    assert ledger.usage() == Usage(4, 0, 1)
+    assert ledger.usage() == Usage(4, 0, 1, 0)
     ledger.record(reading(0, 7.0))
-    assert ledger.usage() == Usage(0, 0, 0)
+    assert ledger.usage() == Usage(0, 0, 0, 0)
     assert ledger.in_use == 0
 
 

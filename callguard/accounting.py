@@ -1,0 +1,109 @@
+"""Whose the calls are: own ones and others', told apart. No I/O, and no clock.
+
+The laws that this file holds:
+
+- ``usage = own + others``. *Own* are the most calls of this ledger that can be going on: dialling,
+  and placed ones that are not known to be over. *Others* is what a snapshot counts beyond the own
+  calls that it surely counts. So a call moves from own to others when it is known to be over, and
+  the usage stays what it was: the snapshot's count, dialling and uncounted.
+- Of the own calls that a snapshot surely counts, no more can be going on than it counts. So calls
+  of whose end nobody tells don't add up: with each snapshot they are at most its count.
+- A call is forgotten when it has lasted as long as a call can.
+"""
+
+from __future__ import annotations
+
+from itertools import islice, takewhile
+from typing import Final
+
+__all__ = ["LONGEST_CALL", "Counted"]
+
+LONGEST_CALL: Final = 7200.0
+"""Seconds that a call lasts at most, not counting the ringing: Retell AI's highest
+`max_call_duration_ms` (SDK 6.2.13)."""
+
+
+class Counted:
+    """The own calls that the snapshot in hand surely counts, and that are not known to be over.
+
+    Args:
+        lasts: seconds for which a call may go on once a snapshot has counted it.
+        exact: whether every call is kept until it is over, so that `most` is never below the truth
+            once calls end. If not, and nobody has told of any end, no more calls are kept than the
+            snapshot counts: they are for people to see, and need not cost memory for hours.
+
+    Attributes:
+        most: how many of them can be going on.
+        told: whether the end of any call was ever told.
+    """
+
+    __slots__ = ("_call_of", "_counted_at", "_exact", "_lasts", "_number_of", "most", "told")
+
+    def __init__(self, lasts: float, *, exact: bool = False) -> None:
+        self.most = 0
+        self.told = False
+        self._lasts = lasts
+        self._exact = exact
+        # By permit, in this order, when the first snapshot began that surely counts its call.
+        self._counted_at: dict[int, float] = {}
+        self._call_of: dict[int, str] = {}
+        self._number_of: dict[str, int] = {}
+
+    @property
+    def known(self) -> int | None:
+        """As `most`, but None as long as nothing has ever told of an end."""
+        return self.most if self.told else None
+
+    def add(self, number: int, call_id: str | None, began: float) -> None:
+        """The call of a permit is surely counted by a snapshot that began at `began`."""
+        self._counted_at[number] = began
+        self.most += 1
+        if call_id is not None:
+            self._call_of[number] = call_id
+            self._number_of[call_id] = number
+
+    def bind(self, number: int, call_id: str) -> bool:
+        """A permit's call has that id; whether it is one of these."""
+        if number not in self._counted_at:
+            return False
+        self._call_of[number] = call_id
+        self._number_of[call_id] = number
+        return True
+
+    def number_of(self, call_id: str) -> int | None:
+        """The permit of one of these calls."""
+        return self._number_of.get(call_id)
+
+    def call_ids(self) -> list[str]:
+        """The provider's ids of these calls, as far as they are known, the oldest first."""
+        return list(self._number_of)
+
+    def end(self, number: int) -> bool:
+        """The call of a permit is over, or never was; whether it was one of these."""
+        if number not in self._counted_at:
+            return False
+        self.told = True
+        self._forget(number)
+        self.most = min(self.most, len(self._counted_at))
+        return True
+
+    def recorded(self, count: int, began: float) -> None:
+        """A snapshot was recorded that began at `began` and counts `count` calls.
+
+        Those that it surely counts have been added.
+        """
+        self.most = min(self.most, count)
+        counted_at = self._counted_at
+        ended_before = began - self._lasts
+        over = [*takewhile(lambda number: counted_at[number] < ended_before, counted_at)]
+        if not (self._exact or self.told):
+            over = [*islice(counted_at, max(len(over), len(counted_at) - count))]
+        for number in over:
+            self._forget(number)
+        self.most = min(self.most, len(counted_at))
+
+    def _forget(self, number: int) -> None:
+        del self._counted_at[number]
+        call_id = self._call_of.pop(number, None)
+        if call_id is not None and self._number_of.get(call_id) == number:
+            del self._number_of[call_id]

@@ -1,0 +1,56 @@
+"""Evidence about calls whose dial has not returned, so that nobody knows yet whose they are."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+from cachetools import TLRUCache
+
+__all__ = ["EARLY_EVIDENCE", "EARLY_EVIDENCE_SECONDS", "Early", "EarlyEvidence"]
+
+EARLY_EVIDENCE: Final = 10_000
+"""Calls for which evidence is remembered that came before the dial returned.
+
+This is one second of the heaviest storm of deliveries that is planned for. Forgetting a call only
+costs its evidence.
+"""
+
+EARLY_EVIDENCE_SECONDS: Final = 300.0
+"""How long such evidence is remembered: longer than a dial takes (120 s at most, SDK 6.2.13)."""
+
+
+class Early(NamedTuple):
+    """Evidence about a call whose dial has not returned: when it was answered, or was over."""
+
+    known_at: float
+    ended: bool
+
+
+class EarlyEvidence:
+    """Remembers evidence by the provider's id of the call, until its dial returns."""
+
+    __slots__ = ("_found", "_now")
+
+    def __init__(self) -> None:
+        self._now = -math.inf
+        self._found = TLRUCache[str, Early, float](
+            EARLY_EVIDENCE,
+            ttu=lambda _, early, __: early.known_at + EARLY_EVIDENCE_SECONDS,
+            timer=lambda: self._now,
+        )
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def pop(self, call_id: str, now: float) -> Early | None:
+        """What is known of a call, and is forgotten here; None if nothing is."""
+        self._now = now
+        return self._found.pop(call_id, None)
+
+    def remember(self, call_id: str, now: float, *, ended: bool) -> None:
+        """A call was answered at `now` or before, or is over; whichever comes first, it is over."""
+        self._now = now
+        early = self._found.get(call_id)
+        if early is None or (ended and not early.ended):
+            self._found[call_id] = Early(now, ended)
