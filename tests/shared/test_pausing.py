@@ -98,8 +98,32 @@ async def test_a_pause_from_outside_holds_at_the_gates_and_is_seen_by_who_looks(
             assert (await ledger.look("key")).pauses == ()
 
 
+async def test_what_is_paused_is_seen_and_resumed_though_no_gate_has_come_for_long(
+    redis_url: str, workspace_key: str
+) -> None:
+    """Nobody could end a pause before a worker is there, which would dial at once."""
+    names = Names(workspace_key)
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        Redis.from_url(redis_url) as client,
+    ):
+        async with sharing(workspace, ledger):
+            await ledger.pause("key", by="me")
+        await client.delete(*[key for key in names.keys if await client.ttl(key) > 0])
+        [seen] = (await ledger.look("key")).pauses
+        assert (seen.lane, seen.trunk, seen.by) == (None, None, "me")
+        assert (await ledger.look("key")).known
+        assert await ledger.pause("key", "bulk", by="you")
+        assert await ledger.resume("key", "bulk") is True
+        assert await ledger.resume("key", "bulk") is False
+        assert await ledger.resume("key") is True
+        assert await ledger.resume("key") is None, "there is such a ledger still"
+        assert not await client.exists(*names.keys)
+
+
 @pytest.mark.slow
-async def test_a_ledger_that_is_lost_loses_its_pauses_and_says_so(
+async def test_a_server_that_loses_all_its_data_loses_its_pauses_and_says_so(
     redis_url: str, workspace_key: str
 ) -> None:
     """Gates that came before and after the loss would not agree on what is paused."""

@@ -1212,11 +1212,32 @@ MUTATIONS = (
         LUA + "paused.lua",
         (
             (
-                "set('pauses', pauses_after(pauses.known(), scope, pause))",
-                "local _ = pauses_after(pauses.known(), scope, pause)",
+                "    set('pauses', text)\n    set('pauses_version', state.pauses_version + 1)",
+                "    set('pauses_version', state.pauses_version + 1)",
             ),
         ),
         "no other worker would hear of it, nor any that comes later",
+        shared=True,
+    ),
+    Mutation(
+        "a ledger that is begun anew begins without what was paused",
+        LUA + "workers.lua",
+        (
+            (
+                "the(Pauses).outlast(function() begin_anew(joining.epoch, was_lost) end)",
+                "begin_anew(joining.epoch, was_lost)",
+            ),
+        ),
+        "an eviction would end a pause",
+        "tests/unit/ledger/test_pauses.py",
+        shared=True,
+    ),
+    Mutation(
+        "what is paused expires with the ledger",
+        LUA + "exchange.lua",
+        (("written[paused] = nil", "-- "),),
+        "who comes after a weekend would dial",
+        "tests/unit/ledger/test_pauses.py",
         shared=True,
     ),
     Mutation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from callguard.ledger.redis.keys import trunk_hash
@@ -20,6 +20,18 @@ def covers(scopes: Iterable[Scope], lane: str, trunk: str | None) -> bool:
     return any(of in {None, lane} and by in {None, trunk} for of, by in scopes)
 
 
+def _scopes(pauses: str | bytes | None) -> set[Scope]:
+    return {tuple(json.loads(scope)) for scope in json.loads(pauses or "{}")}
+
+
+def _after(held: set[Scope], said: Iterable[Sequence[str]]) -> set[Scope]:
+    """What is paused after these happenings."""
+    for _, text, *why in said:
+        scope: Scope = tuple(json.loads(text))
+        held = held | {scope} if why else held - {scope}
+    return held
+
+
 class Kept:
     """Holds each exchange against what the server has of pauses right after it.
 
@@ -33,16 +45,27 @@ class Kept:
         self._names = {trunk_hash(trunk.name): trunk.name for trunk in trunks}
 
     def made(
-        self, request: Mapping[str, Any], reply: Mapping[str, Any], pauses: str | bytes | None
+        self,
+        request: Mapping[str, Any],
+        reply: Mapping[str, Any],
+        before: Iterable[str | bytes | None],
+        after: str | bytes | None,
     ) -> None:
-        """An exchange took place, or didn't."""
+        """An exchange took place, or didn't.
+
+        Args:
+            request: what the worker said.
+            reply: what the server answered.
+            before: what was paused before it: in the ledger, None if there was none, and in the
+                one that would be begun anew.
+            after: what is paused in the ledger after it.
+        """
         if reply["status"] != "ok":
             return
-        held: set[Scope] = {tuple(json.loads(scope)) for scope in json.loads(pauses or "{}")}
-        said = {what[1]: what for what in request["happenings"] if what[0] == "pause"}
-        for scope, what in said.items():
-            if (tuple(json.loads(scope)) in held) != (len(what) > 2):
-                self._blame("paused", f"the server was told {what}, and has {held}")
+        held = _scopes(after)
+        said = [what for what in request["happenings"] if what[0] == "pause"]
+        if held not in [_after(_scopes(text), said) for text in before if text is not None]:
+            self._blame("paused", f"{held} after {before} and {said}")
         for index, _ in reply.get("grants") or ():
             claim = request["claims"][index]
             trunk = self._names.get(claim.get("trunk", ""))

@@ -114,9 +114,18 @@ class SharedServer(BentServer):
         reading = json.loads(limits) if limits and good else None
         return reading, {permit.decode() for permit in permits}
 
-    def pauses(self) -> bytes | None:
-        """What is paused, as it stands there."""
-        return cast("bytes | None", self.client.hget(self.names.keys[0].decode(), "pauses"))
+    def pauses(self) -> tuple[bytes | None, bytes]:
+        """What is paused in the ledger, None if there is none, and in one that is begun anew."""
+        found = [
+            cast(
+                "list[bytes | None]",
+                self.client.hmget(key.decode(), ["pauses_version", "pauses", "epoch"]),
+            )
+            for key in self.names.keys_of_pauses
+        ]
+        _, latest = max((int(version or 0), text or b"{}") for version, text, _ in found)
+        _, held, epoch = found[0]
+        return None if epoch is None else held or b"{}", latest
 
     def evict(self, keys: tuple[int, ...]) -> str:
         """Lose some keys; whether nothing "counted" is gone, or a "part" of that, or "all"."""
@@ -172,6 +181,7 @@ class TroubledClient(BentClient):
 
     def _exchange(self, words: tuple[Any, ...]) -> tuple[bytes, Published]:
         losses = self._world.losses
+        pauses = self._world.server.pauses() if self._world.plan.world.pauses else ()
         try:
             answer, published = self.exchange(words)
         except ResponseError:
@@ -181,7 +191,7 @@ class TroubledClient(BentClient):
         losses.made(_speaker(words), request, reply)
         self._world.starts.made(_speaker(words), request, reply)
         if self._world.plan.world.pauses:
-            self._world.kept.made(request, reply, self._world.server.pauses())
+            self._world.kept.made(request, reply, pauses, self._world.server.pauses()[0])
         self._world.on_trunks.made(_speaker(words), request, reply)
         return answer, published
 

@@ -91,7 +91,8 @@ class Contents:
 
     Attributes:
         now: that moment, in seconds on the server's clock.
-        known: whether there is such a ledger; the server forgets it after an hour of silence.
+        known: whether there is such a ledger; after an hour of silence the server forgets all of
+            it but what is paused.
         workers: the gates that share it, by label.
         permits: the permits that count, the oldest first.
         waiting: who is in the queue: higher lanes first, and in each lane who waited longest.
@@ -198,9 +199,10 @@ def _read(answer: str | bytes) -> Contents:
     facts = _pairs(found["ledger"])
     sessions = _pairs(found["sessions"])
     began = int(facts.get("began", 0))
+    pauses = pauses_in(found["pauses"])
     return Contents(
         now=now / 1000,
-        known=bool(facts),
+        known=bool(facts) or bool(pauses),
         workers=tuple(
             sorted(_workers(found, sessions, now), key=lambda worker: (worker.label, worker.id))
         ),
@@ -218,7 +220,7 @@ def _read(answer: str | bytes) -> Contents:
         lost_until=int(facts.get("lost_until", 0)) / 1000,
         pauses=tuple(
             Pause(pause.lane, pause.trunk, pause.by, max(0.0, shown - pause.since), pause.reason)
-            for pause in pauses_in(facts.get("pauses", "{}"))
+            for pause in pauses
         ),
         trunks=trunks_in(facts, found["starts"], found["occupied"], now),
         premises=tuple(premises_in(facts, sessions, now)),

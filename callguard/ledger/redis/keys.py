@@ -20,6 +20,7 @@ _KEYS = (
     "early",
     "starts",
     "occupied",
+    "paused",
 )
 
 EVERY_LEDGER = f"callguard:{{*}}:{_KEYS[0]}"
@@ -38,6 +39,7 @@ class Names:
         self._secret = _digest(workspace)
         prefix = f"callguard:{{{workspace_hash(workspace)}}}:"
         self.keys = tuple((prefix + key).encode() for key in _KEYS)
+        self.keys_of_pauses = self.keys[0], self.keys[-1]
         self._prefix = prefix
 
     @property

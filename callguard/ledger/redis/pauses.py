@@ -94,7 +94,7 @@ async def change(
     arguments = (scope_key(*scope), names.channels, *(why or ()))
     try:
         async with asyncio.timeout(timeout):
-            done = await PAUSE.run(client, names.keys[:1], *arguments)
+            done = await PAUSE.run(client, names.keys_of_pauses, *arguments)
     except TimeoutError:
         raise unavailable(f"no answer in {timeout:g} s") from None
     except FAULTS as fault:

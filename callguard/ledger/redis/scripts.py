@@ -72,5 +72,5 @@ EXCHANGE = Script(
         "exchange",
     ),
 )
-HOLDERS = Script("holders")
+HOLDERS = Script("pauses", "holders")
 PAUSE = Script("pauses", "pause")

@@ -83,3 +83,62 @@ def test_what_a_worker_has_yet_to_say_holds_for_it_at_once() -> None:
     old = DatedPause("bulk", None, "host:1", 5.0, ""), DatedPause(None, "twilio", "host:1", 5.0, "")
     happenings = [("note_change",), ("pause", BULK), ("pause", scope_key("a", "b"), "me", "why")]
     assert with_unheard(old, happenings, 9.0) == (old[1], DatedPause("a", "b", "me", 9.0, "why"))
+
+
+def paused_by(ledger: BentLedger, name: str = "other") -> list[tuple[str | None, str, str]]:
+    """What a worker that comes now is told of what is paused: the lane, by whom and why."""
+    _, text, _ = Worker(ledger, name).join().get("pauses", (0, "{}", 0))
+    return [(pause.lane, pause.by, pause.reason) for pause in pauses_in(text)]
+
+
+def keys_of(ledger: BentLedger, *names: str) -> list[bytes]:
+    return [key for key in ledger.names.keys if key.decode().rpartition(":")[2] in names]
+
+
+def test_a_pause_holds_though_nobody_uses_the_ledger_for_so_long_that_it_expires(
+    ledger: BentLedger,
+) -> None:
+    """What was paused on Friday would be dialled on Monday."""
+    Worker(ledger, "one").join(["pause", BULK, "host:1", "why"])
+    expiring = [key for key in ledger.names.keys if ledger.client.pttl(key) >= 0]
+    assert [key for key in ledger.names.keys if ledger.client.pttl(key) == -1] == keys_of(
+        ledger, "paused"
+    )
+    ledger.client.delete(*expiring)
+    worker = Worker(ledger, "other")
+    version, text, _ = worker.join()["pauses"]
+    assert [pause.by for pause in pauses_in(text)] == ["host:1"]
+    worker.say(["pause", BULK], pauses=version)
+    assert not ledger.client.exists(*keys_of(ledger, "paused"))
+    assert paused_by(ledger, "third") == []
+
+
+@pytest.mark.parametrize(
+    "lost", [("dialling", "workers"), ("ledger",), ("ledger", "workers"), ("paused", "workers")]
+)
+def test_a_ledger_that_is_begun_anew_begins_with_what_was_paused(
+    ledger: BentLedger, lost: tuple[str, ...]
+) -> None:
+    """An eviction would end a pause, and nobody would know that it has."""
+    worker = Worker(ledger, "one")
+    worker.join(["pause", BULK, "host:1", "old"])
+    worker.say(["pause", BULK, "host:1", "why"])
+    ledger.client.delete(*keys_of(ledger, *lost))
+    ledger.now += 10
+    epoch = worker.epoch
+    assert paused_by(ledger) == [("bulk", "host:1", "why")]
+    worker.join()
+    assert worker.epoch != epoch
+    ledger.client.delete(*keys_of(ledger, "ledger"))
+    assert paused_by(ledger, "third") == [("bulk", "host:1", "why")], "it was kept only once"
+
+
+def test_what_was_resumed_is_not_paused_in_the_ledger_that_is_begun_anew(
+    ledger: BentLedger,
+) -> None:
+    """A pause would come back that somebody has ended."""
+    worker = Worker(ledger, "one")
+    worker.join(["pause", BULK, "host:1", "why"])
+    worker.say(["pause", BULK])
+    ledger.client.delete(*keys_of(ledger, "workers"))
+    assert paused_by(ledger) == []

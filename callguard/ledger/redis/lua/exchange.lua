@@ -26,6 +26,7 @@
 --      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
 --      12 starts    sorted set, by text: "trunk when permit"; the latest of each trunk
 --      13 occupied  sorted set, by text: who is on the trunks that take so many; see occupancy.lua
+--      14 paused    hash: what is paused, for the ledgers to come; see pauses.lua
 -- ARGV  1 JSON: see `Request` in wire.py
 --       2 words: see `constants` in wire.py
 -- Returns JSON: see `Status` and `Answer` in wire.py; what it publishes is `Push`
@@ -109,6 +110,7 @@ if void > 0 and said.acknowledged >= void then
   set(void_field, 0)
 end
 save()
+written[paused] = nil -- they hold until somebody resumes
 local keep = state.occupied > 0 and KEEP + state.longest or KEEP
 for key in pairs(written) do
   redis.call('PEXPIRE', key, keep)

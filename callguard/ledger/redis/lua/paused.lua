@@ -10,9 +10,22 @@ local function Pauses()
   -- A worker pauses a scope, or resumes it where nobody is named.
   function pauses.change(scope, by, reason)
     local pause = by and { by = by, reason = reason, since = raw_now } or nil
-    set('pauses', pauses_after(pauses.known(), scope, pause))
+    local text = pauses_after(pauses.known(), scope, pause)
+    set('pauses', text)
     set('pauses_version', state.pauses_version + 1)
+    keep_pauses(paused, state.pauses_version, text)
     the(Messages).keep('all', { come = true })
+  end
+
+  -- What is paused now is paused in the ledger that begins as `begin` wipes this one.
+  function pauses.outlast(begin)
+    local version, text = latest_pauses(paused, state.pauses_version, pauses.known())
+    begin()
+    if version > 0 then
+      set('pauses', text)
+      set('pauses_version', version)
+      keep_pauses(paused, version, text)
+    end
   end
 
   return pauses

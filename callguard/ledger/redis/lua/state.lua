@@ -5,7 +5,7 @@
 -- Sets   state.distrusted
 
 local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early,
-  starts, occupied = unpack(KEYS)
+  starts, occupied, paused = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
 -- In ms; see `constants` in wire.py.
 local me, COUNTED_AFTER, MAX_AGE, LEASE, JITTER, more = string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) ()')

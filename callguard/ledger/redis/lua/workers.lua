@@ -210,7 +210,7 @@ local function Workers()
     local is_new = not state.epoch
     local was_lost = lost or knows_another
     if was_lost or is_new then
-      begin_anew(joining.epoch, was_lost)
+      the(Pauses).outlast(function() begin_anew(joining.epoch, was_lost) end)
     end
     if was_lost then
       object()
