@@ -25,6 +25,7 @@ __all__ = [
     "Fault",
     "FaultAt",
     "FaultRate",
+    "InboundApart",
     "InboundRate",
     "InboundRespectsLimit",
     "InboundTalkTime",
@@ -33,6 +34,7 @@ __all__ = [
     "ListsRinging",
     "Numbers",
     "Port",
+    "RefusesByReported",
     "ReservedInbound",
     "RingLimit",
     "RingTime",
@@ -55,7 +57,13 @@ BurstLimit = Annotated[
     int, typer.Option(help="Calls that may be live at once with burst; 0: burst is off.")
 ]
 ReservedInbound = Annotated[
-    int, typer.Option(help="Calls below every limit that outbound calls leave free.")
+    int, typer.Option(help="Calls below every limit that are kept for inbound ones.")
+]
+InboundApart = Annotated[
+    bool,
+    typer.Option(
+        help="Whether the reservation bounds outbound calls alone, as documented, or all calls."
+    ),
 ]
 Cps = Annotated[
     str,
@@ -100,18 +108,19 @@ UnansweredRing = Annotated[
     typer.Option(metavar="TIME", help="How long an unanswered call rings; else the ring limit."),
 ]
 CountsRinging = Annotated[bool, typer.Option(help="Whether a call counts while it rings.")]
+RefusesByReported = Annotated[
+    bool, typer.Option(help="Whether dials are refused by the late counter, not by the true count.")
+]
 RiseLag = Annotated[
     float, typer.Option(help="Seconds after which the counter shows that a call began.")
 ]
 FallLag = Annotated[
     float, typer.Option(help="Seconds after which the counter shows that a call is over.")
 ]
-InboundRate = Annotated[float, typer.Option(help="Calls that others start per second, on average.")]
-InboundTalkTime = Annotated[
-    str, typer.Option(metavar="TIME", help="How long the calls by others last.")
-]
+InboundRate = Annotated[float, typer.Option(help="Calls that come in per second, on average.")]
+InboundTalkTime = Annotated[str, typer.Option(metavar="TIME", help="How long inbound calls last.")]
 InboundRespectsLimit = Annotated[
-    bool, typer.Option(help="Whether calls by others are turned away at the limit.")
+    bool, typer.Option(help="Whether inbound calls are turned away at the limit.")
 ]
 ClockOffset = Annotated[
     float,

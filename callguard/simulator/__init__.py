@@ -34,7 +34,8 @@ from callguard.simulator.fates import (
 from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
 from callguard.simulator.provider_clock import ProviderClock
-from callguard.simulator.records import Call, CallRefused, CallStatus, CallTooFast, Truth
+from callguard.simulator.records import Call, CallRefused, CallStatus, CallTooFast, Direction, Truth
+from callguard.simulator.rule import OutboundRule
 from callguard.simulator.server import Server, serve
 from callguard.simulator.settings import (
     CPS_REFUSALS,
@@ -68,6 +69,7 @@ __all__ = [
     "CpsRule",
     "Deliveries",
     "Delivery",
+    "Direction",
     "Distribution",
     "Exponential",
     "Fate",
@@ -75,6 +77,7 @@ __all__ = [
     "Faults",
     "Forgery",
     "InvalidSetting",
+    "OutboundRule",
     "ProviderClock",
     "Server",
     "Truth",

@@ -105,7 +105,7 @@ def described(call: Call, clock: ProviderClock) -> dict[str, object]:
         "agent_id": call.agent_id,
         "agent_version": 0,
         "call_status": call.status,
-        "direction": "outbound",
+        "direction": call.direction,
         "from_number": call.from_number,
         "to_number": call.to_number,
         "metadata": call.metadata,

@@ -23,9 +23,10 @@ from typing import Final
 from callguard.simulator.bodies import published
 from callguard.simulator.counter import Counted, Counter
 from callguard.simulator.distributions import stream
-from callguard.simulator.fates import Draws, Fate, Script
+from callguard.simulator.fates import Draws, Fate, Script, answered
 from callguard.simulator.provider_clock import ProviderClock
-from callguard.simulator.records import Call, CallRefused, CallTooFast, Truth
+from callguard.simulator.records import Call, CallRefused, CallTooFast, Direction, Truth
+from callguard.simulator.rule import OutboundRule
 from callguard.simulator.settings import WorkspaceSettings
 from callguard.simulator.tally import Tally
 from callguard.simulator.trunks import Trunks
@@ -40,27 +41,27 @@ _NEVER: Final = Fate(0.0, None, _REFUSED_REASON)
 
 
 @dataclass(slots=True)
-class _Outbound:
+class _Placed:
     call: Call
     fate: Fate
     counted: Counted
 
 
 class _Calls:
-    """The outbound calls by their ids: all live ones, and the last `KEPT_CALLS` that ended."""
+    """The calls by their ids: all live ones, and the last `KEPT_CALLS` that ended."""
 
     def __init__(self) -> None:
-        self._calls: dict[str, _Outbound] = {}
+        self._calls: dict[str, _Placed] = {}
         self._over: deque[str] = deque()
         self.get = self._calls.get
 
-    def __iter__(self) -> Iterator[_Outbound]:
+    def __iter__(self) -> Iterator[_Placed]:
         return iter(self._calls.values())
 
-    def add(self, outbound: _Outbound) -> None:
-        self._calls[outbound.call.call_id] = outbound
-        if outbound.call.ended_at is not None:
-            self.forget_later(outbound.call.call_id)
+    def add(self, placed: _Placed) -> None:
+        self._calls[placed.call.call_id] = placed
+        if placed.call.ended_at is not None:
+            self.forget_later(placed.call.call_id)
 
     def forget_later(self, call_id: str) -> None:
         """Note that a call ended; it is kept until `KEPT_CALLS` more have ended."""
@@ -71,8 +72,6 @@ class _Calls:
 
 class Workspace:
     """A simulated voice workspace.
-
-    Calls by others are in the counts, but can't be looked up or stopped.
 
     Args:
         settings: the settings of the workspace; None for the defaults.
@@ -108,6 +107,7 @@ class Workspace:
         self._draws = Draws(self._settings)
         self._script = Script(self._settings.numbers)
         self._arrivals = stream(seed, "inbound arrivals")
+        self._inbound_ids = stream(seed, "inbound ids")
         self._inbound_talks = stream(seed, "inbound talks")
         self._await_inbound()
 
@@ -157,7 +157,7 @@ class Workspace:
         the call is over at once instead.
 
         Raises:
-            CallRefused: one more call would bring the count above the outbound ceiling.
+            CallRefused: the setting's `outbound_rule` has no room for one more call.
             CallTooFast: the call would fit, but came faster than its trunk's rate, and
                 `cps_refusal` is ``"429"``.
         """
@@ -166,10 +166,11 @@ class Workspace:
         is_due = trunk.dial(self._now)
         most = max(self._tally.most_dials_in_a_second, trunk.most_dials)
         self._tally.most_dials_in_a_second = most
-        ceiling = self._settings.outbound_ceiling
-        if self._tally.count + 1 > ceiling:
+        rule = self._settings.outbound_rule
+        count, outbound = self._counter.enforced(self._settings)
+        if rule.excess(count + 1, outbound + 1) > 0:
             self._tally.refusals += 1
-            raise CallRefused(f"{self._tally.count} calls of {ceiling} outbound are going on")
+            raise CallRefused(f"{count} calls are going on, {outbound} of them outbound")
         if not is_due:
             self._tally.refusals += 1
             self._tally.rate_refusals += 1
@@ -186,10 +187,10 @@ class Workspace:
         )
         if is_due:
             trunk.start(self._now)
-            self._ring(call, ceiling)
+            self._ring(call, rule)
         else:
             call = _refused(call)
-            self._calls.add(_Outbound(call, _NEVER, Counted(ceiling=None)))
+            self._calls.add(_Placed(call, _NEVER, Counted(rule=None)))
         self._report(call)
         return call
 
@@ -198,18 +199,23 @@ class Workspace:
         return self._trunks.of(from_number).most_dials
 
     def call(self, call_id: str) -> Call | None:
-        """The outbound call as it stands now; None if it is unknown or forgotten.
+        """The call as it stands now; None if it is unknown or forgotten.
 
         The last `KEPT_CALLS` that ended are remembered.
         """
         self._catch_up()
-        outbound = self._calls.get(call_id)
-        return None if outbound is None else outbound.call
+        placed = self._calls.get(call_id)
+        return None if placed is None else placed.call
 
-    def calls(self) -> list[Call]:
-        """Every outbound call as it stands now: all live ones, and the last that ended."""
+    def calls(self, direction: Direction | None = "outbound") -> list[Call]:
+        """The calls as they stand now: all live ones, and the last that ended.
+
+        Args:
+            direction: whether the outbound or the inbound ones; None for both.
+        """
         self._catch_up()
-        return [outbound.call for outbound in self._calls]
+        calls = (placed.call for placed in self._calls)
+        return [call for call in calls if direction in {None, call.direction}]
 
     def watch(self, watcher: Callable[[Call], None]) -> None:
         """Call `watcher` with each outbound call when it is placed, answered, and over.
@@ -220,12 +226,12 @@ class Workspace:
         self._watchers.append(watcher)
 
     def stop(self, call_id: str) -> bool:
-        """End an outbound call at once; False if it is unknown or over."""
+        """End a call at once; False if it is unknown or over."""
         self._catch_up()
-        outbound = self._calls.get(call_id)
-        if outbound is None or outbound.call.ended_at is not None:
+        placed = self._calls.get(call_id)
+        if placed is None or placed.call.ended_at is not None:
             return False
-        self._end(outbound, "manual_stopped")
+        self._end(placed, "manual_stopped")
         return True
 
     def concurrency(self) -> dict[str, object]:
@@ -278,51 +284,55 @@ class Workspace:
         at = self._now + max(seconds, 0.0)
         heapq.heappush(self._events, (at, next(self._order), happen))
 
-    def _ring(self, call: Call, ceiling: int) -> None:
+    def _ring(self, call: Call, rule: OutboundRule) -> None:
         drawn = self._draws.next()  # even if scripted, so that later calls draw the same fates
         fate = self._script.next(call.to_number) or drawn
-        outbound = _Outbound(call, fate, Counted(ceiling))
-        self._calls.add(outbound)
+        placed = _Placed(call, fate, Counted(rule))
+        self._calls.add(placed)
         self._tally.placed += 1
         self._tally.live += 1
         if self._settings.counts_ringing:
-            self._counter.begin(outbound.counted, self._settings)
+            self._counter.begin(placed.counted, self._settings)
         if fate.talk_time is None:
-            happen = partial(self._end, outbound, fate.reason)
+            happen = partial(self._end, placed, fate.reason)
         else:
-            happen = partial(self._answer, outbound, fate.talk_time)
+            happen = partial(self._answer, placed, fate.talk_time)
         self._after(min(fate.ring_time, self._settings.ring_limit), happen)
 
-    def _answer(self, outbound: _Outbound, talk_time: float) -> None:
-        if outbound.call.ended_at is not None:
+    def _answer(self, placed: _Placed, talk_time: float) -> None:
+        if placed.call.ended_at is not None:
             return
         self._tally.answered += 1
-        outbound.call = replace(outbound.call, status="ongoing", answered_at=self._now)
-        if not outbound.counted.counts:
-            self._counter.begin(outbound.counted, self._settings)
-        self._after(talk_time, partial(self._end, outbound, outbound.fate.reason))
-        self._report(outbound.call)
+        placed.call = replace(placed.call, status="ongoing", answered_at=self._now)
+        if not placed.counted.counts:
+            self._counter.begin(placed.counted, self._settings)
+        self._after(talk_time, partial(self._end, placed, placed.fate.reason))
+        self._report(placed.call)
 
-    def _end(self, outbound: _Outbound, reason: str) -> None:
-        call = outbound.call
+    def _end(self, placed: _Placed, reason: str) -> None:
+        call = placed.call
         if call.ended_at is not None:
             return
-        self._tally.ended += 1
+        if call.direction == "outbound":
+            self._tally.ended += 1
+        else:
+            self._tally.inbound_ended += 1
         self._tally.live -= 1
-        outbound.call = replace(
+        placed.call = replace(
             call,
             status="not_connected" if call.answered_at is None else "ended",
             ended_at=self._now,
             disconnection_reason=reason,
         )
-        if outbound.counted.counts:
-            self._counter.cease(outbound.counted, self._settings)
+        if placed.counted.counts:
+            self._counter.cease(placed.counted, self._settings)
         self._calls.forget_later(call.call_id)
-        self._report(outbound.call)
+        self._report(placed.call)
 
     def _report(self, call: Call) -> None:
-        for watcher in self._watchers:
-            watcher(call)
+        if call.direction == "outbound":
+            for watcher in self._watchers:
+                watcher(call)
 
     def _await_inbound(self) -> None:
         if self._settings.inbound_rate:
@@ -336,16 +346,24 @@ class Workspace:
         if settings.inbound_respects_limit and self._tally.count + 1 > settings.full_limit:
             self._tally.inbound_turned_away += 1
             return
-        counted = Counted(ceiling=None)
+        call = Call(
+            call_id=f"call_{self._inbound_ids.getrandbits(128):032x}",
+            status="ongoing",
+            direction="inbound",
+            from_number="+10000000001",
+            to_number="+10000000000",
+            agent_id="agent_simulated",
+            metadata=None,
+            placed_at=self._now,
+            answered_at=self._now,
+        )
+        fate = answered(talk_time, ring_time=0.0)
+        placed = _Placed(call, fate, Counted(rule=None))
+        self._calls.add(placed)
         self._tally.inbound_started += 1
         self._tally.live += 1
-        self._counter.begin(counted, self._settings)
-        self._after(talk_time, partial(self._end_inbound, counted))
-
-    def _end_inbound(self, counted: Counted) -> None:
-        self._tally.inbound_ended += 1
-        self._tally.live -= 1
-        self._counter.cease(counted, self._settings)
+        self._counter.begin(placed.counted, self._settings)
+        self._after(talk_time, partial(self._end, placed, fate.reason))
 
 
 def _refused(call: Call) -> Call:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["Call", "CallRefused", "CallStatus", "CallTooFast", "Truth"]
+__all__ = ["Call", "CallRefused", "CallStatus", "CallTooFast", "Direction", "Truth"]
+
+Direction = Literal["outbound", "inbound"]
+"""Whether the dialer under test placed a call, or somebody else called in."""
 
 CallStatus = Literal["registered", "ongoing", "ended", "not_connected", "error"]
 """The provider's words, in this order, for a call that is ringing, is answered, is over after an
@@ -32,9 +35,10 @@ class CallTooFast(CallRefused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An outbound call as it stands; times are seconds on the workspace's clock, None if not yet.
+    """A call as it stands; times are seconds on the workspace's clock, None if not yet.
 
     Attributes:
+        placed_at: when it began; an inbound call is answered at once.
         disconnection_reason: why the call ended: the reason of its `Fate`, ``"manual_stopped"``, or
             ``"concurrency_limit_reached"`` if it was refused; None while it is live.
     """
@@ -49,6 +53,7 @@ class Call:
     answered_at: float | None = None
     ended_at: float | None = None
     disconnection_reason: str | None = None
+    direction: Direction = "outbound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +66,20 @@ class Truth:
     Attributes:
         elapsed: seconds since the start.
         count: calls that count against the limits now.
+        outbound_count: the outbound calls among them.
         live: calls going on now, whether or not they count.
         peak: the highest count so far.
         worst_excess: the most by which an outbound call, when it began to count, brought the count
-            above the ceiling at the time of its dial; negative if the count stayed below, None
-            before the first call. Above 0 only if calls count from their answer.
+            above what the rule allowed at the time of its dial (`OutboundRule.excess`); negative if
+            the count stayed below, None before the first call. Above 0 only if calls count from
+            their answer, or are refused by the reported number.
         placed, answered, ended: outbound calls that were not refused; `ended` includes the
             unanswered ones.
         refusals: outbound calls refused, in any form and for any cause.
         rate_refusals: the refused calls that had room, but came too fast.
         most_dials_in_a_second: dials on any one trunk within any rolling second, at most, refused
             ones included. A dial exactly one second after another is not in the same second.
-        inbound_started, inbound_ended, inbound_turned_away: calls by others.
+        inbound_started, inbound_ended, inbound_turned_away: inbound calls, by others.
         call_seconds: the integral of `count`.
         live_seconds: the integral of `live`.
         seconds_over_limit: seconds with the count above the normal limit of that time.
@@ -83,6 +90,7 @@ class Truth:
 
     elapsed: float
     count: int
+    outbound_count: int
     live: int
     peak: int
     worst_excess: int | None

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeGuard, get_args
 
 from callguard.simulator.distributions import Distribution, Exponential
 from callguard.simulator.fates import Fate, is_script
+from callguard.simulator.rule import OutboundRule
 
 __all__ = [
     "CPS_REFUSALS",
@@ -69,7 +70,9 @@ class WorkspaceSettings:
         limit: calls that may be live at once.
         burst_limit: calls that may be live at once with burst; 0 if burst is off. The published
             formula, ``min(3 * limit, limit + 300)``, is not enforced.
-        reserved_inbound: calls below every limit that outbound calls leave free.
+        reserved_inbound: calls below every limit that are kept for inbound ones.
+        inbound_apart: whether outbound calls alone may not go above the limit less that, as
+            documented, or all calls together, where one more outbound call is asked for.
         cps: outbound phone calls that may start per second; None for no rule. A dial that comes
             faster is refused, even if there is room.
         trunks: the rates, like `cps`, of certain numbers that calls are placed from. Each of them
@@ -89,12 +92,14 @@ class WorkspaceSettings:
             for as long as `ring_limit`.
         counts_ringing: whether a call counts while it rings, both in the reported number and
             against the limits.
+        refuses_by_reported: whether outbound calls are refused by the reported number, which is
+            late, instead of by the true count. The provider doesn't say.
         rise_lag: seconds after which the reported number shows that a call began to count.
         fall_lag: seconds after which it shows that a call no longer counts.
-        inbound_rate: calls per second that others start, on average (a Poisson process). Such calls
-            count from their start.
-        inbound_talk_time: how long the calls by others last, in seconds.
-        inbound_respects_limit: whether a call by others is turned away at the full limit (the
+        inbound_rate: calls per second that come in, on average (a Poisson process). They are
+            answered, and count, from their start.
+        inbound_talk_time: how long inbound calls last, in seconds.
+        inbound_respects_limit: whether an inbound call is turned away at the full limit (the
             burst limit, if that is higher). It never waits, although the provider lets it.
         clock_offset: seconds by which the provider's clock is ahead of a right one; negative if it
             is behind. Calls are stamped and answers dated by it.
@@ -110,6 +115,7 @@ class WorkspaceSettings:
     limit: int = 20
     burst_limit: int = 0
     reserved_inbound: int = 0
+    inbound_apart: bool = False
     cps: float | None = 1.0
     trunks: Mapping[str, float | None] = field(default_factory=dict)
     cps_rule: CpsRule = "window"
@@ -120,6 +126,7 @@ class WorkspaceSettings:
     ring_limit: float = 30.0
     unanswered_ring: Distribution | None = None
     counts_ringing: bool = True
+    refuses_by_reported: bool = False
     rise_lag: float = 1.0
     fall_lag: float = 1.0
     inbound_rate: float = 0.0
@@ -154,9 +161,10 @@ class WorkspaceSettings:
         return max(self.limit, self.burst_limit)
 
     @property
-    def outbound_ceiling(self) -> int:
-        """The highest count to which outbound calls may go; negative if the reserve exceeds it."""
-        return self.full_limit - self.reserved_inbound
+    def outbound_rule(self) -> OutboundRule:
+        """What an outbound call is refused by; its ceiling is below 0 if the reserve exceeds it."""
+        full = self.full_limit
+        return OutboundRule(full, full - self.reserved_inbound, self.inbound_apart)
 
 
 def require(settings: object, field: str, holds: Callable[[object], bool], expected: str) -> None:

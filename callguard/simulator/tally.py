@@ -12,6 +12,7 @@ class Tally:
     """The totals since the start; the fields are those of `Truth`."""
 
     count: int = 0
+    outbound_count: int = 0
     live: int = 0
     peak: int = 0
     worst_excess: int | None = None

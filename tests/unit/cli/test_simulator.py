@@ -52,7 +52,7 @@ OPTIONS = """
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
     --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
     --cps 2.5 --trunk +1557:5 --trunk +1558:none --cps-rule spacing --cps-refusal dead-call
-    --clock-offset -2.5 --lists-ringing
+    --clock-offset -2.5 --inbound-apart --refuses-by-reported --lists-ringing
 """
 
 
@@ -100,6 +100,7 @@ def test_options(served: dict[str, Any]) -> None:
     assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
     assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": None})
     assert (settings.cps_rule, settings.cps_refusal) == ("spacing", "dead-call")
+    assert (settings.inbound_apart, settings.refuses_by_reported) == (True, True)
     assert (settings.clock_offset, served["lists_ringing"]) == (-2.5, True)
 
 

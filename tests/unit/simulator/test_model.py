@@ -164,7 +164,7 @@ def test_outbound_ceiling(limits: dict[str, int], fit: int) -> None:
 def test_refusal() -> None:
     """A dialer could not tell a refusal from other faults, as it does by the status."""
     model = workspace(HandClock(), limit=0)
-    with pytest.raises(CallRefused, match="0 calls of 0") as refusal:
+    with pytest.raises(CallRefused, match="0 calls are going on") as refusal:
         model.dial()
     assert refusal.value.status_code == 429
 
