@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable
+from threading import get_ident
 from typing import Final, Literal
 
 from callguard.clock import Watch
@@ -22,7 +24,7 @@ from callguard.decision import Tier
 from callguard.errors import AdmissionTimeout, CallGuardError
 from callguard.gate.alarm import Alarm
 from callguard.gate.explaining import Explainer
-from callguard.gate.home import Home
+from callguard.gate.home import ASKS_THE_SYSTEM, Home
 from callguard.gate.issuer import Issuer
 from callguard.gate.queue import Grant, Queue, Terms, Waiter
 from callguard.gate.queues import Queues
@@ -92,9 +94,14 @@ class Admissions:
         have become too old.
         """
         home, watch = self._home, self._watch
-        running, clock = home.running, watch.clock
-        if running() is not home.open_in:
+        if ASKS_THE_SYSTEM:
+            is_running = home.is_running
+            is_here = get_ident() == home.thread and is_running() and home.open_in is not None
+        else:
+            is_here = _get_running_loop() is home.open_in
+        if not is_here:
             home.check_open()
+        clock = watch.clock
         now = clock() - watch.lead
         if now >= self._alarm.at:
             self._alarm.ring()

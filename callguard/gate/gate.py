@@ -106,10 +106,12 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
             TypeError: `timeout` is not a number, or `not_after` is not a datetime.
             ValueError: `timeout` is negative or NaN, or `not_after` has no time zone.
         """
-        try:
-            queue = self._known[lane][trunk]
-        except (KeyError, TypeError):
-            queue = self._queues.of(lane, trunk)
+        queue = self._default
+        if queue is None or lane is not None or trunk is not DEFAULT_TRUNK:
+            try:
+                queue = self._known[lane][trunk]
+            except (KeyError, TypeError):
+                queue = self._queues.of(lane, trunk)
         if timeout is None and not_after is None:
             return Permit(self._admissions, queue)
         terms = Terms(checked_patience("timeout", timeout))

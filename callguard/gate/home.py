@@ -8,13 +8,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from threading import get_ident
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 from callguard.errors import GateClosed, GateDraining, UsageError
 
-__all__ = ["Home"]
+__all__ = ["ASKS_THE_SYSTEM", "Home"]
 
 P = ParamSpec("P")
+
+ASKS_THE_SYSTEM: Final = sys.version_info < (3, 12)
+"""Whether asking asyncio for the running loop makes a system call, for the process id, to detect a
+fork. That takes a third of an admission. A thread runs one loop at a time, so instead we compare
+the thread, and ask the gate's loop whether it is running."""
 
 
 class Home:
@@ -26,17 +31,18 @@ class Home:
     Attributes:
         loop: the event loop.
         open_in: the event loop while the gate is open; None once it drains or is closed.
+        thread: the id of the event loop's thread.
+        is_running: returns whether the event loop is running, in whatever thread.
         draining: whether the gate drains, and is not closed yet.
-        running: returns the event loop that runs in the current thread, if any.
 
     Raises:
         UsageError: no asyncio event loop runs in this thread.
     """
 
-    __slots__ = ("_thread", "draining", "loop", "open_in", "running")
+    __slots__ = ("draining", "is_running", "loop", "open_in", "thread")
 
     def __init__(self) -> None:
-        self._thread = get_ident()
+        self.thread: Final = get_ident()
         try:
             self.loop = get_running_loop()
         except RuntimeError:
@@ -46,7 +52,7 @@ class Home:
             ) from None
         self.open_in: AbstractEventLoop | None = self.loop
         self.draining = False
-        self.running = _running_loop_for(self.loop)
+        self.is_running: Final = self.loop.is_running
 
     def drain(self) -> None:
         """Note that the gate drains."""
@@ -61,12 +67,14 @@ class Home:
 
         Reports made elsewhere are handed over.
         """
-        running_here = self.running
-        running = running_here()
+        is_running = self.is_running
+        if get_ident() == self.thread and is_running():
+            return False
+        running = _get_running_loop()
         if running is self.loop:
             return False
         stands_still = not (self.loop.is_running() or self.loop.is_closed())
-        return running is not None or not stands_still or get_ident() != self._thread
+        return running is not None or not stands_still or get_ident() != self.thread
 
     def hand_over(self, step: Callable[P, object], *args: P.args, **options: P.kwargs) -> None:
         """Let the event loop call `step` as soon as it can.
@@ -102,20 +110,3 @@ class Home:
         if self.open_in is None:
             raise GateClosed("the gate is closed; use it inside of `async with open_gate()`")
         self.check()
-
-
-def _running_loop_for(loop: AbstractEventLoop) -> Callable[[], AbstractEventLoop | None]:
-    """Return an `asyncio._get_running_loop` that is cheap for callers in `loop`.
-
-    Before Python 3.12 the original makes a system call for the process id, to detect a fork, which
-    takes a third of an admission. A thread runs one loop at a time, so a loop that is running is
-    the running loop of its thread.
-    """
-    if sys.version_info >= (3, 12):
-        return _get_running_loop
-    thread, is_running = get_ident(), loop.is_running
-
-    def running() -> AbstractEventLoop | None:
-        return loop if get_ident() == thread and is_running() else _get_running_loop()
-
-    return running

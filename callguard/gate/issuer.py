@@ -38,6 +38,8 @@ class Issuer:
     Attributes:
         home: the gate's event loop and state.
         judge: decides what a failed dial means.
+        ledger: the gate's ledger.
+        teller: reports to the gate's listener; None without one.
         time: the event loop's clock, in seconds.
         room_made: called when a slot may have become free.
         count_changed: called when the provider's count has changed.
@@ -60,13 +62,13 @@ class Issuer:
         self.refusals = 0
         self._watch = watch
         self.time: Final = watch.time
-        self._ledger = ledger
+        self.ledger: Final = ledger
         self._give_back: Final[Mapping[Step, Callable[[int], None]]] = {
             "release": ledger.release,
             "withdraw": ledger.withdraw,
         }
         self._gate = reporter.gate
-        self._teller = reporter.teller
+        self.teller: Final = reporter.teller
         self._calls = Calls()
         self._premises = premises
         self._histories = premises.histories
@@ -78,13 +80,13 @@ class Issuer:
     def lost(self, number: int) -> bool:
         """Whether the permit's slot may have been granted to another call."""
         self._watch.look()
-        return self._ledger.lost(number, self.time())
+        return self.ledger.lost(number, self.time())
 
     def place(self, number: int, queue: Queue, call_id: str | None = None) -> None:
         """Record that a dial has returned, or was given up, so that its call counts as placed."""
         time = self.time
-        self._ledger.place(number, time())
-        if self._teller is not None:
+        self.ledger.place(number, time())
+        if self.teller is not None:
             self._tell_placed(number, queue, call_id)
         if queue.fills:
             self.room_made()  # there is none yet, but from now on it is known when at the latest
@@ -94,33 +96,33 @@ class Issuer:
 
         Its start is charged again if it `restarts`: that was given back as well.
         """
-        self._ledger.restore(number, self.time(), queue.limited, restarts=restarts)
+        self.ledger.restore(number, self.time(), queue.limited, restarts=restarts)
         self._premises.gave_back(self.time())
-        if self._teller is not None:
+        if self.teller is not None:
             self._tell_placed(number, queue, call_id)
 
     def bind(self, number: int, permit: Issued, call_id: str) -> None:
         """Record the provider's id of a placed call."""
-        if self._teller is not None or permit.trunk is not None:
+        if self.teller is not None or permit.trunk is not None:
             self._calls.bind(call_id, permit)
-        self._ledger.bind(number, call_id, self.time())
+        self.ledger.bind(number, call_id, self.time())
         self.room_made()  # evidence about the call may have come before its id
 
     def answered(self, number: int) -> None:
         """Record that a placed call was answered."""
-        self._ledger.answered(number, self.time())
+        self.ledger.answered(number, self.time())
 
     def cancel(self, number: int, queue: Queue, step: Step) -> None:
         """Give back the slot and the start of a permit with which nobody dialled."""
         if queue.trunk is not None:
-            self._ledger.unstart(number)
+            self.ledger.unstart(number)
         self.not_placed(number, queue, step)
 
     def not_placed(self, number: int, queue: Queue, step: Step) -> None:
         """Give back the slot of a call that was not placed."""
         self._give_back[step](number)
-        if self._teller is not None:
-            self._teller.cancelled(self.id_of(number), queue.lane.name)
+        if self.teller is not None:
+            self.teller.cancelled(self.id_of(number), queue.lane.name)
         room_made = self.room_made
         room_made()
 
@@ -129,7 +131,7 @@ class Issuer:
         if step is not None:
             self._give_back[step](number)
             self._premises.gave_back(self.time())
-            if self._teller is not None:
+            if self.teller is not None:
                 if step == "release":
                     self._tell_placed(number, queue, call_id)
                 self._tell_ended(self.id_of(number), queue.lane.name, call_id)
@@ -153,7 +155,7 @@ class Issuer:
         is_news = call_id is None or self._calls.note_refusal(call_id, permit)
         if is_news:
             trunk = queue.limited
-            self._ledger.refuse(self.time(), number, trunk)
+            self.ledger.refuse(self.time(), number, trunk)
             self._premises.refused(self.time(), trunk, status)
             self.count_changed()
         if step is not None:
@@ -175,7 +177,7 @@ class Issuer:
     def note_answered(self, call_id: str, at: float | None = None) -> None:
         """Take evidence that a call was answered, whoever placed it; `at` the provider's time."""
         now = self.time()
-        self._ledger.note_answered(call_id, now)
+        self.ledger.note_answered(call_id, now)
         if self._histories is not None:
             self._histories.answered(call_id, now, at)
 
@@ -190,14 +192,14 @@ class Issuer:
         is_refusal = refused and self._calls.note_refusal(call_id)
         if is_refusal:
             self._refuse(now, permit)
-        self._ledger.note_ended(call_id, now)
+        self.ledger.note_ended(call_id, now)
         if self._histories is not None:
             self._histories.ended(call_id, now, None if refused else at)
         self._premises.gave_back(now)
         permit_id, lane = (None, None) if permit is None else (permit.id, permit.lane.name)
         if is_refusal:
             self._tell_refused(permit_id, lane, None, call_id)
-        elif self._teller is not None:
+        elif self.teller is not None:
             self._tell_ended(permit_id, lane, call_id)
         self._note_change()
         self.room_made()
@@ -205,28 +207,28 @@ class Issuer:
     def _refuse(self, now: float, permit: Issued | None) -> None:
         """Record a refusal that evidence showed later; the call's permit may be unknown here."""
         if permit is None:
-            self._ledger.refuse(now)
+            self.ledger.refuse(now)
         else:
-            self._ledger.refuse(now, permit.number, permit.trunk)
+            self.ledger.refuse(now, permit.number, permit.trunk)
         self._premises.refused(now, None, None)
 
     def _note_change(self) -> None:
-        self._ledger.note_change(self.time())
+        self.ledger.note_change(self.time())
         self.count_changed()
 
     def _tell_placed(self, number: int, queue: Queue, call_id: str | None) -> None:
-        if self._teller is not None:
-            self._teller.placed(self.id_of(number), queue.lane.name, call_id)
+        if self.teller is not None:
+            self.teller.placed(self.id_of(number), queue.lane.name, call_id)
 
     def _tell_ended(self, permit_id: str | None, lane: str | None, call_id: str | None) -> None:
         is_news = call_id is None or self._calls.note_end(call_id)
-        if self._teller is not None and is_news:
-            self._teller.ended(permit_id, lane, call_id)
+        if self.teller is not None and is_news:
+            self.teller.ended(permit_id, lane, call_id)
 
     def _tell_refused(
         self, permit_id: str | None, lane: str | None, status: int | None, call_id: str | None
     ) -> None:
         """Count and report a refusal, once for each call."""
         self.refusals += 1
-        if self._teller is not None:
-            self._teller.refused(permit_id, lane, status, call_id)
+        if self.teller is not None:
+            self.teller.refused(permit_id, lane, status, call_id)

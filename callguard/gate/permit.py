@@ -113,7 +113,12 @@ class Permit(Unique, EnteredAsync):
                 self._not_placed()
         if self._state is DIALLING:
             self._state = LEFT
-            self._admissions.issuer.place(self._number, self._queue)
+            issuer, queue = self._admissions.issuer, self._queue
+            if issuer.teller is None and not queue.fills:
+                time = issuer.time
+                issuer.ledger.place(self._number, time())
+            else:
+                issuer.place(self._number, queue)
 
     @property
     def id(self) -> str:

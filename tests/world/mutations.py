@@ -304,8 +304,8 @@ MUTATIONS = (
         "gate/permit.py",
         (
             (
-                "self._admissions.issuer.place(self._number, self._queue)",
-                ('self._admissions.issuer.cancel(self._number, self._queue, "release")'),
+                "issuer.ledger.place(self._number, time())",
+                'issuer.cancel(self._number, queue, "release")',
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
@@ -1243,7 +1243,7 @@ MUTATIONS = (
     Mutation(
         "a refusal that is heard by the call's id pushes no trunk back",
         ISSUER,
-        (("self._ledger.refuse(now, permit.number, permit.trunk)", "self._ledger.refuse(now)"),),
+        (("self.ledger.refuse(now, permit.number, permit.trunk)", "self.ledger.refuse(now)"),),
         "test_a_refusal_that_is_heard_by_the_id_of_the_call",
         "tests/unit/gate/test_rate.py",
     ),
