@@ -29,6 +29,7 @@ from callguard.simulator import (
     Fault,
     Faults,
     InvalidSetting,
+    RequestLimit,
     Server,
     Truth,
     WorkspaceSettings,
@@ -37,7 +38,14 @@ from callguard.simulator import (
 )
 from callguard.simulator.settings import is_rate
 
-__all__ = ["rated_trunk", "scheduled_fault", "scripted_number", "simulator", "truth_table"]
+__all__ = [
+    "rated_trunk",
+    "request_table",
+    "scheduled_fault",
+    "scripted_number",
+    "simulator",
+    "truth_table",
+]
 
 _DEFAULTS = WorkspaceSettings()
 
@@ -70,6 +78,8 @@ def simulator(
     seed: options.Seed = _DEFAULTS.seed,
     numbers: options.Numbers = None,
     latency: options.Latency = None,
+    requests_per_minute: options.RequestsPerMinute = None,
+    hanging: options.Hanging = 0.0,
     fault_rate: options.FaultRate = 0.0,
     fault: options.Fault = None,
     fault_at: options.FaultAt = None,
@@ -118,7 +128,8 @@ def simulator(
             port=port,
             api_key=api_key,
             latency=_perhaps("latency", latency),
-            faults=_faults("--fault", fault_rate, fault, fault_at, seed),
+            requests_per_minute=requests_per_minute,
+            faults=_faults("--fault", fault_rate, fault, fault_at, seed, hanging=hanging),
             dial_faults=_faults(
                 "--dial-fault", dial_fault_rate, dial_fault, dial_fault_at, seed, DIAL_FAULTS
             ),
@@ -139,6 +150,7 @@ class World:
     port: int
     api_key: str
     latency: Distribution | None
+    requests_per_minute: int | None
     faults: Faults
     dial_faults: Faults
     dial_faults_place: bool
@@ -193,6 +205,13 @@ def truth_table(truth: Truth) -> Table:
     return figures({name.replace("_", " "): _shown(value) for name, value in asdict(truth).items()})
 
 
+def request_table(requests: RequestLimit) -> Table:
+    """How many requests each endpoint has answered, and refused because they were too many."""
+    counts = {f"{endpoint} answered": count for endpoint, count in requests.answered.items()}
+    counts |= {f"{endpoint} refused": count for endpoint, count in requests.refused.items()}
+    return figures({name: str(counts[name]) for name in sorted(counts)})
+
+
 async def _simulate(world: World) -> ExitCode:
     async with AsyncExitStack() as stack:
         try:
@@ -217,6 +236,7 @@ def _served(world: World) -> AbstractAsyncContextManager[Server]:
         port=world.port,
         api_key=world.api_key,
         latency=world.latency,
+        requests_per_minute=world.requests_per_minute,
         faults=world.faults,
         dial_faults=world.dial_faults,
         dial_faults_place=world.dial_faults_place,
@@ -237,6 +257,8 @@ def _take_leave(server: Server) -> None:
     console = Screen()
     console.print()
     console.print(truth_table(server.workspace.truth()))
+    console.print()
+    console.print(request_table(server.request_limit))
 
 
 def _shown(value: object) -> str:
@@ -286,11 +308,14 @@ def _faults(
     schedule: Sequence[str] | None,
     seed: int,
     allowed: tuple[Fault, ...] = FAULTS,
+    *,
+    hanging: float = 0.0,
 ) -> Faults:
     if kinds and not rate:
         raise ValueError(f"{option} {', '.join(kinds)} needs {option}-rate above 0")
     try:
         faults = Faults(
+            hanging=hanging,
             rate=rate,
             kinds=cast("tuple[Fault, ...]", tuple(kinds or allowed)),
             schedule=tuple(scheduled_fault(text) for text in schedule or ()),

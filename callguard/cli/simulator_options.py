@@ -25,6 +25,7 @@ __all__ = [
     "Fault",
     "FaultAt",
     "FaultRate",
+    "Hanging",
     "InboundApart",
     "InboundRate",
     "InboundRespectsLimit",
@@ -35,6 +36,7 @@ __all__ = [
     "Numbers",
     "Port",
     "RefusesByReported",
+    "RequestsPerMinute",
     "ReservedInbound",
     "RingLimit",
     "RingTime",
@@ -137,6 +139,16 @@ Numbers = Annotated[
     ),
 ]
 Latency = Annotated[str | None, typer.Option(metavar="TIME", help="How long each answer takes.")]
+RequestsPerMinute = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Requests of all kinds that are answered in a minute; the others get a 429.",
+    ),
+]
+Hanging = Annotated[
+    float, typer.Option(help="The share of the readings that get no answer at all, 0 to 1.")
+]
 FaultRate = Annotated[
     float, typer.Option(help="The share of the readings that fail at random, 0 to 1.")
 ]

@@ -35,6 +35,7 @@ from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
 from callguard.simulator.provider_clock import ProviderClock
 from callguard.simulator.records import Call, CallRefused, CallStatus, CallTooFast, Direction, Truth
+from callguard.simulator.request_limit import RequestLimit
 from callguard.simulator.rule import OutboundRule
 from callguard.simulator.server import Server, serve
 from callguard.simulator.settings import (
@@ -79,6 +80,7 @@ __all__ = [
     "InvalidSetting",
     "OutboundRule",
     "ProviderClock",
+    "RequestLimit",
     "Server",
     "Truth",
     "Uniform",

@@ -25,6 +25,7 @@ from callguard.simulator.faults import DIAL_FAULTS, Fault, Faults
 from callguard.simulator.listing import ListRequest
 from callguard.simulator.model import Workspace
 from callguard.simulator.records import Call, CallRefused, CallTooFast
+from callguard.simulator.request_limit import RequestLimit
 
 __all__ = ["create_app"]
 
@@ -41,6 +42,7 @@ def create_app(
     dial_faults: Faults | None = None,
     dial_faults_place: bool = True,
     lists_ringing: bool = False,
+    request_limit: RequestLimit | None = None,
 ) -> web.Application:
     """Return the workspace as an aiohttp application, for your own runner; `serve` has one.
 
@@ -64,13 +66,24 @@ def create_app(
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
         lists_ringing: whether a list-calls shows calls that still ring. The provider doesn't say;
             its filter by status doesn't know them (SDK 6.2.13).
+        request_limit: counts the requests that have the key, and refuses those that are too many by
+            a 429, before anything is done.
 
     Raises:
         ValueError: `dial_faults` contain a fault that a dial can't have.
     """
     if dial_faults is not None:
         dial_faults.require_only(DIAL_FAULTS)
-    api = _Api(workspace, api_key, latency, faults, dial_faults, dial_faults_place, lists_ringing)
+    api = _Api(
+        workspace,
+        api_key,
+        latency,
+        faults,
+        dial_faults,
+        dial_faults_place,
+        lists_ringing,
+        request_limit,
+    )
     app = web.Application(middlewares=[api.authorize])
     app.router.add_get("/get-concurrency", api.get_concurrency)
     app.router.add_post("/v2/create-phone-call", api.create_phone_call)
@@ -94,6 +107,7 @@ class _Api:
         dial_faults: Faults | None,
         dial_faults_place: bool,
         lists_ringing: bool,
+        request_limit: RequestLimit | None,
     ) -> None:
         self._workspace = workspace
         self._api_key = api_key
@@ -103,6 +117,7 @@ class _Api:
         self._dial_faults = dial_faults
         self._dial_faults_place = dial_faults_place
         self._lists_ringing = lists_ringing
+        self._request_limit = request_limit or RequestLimit()
         self._closing = asyncio.Event()
         self._placed: TTLCache[str, Call] = TTLCache(
             _IDEMPOTENCY_KEYS, _IDEMPOTENCY_SECONDS, timer=lambda: workspace.elapsed
@@ -118,13 +133,21 @@ class _Api:
 
     @web.middleware
     async def authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Pass the request on if it has the key; answer with 401 if not."""
+        """Pass the request on if it has the key and isn't one too many."""
         authorization = request.headers.get("Authorization")
         if authorization is None:
             return await self._deliver(request, NO_AUTHORIZATION)
         if authorization != f"Bearer {self._api_key}":
             return await self._deliver(request, error(401))
+        if not self._has_room(request):
+            return await self._deliver(request, error(429))
         return await handler(request)
+
+    def _has_room(self, request: web.Request) -> bool:
+        resource = request.match_info.route.resource
+        if resource is None:  # no endpoint of the provider's
+            return True
+        return self._request_limit.has_room(resource.canonical, self._workspace.now)
 
     async def get_concurrency(self, request: web.Request) -> web.StreamResponse:
         """The limits and the late counter, or a fault."""

@@ -27,6 +27,7 @@ class Faults:
     """Faults at random, by schedule, or both; the schedule goes first.
 
     Args:
+        hanging: the share of requests that hang at random, from 0 to 1, apart from `rate`.
         rate: the share of requests that get a fault at random, from 0 to 1.
         kinds: the faults to choose from at random, all equally likely.
         schedule: tuples ``(begin, end, fault)``, in seconds since the workspace's start. A request
@@ -39,34 +40,42 @@ class Faults:
             or a schedule that ends before it begins.
     """
 
-    __slots__ = ("_kinds", "_rate", "_schedule", "_source")
+    __slots__ = ("_hanging", "_hangs", "_kinds", "_rate", "_schedule", "_source")
 
     def __init__(
         self,
         *,
+        hanging: float = 0.0,
         rate: float = 0.0,
         kinds: tuple[Fault, ...] = FAULTS,
         schedule: tuple[tuple[float, float, Fault], ...] = (),
         seed: int = 0,
     ) -> None:
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate must be a share from 0 to 1, got {rate!r}")
+        for name, share in {"hanging": hanging, "rate": rate}.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be a share from 0 to 1, got {share!r}")
         if rate and not kinds:
             raise ValueError("a rate needs kinds of faults to choose from, and there are none")
         for begin, end, _ in schedule:
             if not begin <= end:
                 raise ValueError(f"a scheduled fault from {begin!r} s can't end at {end!r} s")
+        self._hanging = hanging
         self._rate = rate
         self._kinds = kinds
         self._schedule = schedule
+        self._hangs = stream(seed, "hanging")
         self._source = stream(seed, "faults")
         _require_known(self.possible, FAULTS)
 
     @property
     def possible(self) -> frozenset[Fault]:
         """Every fault that a request may get."""
-        scheduled = (fault for _, _, fault in self._schedule)
-        return frozenset((*scheduled, *(self._kinds if self._rate else ())))
+        possible = {fault for _, _, fault in self._schedule}
+        if self._rate:
+            possible.update(self._kinds)
+        if self._hanging:
+            possible.add("hang")
+        return frozenset(possible)
 
     def require_only(self, allowed: tuple[Fault, ...]) -> None:
         """Check that a request can get no fault but the `allowed` ones.
@@ -82,11 +91,11 @@ class Faults:
         Args:
             elapsed: seconds since the workspace's start.
         """
-        at_random = self._at_random()
+        hangs, at_random = self._hangs.random() < self._hanging, self._at_random()
         for begin, end, fault in self._schedule:
             if begin <= elapsed < end:
                 return fault
-        return at_random
+        return "hang" if hangs else at_random
 
     def _at_random(self) -> Fault | None:
         # Both numbers are drawn for every request, so that no setting shifts the later draws.

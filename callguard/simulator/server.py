@@ -19,6 +19,7 @@ from callguard.simulator.distributions import Distribution
 from callguard.simulator.faults import Faults
 from callguard.simulator.model import Workspace
 from callguard.simulator.posting import Poster
+from callguard.simulator.request_limit import RequestLimit
 from callguard.simulator.settings import WorkspaceSettings
 from callguard.simulator.webhooks import Deliveries, WebhookPlan
 
@@ -42,12 +43,14 @@ class Server:
         workspace: the model behind it, for its truth and for changing its limits.
         webhook_answers: how often each HTTP status has answered a webhook; 0 stands for no answer.
             A live view, which goes on counting.
+        request_limit: how many requests it has answered and refused, by endpoint.
     """
 
     url: str
     api_key: str
     workspace: Workspace
     webhook_answers: Mapping[int, int] = field(default_factory=dict)
+    request_limit: RequestLimit = field(default_factory=RequestLimit)
 
 
 @asynccontextmanager
@@ -63,6 +66,7 @@ async def serve(
     dial_faults: Faults | None = None,
     dial_faults_place: bool = True,
     lists_ringing: bool = False,
+    requests_per_minute: int | None = None,
     webhook_url: str | None = None,
     webhooks: WebhookPlan | None = None,
     **knobs: Any,
@@ -89,6 +93,8 @@ async def serve(
         dial_faults: what goes wrong with dials; see `create_app`.
         dial_faults_place: whether a call whose dial goes wrong is placed nevertheless.
         lists_ringing: whether a list-calls shows calls that still ring; see `create_app`.
+        requests_per_minute: requests of all kinds that are answered in any rolling minute; those
+            beyond it get a 429. None for no limit.
         webhook_url: the URL to which each event of an outbound call is posted, signed with
             `api_key`; None to post nothing. As with the provider, a post waits 10 s for its answer,
             and is repeated up to three times if that is not a 2xx.
@@ -109,6 +115,7 @@ async def serve(
         time_of,
         epoch=round(time.time() - time_of()) if epoch is None else epoch,
     )
+    request_limit = RequestLimit(requests_per_minute)
     app = create_app(
         workspace,
         api_key=api_key,
@@ -117,6 +124,7 @@ async def serve(
         dial_faults=dial_faults,
         dial_faults_place=dial_faults_place,
         lists_ringing=lists_ringing,
+        request_limit=request_limit,
     )
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
@@ -127,7 +135,9 @@ async def serve(
         await site.start()
         longest_sleep = math.inf if clock is None else _FOREIGN_CLOCK_SECONDS
         async with _sent(workspace, api_key, webhook_url, webhooks, longest_sleep) as answers:
-            yield Server(f"http://127.0.0.1:{site.port}", api_key, workspace, answers)
+            yield Server(
+                f"http://127.0.0.1:{site.port}", api_key, workspace, answers, request_limit
+            )
     finally:
         await runner.cleanup()
 

@@ -370,6 +370,32 @@ async def test_a_served_clock_is_about_this_machines() -> None:
         assert abs(clock.stamp(now) / 1000 - time.time()) < 60.0
 
 
+async def test_requests_that_are_too_many() -> None:
+    """A client that asks too often would not be refused, or a call be placed by a refused dial."""
+    clock = HandClock()
+
+    async def test(server: Server, client: Client) -> None:
+        assert (await client.concurrency())[0] == 200
+        status, call = await client.dial()
+        assert status == 201
+        refused = (429, {"status": "error", "message": RATE_LIMITED})
+        assert await client.concurrency() == refused
+        assert await client.dial() == refused
+        assert await client.send("GET", f"/v2/get-call/{call['call_id']}") == refused
+        assert (await client.send("GET", "/get-concurrency", headers={}))[0] == 401
+        assert server.workspace.truth().placed == 1
+        assert server.request_limit.answered.total() == 2
+        assert server.request_limit.refused == {
+            "/get-concurrency": 1,
+            "/v2/create-phone-call": 1,
+            "/v2/get-call/{call_id}": 1,
+        }
+        clock.now = 60.0
+        assert (await client.concurrency())[0] == 200
+
+    await with_client(test, clock=clock, requests_per_minute=2)
+
+
 async def test_dial_that_comes_too_fast_and_dies() -> None:
     """A refusal that has the looks of a success would not be simulated."""
     clock = HandClock(3.0)

@@ -14,6 +14,7 @@ from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.simulator import (
     rated_trunk,
+    request_table,
     scheduled_fault,
     scripted_number,
     simulator,
@@ -24,6 +25,7 @@ from callguard.simulator import (
     VOICEMAIL,
     Exponential,
     Faults,
+    RequestLimit,
     Truth,
     Uniform,
     WorkspaceSettings,
@@ -52,7 +54,8 @@ OPTIONS = """
     --dial-fault 500 --dial-fault-at 3:4:cut --no-dial-faults-place
     --webhook-url http://127.0.0.1/hook --number +1555:busy,answered --number +1556:voicemail
     --cps 2.5 --trunk +1557:5 --trunk +1558:none --cps-rule spacing --cps-refusal dead-call
-    --clock-offset -2.5 --inbound-apart --refuses-by-reported --lists-ringing
+    --clock-offset -2.5 --requests-per-minute 300 --inbound-apart --refuses-by-reported
+    --lists-ringing
 """
 
 
@@ -100,8 +103,16 @@ def test_options(served: dict[str, Any]) -> None:
     assert settings.numbers == {"+1555": (BUSY, answered()), "+1556": (VOICEMAIL,)}
     assert (settings.cps, settings.trunks) == (2.5, {"+1557": 5.0, "+1558": None})
     assert (settings.cps_rule, settings.cps_refusal) == ("spacing", "dead-call")
+    assert served["requests_per_minute"] == 300
     assert (settings.inbound_apart, settings.refuses_by_reported) == (True, True)
     assert (settings.clock_offset, served["lists_ringing"]) == (-2.5, True)
+
+
+def test_hanging_is_a_fault_of_readings_alone(served: dict[str, Any]) -> None:
+    """A share of hanging readings would be ignored, or dials would hang, too."""
+    main(["simulator", "--hanging", "0.5"])
+    assert served["faults"].possible == {"hang"}
+    assert served["dial_faults"].possible == set()
 
 
 def test_no_rate(served: dict[str, Any]) -> None:
@@ -153,6 +164,7 @@ def test_wrong_trunks(text: str) -> None:
         ("--cps None", "--cps must have a CPS above 0"),
         ("--cps-rule token-bucket", "--cps-rule must be one of window, spacing"),
         ("--cps-refusal 503", "--cps-refusal must be one of 429, dead-call"),
+        ("--hanging 1.5", "--fault: hanging must be a share from 0 to 1"),
         ("--trunk +1555", "--trunk must be NUMBER:CPS"),
         ("--trunk +1555:fast", "--trunk must have a CPS above 0, or none, got 'fast'"),
     ],
@@ -161,6 +173,22 @@ def test_wrong_rates(arguments: str, said: str, capsys: pytest.CaptureFixture[st
     """A slip in a rate would simulate none, or be told by a name that is no option."""
     assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_request_table_tells_endpoints_apart() -> None:
+    """Whoever asks too often would not learn what for."""
+    limit = RequestLimit(per_minute=2)
+    for endpoint in ("/get-concurrency", "/v3/list-calls", "/v3/list-calls"):
+        limit.has_room(endpoint, 0.0)
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as capture:
+        console.print(request_table(limit))
+    for row in (
+        ("/get-concurrency answered", "1"),
+        ("/v3/list-calls answered", "1"),
+        ("/v3/list-calls refused", "1"),
+    ):
+        assert any(all(part in line for part in row) for line in capture.get().splitlines())
 
 
 def test_truth_table_has_every_field() -> None:

@@ -27,6 +27,23 @@ def test_rate_and_kinds() -> None:
     assert set(drawn(rate=1.0, kinds=("cut",))) == {"cut"}
 
 
+def test_hanging_comes_on_top_and_moves_no_other_fault() -> None:
+    """Two runs that differ in how many readings hang would differ in their other faults, too."""
+    alone, both = drawn(rate=0.1, kinds=("500",)), drawn(hanging=0.2, rate=0.1, kinds=("500",))
+    assert both.count("hang") == pytest.approx(0.2 * REQUESTS, rel=0.2)
+    assert [a for a, b in zip(alone, both, strict=True) if b != "hang"] == [
+        fault for fault in both if fault != "hang"
+    ]
+    assert drawn(hanging=1.0) == ["hang"] * REQUESTS
+
+
+def test_a_fault_by_schedule_goes_before_a_request_that_hangs() -> None:
+    """An outage would be another than the one that was scheduled."""
+    faults = Faults(hanging=1.0, schedule=((0.0, 10.0, "500"),))
+    assert [faults.next(5.0), faults.next(10.0)] == ["500", "hang"]
+    assert faults.possible == {"500", "hang"}
+
+
 def test_seed_replays() -> None:
     """A failing run could not be run again."""
     assert drawn(rate=0.5, seed=3) == drawn(rate=0.5, seed=3)
