@@ -9,14 +9,11 @@ from functools import partial
 
 from redis import Redis
 
-from callguard.ledger.redis.outbox import MOST_AT_ONCE
 from callguard.ledger.redis.scripts import EXCHANGE
+from callguard.ledger.redis.settings import AT_ONCE
 from tests.unit.ledger.bent_clock import START, BentLedger, Happening, Reply, Worker, settings
 
 __all__ = ["longest_exchanges"]
-
-AT_ONCE = MOST_AT_ONCE
-"""Permits to which something happens in one exchange."""
 
 VISIBLE_AFTER = 3.0
 """Seconds until a placed call is surely counted: more than it takes to place them all."""

@@ -87,6 +87,7 @@ CONVERSATION = "ledger/redis/conversation.py"
 SHARED_READINGS = "ledger/redis/readings.py"
 SCRIPTS = "tests/unit/ledger/test_scripts.py"
 FAULTS = "tests/unit/ledger/test_faults.py"
+STATEMENT = "tests/unit/ledger/test_statement.py"
 HISTORIES_TESTS = "tests/unit/premises/test_histories.py"
 
 MUTATIONS = (
@@ -979,6 +980,22 @@ MUTATIONS = (
         LUA + "permits.lua",
         (("at + unvouched + the(Few).counter_lag + 1, id)", "at, id)"),),
         "the counter is late",
+        shared=True,
+    ),
+    Mutation(
+        "a ledger that was told of a part of a worker's permits admits at once",
+        LUA + "workers.lua",
+        (("joining.holds_more and said.epoch ~= state.epoch", "false"),),
+        "the worker may die before it has named the others",
+        STATEMENT,
+        shared=True,
+    ),
+    Mutation(
+        "a ledger closes once for a worker that goes on naming its permits",
+        LUA + "exchange.lua",
+        (("if said.unsaid then\n", "if false then\n"),),
+        "the worker may be slow, and its lease is renewed meanwhile",
+        STATEMENT,
         shared=True,
     ),
     Mutation(

@@ -12,6 +12,8 @@ import random
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from callguard.ledger.redis.settings import AT_ONCE
+
 __all__ = [
     "CallPlan",
     "CallerPlan",
@@ -730,11 +732,12 @@ class Mishaps:
 
 @dataclass(frozen=True, slots=True)
 class SharedPlan:
-    """A world of several workers; `lease` is in seconds."""
+    """A world of several workers; `lease` is in seconds, `at_once` in permits."""
 
     world: Plan
     workers: tuple[WorkerPlan, ...]
     lease: float
+    at_once: int
     mishaps: Mishaps
 
     @property
@@ -776,7 +779,9 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     world = replace(world, seed=seed, gate=gate, rules=((0.0, rules),), closings=())
     workers = tuple(_worker(dice, world.lasts) for _ in range(dice.whole(2, 4)))
     workers = _one_drains(_Dice(f"drains of {seed}"), workers, world.lasts)
-    plan = SharedPlan(world, workers, lease=dice.one_of((4.0, 10.0)), mishaps=Mishaps())
+    at_once = _Dice(f"pieces of {seed}").one_of((1, 2, 5, AT_ONCE))
+    lease = dice.one_of((4.0, 10.0))
+    plan = SharedPlan(world, workers, lease, at_once, mishaps=Mishaps())
     return _with_mishaps(plan) if mishaps else plan
 
 

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 from redis import Redis
@@ -23,6 +24,8 @@ from redis.exceptions import ResponseError
 import callguard
 from callguard import RedisLedger
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.settings import Settings
+from callguard.ledger.times import Times
 from tests.support.bent_client import BentClient
 from tests.support.bent_server import BentServer, Published
 from tests.support.fake_network import FakeSession, Reply
@@ -354,7 +357,7 @@ class Worker:
         world = self._world
         told = world.plan.world.gate
         self.paused.clear()
-        ledger = RedisLedger(cast("Any", self.client), name=world.name, lease=world.plan.lease)
+        ledger = _LedgerInPieces(self.client, world)
         async with callguard.open_gate(
             "key_test",
             session=FakeSession(self.answer),
@@ -372,6 +375,17 @@ class Worker:
             ledger=ledger,
         ) as gate:
             yield gate
+
+
+class _LedgerInPieces(RedisLedger):
+    """A ledger of which each exchange does as little as the plan says."""
+
+    def __init__(self, client: TroubledClient, world: SharedWorld) -> None:
+        super().__init__(cast("Any", client), name=world.name, lease=world.plan.lease)
+        self._pieces = world.plan.at_once
+
+    def settings(self, times: Times) -> Settings:
+        return replace(super().settings(times), at_once=self._pieces)
 
 
 class SharedWorld:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -18,18 +17,17 @@ from callguard.ledger.protocol import Claim, Claimant, DatedPause
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
-from callguard.ledger.redis.outbox import MOST_AT_ONCE
 from callguard.ledger.redis.pauses import with_unheard
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.shared_trunks import lasting_ms
+from callguard.ledger.redis.statement import Statement
 from callguard.ledger.redis.trunks import said_of
 from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import (
     Answer,
     Asked,
     Happening,
-    Introduction,
     News,
     Push,
     Request,
@@ -39,10 +37,10 @@ from callguard.ledger.redis.wire import (
 from callguard.limits import Snapshot
 from callguard.trunks import Trunk
 
-__all__ = ["Conversation", "asked_for", "runs_of"]
+__all__ = ["Conversation", "asked_for"]
 
 MOST_SLOTS: Final = 1000
-"""The most slots that one exchange asks for."""
+"""The most slots for which a claim asks in one exchange, which may bring fewer."""
 
 
 class Conversation:
@@ -64,7 +62,8 @@ class Conversation:
             is due; None not to.
         leaves: whether the worker has to leave as soon as everything is reported.
         left: whether it has left.
-        said_as_much_as_it_may: whether the last exchange reported so much that there may be more.
+        goes_on: whether another exchange has to follow at once, as there may be more to report, or
+            the last made no claims.
         stepped: seconds by which the server's clock had stepped by the last exchange.
         untold: why the server published nothing for this worker in the last exchange, or None.
     """
@@ -84,7 +83,7 @@ class Conversation:
         self.ask_again_at: float | None = None
         self.leaves = False
         self.left = False
-        self.said_as_much_as_it_may = False
+        self.goes_on = False
         self.stepped = 0.0
         self.untold: str | None = None
         self._leaving = False
@@ -107,7 +106,8 @@ class Conversation:
         self._ring_limit = settings.times.ring_limit
         self._pauses_version = 0
         self._sent_at = 0.0
-        self._first_number = self._next_number = self._doubtful = 1
+        self._first_number = self._next_number = 1
+        self._statement = Statement(view, settings.at_once)
         self._renews = True
         self._renew_at = -math.inf
         self._ledger_clock = LedgerClock(clock)
@@ -129,18 +129,9 @@ class Conversation:
         self._sent_at = self._clock()
         self._number += 1
         self._renews = self._sent_at >= self._renew_at or not self._joined
-        self._claims = self._claims_now()
-        # Callers may be granted permits from the local share before the answer comes.
-        self._first_number = self._view.next_number
-        if self._joined:
-            self._doubtful = self._first_number
-        asked = []
-        for claim in self._claims.values():
-            asked.append(asked_for(claim, self._ring_limit))
-            self._view.next_number += min(claim.callers, MOST_SLOTS)
-        self._next_number = self._view.next_number
+        asked = self._asked()
         happenings = self._happenings = self._view.outbox.batch()
-        self.said_as_much_as_it_may = len(happenings) >= MOST_AT_ONCE
+        self.goes_on = len(happenings) >= self._settings.at_once
         self._leaving = self.leaves and self._view.outbox.batch_is_all
         request: Request = {
             "number": self._number,
@@ -160,18 +151,37 @@ class Conversation:
                 request["silent"] = silent
         if self._pauses_version:
             request["pauses"] = self._pauses_version
+        if self._statement.leaves_some_unsaid():
+            request["unsaid"] = True
         self._readings.add_to(request)
         if self._renews or self._leaving:
             self._add_what_is_rare(request)
         return encoded(request), self._constants
 
     def _add_what_is_rare(self, request: Request) -> None:
-        if self._leaving:
-            request["leaves"] = True
         if self._renews:
             request["renew"] = True
         if not self._joined:
-            request["join"] = self._introduction()
+            request["join"] = self._statement.introduction(self._label, self._trunks)
+            self._leaving = self._leaving and self._statement.is_whole
+        if self._leaving:
+            request["leaves"] = True
+
+    def _asked(self) -> list[Asked]:
+        """What is claimed, and the numbers of the permits that may be granted.
+
+        A worker that joins claims nothing, or ever more numbers would be in doubt while no answer
+        comes.
+        """
+        # Callers may be granted permits from the local share before the answer comes.
+        self._first_number = self._next_number = self._view.next_number
+        self._claims = self._claims_now() if self._joined else {}
+        if self._joined:
+            callers = sum(claim.callers for claim in self._claims.values())
+            self._next_number += min(callers, self._settings.at_once)
+            self._view.next_number = self._next_number
+            self._statement.doubtful = range(self._first_number, self._next_number)
+        return [asked_for(claim, self._ring_limit) for claim in self._claims.values()]
 
     def _claims_now(self) -> dict[tuple[str, str | None], Claim]:
         """The claims of the waiting callers, and an end to each claim that nobody makes any more.
@@ -188,15 +198,6 @@ class Conversation:
             if claim.callers:
                 claims[key] = claim._replace(callers=0)
         return claims
-
-    def _introduction(self) -> Introduction:
-        return {
-            "epoch": uuid.uuid4().hex,
-            "label": self._label,
-            "held": runs_of(self._view.held()),
-            "since": self._doubtful,
-            "trunks": self._trunks,
-        }
 
     # Hearing -------------------------------------------------------------------------------------
 
@@ -230,7 +231,9 @@ class Conversation:
             # The worker is unknown, or the request was overtaken by a copy that a client sent.
             return False
         heard = Answer.parse(reply, len(self._claims))
+        claimed = self._joined
         self._acknowledge(heard)
+        self.goes_on |= not claimed and (self.anyone_waits or bool(self._view.outbox))
         self._answered_at = heard.now
         self._ledger_clock.showed(heard.now / 1000, self._sent_at)
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
@@ -295,7 +298,8 @@ class Conversation:
     def _acknowledge(self, heard: Answer) -> None:
         if heard.void:
             self._claimant.lost(self._view.lose())
-        if self._epoch != heard.epoch:
+        is_unknown = self._epoch != heard.epoch
+        if is_unknown:
             self._epoch = heard.epoch
             self._pauses_version = 0
             self._readings.begin_anew(heard.epoch)
@@ -303,6 +307,7 @@ class Conversation:
         self._joined = True
         self._acknowledged = self._number
         self._readings.reported()
+        self._statement.heard(is_unknown=is_unknown, is_void=heard.void)
         if self._happenings:
             self._view.reported()
         self.left = self._leaving
@@ -330,17 +335,6 @@ class Conversation:
             else:
                 self._view.unstart(number)
                 self._view.withdraw(number)
-
-
-def runs_of(held: Sequence[tuple[int, str]]) -> list[tuple[int, int, str]]:
-    """Join permits of one lane to runs, each as its first number, its last number and the lane."""
-    runs: list[tuple[int, int, str]] = []
-    for number, lane in sorted(held):
-        if runs and runs[-1][1:] == (number - 1, lane):
-            runs[-1] = runs[-1][0], number, lane
-        else:
-            runs.append((number, number, lane))
-    return runs
 
 
 def asked_for(claim: Claim, ring_limit: float) -> Asked:

@@ -7,9 +7,10 @@ from typing import Final
 
 from callguard.ledger.redis.wire import Happening
 
-__all__ = ["Held"]
+__all__ = ["ENDS_DIALLING", "Held"]
 
-_ENDS_DIALLING: Final = {"place", "release", "withdraw"}
+ENDS_DIALLING: Final = {"place", "release", "withdraw"}
+"""The happenings after which a permit is dialling no more."""
 
 
 class Held:
@@ -41,7 +42,7 @@ class Held:
     def heard(self, happenings: Iterable[Happening]) -> None:
         """The server has heard of these."""
         for happening in happenings:
-            if happening[0] in _ENDS_DIALLING:
+            if happening[0] in ENDS_DIALLING:
                 self.lanes.pop(int(happening[1]), None)
             elif happening[0] == "adopt":
                 self.alone.discard(int(happening[1]))
@@ -52,7 +53,7 @@ class Held:
         Returns:
             Those that are dialling still and were not lost before, with their lanes.
         """
-        safe = {int(said[1]) for said in unheard if said[0] in _ENDS_DIALLING}
+        safe = {int(said[1]) for said in unheard if said[0] in ENDS_DIALLING}
         safe |= self.alone | self._lost
         lost = {number: lane for number, lane in self.lanes.items() if number not in safe}
         self._lost.update(lost)

@@ -165,18 +165,21 @@ class RedisLedger:
         from callguard.ledger.redis.session import Session
 
         names = Names(self._name or workspace)
-        settings = Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
         return Session(
             self._client,
             worker,
             this_process(),
             names,
-            settings,
+            self.settings(times),
             claimant,
             key_mark(workspace),
             share=self._local_share,
             trunks=trunks,
         )
+
+    def settings(self, times: Times) -> Settings:
+        """The settings of a worker with these durations."""
+        return Settings(times, lease=self._lease, grace=GRACE, timeout=self._timeout)
 
     @property
     def is_named(self) -> bool:

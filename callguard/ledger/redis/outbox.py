@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Final
 
+from callguard.ledger.redis.settings import AT_ONCE
 from callguard.ledger.redis.wire import Happening
 
 __all__ = ["Outbox"]
 
 _Key = tuple[str, str | int | None]
 """The kind of a happening, and the number of the permit to which it happened."""
-
-MOST_AT_ONCE: Final = 250
-"""Happenings in one exchange: more would keep the server from others for over 3 ms."""
 
 MOST_EVIDENCE: Final = 10_000
 """Calls whose evidence is kept until it is reported; forgetting more only costs the evidence."""
@@ -27,11 +26,15 @@ class Outbox:
 
     An item stays until an exchange with it was answered, so a lost exchange loses nothing. Items
     may be reported twice: each names a permit or a call, so nothing is counted twice.
+
+    Args:
+        at_once: how many happenings go into one exchange, evidence included.
     """
 
-    __slots__ = ("_batch", "_evidence", "_happenings", "_held_alone")
+    __slots__ = ("_at_once", "_batch", "_evidence", "_happenings", "_held_alone")
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
         self._happenings: dict[_Key, Happening] = {}
         self._evidence: dict[str, str] = {}
         self._batch: tuple[dict[_Key, Happening], dict[str, str]] = ({}, {})
@@ -66,12 +69,16 @@ class Outbox:
             del self._happenings[key]
         return True
 
+    def note_held(self, numbers: Iterable[int]) -> None:
+        """Note that the server may know of these permits from now on."""
+        self._held_alone.update(each for each in numbers if ("adopt", each) in self._happenings)
+
     def batch(self) -> list[Happening]:
         """The items for the next exchange: the last batch until `reported`, and new ones."""
         if not self._happenings and not self._evidence:
             return []
-        happenings = dict(itertools.islice(self._happenings.items(), MOST_AT_ONCE))
-        room = MOST_AT_ONCE - len(happenings)
+        happenings = dict(itertools.islice(self._happenings.items(), self._at_once))
+        room = self._at_once - len(happenings)
         evidence = dict(itertools.islice(self._evidence.items(), room))
         self._batch = happenings, evidence
         self._held_alone.update(int(said[1]) for said in happenings.values() if said[0] == "adopt")
@@ -80,8 +87,12 @@ class Outbox:
     @property
     def batch_is_all(self) -> bool:
         """Whether the last batch contains everything that is to be reported."""
-        happenings, evidence = self._batch
-        return happenings == self._happenings and len(evidence) == len(self._evidence)
+        return self.batch_has_all_happenings and len(self._batch[1]) == len(self._evidence)
+
+    @property
+    def batch_has_all_happenings(self) -> bool:
+        """Whether the last batch contains every happening, if not all evidence."""
+        return self._batch[0] == self._happenings
 
     def pending(self) -> list[Happening]:
         """All happenings that the server may not know yet."""

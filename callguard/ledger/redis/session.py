@@ -89,7 +89,7 @@ class Session:
         trunks: Sequence[Trunk] = (),
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.view = View(names, settings.times, self.speak, share=share, trunks=trunks)
+        self.view = View(names, settings, self.speak, share=share, trunks=trunks)
         self._readings = SharedReadings(
             worker, self.view, settings.times.ttl, mark, self._loop.time, self.consult
         )
@@ -263,7 +263,7 @@ class Session:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        if self.conversation.said_as_much_as_it_may:
+        if self.conversation.goes_on:
             self.speak()
         elif self.conversation.ask_again_at is not None:
             self._again = self._loop.call_at(self.conversation.ask_again_at, self.speak)

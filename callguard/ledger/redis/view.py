@@ -14,8 +14,8 @@ from callguard.ledger.redis.held import Held
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.redis.pauses import PAUSING, scope_key
+from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.shared_trunks import SharedTrunks
-from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
@@ -33,11 +33,12 @@ class View:
 
     Args:
         names: makes the names of calls on the server.
-        times: the durations that the ledger uses.
+        settings: the ledger's settings.
         speak: called when there is something to report.
         share: calls that may be dialling or uncounted at once while the worker is alone; None for
             none.
         trunks: the gate's trunks. While it is alone, the worker keeps their rates by itself.
+
 
     Attributes:
         granted: permits granted so far.
@@ -55,7 +56,7 @@ class View:
     def __init__(
         self,
         names: Names,
-        times: Times,
+        settings: Settings,
         speak: Callable[[], None],
         *,
         share: int | None = None,
@@ -64,16 +65,16 @@ class View:
         self.granted = 0
         self.alone = False
         self.next_number = 1
-        self.outbox = Outbox()
+        self.outbox = Outbox(settings.at_once)
         self.others_wait = False
         self.valid_until = -math.inf
-        self.trunks = SharedTrunks(trunks, times.ring_limit)
+        self.trunks = SharedTrunks(trunks, settings.times.ring_limit)
         self.dated: Snapshot | None = None
         self.readings: Readings[Any]
         self._names = names
         self._speak = speak
         self._share = share
-        self._own = MemoryLedger(times, trunks)
+        self._own = MemoryLedger(settings.times, trunks)
         self.own_readings = self._own.readings
         self._counts = (0, 0)
         self._spent = False

@@ -55,8 +55,8 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
 
     It consists of words, separated by spaces: first the worker and the values that each exchange
     needs, then the prefix of every channel's name and values that few exchanges need. Numbers are
-    rounded up, in milliseconds, except the last, which is in calls. Constants of both sides are
-    among them, so that none is written twice.
+    rounded up, in milliseconds, except the last of each part, which are in calls. Constants of both
+    sides are among them, so that none is written twice.
     """
     times = settings.times
     often = (times.counted_after, times.max_age, settings.lease, JITTER)
@@ -71,7 +71,14 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
         EARLY_EVIDENCE_SECONDS,
         LONGEST_PUSH_BACK,
     )
-    words = (worker, *map(_ms, often), names.channels, *map(_ms, seldom), EARLY_EVIDENCE)
+    words = (
+        worker,
+        *map(_ms, often),
+        settings.at_once,
+        names.channels,
+        *map(_ms, seldom),
+        EARLY_EVIDENCE,
+    )
     return " ".join(map(str, words)).encode()
 
 
@@ -82,12 +89,13 @@ def _ms(seconds: float) -> int:
 Happening = tuple[str | int, ...]
 """A kind of happening, its permit or call, and sometimes another word.
 
-``adopt``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its number, the
-first two its lane as well; ``bind`` names a permit and the hash of its call, ``note_answered`` and
-``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing. ``unstart`` names a
-permit, ``restart`` a permit, the hash of its trunk, and its lane, and ``push_back`` a permit, the
-hash of its trunk, and how many ms apart starts are there. ``join`` names a permit, the hash of its
-trunk, and for how many ms a call is on that at most once it is placed.
+``adopt``, ``hold``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its
+number, the first three its lane as well; ``bind`` names a permit and the hash of its call,
+``note_answered`` and ``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing.
+``unstart`` names a permit, ``restart`` a permit, the hash of its trunk, and its lane, and
+``push_back`` a permit, the hash of its trunk, and how many ms apart starts are there. ``join``
+names a permit, the hash of its trunk, and for how many ms a call is on that at most once it is
+placed.
 ``pause`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
 ``premise`` names a premise that was seen not to hold, and what was seen, for people.
 """
@@ -127,17 +135,22 @@ class Introduction(TypedDict):
     Attributes:
         epoch: the name of the ledger that begins with this worker, if there is none.
         label: what people call the worker.
-        held: the permits that are dialling, as far as the worker knows: of each run of them on one
-            lane the first number, the last, and the lane.
-        since: the first number of which the worker may have been granted permits without hearing of
-            it: what is before is known to both.
+        held: the latest permits that are dialling, as far as the worker knows: of each run of them
+            on one lane the first number, the last, and the lane. All from `since` on are among
+            them.
+        holds_more: whether it is dialling more permits than these; left out if not.
+        since: the first number of the permits that the worker may have been granted without hearing
+            of it: what is before is known to both.
+        until: the number after the last of those.
         trunks: what people see of each trunk that is limited, as JSON, by the hash of its name.
     """
 
     epoch: str
     label: str
     held: list[tuple[int, int, str]]
+    holds_more: NotRequired[bool]
     since: int
+    until: int
     trunks: NotRequired[dict[str, str]]
 
 
@@ -191,7 +204,8 @@ class Request(TypedDict):
         silent: ms since the exchange from which the worker knows `sent`; only if it joins.
         renew: whether the lease begins anew.
         leaves: whether the worker leaves.
-        join: present if the worker joins.
+        join: present if the worker joins; it makes no claims then.
+        unsaid: whether it is dialling permits of which the ledger knows nothing yet.
         wants_reading: whether the worker asks for the right to read.
         reads: the token of the right by which it is reading.
         taken: present after a reading.
@@ -213,6 +227,7 @@ class Request(TypedDict):
     renew: NotRequired[bool]
     leaves: NotRequired[bool]
     join: NotRequired[Introduction]
+    unsaid: NotRequired[bool]
     wants_reading: NotRequired[bool]
     reads: NotRequired[int]
     taken: NotRequired[Taken]

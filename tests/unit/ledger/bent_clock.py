@@ -11,10 +11,11 @@ from redis import Redis
 
 from callguard import CallGuardError, Limits, Snapshot, Trunk
 from callguard.ledger import Claim, Claimant
-from callguard.ledger.redis.conversation import Conversation, asked_for, runs_of
+from callguard.ledger.redis.conversation import Conversation, asked_for
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.statement import runs_of
 from callguard.ledger.redis.view import View
 from callguard.ledger.redis.wire import Answer, Asked, Introduction, Request, constants, encoded
 from tests.support.bent_server import START, BentServer
@@ -114,7 +115,7 @@ def side_of(
     async def consult() -> None:
         exchange()
 
-    view = View(names, settings.times, lambda: None, share=share, trunks=trunks)
+    view = View(names, settings, lambda: None, share=share, trunks=trunks)
     readings = SharedReadings(worker, view, settings.times.ttl, "key", clock, consult)
     readings.serve(Recorder(view))
     conversation = Conversation(worker, worker, names, settings, view, readings, claimant, clock)
@@ -223,6 +224,7 @@ class Worker:
             label=f"label of {self._name}",
             held=runs_of([(number, "default") for number in self.held]),
             since=self.since,
+            until=self.next,
         )
 
     def ask(
@@ -283,6 +285,7 @@ class Worker:
         given = len(reply.get("grants") or ())
         self.held.extend(range(self.next, self.next + given))
         self.next += given
+        self.since = self.next
 
 
 def joined(ledger: BentLedger, *names: str, current: int = 0) -> list[Worker]:

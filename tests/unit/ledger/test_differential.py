@@ -83,7 +83,8 @@ class Side:
         while more:
             accepted = self._exchange_once()
             asks_again = bool(self.wanted) and self.conversation.ask_again_at is not None
-            more = not accepted or bool(self.view.outbox) or asks_again
+            goes_on = self.conversation.goes_on or bool(self.view.outbox)
+            more = not accepted or goes_on or asks_again
 
     def _exchange_once(self) -> bool:
         request = self.conversation.request()

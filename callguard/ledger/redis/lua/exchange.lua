@@ -74,6 +74,9 @@ end
 if said.renew then
   the(Workers).renew()
 end
+if said.unsaid then
+  the(Workers).withhold()
+end
 take_in(said.happenings)
 if said.reads then
   the(Readings).go_on(said.reads)

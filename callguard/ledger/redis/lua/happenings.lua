@@ -12,6 +12,8 @@ local function take_in(happenings)
       the(Permits).place(id_of(what), more)
     elseif kind == 'adopt' then
       the(Permits).adopt(id_of(what), more)
+    elseif kind == 'hold' then
+      the(Permits).hold(id_of(what), more)
     elseif kind == 'withdraw' then
       the(Calls).drop(id_of(what))
     elseif kind == 'answered' then

@@ -42,6 +42,14 @@ local function Permits()
     describe(id, lane)
   end
 
+  -- A permit that a worker is dialling, of which this ledger knows nothing, or takes it for placed.
+  local function hold(id, lane)
+    settle_released()
+    grow('uncounted', -redis.call('ZREM', uncounted, id))
+    grow('dialling', redis.call('ZADD', dialling, 0, id))
+    describe(id, lane)
+  end
+
   local function place(id, lane)
     settle_released() -- this one may be among them, and count again
     if state.backoffs > 0 then
@@ -59,7 +67,7 @@ local function Permits()
   end
 
   return { release = release, settle_released = settle_released, describe = describe, adopt = adopt,
-    place = place }
+    hold = hold, place = place }
 end
 
 -- From uncounted on, and what is known of calls by the provider's ids.

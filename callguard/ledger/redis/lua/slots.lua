@@ -94,7 +94,7 @@ local function Slots()
     while served do
       served = false
       for _, claim in ipairs(group) do
-        local wants = claim.served < claim.count and usage < claim.ceiling
+        local wants = claim.served < claim.count and usage < claim.ceiling and #grants < AT_ONCE
         if wants and starts_left(claim) > 0 then
           usage, served, claim.served = usage + 1, true, claim.served + 1
           give(claim, usage)
@@ -153,6 +153,9 @@ local function Slots()
       if starts_left(claim) == 0 then
         at = math.min(at, due_at(claim))
       end
+    end
+    if #grants == AT_ONCE then
+      at = now -- there may be more
     end
     at = at < NEVER and at or 0
     local is_new = first or at ~= state.look_at

@@ -7,11 +7,12 @@
 local ledger, workers, sessions, permits, dialling, uncounted, claims, queue, called, calls, early,
   starts, occupied, paused = unpack(KEYS)
 local said = cjson.decode(ARGV[1])
--- In ms; see `constants` in wire.py.
-local me, COUNTED_AFTER, MAX_AGE, LEASE, JITTER, more = string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) ()')
+-- In ms, but for the last, which is permits; see `constants` in wire.py.
+local me, COUNTED_AFTER, MAX_AGE, LEASE, JITTER, AT_ONCE, more =
+  string.match(ARGV[2], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) ()')
+AT_ONCE = tonumber(AT_ONCE) -- permits that one exchange grants, absorbs or buries, so that others need not wait
 
 local PROTOCOL = 2 -- what this script, and what is said to it, are written for
-local AT_ONCE = 250 -- permits that one exchange absorbs or buries, so that others need not wait
 local KEEP = '3600000' -- a workspace that has been silent for so long is forgotten
 
 -- Parts of the script, each of which is made when it is first needed: the server makes every function

@@ -9,7 +9,6 @@ local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
 local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a worker any more
 local BURIALS = 16 -- of workers that one exchange goes into
-local DOUBTS = 2000 -- permits that are looked for one by one, before all of a worker's are read
 
 local function Workers()
   local crew = {}
@@ -92,11 +91,16 @@ local function Workers()
     end
   end
 
-  -- There was a ledger before this one. A worker that is cut off may still dial what that gave it,
-  -- until its lease runs out.
-  local function object()
-    set('lost_until', now + state.lease + state.counted_after)
+  -- Workers hold permits that this ledger doesn't know. If they say nothing more of those, they may still
+  -- dial until their leases run out.
+  function crew.withhold()
+    set('lost_until', math.max(state.lost_until, now + unvouched + state.lease + state.counted_after))
     set('spent_until', math.max(state.spent_until, state.lost_until))
+  end
+
+  -- There was a ledger before this one, and a worker that is cut off may have permits of that.
+  local function object()
+    crew.withhold()
     set('rates_since', now)
     set('unknown_since', now + state.lease)
     said.taken, said.failed = nil, nil -- dated by a clock that is no more
@@ -150,38 +154,29 @@ local function Workers()
     raw, unvouched = raw_now, 0 -- nobody's word is of this ledger's clock
   end
 
-  -- The permits that this worker is dialling as far as the ledger knows, by their numbers, and the first
-  -- number that was looked at. A ledger that has known the worker all the time agrees with the worker
-  -- about all permits before `first`.
-  local function dialled_since(first)
-    local known, ids = {}, {}
-    if not (state.number and state.number >= 0 and said.epoch == state.epoch
-      and said.next - first <= DOUBTS) then
-      for _, id in ipairs(dialled_by(me)) do
-        known[tonumber(string.sub(id, #me + 2))] = id
-      end
-      return known, 1
-    end
-    for number = first, said.next - 1 do
+  -- The permits that the exchange in doubt may have granted to this worker, by their numbers: those that
+  -- it has granted.
+  local function granted_in_doubt(joining)
+    local granted, ids = {}, {}
+    for number = joining.since, joining['until'] - 1 do
       ids[#ids + 1] = id_of(number)
     end
-    for from = 1, #ids, 1000 do
-      local scores = redis.call('ZMSCORE', dialling, unpack(ids, from, math.min(from + 999, #ids)))
-      for i, score in ipairs(scores) do
-        known[first + from + i - 2] = score and ids[from + i - 1] or nil
-      end
+    for i, score in ipairs(#ids > 0 and redis.call('ZMSCORE', dialling, unpack(ids)) or {}) do
+      granted[joining.since + i - 1] = score and ids[i] or nil
     end
-    return known, first
+    return granted
   end
 
   -- This worker holds the permits that it says that it holds; a permit that it was given and never heard
-  -- of goes back.
-  local function hold(runs, since)
-    local unheard, first = dialled_since(since) -- less what it says that it holds, in the end
+  -- of goes back. A ledger that has known the worker all the time agrees with the worker about all permits
+  -- before those in doubt.
+  local function hold(joining)
+    local agrees = state.number and state.number >= 0 and said.epoch == state.epoch
+    local unheard = granted_in_doubt(joining) -- less what it says that it holds, in the end
     local missing, lanes = {}, {}
-    for _, run in ipairs(runs) do
-      for number = math.max(run[1], first), run[2] do
-        if not unheard[number] then -- it is uncounted, or nowhere
+    for _, run in ipairs(joining.held) do
+      for number = agrees and math.max(run[1], joining.since) or run[1], run[2] do
+        if not unheard[number] then -- it is uncounted, or nowhere, or not in doubt
           local id = id_of(number)
           missing[#missing + 1] = id
           lanes[id] = run[3]
@@ -226,7 +221,10 @@ local function Workers()
     for trunk, text in pairs(joining.trunks or {}) do
       set('trunk/' .. trunk, text)
     end
-    hold(joining.held, joining.since)
+    if joining.holds_more and said.epoch ~= state.epoch then
+      crew.withhold()
+    end
+    hold(joining)
     the(Claims).forget(me)
   end
 
