@@ -30,7 +30,7 @@ from callguard.errors import (
 )
 from callguard.eta import Eta
 from callguard.fetcher import FixedLimit, LimitFetcher
-from callguard.gate import Gate, GateStatistics, Permit, connect, open_gate
+from callguard.gate import Gate, Permit, connect, open_gate
 from callguard.lanes import Lane
 from callguard.limits import Limits, Snapshot
 from callguard.source import LimitSource
@@ -38,6 +38,7 @@ from callguard.trunks import Trunk
 
 if TYPE_CHECKING:
     from callguard.events import Listener
+    from callguard.gate import GateStatistics
     from callguard.ledger import RedisLedger
 
 __all__ = [
@@ -84,6 +85,8 @@ def __getattr__(name: str) -> object:
     if name in ("events", "Listener"):
         events = import_module("callguard.events")
         return events.Listener if name == "Listener" else events
+    if name == "GateStatistics":
+        return import_module("callguard.gate").GateStatistics
     if name == "RedisLedger":
         return import_module("callguard.ledger").RedisLedger
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

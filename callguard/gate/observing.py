@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callguard.decision import Decision
 from callguard.eta import Eta
 from callguard.gate.assembly import Parts
-from callguard.gate.statistics import GateStatistics
 from callguard.lanes import Lane
 from callguard.trunks import DEFAULT_TRUNK, Trunk
+
+if TYPE_CHECKING:
+    from callguard.gate.statistics import GateStatistics
 
 __all__ = ["Observing"]
 
@@ -52,6 +56,8 @@ class Observing:
         Raises:
             UsageError: the gate belongs to another event loop.
         """
+        from callguard.gate.statistics import GateStatistics
+
         parts, queues = self._parts, self._parts.admissions.queues
         if parts.home.open_in is not None:
             parts.home.check()

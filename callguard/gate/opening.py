@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from types import TracebackType
@@ -24,7 +24,6 @@ from callguard.gate.assembly import Parts, assemble
 from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
 from callguard.gate.refusal import Judge
-from callguard.gate.sharing import assembled_among_many
 from callguard.lanes import Lane, checked_lanes
 from callguard.ledger import MemoryLedger, Times, workspace_hash
 from callguard.showing import shown
@@ -145,7 +144,7 @@ def open_gate(
     return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # so that nobody shows the secret
 class _Origin:
     """The origin of the limits.
 
@@ -159,7 +158,7 @@ class _Origin:
 
     source: LimitSource
     fetcher: LimitFetcher | None
-    secret: str = field(repr=False)
+    secret: str
     base_url: str
     ask: Callable[[str], Awaitable[CallState]] | None
 
@@ -236,7 +235,7 @@ def _checked_times(
 def _times_of(source: LimitSource | None, times: Times) -> Times:
     if isinstance(source, FixedLimit):  # its snapshots never count a call
         longest = source.longest_call
-        return replace(times, counted_after=longest, counter_lag=longest)
+        return times._replace(counted_after=longest, counter_lag=longest)
     return times
 
 
@@ -311,6 +310,8 @@ async def _opened(
             workspace = workspace_hash(origin.secret)
             parts = parts_of(origin.source, ledger, workspace=workspace)
         else:
+            from callguard.gate.sharing import assembled_among_many
+
             sharing = assembled_among_many(
                 parts_of, origin.source, origin.secret, times, ledger, trunks
             )

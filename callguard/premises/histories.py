@@ -65,7 +65,7 @@ MOST: Final = 10_000
 """How many of the latest calls are remembered; nothing is concluded from forgotten ones."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Call:
     """The known bounds of a call's life. Moments are on our clock, except `answered_at`.
 
@@ -92,7 +92,7 @@ class _Over(NamedTuple):
     until: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Shown:
     """A snapshot, and how many own calls it must count, as far as that is proven by now.
 

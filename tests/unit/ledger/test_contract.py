@@ -120,7 +120,7 @@ def open_gate(request: pytest.FixtureRequest, counter: Counter, no_grace: None) 
         trunks: Sequence[Trunk] = (),
         **times: float,
     ) -> AsyncIterator[Gate]:
-        lasting = replace(TIMES, **times)
+        lasting = TIMES._replace(**times)
         make = partial(
             assemble,
             lanes=_with_default(lanes),
