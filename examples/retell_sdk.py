@@ -66,7 +66,6 @@ async def campaign(calls: int, limit: int) -> callguard.simulator.Truth:
             counter_lag=0.2,
             ttl=0.1,
             min_interval=0.05,
-            track="ask",
         ) as gate,
         AsyncRetell(api_key=server.api_key, base_url=server.url) as retell,
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,15 @@ from cachetools import TLRUCache
 
 from callguard.arguments import checked_moment, checked_seconds, checked_whole
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher.calls import CallState, call_path, parse_call
+from callguard.fetcher.calls import (
+    LIST_PATH,
+    LONGEST_CALLS,
+    CallState,
+    call_path,
+    list_payload,
+    parse_call,
+    parse_list,
+)
 from callguard.fetcher.http import ProviderClient
 from callguard.fetcher.later import later_than
 from callguard.fetcher.reading import Reading
@@ -140,7 +149,24 @@ class LimitFetcher:
             LimitsError: the provider gave no valid answer.
             UsageError: the fetcher is closed.
         """
-        return parse_call(await self._client.get(call_path(call_id)))
+        body = await self._client.get(call_path(call_id), longest=LONGEST_CALLS)
+        return parse_call(body, call_id)
+
+    async def ask_all(self, call_ids: Sequence[str]) -> Mapping[str, CallState]:
+        """Ask for the states of up to 1000 calls in one request, once and uncached.
+
+        Cancelling leaves nothing behind.
+
+        Returns:
+            The states by id. A call that isn't among them may be in any state.
+
+        Raises:
+            LimitsError: the provider gave no valid answer.
+            UsageError: the fetcher is closed.
+        """
+        asked = list_payload(call_ids)
+        body = await self._client.post(LIST_PATH, asked, longest=LONGEST_CALLS)
+        return parse_list(body, call_ids)
 
     async def aclose(self) -> None:
         """Cancel the request in flight, and close the session if it is the fetcher's own.

@@ -29,7 +29,8 @@ from callguard.strangers import ends_us
 __all__ = ["LONGEST_BODY", "ProviderClient"]
 
 LONGEST_BODY = 64 * 1024
-"""Bytes of a body that are read at most. The published example of the limits has under 400."""
+"""Bytes of a body that are read at most, unless the caller expects more. The published example of
+the limits has under 400."""
 
 _LONGEST_QUOTATION = 200
 
@@ -96,14 +97,15 @@ class ProviderClient:
     def __repr__(self) -> str:
         return f"ProviderClient(base_url={self.base_url!r})"
 
-    async def get(self, path: str) -> bytes:
+    async def get(self, path: str, *, longest: int = LONGEST_BODY) -> bytes:
         """Send one GET request and return the body. Cancelling leaves nothing behind.
 
         Args:
             path: the path below the base URL, with its leading slash, already quoted.
+            longest: bytes of the body, at most.
 
         Returns:
-            The body, at most `LONGEST_BODY` bytes, of an answer with status 200.
+            The body of an answer with status 200.
 
         Raises:
             LimitsUnavailable: no answer in time, a broken connection, or a status of 408, 429 or
@@ -112,9 +114,11 @@ class ProviderClient:
             LimitsMalformed: any other status, or a body that is too long or compressed.
             UsageError: the client or its session is closed, or the session can't send this.
         """
-        return await self._ask(path, None, _READ)
+        return await self._ask(path, None, _READ, longest)
 
-    async def post(self, path: str, payload: Mapping[str, object]) -> bytes:
+    async def post(
+        self, path: str, payload: Mapping[str, object], *, longest: int = LONGEST_BODY
+    ) -> bytes:
         """Send one POST request, never a second time, and return the body.
 
         After a cancellation nobody knows whether the provider carried out the request.
@@ -122,9 +126,10 @@ class ProviderClient:
         Args:
             path: the path below the base URL, with its leading slash, already quoted.
             payload: the request's body, sent as JSON.
+            longest: bytes of the answer's body, at most.
 
         Returns:
-            The body, at most `LONGEST_BODY` bytes, of an answer with status 200, 201 or 204.
+            The body of an answer with status 200, 201 or 204.
 
         Raises:
             LimitsUnavailable: no answer in time, a broken connection, or a status of 408, 429 or
@@ -135,7 +140,7 @@ class ProviderClient:
             UsageError: the client or its session is closed, or the session can't send this.
             TypeError: JSON can't represent the payload. Nothing was sent.
         """
-        return await self._ask(path, json.dumps(payload).encode(), _DONE)
+        return await self._ask(path, json.dumps(payload).encode(), _DONE, longest)
 
     def url(self, path: str) -> str:
         """The full address of `path`."""
@@ -166,24 +171,26 @@ class ProviderClient:
         if self._owns_session and self._session is not None:
             await self._session.close()
 
-    async def _ask(self, path: str, sent: bytes | None, accepted: frozenset[int]) -> bytes:
+    async def _ask(
+        self, path: str, sent: bytes | None, accepted: frozenset[int], longest: int
+    ) -> bytes:
         if self._closed:
             raise UsageError("the client is closed")
-        outcome = await self._exchange(self.url(path), sent, accepted)
+        outcome = await self._exchange(self.url(path), sent, accepted, longest)
         # Raised here, not where aiohttp's exception was caught: that one holds the request's
         # headers, and so the key, and must not become the cause or the context of this error.
         if isinstance(outcome, CallGuardError):
             raise outcome
-        return self._accepted(self.url(path), outcome, accepted)
+        return self._accepted(self.url(path), outcome, accepted, longest)
 
     async def _exchange(
-        self, url: str, sent: bytes | None, accepted: frozenset[int]
+        self, url: str, sent: bytes | None, accepted: frozenset[int], longest: int
     ) -> _Answer | CallGuardError:
         answer: _Answer | None = None
         try:
             async with asyncio.timeout(self._timeout), self._request(url, sent) as response:
                 answer = _Answer(response.status, response.headers)
-                return answer._replace(body=await _read_body(response))
+                return answer._replace(body=await _read_body(response, longest))
         # The session may be the caller's, with middlewares that raise anything.
         except BaseException as fault:
             if ends_us(fault):
@@ -223,11 +230,11 @@ class ProviderClient:
             return LimitsUnavailable(f"{url} gave no answer: {text}")
         return UsageError(f"{url} could not be asked: {text}")
 
-    def _accepted(self, url: str, answer: _Answer, accepted: frozenset[int]) -> bytes:
+    def _accepted(self, url: str, answer: _Answer, accepted: frozenset[int], longest: int) -> bytes:
         if answer.status not in accepted:
             raise self._refusal(url, answer)
-        if len(answer.body) > LONGEST_BODY:
-            raise LimitsMalformed(f"{url} answered with more than {LONGEST_BODY} bytes")
+        if len(answer.body) > longest:
+            raise LimitsMalformed(f"{url} answered with more than {longest} bytes")
         coding = answer.headers.get("Content-Encoding", "identity")
         if coding.lower() != "identity":
             raise LimitsMalformed(f"{url} answered in {self.quoted(coding)}, unasked")
@@ -243,12 +250,12 @@ class ProviderClient:
         return LimitsMalformed(text)
 
 
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    """Read the body, but stop once it is longer than `LONGEST_BODY`."""
+async def _read_body(response: aiohttp.ClientResponse, longest: int) -> bytes:
+    """Read the body, but stop once it is longer than `longest`."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(LONGEST_BODY + 1):
         body += chunk
-        if len(body) > LONGEST_BODY:
+        if len(body) > longest:
             break
     return bytes(body)
 

@@ -1,60 +1,113 @@
-"""Asks the provider about the calls that the counter may not show yet."""
+"""Asks the provider about calls: those that the counter may not show, and those in somebody's way.
+
+An answer is evidence, and evidence only ever lets a gate admit sooner. So asking may cost the
+provider little, and the readings nothing. A round of questions follows a reading for which somebody
+waits, so while nobody waits nothing is asked. It is one request: a list of the calls, or where
+lists are refused a few calls one by one. `callguard.gate.budget` says how often. A fault costs its
+evidence, and nothing else.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Protocol
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
 
-from callguard.errors import CallGuardError
+from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected, LimitsUnavailable
 from callguard.fetcher import CallState
+from callguard.gate.budget import Budget, Lists
 from callguard.showing import named
 from callguard.strangers import ends_us, log_failure
 from callguard.tasks import begin
 
-__all__ = ["Asker"]
+__all__ = ["Asker", "Questions"]
 
-logger = logging.getLogger("callguard")
+ONE_BY_ONE: Final = 2
+"""Calls of a round that are asked about one by one, where lists are refused."""
 
-AT_ONCE = 8
-"""Requests in flight at once: enough for 20 uncounted calls a second at 400 ms each, and probably
-few enough for the provider's limits on requests, which are not published."""
+
+class Questions(Protocol):
+    """Who is asked about calls, such as a `LimitFetcher`."""
+
+    async def ask(self, call_id: str) -> CallState:
+        """Ask about one call; a fault raises a CallGuardError."""
+
+    async def ask_all(self, call_ids: Sequence[str]) -> Mapping[str, CallState]:
+        """Ask about many calls at once; a call without a state may be in any."""
 
 
 class _Told(Protocol):
     """The recipient of the provider's answers: an `Issuer`."""
 
     def note_ringing(self, call_id: str, asked: float) -> None: ...
-    def note_answered(self, call_id: str) -> None: ...
-    def note_ended(self, call_id: str, *, refused: bool) -> None: ...
+    def note_answered(self, call_id: str, at: float | None = None) -> None: ...
+    def note_ended(self, call_id: str, *, refused: bool, at: float | None = None) -> None: ...
+
+
+@dataclass(slots=True)
+class _Question:
+    """A call in question.
+
+    Attributes:
+        since: when it was first asked about.
+        asked: when it was last asked about.
+        told: what the recipient was told of it.
+    """
+
+    since: float
+    asked: float = -math.inf
+    told: Literal["", "answered", "ended"] = ""
 
 
 class Asker:
-    """Asks about calls, one round at a time; a fault only costs the evidence.
+    """Asks about calls, one round at a time.
 
     Args:
-        state_of: asks about one call.
+        questions: asks the provider.
         told: takes the answer about each call.
         time: the event loop's clock, in seconds.
+        ring_limit: seconds that a call rings at most; a list has to show it after that.
     """
 
     def __init__(
         self,
-        state_of: Callable[[str], Awaitable[CallState]],
+        questions: Questions,
         told: _Told,
         time: Callable[[], float],
+        ring_limit: float,
     ) -> None:
-        self._state_of = state_of
+        self._questions = questions
         self._told = told
         self._time = time
+        self._ring_limit = ring_limit
+        self._budget = Budget()
+        self._lists = Lists()
+        self._in_question: dict[str, _Question] = {}
         self._round: asyncio.Task[None] | None = None
 
-    def ask(self, call_ids: Iterable[str]) -> None:
-        """Begin a round about these calls, unless a round is still running."""
-        asked = list(call_ids)
-        if asked and (self._round is None or self._round.done()):
-            self._round = begin(self._ask_all(asked), "callguard asking")
+    def ask(self, call_ids: Iterable[str], part: float = 1.0) -> None:
+        """Begin a round about these calls, if one may begin now.
+
+        Args:
+            call_ids: the calls in question, all of them; what matters most comes first.
+            part: the part that this gate has of all rounds, where many gates ask.
+        """
+        now = self._time()
+        is_under_way = self._round is not None and not self._round.done()
+        if is_under_way or not self._budget.allows(now, part):
+            return
+        known = self._in_question
+        self._in_question = {each: known.get(each) or _Question(now) for each in call_ids}
+        if self._in_question:
+            self._budget.begin(now)
+            self._round = begin(self._ask_all(), "callguard asking")
+
+    def back_off(self, retry_after: float | None = None) -> None:
+        """Note that a reading failed: readings go first."""
+        self._budget.fail(self._time(), retry_after)
 
     async def aclose(self) -> None:
         """Cancel the running round, and wait until it has ended."""
@@ -62,25 +115,79 @@ class Asker:
             self._round.cancel()
             await asyncio.wait([self._round])
 
-    async def _ask_all(self, call_ids: list[str]) -> None:
-        left = iter(call_ids)
-        await asyncio.gather(*(self._ask_in_turn(left) for _ in range(AT_ONCE)))
+    async def _ask_all(self) -> None:
+        """One round."""
+        try:
+            if len(self._in_question) > 1 and self._lists.are_taken(self._time()):
+                await self._ask_together(self._next(self._lists.most))
+            else:
+                for call_id in self._next(ONE_BY_ONE):
+                    await self._ask_about(call_id)
+        except CallGuardError as error:
+            asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
+            self._budget.fail(self._time(), asked_to_wait)
+        except BaseException as error:
+            if ends_us(error):
+                raise
+            self._budget.fail(self._time())
+            log_failure(f"{named(self._questions)} failed", error)
+        else:
+            self._budget.succeed()
 
-    async def _ask_in_turn(self, left: Iterator[str]) -> None:
-        for call_id in left:
-            asked = self._time()
-            try:
-                state = await self._state_of(call_id)
-            except CallGuardError:
-                continue
-            except BaseException as error:
-                if ends_us(error):
-                    raise
-                log_failure(f"{named(self._state_of)} failed", error)
-                continue
-            if state.over:
-                self._told.note_ended(call_id, refused=state.refused)
-            elif state.answered:
-                self._told.note_answered(call_id)
-            elif state.ringing:
-                self._told.note_ringing(call_id, asked)
+    def _next(self, most: int) -> list[str]:
+        """The calls to ask about next, at most so many: those that were not asked for longest."""
+        in_turn = sorted(self._in_question.items(), key=lambda each: each[1].asked)
+        return [call_id for call_id, _ in in_turn[:most]]
+
+    async def _ask_together(self, call_ids: Sequence[str]) -> None:
+        now = self._time()
+        try:
+            states = await self._questions.ask_all(call_ids)
+        except LimitsRejected:
+            self._lists.refuse(now)
+            return
+        except LimitsMalformed:
+            self._lists.note_malformed(now)
+            raise
+        for call_id in call_ids:
+            self._in_question[call_id].asked = now
+            if call_id in states:
+                self._lists.note_use()
+                self._hear(call_id, states[call_id], now)
+        await self._ask_about_missing([each for each in call_ids if each not in states])
+
+    async def _ask_about_missing(self, call_ids: Sequence[str]) -> None:
+        """Ask about one call that a list should have shown, because calls don't ring so long.
+
+        Either it rings longer than was said, or nobody knows it, or the list is of no use.
+        """
+        now = self._time()
+        for call_id in call_ids:
+            question = self._in_question[call_id]
+            if now - question.since > self._ring_limit:
+                question.since = now  # so that others have their turn
+                with suppress(LimitsRejected):
+                    state = await self._ask_about(call_id)
+                    if state.over or state.answered:
+                        self._lists.note_useless(now)
+                break
+
+    async def _ask_about(self, call_id: str) -> CallState:
+        self._in_question[call_id].asked = now = self._time()
+        state = await self._questions.ask(call_id)
+        self._hear(call_id, state, now)
+        return state
+
+    def _hear(self, call_id: str, state: CallState, asked: float) -> None:
+        """Pass on what is news about a call that was asked about at `asked`."""
+        question = self._in_question[call_id]
+        if state.over:
+            if question.told != "ended":
+                question.told = "ended"
+                self._told.note_ended(call_id, refused=state.refused, at=state.ended_at)
+        elif state.answered:
+            if not question.told:
+                question.told = "answered"
+                self._told.note_answered(call_id, state.answered_at)
+        elif state.ringing:
+            self._told.note_ringing(call_id, asked)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callguard.clock import Watch
-from callguard.fetcher import CallState, FixedLimit
+from callguard.fetcher import FixedLimit
 from callguard.gate.admissions import Admissions
-from callguard.gate.asking import Asker
+from callguard.gate.asking import Asker, Questions
 from callguard.gate.draining import Draining
 from callguard.gate.explaining import Explainer
 from callguard.gate.home import Home
@@ -85,7 +85,7 @@ def assemble(
     judge: Judge,
     listener: Listener | None,
     workspace: str,
-    ask: Callable[[str], Awaitable[CallState]] | None = None,
+    questions: Questions | None = None,
     gate_id: str | None = None,
     consult: Callable[[], Awaitable[None]] | None = None,
     watch: Watch | None = None,
@@ -101,7 +101,7 @@ def assemble(
         judge: decides what a failed dial means.
         listener: called with every event.
         workspace: the hash of the workspace for events.
-        ask: asks the provider about one call; None not to ask.
+        questions: asks the provider about calls; None not to ask.
         gate_id: an id that is unique in the world; made here if not given.
         consult: asks a shared ledger's server, which alone grants slots; None for a ledger in
             memory.
@@ -121,7 +121,7 @@ def assemble(
     admissions = Admissions(
         queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )
-    asker = None if ask is None else Asker(ask, issuer, watch.time)
+    asker = None if questions is None else Asker(questions, issuer, watch.time, times.ring_limit)
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
     draining = Draining(home, ledger, schedule, admissions)
     # Earlier parts reach later ones only by callbacks, each bound once.

@@ -6,7 +6,7 @@ import sys
 
 from callguard.clock import Watch
 from callguard.decision import Ceilings
-from callguard.errors import CallGuardError
+from callguard.errors import CallGuardError, LimitsUnavailable
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
 from callguard.gate.home import Home
@@ -78,13 +78,23 @@ class Intake:
         self._queues.apply(snapshot.limits)
         self._admissions.serve()
         if self._asker is not None and (self._queues or self._home.draining):
-            ledger = self._ledger
-            self._asker.ask(
-                {**ledger.uncounted_calls(), **dict.fromkeys(ledger.calls_in_the_way())}
-            )
+            self._ask(self._asker)
         self._reporter.reading_taken(snapshot, before, duration)
         for each in broken:
             self._reporter.premise_broken(each)
+
+    def _ask(self, asker: Asker) -> None:
+        """Ask about this gate's own calls: those that may not be counted, and those in the way.
+
+        Gates on a shared ledger ask as often, all together, as one gate would that had all calls.
+        """
+        ledger = self._ledger
+        usage, own = ledger.usage(), ledger.unsettled()
+        everyones = usage.dialling + usage.uncounted
+        asker.ask(
+            {**ledger.uncounted_calls(), **dict.fromkeys(ledger.calls_in_the_way())},
+            own / everyones if own < everyones else 1.0,
+        )
 
     def _held_against(self, before: Snapshot | None) -> list[Broken]:
         """Compare the snapshot in hand with the premises, before any call is admitted by it."""
@@ -110,6 +120,10 @@ class Intake:
     def failed(self, error: CallGuardError, duration: float) -> None:
         """Report a failed reading; after a final refusal, every wait ends."""
         self._schedule.note_failure(error, duration)
+        if self._asker is not None:
+            self._asker.back_off(
+                error.retry_after if isinstance(error, LimitsUnavailable) else None
+            )
         now = self._watch.time()
         snapshot = self._ledger.snapshot
         age = None if snapshot is None else now - snapshot.began

@@ -18,8 +18,9 @@ from callguard.arguments import (
     checked_seconds,
 )
 from callguard.errors import UsageError
-from callguard.fetcher import CallState, FixedLimit, LimitFetcher
+from callguard.fetcher import FixedLimit, LimitFetcher
 from callguard.fetcher.settings import checked_api_key, checked_base_url
+from callguard.gate.asking import Questions
 from callguard.gate.assembly import Parts, assemble
 from callguard.gate.entered import Entered
 from callguard.gate.gate import Gate
@@ -62,7 +63,7 @@ def open_gate(
     min_interval: float = 0.25,
     refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
-    track: Literal["ask"] | None = None,
+    track: Literal["ask"] | None = "ask",
     ledger: RedisLedger | str | None = None,
     allow_plain_http: bool = False,
 ) -> Opening:
@@ -79,7 +80,7 @@ def open_gate(
             production server.
         session: an aiohttp session to use, which stays open; else the gate makes its own.
         source: the source of the limits, for a workspace of another provider, or a `FixedLimit`.
-            It excludes `api_key`, `session` and `track`, and a shared ledger then needs a name.
+            It excludes `api_key` and `session`, and a shared ledger then needs a name.
             None for the gate's own `LimitFetcher`.
         lanes: the classes of calls. If there are any, each call names its lane, or uses the one
             with ``default=True``; if not, there is one plain lane, ``"default"``.
@@ -103,8 +104,9 @@ def open_gate(
             status of 429 in the provider's own answer to the dial, as in the exceptions of
             retell-sdk, httpx, aiohttp and requests; the answer of another service is no refusal.
         listener: called with every event; see `callguard.events`.
-        track: ``"ask"`` to ask the provider, after each reading, about the placed calls that it may
-            have missed. Use it if no webhook can be received.
+        track: ``"ask"`` to ask the provider, while callers wait, about the placed calls that a
+            reading may have missed: one list-calls for each reading, and no more than about one a
+            second. None not to ask. A gate with a `source` of its own asks nobody.
         ledger: a ledger that gates in other processes share: a `RedisLedger`, or its server's
             address, such as ``redis://localhost:6379``. None for a ledger in memory.
         allow_plain_http: whether the key may travel unencrypted to another machine.
@@ -127,7 +129,7 @@ def open_gate(
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
-        nothing = {"api_key": api_key, "session": session, "track": track}
+        nothing = {"api_key": api_key, "session": session}
         origin = _of_the_user(source, base_url, nothing, ledger)
     parts = partial(
         assemble,
@@ -136,7 +138,7 @@ def open_gate(
         times=times,
         judge=Judge(origin.base_url, refused),
         listener=listener,
-        ask=origin.ask,
+        questions=origin.questions,
     )
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
@@ -153,14 +155,14 @@ class _Origin:
         fetcher: the source, if it is the gate's own, to be closed with it.
         secret: the secret from which the name of an unnamed shared ledger is made.
         base_url: the provider's address.
-        ask: asks about one call; None not to ask.
+        questions: asks about calls; None not to ask.
     """
 
     source: LimitSource
     fetcher: LimitFetcher | None
     secret: str
     base_url: str
-    ask: Callable[[str], Awaitable[CallState]] | None
+    questions: Questions | None
 
 
 def _of_retell(
@@ -180,7 +182,7 @@ def _of_retell(
         attempts=1,
         allow_plain_http=allow_plain_http,
     )
-    return _Origin(fetcher, fetcher, key, fetcher.base_url, fetcher.ask if track else None)
+    return _Origin(fetcher, fetcher, key, fetcher.base_url, fetcher if track else None)
 
 
 def _of_the_user(

@@ -9,16 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from callguard.fetcher.calls import REFUSED_REASON
+from callguard.fetcher.calls import REFUSED_REASON, moment_in
 from callguard.webhooks.errors import WebhookMalformed
 
 __all__ = ["LONGEST_CALL_ID", "CallEvent", "parse"]
 
 LONGEST_CALL_ID: Final = 256
 """Characters of a call's id at most, to bound the memory for ids. The provider's ids have 37."""
-
-_LATEST: Final = 1e14
-"""Milliseconds since 1970 that a record says at most: those of the year 5138."""
 
 _STARTED: Final = "call_started"
 _ENDED: Final = frozenset({"call_ended", "call_analyzed"})
@@ -97,10 +94,7 @@ def _reason(call: dict[object, object]) -> str | None:
 
 
 def _at(event: str, call: dict[object, object]) -> float | None:
-    stamp = call.get("start_timestamp" if event == _STARTED else "end_timestamp")
-    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
-        return None
-    return stamp / 1000 if 0 <= stamp < _LATEST else None
+    return moment_in(call, "start_timestamp" if event == _STARTED else "end_timestamp")
 
 
 def _about_a_life(event: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from callguard import CallGuardError, LimitFetcher, Limits, LimitsError
 from callguard.cli.app import app
-from callguard.fetcher.calls import call_path, parse_call
+from callguard.fetcher.calls import call_path, list_payload, parse_call, parse_list
 from callguard.fetcher.retry_after import retry_after
 from callguard.webhooks import WebhookError, parse, verify
 from tests.fuzz.gates import answers_to_a_gate, arguments_of_a_gate
@@ -55,7 +56,10 @@ def signature(data: bytes) -> None:
 def call(data: bytes) -> None:
     """A body that is said to be a call, and an id that is said to be one's."""
     with suppress(LimitsError):
-        parse_call(data)
+        parse_call(data, "call_1")
+    with suppress(LimitsError):
+        assert set(parse_list(data, ["call_1"])) <= {"call_1"}
+    json.dumps(list_payload([data.decode("latin-1")]))
     assert call_path(data.decode("latin-1")).isascii()
 
 

@@ -20,6 +20,9 @@ else:
 Handler = Callable[[str, str, Mapping[str, str]], "Reply | Awaitable[Reply]"]
 """Gets the method, the URL and the headers. It may reply, raise, wait or hang."""
 
+PostHandler = Callable[[str, Mapping[str, str], bytes], "Reply | Awaitable[Reply]"]
+"""Gets the URL, the headers and the body of a POST request, and may do the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -50,19 +53,29 @@ class Request:
 class FakeSession(_ClientSession):
     """A stand-in for `aiohttp.ClientSession`, as far as callguard's client uses one.
 
+    Args:
+        handler: decides the answer to every GET request.
+        posts: decides the answer to every POST request; None to find nothing there.
+
     Attributes:
         requests: every request so far, in order.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, posts: PostHandler | None = None) -> None:
         self.requests: list[Request] = []
         self._handler = handler
+        self._posts = posts
         self._is_closed = False
 
     def get(  # type: ignore[override]
         self, url: str, *, headers: Mapping[str, str], **_options: Any
     ) -> _Exchange:
         return _Exchange(self, url, CIMultiDict(headers))
+
+    def post(  # type: ignore[override]
+        self, url: str, *, headers: Mapping[str, str], data: bytes, **_options: Any
+    ) -> _Exchange:
+        return _Exchange(self, url, CIMultiDict(headers), data)
 
     @property
     def closed(self) -> bool:
@@ -71,23 +84,36 @@ class FakeSession(_ClientSession):
     async def close(self) -> None:
         self._is_closed = True
 
-    async def _reply(self, url: str, headers: Mapping[str, str]) -> Reply:
+    async def _reply(self, url: str, headers: Mapping[str, str], sent: bytes | None) -> Reply:
         if self._is_closed:
             raise RuntimeError("Session is closed")
         now = asyncio.get_running_loop().time()
-        self.requests.append(Request("GET", url, headers, now))
-        reply = self._handler("GET", url, headers)
+        method = "GET" if sent is None else "POST"
+        self.requests.append(Request(method, url, headers, now))
+        if sent is None:
+            reply = self._handler("GET", url, headers)
+        elif self._posts is not None:
+            reply = self._posts(url, headers, sent)
+        else:
+            return Reply.json({"status": "error"}, 404)
         return await reply if inspect.isawaitable(reply) else reply
 
 
 class _Exchange:
-    def __init__(self, session: FakeSession, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        session: FakeSession,
+        url: str,
+        headers: Mapping[str, str],
+        sent: bytes | None = None,
+    ) -> None:
         self._session = session
         self._url = url
         self._headers = headers
+        self._sent = sent
 
     async def __aenter__(self) -> _Response:
-        return _Response(await self._session._reply(self._url, self._headers))
+        return _Response(await self._session._reply(self._url, self._headers, self._sent))
 
     async def __aexit__(
         self,

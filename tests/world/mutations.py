@@ -855,8 +855,14 @@ MUTATIONS = (
     Mutation(
         "a call that rings is taken for over when it is asked for",
         "gate/asking.py",
-        (("            if state.over:", "            if state.over or not state.answered:"),),
+        (("        if state.over:", "        if state.over or not state.answered:"),),
         "it may be answered yet",
+    ),
+    Mutation(
+        "a call that is not in a list is taken for over",
+        "gate/asking.py",
+        (("states = await ", "states = dict.fromkeys(call_ids, CallState(over=True)) | await "),),
+        "a list may leave out calls that ring",
     ),
     Mutation(
         "a key that the provider rejects is tried for ever",

@@ -10,7 +10,7 @@ import itertools
 import math
 import random
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from callguard.ledger.redis.settings import AT_ONCE
 
@@ -240,6 +240,13 @@ class Window:
     kind: str
 
 
+Listing = Literal["all", "no ringing", "nothing", "refused", "429", "rubbish", "strange"]
+"""What a list of calls shows: of those asked for all, all but those that ring, or none; an error;
+no list; or odd items and other calls besides."""
+
+ODD_LISTS: Final[tuple[Listing, ...]] = ("nothing", "refused", "429", "rubbish", "strange")
+
+
 @dataclass(frozen=True, slots=True)
 class GatePlan:
     """What `open_gate` is told; seconds."""
@@ -282,6 +289,7 @@ class Plan:
         retry_after: seconds, for every answer that asks for patience.
         strays: when evidence comes about a call that nobody knows.
         ahead: seconds by which the provider's clock is ahead; None where it doesn't say the time.
+        lists: what a list of calls shows, list after list, over and over.
         pauses: what is paused, and when.
         drains: for how many seconds before each of its closings the gate drains.
     """
@@ -307,6 +315,7 @@ class Plan:
     retry_after: float
     strays: tuple[float, ...]
     ahead: float | None = None
+    lists: tuple[Listing, ...] = ("all",)
     pauses: tuple[PausePlan, ...] = ()
     drains: float | None = None
 
@@ -368,7 +377,17 @@ def draw(seed: int) -> Plan:
     plan = _with_trunks(plan, _Dice(f"trunks of {seed}"))
     plan = _with_hours(plan, _Dice(f"hours of {seed}"))
     plan = _with_stops(plan, _Dice(f"stops of {seed}"))
-    return _with_calls_on_trunks(plan, _Dice(f"calls on trunks of {seed}"))
+    plan = _with_calls_on_trunks(plan, _Dice(f"calls on trunks of {seed}"))
+    return _with_questions(plan, _Dice(f"questions of {seed}"))
+
+
+def _with_questions(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where most gates ask about their calls, of which lists show this or that."""
+    asks = plan.gate.asks or dice.chance(0.6)
+    usual: Listing = dice.one_of(("all", "no ringing", "no ringing", "refused"))
+    odd = ODD_LISTS if dice.chance(0.5) else ()
+    lists = (usual, usual, usual, *(dice.one_of((usual, *odd)) for _ in range(5)))
+    return replace(plan, gate=replace(plan.gate, asks=asks), lists=lists)
 
 
 def _with_hours(plan: Plan, dice: _Dice) -> Plan:

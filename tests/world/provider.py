@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -324,13 +325,46 @@ class Provider:
             await _pass(back)
             return Reply.json({"status": "error"}, 500)
         call = self.calls[int(call_id.removeprefix("call_"))]
-        told = {"call_id": call_id, "call_status": _status(call)}
-        if call.refused:
-            told["disconnection_reason"] = "concurrency_limit_reached"
+        told, is_over = self._described(call), not call.going_on
         await _pass(back)
-        if told["call_status"] not in {"registered", "ongoing"}:
+        if is_over:
             self.watch.call_told(call)
         return Reply.json(told)
+
+    async def list_calls(self, _url: str, _headers: Mapping[str, str], body: bytes) -> Reply:
+        """The answer to a list-calls request."""
+        self._asked += 1
+        there, back = self.plan.latencies[self._asked % len(self.plan.latencies)]
+        await _pass(there)
+        kind = "all" if self.is_calm else self.plan.lists[self._asked % len(self.plan.lists)]
+        ids = json.loads(body)["filter_criteria"]["call_id"]["value"]
+        asked = [self.calls[int(each.removeprefix("call_"))] for each in ids]
+        told = [call for call in asked if kind == "all" or _status(call) != "registered"]
+        items: list[Any] = [self._described(call) for call in told]
+        over = [call for call in told if not call.going_on]
+        await _pass(back)
+        match kind:
+            case "refused" | "429":
+                return Reply.json({"status": "error"}, 404 if kind == "refused" else 429)
+            case "rubbish":
+                return Reply(body=b'{"items": [{"call_id": ')
+            case "nothing":
+                return Reply.json({"items": []})
+            case "strange":
+                others = (call.id for call in self.calls if call.id not in ids)
+                items += [{"call_id": each, "call_status": "ended"} for each in others]
+                items += [None, 7, {"call_id": ["x"]}, {"call_status": "ended"}]
+        for call in over:
+            self.watch.call_told(call)
+        return Reply.json({"items": items, "has_more": False})
+
+    def _described(self, call: Call) -> dict[str, Any]:
+        told = {"call_id": call.id, "call_status": _status(call)}
+        if call.refused:
+            told["disconnection_reason"] = "concurrency_limit_reached"
+        stamps = {"start_timestamp": call.answered_at, "end_timestamp": call.ended_at}
+        recorded = {name: self.recorded(at) for name, at in stamps.items()}
+        return {**told, **{name: at * 1000 for name, at in recorded.items() if at is not None}}
 
 
 async def _pass(seconds: float) -> None:

@@ -345,6 +345,12 @@ class Worker:
         await self.awake()
         return reply
 
+    async def list_calls(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        await self.awake()
+        reply = await self._world.provider.list_calls(url, headers, body)
+        await self.awake()
+        return reply
+
     def _die(self) -> None:
         """Nothing that it would still say is heard."""
         self.cut = self.dead = True
@@ -360,7 +366,7 @@ class Worker:
         ledger = _LedgerInPieces(self.client, world)
         async with callguard.open_gate(
             "key_test",
-            session=FakeSession(self.answer),
+            session=FakeSession(self.answer, self.list_calls),
             lanes=[lane_of(lane) for lane in told.lanes],
             cps=told.trunks[0].cps,
             trunks=[trunk_of(trunk) for trunk in told.trunks[1:]],

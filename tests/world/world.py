@@ -264,7 +264,7 @@ class World:
         self.readings.opened()
         async with callguard.open_gate(
             "key_test",
-            session=FakeSession(self.provider.answer),
+            session=FakeSession(self.provider.answer, self.provider.list_calls),
             lanes=[lane_of(lane) for lane in told.lanes],
             cps=told.trunks[0].cps,
             trunks=[trunk_of(trunk) for trunk in told.trunks[1:]],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Final
 
 from callguard import Gate, Lane, Listener, Permit
+from callguard.errors import LimitsRejected
 from callguard.fetcher import CallState
+from callguard.gate.asking import Questions
 from callguard.gate.assembly import Parts, assemble
 from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.refusal import Judge
@@ -19,6 +21,19 @@ from callguard.testing import ScriptedSource
 from callguard.trunks import DEFAULT_TRUNK, Trunk, checked_trunks
 
 PROVIDER: Final = "http://provider.test"
+
+
+class OneByOne:
+    """A provider that answers about single calls only, as `ask` does."""
+
+    def __init__(self, ask: Callable[[str], Awaitable[CallState]]) -> None:
+        self._ask = ask
+
+    async def ask(self, call_id: str) -> CallState:
+        return await self._ask(call_id)
+
+    async def ask_all(self, call_ids: Sequence[str]) -> Mapping[str, CallState]:
+        raise LimitsRejected("no lists here", 404)
 
 
 @asynccontextmanager
@@ -33,6 +48,8 @@ async def opened(
     refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
     ask: Callable[[str], Awaitable[CallState]] | None = None,
+    questions: Questions | None = None,
+    ring_limit: float = 30.0,
     with_default: bool = True,
     cps: float | None = None,
     trunks: Iterable[Trunk] = (),
@@ -44,6 +61,7 @@ async def opened(
         ttl=ttl,
         min_interval=min_interval,
         max_age=max_age,
+        ring_limit=ring_limit,
     )
     every_trunk = checked_trunks(trunks, cps)
     parts = assemble(
@@ -55,7 +73,7 @@ async def opened(
         judge=Judge(PROVIDER, refused),
         listener=listener,
         workspace="a workspace",
-        ask=ask,
+        questions=questions if ask is None else OneByOne(ask),
     )
     async with gate_of(parts) as gate:
         yield gate

@@ -127,7 +127,7 @@ def test_a_fixed_limit_that_can_not_be_is_refused(
     ("arguments", "error", "said"),
     [
         ({"api_key": "key_here"}, UsageError, "api_key is for reading Retell AI's limits"),
-        ({"track": "ask"}, UsageError, "track is for reading"),
+        ({"session": object()}, UsageError, "session is for reading"),
         ({"source": ScriptedSource}, TypeError, "source must have a method"),
         ({"source": object()}, TypeError, "source must have a method"),
         ({"ledger": "redis://localhost"}, UsageError, "give it a name that all workers know"),

@@ -162,15 +162,15 @@ def test_a_call_that_can_not_be_asked_about_costs_only_its_evidence(
         return CallState(answered=True, over=True, refused=False)
 
     async def main() -> None:
-        async with opened(ScriptedSource(limit=12), ask=ask, counted_after=100.0) as gate:
+        async with opened(ScriptedSource(limit=12), ask=ask, counted_after=1000.0) as gate:
             for call_id in ("bad", *(f"call_{number}" for number in range(11))):
                 async with gate.admit() as permit:
                     permit.placed(call_id)
             crowd = Crowd(gate)
             crowd.send(*(f"waits {number}" for number in range(12)))
-            await asyncio.sleep(10.0)
+            await asyncio.sleep(120.0)
             assert len(crowd.arrived) == 11
-            assert most == 8
+            assert most == 1
             assert len(set(asked)) == 12
             for permit in crowd.permits.values():
                 permit.placed("bad")
