@@ -191,7 +191,7 @@ class Issuer:
         now, permit = self.time(), self._calls.permit_of(call_id)
         is_refusal = refused and self._calls.note_refusal(call_id)
         if is_refusal:
-            self._refuse(now, permit)
+            self._refuse(now, permit, call_id)
         self.ledger.note_ended(call_id, now)
         if self._histories is not None:
             self._histories.ended(call_id, now, None if refused else at)
@@ -204,10 +204,11 @@ class Issuer:
         self._note_change()
         self.room_made()
 
-    def _refuse(self, now: float, permit: Issued | None) -> None:
+    def _refuse(self, now: float, permit: Issued | None, call_id: str) -> None:
         """Record a refusal that evidence showed later; the call's permit may be unknown here."""
         if permit is None:
             self.ledger.refuse(now)
+            self.ledger.note_refused(call_id)
         else:
             self.ledger.refuse(now, permit.number, permit.trunk)
         self._premises.refused(now, None, None)

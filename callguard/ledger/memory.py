@@ -271,6 +271,9 @@ class MemoryLedger(Paced):
         self.readings.changed()
         self._heeds_dials |= self._paces.push_back(trunk, number, now)
 
+    def note_refused(self, call_id: str) -> None:
+        """Do nothing, since the gate knows the trunk of each of its calls."""
+
     def record(self, snapshot: Snapshot) -> bool:
         """Take a snapshot into the ledger, and drop the placed calls that it surely counts.
 

@@ -60,3 +60,25 @@ async def test_a_call_that_was_answered_is_seen_sooner_wherever_that_is_known_fr
         told.note_answered("call_1")
         await callers.have_arrived(1)
         await callers.go()
+
+
+async def test_a_refusal_that_is_heard_at_another_gate_pushes_the_trunk_back_for_all(
+    redis_url: str, workspace_key: str
+) -> None:
+    """The gate that dials would dial on into refusals, of which only the webhooks' gate hears."""
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        sharing(workspace, ledger, cps=100.0, ring_limit=600.0) as dialling,
+        sharing(workspace, ledger, cps=100.0, ring_limit=600.0) as told,
+    ):
+        async with dialling.admit() as permit:
+            permit.placed("call_1")
+        await eventually(lambda: told.statistics().usage.uncounted == 1)
+        told.note_ended("call_1", refused=True)
+
+        async def is_pushed_back() -> bool:
+            [trunk] = (await ledger.look("key")).trunks
+            return trunk.pushed_back
+
+        await eventually(is_pushed_back)

@@ -1271,6 +1271,14 @@ MUTATIONS = (
         "tests/unit/gate/test_rate.py",
     ),
     Mutation(
+        "a refusal that a worker hears of before the call has a permit pushes no trunk back",
+        LUA + "permits.lua",
+        (("    if refused_at then\n", "    if false then\n"),),
+        "test_a_refusal_that_another_worker_hears_of",
+        "tests/unit/ledger/test_rates.py",
+        shared=True,
+    ),
+    Mutation(
         "a start that was given back stays so though the call was placed",
         "ledger/paces.py",
         (("            pace.restart(number, now)\n", "            pass\n"),),

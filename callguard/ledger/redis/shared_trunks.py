@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from callguard.ledger.occupancy import lasting
 from callguard.ledger.redis.keys import trunk_hash
+from callguard.ledger.redis.trunks import apart_ms
 from callguard.trunks import Trunk
 
 __all__ = ["SharedTrunks", "lasting_ms"]
@@ -69,7 +70,7 @@ class SharedTrunks:
         limited = self._limited.get(trunk or "")
         if limited is None or limited.cps is None:
             return None
-        return trunk_hash(limited.name), math.ceil(limited.span / limited.most * 1000)
+        return trunk_hash(limited.name), apart_ms(limited)
 
     def _lasting_ms(self, trunk: Trunk) -> int:
         return lasting_ms(trunk, self._ring_limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +12,7 @@ from callguard.ledger.occupancy import lasting
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.trunks import Trunk
 
-__all__ = ["LedgerTrunk", "said_of", "trunks_in"]
+__all__ = ["LedgerTrunk", "apart_ms", "said_of", "trunks_in"]
 
 _SAID, _BACKOFF = "trunk/", "backoff/"
 """Prefixes of fields in the ledger's hash; the hash of the trunk's name follows."""
@@ -61,17 +62,31 @@ class LedgerTrunk:
 def said_of(trunks: Iterable[Trunk], ring_limit: float) -> dict[str, str]:
     """What a worker says of its trunks that are limited, by the hash of each name.
 
+    lua/rates.lua uses the last of each, and people are shown the rest.
+
     Args:
         trunks: the worker's.
         ring_limit: seconds that a call rings at most.
     """
     return {
         trunk_hash(trunk.name): json.dumps(
-            [trunk.name, trunk.cps, trunk.window, trunk.calls, lasting(trunk, ring_limit)]
+            [
+                trunk.name,
+                trunk.cps,
+                trunk.window,
+                trunk.calls,
+                lasting(trunk, ring_limit),
+                None if trunk.cps is None else apart_ms(trunk),
+            ]
         )
         for trunk in trunks
         if trunk.is_limited
     }
+
+
+def apart_ms(trunk: Trunk) -> int:
+    """Milliseconds from one start to the next on a trunk with a rate, on average at least."""
+    return math.ceil(trunk.span / trunk.most * 1000)
 
 
 def trunks_in(
@@ -111,7 +126,7 @@ def _trunks(
     for field, text in facts.items():
         if not field.startswith(_SAID):
             continue
-        name, cps, window, calls, lasts = json.loads(text)
+        name, cps, window, calls, lasts, _ = json.loads(text)
         trunk, digest = Trunk(name, cps=cps, window=window), field.removeprefix(_SAID)
         span, latest = trunk.span * 1000, began.get(digest, [])[-trunk.most :]
         ends, refusals, *_ = map(float, facts.get(_BACKOFF + digest, "0 0").split()[:2])

@@ -263,6 +263,10 @@ class View:
         if (pushing_back := self.trunks.pushing_back(trunk)) is not None:
             self._say("push_back", number, *pushing_back)
 
+    def note_refused(self, call_id: str) -> None:
+        """Push back the trunk of a refused call that another worker placed, for all of them."""
+        self._say("note_refused", self._names.call(call_id))
+
     def record(self, snapshot: Snapshot) -> bool:
         """Take a snapshot in; the server already has it, unless the worker is alone."""
         brought = snapshot is self.dated

@@ -91,7 +91,8 @@ Happening = tuple[str | int, ...]
 
 ``adopt``, ``hold``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its
 number, the first three its lane as well; ``bind`` names a permit and the hash of its call,
-``note_answered`` and ``note_ended`` the hash alone; ``refuse`` and ``note_change`` name nothing.
+``note_answered``, ``note_ended`` and ``note_refused`` the hash alone; ``refuse`` and
+``note_change`` name nothing.
 ``unstart`` names a permit, ``restart`` a permit, the hash of its trunk, and its lane, and
 ``push_back`` a permit, the hash of its trunk, and how many ms apart starts are there. ``join``
 names a permit, the hash of its trunk, and for how many ms a call is on that at most once it is

@@ -16,8 +16,18 @@ from callguard import Limits, Trunk
 from callguard.ledger import Claim
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.trunks import said_of
 from callguard.pacing import Pace
-from tests.unit.ledger.bent_clock import BentLedger, Happening, claim, joined, settings, side_of
+from tests.unit.ledger.bent_clock import (
+    RING_LIMIT,
+    BentLedger,
+    Happening,
+    Worker,
+    claim,
+    joined,
+    settings,
+    side_of,
+)
 
 MakeLedger = Callable[[Settings], BentLedger]
 
@@ -221,3 +231,42 @@ def test_a_clock_that_catches_up_brings_no_start_forward(make_ledger: MakeLedger
     assert two.ask(9, 1, trunk=TWILIO) == 0
     ledger.now += 200
     assert two.ask(9, 1, trunk=TWILIO) == 1
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+@pytest.mark.parametrize("trunk", TRUNKS, ids=lambda trunk: trunk.name)
+def test_a_refusal_that_another_worker_hears_of_pushes_the_trunk_back_for_all(
+    ledger: BentLedger, trunk: Trunk, *, is_early: bool
+) -> None:
+    """The worker that takes webhooks in placed no call, and all would dial on into the refusals."""
+    one, two = Worker(ledger, "one"), Worker(ledger, "two")
+    for worker in (one, two):
+        trunks = said_of(TRUNKS, RING_LIMIT)
+        worker.say(join={**worker.introduction(), "trunks": trunks}, renew=True)
+    ledger.now += 10
+    one.read()
+    assert one.ask(9, trunk=trunk) == 1
+    pace = Pace(trunk)
+    pace.start(1, 0.01)
+    ledger.now += 5000
+    pace.succeed(1)
+    placed: list[Happening] = [["place", 1, "default"], ["bind", 1, "hash"]]
+    if not is_early:
+        one.say(*placed)
+    two.say(["note_refused", "hash"], ["note_ended", "hash"])
+    if is_early:
+        one.say(*placed)
+    pace.push_back(1, 5.01)
+    said = two.say(claims=[claim(ceiling=9, trunk=trunk)])
+    assert "grants" not in said
+    [(_, due)] = said["dues"]
+    assert due == math.ceil(round((pace.due_at - 5.01) * 1000, 3)) > 0
+
+
+def test_a_refusal_of_a_call_without_a_rate_pushes_no_trunk_back(ledger: BentLedger) -> None:
+    """A call of which nobody knows the trunk would break the exchange, or hold up another trunk."""
+    one, two = joined(ledger, "one", "two")
+    assert one.ask(9) == 1
+    one.say(["place", 1, "default"], ["bind", 1, "hash"])
+    two.say(["note_refused", "hash"], ["note_refused", "never heard of"])
+    assert one.ask(9, trunk=TWILIO) == 1

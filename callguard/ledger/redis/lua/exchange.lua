@@ -23,7 +23,8 @@
 --       9 called    sorted set: worker/trunk/lane -> when its worker was called to come
 --      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call, with a "+" before it where the
 --                   call is on a trunk that takes so many
---      11 early     sorted set: "e" or "a" .. call -> when it ended or was answered; not placed yet
+--      11 early     sorted set: "e", "a" or "r" .. call -> when it ended, was answered or was refused; not
+--                   placed yet
 --      12 starts    sorted set, by text: "trunk when permit"; the latest of each trunk
 --      13 occupied  sorted set, by text: who is on the trunks that take so many; see occupancy.lua
 --      14 paused    hash: what is paused, for the ledgers to come; see pauses.lua

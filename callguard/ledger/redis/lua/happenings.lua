@@ -24,6 +24,8 @@ local function take_in(happenings)
       the(Calls).note_answered(what)
     elseif kind == 'note_ended' then
       the(Calls).note_ended(what)
+    elseif kind == 'note_refused' then
+      the(Calls).note_refused(what)
     elseif kind == 'note_change' then
       the(Readings).note_change()
     elseif kind == 'refuse' then

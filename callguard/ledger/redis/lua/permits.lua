@@ -132,7 +132,11 @@ local function Calls()
     end
     redis.call('HSET', calls, 'p' .. id, (is_on_trunk and '+' or '') .. call, 'c' .. call, id)
     written[calls] = true
-    local answered_at, ended_at = unpack(redis.call('ZMSCORE', early, 'a' .. call, 'e' .. call))
+    local answered_at, ended_at, refused_at =
+      unpack(redis.call('ZMSCORE', early, 'a' .. call, 'e' .. call, 'r' .. call))
+    if refused_at then
+      the(Rates).push_back_of(id)
+    end
     if ended_at then
       part.drop(id)
     elseif answered_at then
@@ -159,6 +163,16 @@ local function Calls()
       part.answered(id, now)
     else
       remember('a' .. call)
+    end
+  end
+
+  -- The call's trunk is pushed back; that the call is over is said besides.
+  function part.note_refused(call)
+    local id = redis.call('HGET', calls, 'c' .. call)
+    if id then
+      the(Rates).push_back_of(id)
+    else
+      remember('r' .. call)
     end
   end
 

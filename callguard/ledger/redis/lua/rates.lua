@@ -1,7 +1,7 @@
 -- How fast calls may start, by trunk: `most` of them in any `span` ms. Both come with each claim, so
 -- that the workers alone know them. callguard/pacing.py has the same for gates that share nothing.
 --
--- Reads  starts; of the ledger "backoff/" .. trunk
+-- Reads  starts; of the ledger "backoff/" .. trunk and "trunk/" .. trunk
 -- Sets   starts; state.backoffs and rates_since, and of the ledger "backoff/" .. trunk
 --
 -- A start is dated by what has passed on the server's clock, whether or not any worker vouched for it:
@@ -137,6 +137,15 @@ local function Rates()
     backoff.refusals, backoff.at = backoff.refusals + 1, now
     keep_backoff(trunk, backoff)
     found[trunk] = nil
+  end
+
+  -- The provider refused the dial of a permit, of which only the ledger knows on which trunk it started.
+  function rates.push_back_of(id)
+    local _, trunk = start_of(id)
+    local apart = trunk and cjson.decode(text_in_ledger('trunk/' .. trunk) or '[]')[6]
+    if apart then
+      rates.push_back(id, trunk, apart)
+    end
   end
 
   -- A dial was not refused: the back-offs are over, if it came after them.
