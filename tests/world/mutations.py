@@ -741,8 +741,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "            self.in_use -= 1\n        if self._fills:\n            self._paces",
-                "            self.in_use -= 1\n        if False:\n            self._paces",
+                "            self._counted.end(number)\n        if self._fills:",
+                "            self._counted.end(number)\n        if False:",
             ),
         ),
         "a trunk is taken by calls that everybody knows to be over",
