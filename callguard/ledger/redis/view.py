@@ -309,12 +309,10 @@ class View:
         return self._held.lose(self.outbox.pending())
 
     def see(self, counts: Sequence[int], *, spent: bool, lost: bool) -> None:
-        """Take in the server's own counts, which come on top of the provider's count.
+        """Take in the server's counts of dialling and uncounted calls.
 
-        Args:
-            counts: the dialling calls and the uncounted ones.
-            spent: whether the snapshot in hand authorises nothing.
-            lost: whether that is because the ledger is new or was lost.
+        They come on top of the provider's count, in a snapshot that is `spent` if it authorises
+        nothing; `lost` if that is because the ledger is new or was lost.
         """
         self._counts = (counts[0], counts[1])
         self._spent, self._ledger_lost = spent, lost
