@@ -35,10 +35,8 @@ class View:
         names: makes the names of calls on the server.
         settings: the ledger's settings.
         speak: called when there is something to report.
-        share: calls that may be dialling or uncounted at once while the worker is alone; None for
-            none.
+        share: calls that may be dialling or uncounted at once while the worker is alone, if any.
         trunks: the gate's trunks. While it is alone, the worker keeps their rates by itself.
-
 
     Attributes:
         granted: permits granted so far.
@@ -301,10 +299,9 @@ class View:
         self._held.heard(self.outbox.reported())
 
     def lose(self) -> dict[int, str]:
-        """Note that the server counts the permits that this worker holds as placed.
+        """Note that the server counts what this worker holds as placed; return what is news of it.
 
-        Returns:
-            The permits that are dialling still and were not lost before, with their lanes.
+        These are the permits that are dialling still, with their lanes.
         """
         return self._held.lose(self.outbox.pending())
 
