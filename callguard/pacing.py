@@ -2,8 +2,12 @@
 
 The laws that this file holds:
 
-- No more than `Trunk.most` calls start in any `Trunk.span` seconds; with evenly spaced starts that
-  is one. Unused starts are not saved up: even after idling, a trunk starts no more than that.
+- No more than `Trunk.most` calls start in any `Trunk.span` seconds. Unused starts are not saved up:
+  even after idling, a trunk starts no more than that.
+- With evenly spaced starts that is one. Timers are late by a little, and the lateness must not add
+  up. So a start counts from when it was due, if it comes no later than `late_by` after that; else
+  from when it comes. Then two starts are never closer than ``span - late_by``, and n gaps in a row
+  never take less than ``n * span - late_by``, since of an earlier lateness nothing is left.
 - A start is charged when it is granted. It is given back only if nobody dialled; then it counts as
   never made, and later starts keep their moments.
 - After a refusal the next start is delayed, twice as long after each further refusal in a row,
@@ -21,7 +25,15 @@ from typing import Final
 from callguard.backoff import backoff
 from callguard.trunks import Trunk
 
-__all__ = ["LONGEST_PUSH_BACK", "Pace"]
+__all__ = ["LATE_BY", "LATE_PART", "LONGEST_PUSH_BACK", "Pace"]
+
+LATE_PART: Final = 0.02
+"""The part of a span by which a start may be late and still count from when it was due, at most. So
+of the 5 % of slack more than half is left. Our own choice."""
+
+LATE_BY: Final = 0.005
+"""Seconds of the same, at most: as late as a timer is, or an exchange with a server, where the
+machine is not overloaded (1 to 3 ms, measured). So slow trunks keep nearly all their slack."""
 
 LONGEST_PUSH_BACK: Final = 30.0
 """Seconds from a refusal to the trunk's next start at most, unless its starts are further apart, so
@@ -41,10 +53,14 @@ class Pace:
 
     __slots__ = (
         "_apart",
+        "_late_by",
         "_latest",
+        "_latest_at",
         "_moments",
         "_most",
         "_not_before",
+        "_previous",
+        "_previous_at",
         "_redeemed",
         "_refusals",
         "_span",
@@ -58,10 +74,13 @@ class Pace:
         self._most = trunk.most
         self._span = trunk.span
         self._apart = trunk.span / trunk.most
-        # The permit of the latest start. If several calls may start in a span, also that many of
-        # the latest starts, oldest first: their permits, and their moments. Numbers only, so that
-        # the garbage collector has nothing to walk through, however many there are.
-        self._latest = 0
+        self._late_by = min(LATE_PART * trunk.span, LATE_BY)
+        # The permits of the latest start and of the one before, and from when these count. If
+        # several calls may start in a span, instead that many of the latest starts, oldest first:
+        # their permits, and their moments. Numbers only, so that the garbage collector has nothing
+        # to walk through, however many there are.
+        self._latest = self._previous = 0
+        self._latest_at = self._previous_at = -math.inf
         self._started: deque[int] = deque(maxlen=trunk.most)
         self._moments: deque[float] = deque(maxlen=trunk.most)
         self._not_before = -math.inf
@@ -79,8 +98,10 @@ class Pace:
     def start(self, number: int, now: float) -> None:
         """Charge a start to the permit `number`; the trunk must be due."""
         if self._most == 1:
+            self._previous, self._previous_at = self._latest, self._latest_at
             self._latest = number
-            self.due_at = now + self._span
+            self._latest_at = self.due_at if 0.0 <= now - self.due_at <= self._late_by else now
+            self.due_at = self._latest_at + self._span
         else:
             self._started.append(number)
             self._moments.append(now)
@@ -93,12 +114,13 @@ class Pace:
         """Take back the start of a permit with which nobody dialled; return whether it was found.
 
         A start that is no longer remembered delays no other, so there is nothing to take back. With
-        evenly spaced starts only the latest is remembered.
+        evenly spaced starts the latest two are remembered, of which the latest delays the next.
         """
         self._tries.discard(number)
         if not self._forget(number):
             return False
-        self.due_at = self._not_before
+        after = self._latest_at + self._span if self._most == 1 else -math.inf
+        self.due_at = max(after, self._not_before)
         return True
 
     def restart(self, number: int, now: float) -> None:
@@ -106,23 +128,29 @@ class Pace:
 
         It may be closer to others than the rate allows; the next one is not.
         """
-        charged = (self._latest,) if self._most == 1 else self._started
+        charged = (self._latest, self._previous) if self._most == 1 else self._started
         if number not in charged:
-            due_at = self.due_at
+            due_at, self.due_at = self.due_at, -math.inf  # it counts from now
             self.start(number, now)
             self.due_at = max(due_at, self.due_at)
 
     def _forget(self, number: int) -> bool:
         if self._most == 1:
-            was_latest = number == self._latest
-            self._latest = 0 if was_latest else self._latest
-            return was_latest
+            return self._forget_even(number)
         started = self._started
         for i in range(len(started) - 1, -1, -1):
             if started[i] == number:
                 del started[i], self._moments[i]
                 return True
         return False
+
+    def _forget_even(self, number: int) -> bool:
+        if number not in (self._latest, self._previous):
+            return False
+        if number == self._latest:
+            self._latest, self._latest_at = self._previous, self._previous_at
+        self._previous, self._previous_at = 0, -math.inf
+        return True
 
     def push_back(self, number: int, now: float) -> None:
         """Delay the next start, because the provider refused the dial of the permit `number`.
@@ -148,5 +176,7 @@ class Pace:
     def note_sleep(self, slept: float) -> None:
         """Date everything back by `slept` seconds for which the clock stood still."""
         self._moments = deque((at - slept for at in self._moments), maxlen=self._most)
+        self._latest_at -= slept
+        self._previous_at -= slept
         self._not_before -= slept
         self.due_at -= slept

@@ -33,7 +33,8 @@ class Trunk:
     Args:
         name: what the trunk is called in decisions and ``gate.admit(trunk="name")``.
         cps: calls that may start per second, or None for a trunk without a rate. Starts are spaced
-            evenly, 1.05 / `cps` seconds apart, and unused ones are not saved up.
+            evenly, 1.05 / `cps` seconds apart, and unused ones are not saved up. After a start
+            that was late by up to 0.02 / `cps` seconds, and 5 ms at most, the next one is not.
         window: seconds, for a carrier that counts starts in a rolling window: up to
             ``floor(cps * window)`` calls start, as close together as they come, in any window of
             this length plus 5 %. None for evenly spaced starts.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard import Trunk
-from callguard.pacing import LONGEST_PUSH_BACK, Pace
+from callguard.pacing import LATE_BY, LATE_PART, LONGEST_PUSH_BACK, Pace
 
 TRUNKS = st.sampled_from(
     [
@@ -24,7 +24,9 @@ TRUNKS = st.sampled_from(
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["start", "start", "start", "wait", "give back", "refuse", "succeed"]),
+        st.sampled_from(
+            ["start", "late start", "late start", "wait", "give back", "refuse", "succeed"]
+        ),
         st.integers(0, 9),
     ),
     max_size=80,
@@ -41,7 +43,9 @@ def test_no_stretch_of_time_has_more_starts_than_the_rate_allows(
         known = list(starts)
         if step == "wait":
             now += trunk.span * which / 8
-        elif step == "start" and now >= pace.due_at:
+        elif step == "late start":  # by a timer; some are later than a start may be
+            now = max(now, pace.due_at + _late_by(trunk) * which / 6)
+        if step.endswith("start") and now >= pace.due_at:
             number += 1
             pace.start(number, now)
             starts[number] = now
@@ -53,7 +57,7 @@ def test_no_stretch_of_time_has_more_starts_than_the_rate_allows(
             pace.push_back(known[-1 - which % min(3, len(known))], now)
         elif step == "succeed" and known:
             pace.succeed(known[-1 - which % min(3, len(known))])
-        assert _most_within(list(starts.values()), trunk.span) <= trunk.most
+        assert _is_kept(sorted(starts.values()), trunk)
     if trunk.window is not None:
         assert _most_within(list(starts.values()), trunk.window, closed=True) <= trunk.most
 
@@ -64,11 +68,53 @@ def test_a_call_may_start_as_soon_as_the_rate_allows(trunk: Trunk, waits: list[i
     pace, now, starts = Pace(trunk), 100.0, list[float]()
     for number, wait in enumerate(waits):
         now += trunk.span * wait / 8
-        allowed = _most_within([*starts, now], trunk.span) <= trunk.most
-        assert (now >= pace.due_at) == allowed
-        if allowed:
+        is_due = now >= pace.due_at
+        if _most_within([*starts, now - 1e-9], trunk.span) <= trunk.most:
+            assert is_due
+        if is_due:
             pace.start(number, now)
             starts.append(now)
+
+
+def test_the_lateness_of_timers_does_not_add_up() -> None:
+    """Each start would come a little later than it might, and a trunk be slower than its rate."""
+    pace, now = Pace(Trunk("a", cps=5.0)), 100.0
+    for number in range(300):
+        pace.start(number + 1, now)
+        now = pace.due_at + 0.003
+    assert now == pytest.approx(100.0 + 300 * 0.21 + 0.003)
+
+
+@pytest.mark.parametrize(("cps", "late_by"), [(5.0, 0.0042), (1.0, 0.005)])
+def test_a_start_that_is_later_than_a_timer_counts_from_when_it_came(
+    cps: float, late_by: float
+) -> None:
+    """Lateness would be saved up, and used by starts that come too close to each other."""
+    trunk = Trunk("a", cps=cps)
+    for late, counts_from in [(0.99 * late_by, 0.0), (1.01 * late_by, 1.01 * late_by)]:
+        pace = Pace(trunk)
+        pace.start(1, 0.0)
+        pace.start(2, trunk.span + late)
+        assert pace.due_at == pytest.approx(2 * trunk.span + counts_from, abs=1e-9)
+
+
+def test_a_window_counts_each_start_from_when_it_came() -> None:
+    """The carrier's window would hold one start too many."""
+    pace = Pace(Trunk("a", cps=2.0, window=1.0))
+    for number, now in enumerate([0.0, 0.1, 1.051, 1.151]):
+        pace.start(number + 1, now)
+    assert pace.due_at == pytest.approx(1.051 + 1.05)
+
+
+def test_of_two_starts_that_nobody_dialled_neither_was() -> None:
+    """The next start would count from a moment at which nothing was due."""
+    pace = Pace(Trunk("a"))
+    for number, now in enumerate([0.0, 1.05, 2.1]):
+        pace.start(number + 1, now)
+    assert pace.give_back(2)
+    assert pace.due_at == pytest.approx(3.15)
+    assert pace.give_back(3)
+    assert pace.due_at < 1.0
 
 
 def test_a_trunk_that_was_idle_starts_one_call_and_no_more() -> None:
@@ -86,12 +132,12 @@ def test_the_start_of_a_call_that_nobody_dialled_never_was() -> None:
     assert pace.due_at <= 0.0
 
 
-def test_a_start_before_the_latest_is_not_given_back() -> None:
+def test_giving_back_a_start_before_the_latest_moves_nothing() -> None:
     """The starts after it would be closer together than the rate allows."""
     pace = Pace(Trunk("a"))
     pace.start(1, 0.0)
     pace.start(2, 1.05)
-    assert not pace.give_back(1)
+    pace.give_back(1)
     assert pace.due_at == 2.1
 
 
@@ -142,6 +188,20 @@ def test_the_seconds_of_a_sleep_count_for_the_rate() -> None:
     pace.start(1, 10.0)
     pace.note_sleep(5.0)
     assert pace.due_at == pytest.approx(6.05)
+
+
+def _late_by(trunk: Trunk) -> float:
+    return min(LATE_PART * trunk.span, LATE_BY) if trunk.most == 1 else 0.0
+
+
+def _is_kept(starts: list[float], trunk: Trunk) -> bool:
+    """Whether no window has too many of these starts, or between any two there are long gaps."""
+    if trunk.most > 1:
+        return _most_within(starts, trunk.span) <= trunk.most
+    return all(
+        starts[j] - starts[i] >= (j - i) * trunk.span - _late_by(trunk) - 1e-9
+        for i, j in itertools.combinations(range(len(starts)), 2)
+    )
 
 
 def _most_within(starts: list[float], span: float, *, closed: bool = False) -> int:

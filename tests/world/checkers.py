@@ -254,6 +254,7 @@ class Rates:
         """A gate is open, which knows nothing of the starts of the one before."""
         self._starts: dict[str, dict[str, float]] = {name: {} for name in self._scene.limited}
         self._given_back: dict[str, float] = dict.fromkeys(self._scene.limited, -inf)
+        self._restarted_at: dict[str, float] = dict.fromkeys(self._scene.limited, -inf)
         self._refused_at: dict[str, float] = dict.fromkeys(self._scene.limited, -inf)
         self._trunk_of: dict[str, str] = {}
         self._entered: set[str] = set()
@@ -264,8 +265,10 @@ class Rates:
         rate, now = self._scene.limited[trunk], self._scene.now()
         self._starts[trunk][permit_id] = now
         self._trunk_of[permit_id] = trunk
-        if self._within(trunk, now) > rate.most:
+        if rate.most > 1 and self._within(trunk, now) > rate.most:
             self._scene.blame("rate", f"more than {rate.most} in {rate.span} s on {trunk}")
+        if rate.most == 1 and not self._is_apart(trunk, now):
+            self._scene.blame("rate", f"not {rate.span} s apart on {trunk}")
 
     def enters(self, permit_id: str) -> None:
         """The caller has its permit, and may dial."""
@@ -286,8 +289,8 @@ class Rates:
     def placed(self, permit_id: str) -> None:
         """The call is placed, though the caller may have said that it didn't dial."""
         trunk = self._trunk_of.get(permit_id)
-        if trunk:
-            self._starts[trunk].setdefault(permit_id, self._scene.now())
+        if trunk and permit_id not in self._starts[trunk]:
+            self._starts[trunk][permit_id] = self._restarted_at[trunk] = self._scene.now()
 
     def refused(self, permit_id: str | None) -> None:
         """The provider has refused a dial, which may push the trunk's next start back."""
@@ -304,6 +307,17 @@ class Rates:
         if self._scene.is_full(trunk):
             return False
         return now > max(paused_until, back_until) and self._within(trunk, now) < rate.most
+
+    def _is_apart(self, trunk: str, now: float) -> bool:
+        """Whether as many gaps as lie between the latest start and any before took their time.
+
+        Not so where somebody had said that it didn't dial, and did.
+        """
+        rate = self._scene.limited[trunk]
+        starts = [at for at in self._starts[trunk].values() if at >= self._restarted_at[trunk]]
+        least = (gaps * rate.span - rate.late_by for gaps in range(1, len(starts)))
+        before = reversed(starts[:-1])
+        return all(now - at >= each - SLACK for at, each in zip(before, least, strict=True))
 
     def _within(self, trunk: str, now: float) -> int:
         span = self._scene.limited[trunk].span

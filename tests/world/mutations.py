@@ -83,6 +83,7 @@ SCHEDULE = "gate/schedule.py"
 READINGS = "ledger/readings.py"
 DECISION = "decision.py"
 LUA = "ledger/redis/lua/"
+RATES = LUA + "rates.lua"
 CONVERSATION = "ledger/redis/conversation.py"
 SHARED_READINGS = "ledger/redis/readings.py"
 SCRIPTS = "tests/unit/ledger/test_scripts.py"
@@ -624,11 +625,38 @@ MUTATIONS = (
         PACING,
         (
             (
-                "            self.due_at = now + self._span\n",
-                "            self.due_at = max(self.due_at, now - 4 * self._span) + self._span\n",
+                "self.due_at if 0.0 <= now - self.due_at <= self._late_by else now\n",
+                "max(self.due_at, now - 4 * self._span)\n",
             ),
         ),
         "after a pause calls start in a burst, which the provider refuses",
+    ),
+    Mutation(
+        "however late a start is, it counts from when it was due",
+        PACING,
+        (("now - self.due_at <= self._late_by else", "now - self.due_at <= self._span else"),),
+        "lateness is saved up, and two starts come at once",
+    ),
+    Mutation(
+        "the lateness of starts adds up",
+        PACING,
+        (("self.due_at if 0.0 <= now - self.due_at <= self._late_by else now", "now"),),
+        "test_the_lateness_of_timers_does_not_add_up",
+        "tests/unit/test_pacing.py",
+    ),
+    Mutation(
+        "however late a start is on a shared ledger, it counts from when it was due",
+        RATES,
+        (("late <= late_by(claim.span) and", "late <= claim.span and"),),
+        "lateness is saved up, and two workers start at once",
+        shared=True,
+    ),
+    Mutation(
+        "the lateness of starts adds up on a shared ledger",
+        RATES,
+        (("claim.most == 1 and late <= late_by(claim.span) and one.due or", "claim and"),),
+        "test_the_server_and_one_process_keep_the_same_rate",
+        "tests/unit/ledger/test_rates.py",
     ),
     Mutation(
         "a window takes as many again at its edge",
@@ -707,7 +735,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a shared ledger that lost its starts begins as if there were none",
-        "ledger/redis/lua/rates.lua",
+        RATES,
         (("    set('starts', 0)\n    set('rates_since', now)\n", "    set('starts', 0)\n"),),
         "calls start too soon after those that were forgotten",
         "tests/unit/ledger/test_rates.py",

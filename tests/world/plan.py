@@ -111,6 +111,11 @@ class TrunkPlan:
         """Seconds, with the slack that is promised."""
         return 1.05 / (self.cps or math.inf) if self.window is None else 1.05 * self.window
 
+    @property
+    def late_by(self) -> float:
+        """Seconds by which a start may be late without delaying the next one."""
+        return min(0.02 * self.span, 0.005) if self.most == 1 else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

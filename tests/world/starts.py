@@ -58,6 +58,7 @@ class Starts:
     def _start(self, trunk: str, permit: tuple[str, int]) -> None:
         plan, now, starts = self._trunks[trunk], self._now(), self._starts[trunk]
         starts[permit] = now
-        within = sum(at + plan.span - self._early > now for at in starts.values())
-        if within > max(plan.most, 1) and plan.span > self._early:
+        span = plan.span - plan.late_by - self._early
+        within = sum(at + span > now for at in starts.values())
+        if within > max(plan.most, 1) and span > 0:
             self._blame("rate", f"{within} in {plan.span} s on {plan.name}")

@@ -48,7 +48,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["ask", "ask", "ask", "cancel", "place", "refuse", "restore"]),
         st.integers(0, 2),
-        st.integers(0, 12),
+        st.sampled_from([0, 1, 3, 4, 6, 7, 125, 250, 500, 746, 875, 999, 1000, 1003, 1125]),
     ),
     max_size=40,
 )
@@ -66,14 +66,14 @@ def test_the_server_and_one_process_keep_the_same_rate(
         held: list[tuple[int, Trunk]] = []
         cancelled: list[tuple[int, Trunk]] = []
         for what, which, wait in steps:
-            ledger.now += 125 * wait
+            ledger.now += wait
             worker.say()
             now = ledger.now / 1000
             if what == "ask":
                 trunk = TRUNKS[which]
                 pace = paces[trunk.name]
                 given = worker.ask(99, trunk=trunk)
-                assert given == (now >= pace.due_at)
+                assert given == (now >= pace.due_at - 1e-9)
                 worker.say(claims=[claim(ceiling=0, callers=0, trunk=trunk)])
                 if given:
                     number = worker.held.pop()

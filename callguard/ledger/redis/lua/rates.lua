@@ -5,12 +5,17 @@
 -- Sets   starts; state.backoffs and rates_since, and of the ledger "backoff/" .. trunk
 --
 -- A start is dated by what has passed on the server's clock, whether or not any worker vouched for it:
--- a ledger's clock that catches up later brings nobody's start forward.
+-- a ledger's clock that catches up later brings nobody's start forward. Where one may start in a span, a
+-- start that is late by a little counts from when it was due.
+
+local LATE_PART, LATE_BY = 0.02, 5 -- of a span, and ms; as in callguard/pacing.py
 
 local function Rates()
   local rates = {}
-  local found = {} -- by trunk: how many may start `left` now, the `first` start in the span, and `due`
-  local members, spans = {}, {}
+  -- By trunk: how many may start `left` now, the `first` start that keeps others waiting, when the next
+  -- is `due`, and from when the latest counts that was taken, `at`.
+  local found = {}
+  local members, taken = {}, {}
 
   -- The starts were lost, so assume that as many as may start have started just now.
   if is_torn('starts') then
@@ -31,18 +36,28 @@ local function Rates()
       backoff.redeemed, backoff.by))
   end
 
+  -- In ms, by how much a start may be late and still count from when it was due.
+  local function late_by(span)
+    return math.floor(math.min(LATE_PART * span, LATE_BY))
+  end
+
+  -- From which moment on a start can matter to the next one, as it stands in the starts.
+  local function matters_from(most, span)
+    return sortable(now - span + (most == 1 and -late_by(span) or 1))
+  end
+
   local function look(trunk, most, span)
     if found[trunk] then
       return found[trunk]
     end
-    local from, to = '[' .. trunk .. ' ' .. sortable(now - span + 1), '(' .. trunk .. '!'
+    local from, to = '[' .. trunk .. ' ' .. matters_from(most, span), '(' .. trunk .. '!'
     local count = redis.call('ZLEXCOUNT', starts, from, to)
-    local one = { left = math.max(0, most - count), due = 0 }
+    local one = { due = 0 }
     if count > 0 then
       local oldest = redis.call('ZRANGEBYLEX', starts, from, to, 'LIMIT', math.max(0, count - most), 1)[1]
       one.first = tonumber(string.match(oldest, '^%S+ (%d+)')) - 1e12
     end
-    if one.left == 0 then
+    if count >= most then
       one.due = one.first + span
     end
     if state.backoffs > 0 then
@@ -51,9 +66,7 @@ local function Rates()
     if state.rates_since > 0 then
       one.due = math.max(one.due, state.rates_since + span)
     end
-    if one.due > now then
-      one.left = 0
-    end
+    one.left = one.due > now and 0 or most == 1 and 1 or most - count
     found[trunk] = one
     return one
   end
@@ -71,25 +84,27 @@ local function Rates()
   -- A call of the claim starts now, or its worker is to come and start it.
   function rates.take(claim)
     local one = look(claim.trunk, claim.most, claim.span)
+    local late = now + raw_now - raw - one.due
+    one.at = claim.most == 1 and late <= late_by(claim.span) and one.due or one.due + late
+    one.first = claim.most > 1 and one.first or one.at
     one.left = one.left - 1
-    one.first = one.first or now + raw_now - raw
     if one.left == 0 then
       one.due = one.first + claim.span
     end
   end
 
-  -- A start of a permit is charged; returns what its text has of that.
+  -- The start that was taken just now is charged to a permit; returns what its text has of that.
   function rates.start(claim, id)
-    local at = now + raw_now - raw
+    local at = found[claim.trunk].at
     members[#members + 1] = claim.trunk .. ' ' .. sortable(at) .. ' ' .. id
-    spans[claim.trunk] = claim.span
+    taken[claim.trunk] = claim
     return string.format('%s:%d', claim.trunk, at)
   end
 
   function rates.settle()
-    for trunk, span in pairs(spans) do
+    for trunk, claim in pairs(taken) do
       grow('starts', -redis.call('ZREMRANGEBYLEX', starts, '[' .. trunk .. ' ',
-        '(' .. trunk .. ' ' .. sortable(now - span + 1)))
+        '(' .. trunk .. ' ' .. matters_from(claim.most, claim.span)))
     end
     grow('starts', in_chunks('ZADD', starts, scored(0, members)))
   end
