@@ -244,6 +244,8 @@ class Decision:
             None if unknown.
         pause: the pause that applies to the call; None if none does.
         on_trunk: the calls on the trunk; None if it takes any number.
+        premises: for each premise of the promise that this gate has seen not to hold the setting,
+            what was seen, and what to set.
     """
 
     admitted: bool
@@ -261,6 +263,7 @@ class Decision:
     eta: Eta | None = None
     pause: Pause | None = None
     on_trunk: OnTrunk | None = None
+    premises: tuple[str, ...] = ()
 
     @property
     def headroom(self) -> int | None:
@@ -272,7 +275,8 @@ class Decision:
     def __str__(self) -> str:
         verdict = "admitted" if self.admitted else "denied"
         outage = "" if self.outage is None else f"; {self.outage}"
-        return f"{verdict}: {_reason(self)}{_when(self)}{outage}"
+        broken = (f"; a premise of the promise does not hold, {why}" for why in self.premises)
+        return f"{verdict}: {_reason(self)}{_when(self)}{outage}{''.join(broken)}"
 
 
 def decide(

@@ -117,7 +117,7 @@ def assemble(
     premises = _premises(source, lanes, trunks, times, watch, alone=consult is None)
     issuer = Issuer(home, watch, ledger, judge, reporter, premises)
     queues = Queues(lanes, trunks, ledger.pace, watch.time)
-    explainer = Explainer(watch, ledger, schedule, queues, times.max_age)
+    explainer = Explainer(watch, ledger, schedule, queues, reporter, times.max_age)
     admissions = Admissions(
         queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from callguard.clock import Watch
@@ -19,6 +20,7 @@ from callguard.errors import (
 from callguard.gate.foresight import Foresight
 from callguard.gate.queue import Queue
 from callguard.gate.queues import Queues
+from callguard.gate.reporting import Reporter
 from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 from callguard.trunks import Trunk
@@ -37,17 +39,25 @@ class Explainer:
         ledger: the gate's ledger.
         schedule: knows why there is no snapshot.
         queues: the waiting callers, and the pauses.
+        reporter: knows which premises don't hold.
         max_age: seconds that a snapshot may be trusted.
     """
 
     def __init__(
-        self, watch: Watch, ledger: Ledger, schedule: Schedule, queues: Queues, max_age: float
+        self,
+        watch: Watch,
+        ledger: Ledger,
+        schedule: Schedule,
+        queues: Queues,
+        reporter: Reporter,
+        max_age: float,
     ) -> None:
         self._watch = watch
         self._ledger = ledger
         self._schedule = schedule
         self._queues = queues
         self._foresight = Foresight(queues, ledger)
+        self._reporter = reporter
         self._max_age = max_age
 
     def decide(self, queue: Queue) -> Decision:
@@ -55,7 +65,7 @@ class Explainer:
         self._watch.look()
         now = self._watch.time()
         trunk = queue.limited
-        return decide(
+        decision = decide(
             queue.lane,
             self._ledger.usage(),
             self._ledger.snapshot,
@@ -70,6 +80,8 @@ class Explainer:
             eta=self._foresight.eta(queue, now),
             on_trunk=None if queue.trunk is None else self.on_trunk(queue.trunk),
         )
+        broken = self._reporter.what_broke
+        return replace(decision, premises=broken) if broken else decision
 
     def due_in(self, trunk: str) -> float:
         """Seconds until a trunk is due, at least 0; the trunk must have a rate."""

@@ -39,6 +39,8 @@ class Reporter:
     Attributes:
         teller: reports to the listener; None without a listener.
         gate: the gate's id.
+        what_broke: for each premise that was seen not to hold its name, what was seen, and what to
+            set.
         heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
     """
 
@@ -48,7 +50,9 @@ class Reporter:
         self.heard_of_premise: Callable[[Broken], None] | None = None
         self._outage_since: float | None = None
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
+        self.what_broke: tuple[str, ...] = ()
         self._broken: dict[Premise, int] = {}
+        self._why: dict[Premise, str] = {}
 
     @property
     def readings(self) -> Mapping[Outcome, int]:
@@ -63,6 +67,8 @@ class Reporter:
     def premise_broken(self, broken: Broken) -> None:
         """A premise was seen not to hold: counted each time, and said the first."""
         self._broken[broken.premise] = self._broken.get(broken.premise, 0) + 1
+        self._why[broken.premise] = broken.why
+        self.what_broke = tuple(f"{premise}: {why}" for premise, why in self._why.items())
         if self.heard_of_premise is not None:
             self.heard_of_premise(broken)
         if not broken.begins:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from callguard import AdmissionTimeout, Gate, Lane, Limits, Snapshot
+from callguard import AdmissionTimeout, Gate, Lane, Limits, NoHeadroom, Snapshot
 from callguard.events import Event, PremiseBroken
 from callguard.premises import Broken, Premises
 from callguard.testing import ScriptedSource
@@ -79,6 +80,13 @@ def test_a_rate_that_is_set_too_high_is_said(caplog: pytest.LogCaptureFixture) -
             assert asyncio.get_running_loop().time() < 60.0
             assert here.said == [("cps", 5.0, None)]
             assert here.gate.statistics().premises_broken["cps"] >= 1
+            (why,) = here.gate.explain().premises
+            assert why.startswith("cps: 3 dials on trunk 'default' were refused")
+            assert why.endswith("set a lower cps")
+            here.gate.pause()
+            with pytest.raises(NoHeadroom, match=f"a premise .* does not hold, {re.escape(why)}$"):
+                async with here.gate.try_admit():
+                    pass
 
     with caplog.at_level(logging.WARNING, "callguard"):
         run(scenario())
@@ -96,6 +104,7 @@ def test_a_rate_that_is_kept_is_not_doubted() -> None:
                 await here.dial(apart=1.0)
             assert here.said == []
             assert here.gate.statistics().premises_broken == {}
+            assert here.gate.explain().premises == ()
 
     run(scenario())
 
