@@ -28,13 +28,11 @@ from callguard.ledger.redis.wire import (
     Answer,
     Asked,
     Happening,
-    News,
     Push,
     Request,
     constants,
     encoded,
 )
-from callguard.limits import Snapshot
 from callguard.trunks import Trunk
 
 __all__ = ["Conversation", "asked_for"]
@@ -142,21 +140,25 @@ class Conversation:
             "happenings": happenings,
             "claims": asked,
         }
-        claimed = {claim.trunk for claim in self._claims.values()}
-        if trunks := self._view.trunks.question(claimed, about_all=self._renews):
-            request["trunks"] = trunks
+        if self._view.trunks.fill:
+            self._ask_about_trunks(request)
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
             request["sent"], silent = word
             if not self._joined:
                 request["silent"] = silent
         if self._pauses_version:
             request["pauses"] = self._pauses_version
-        if self._statement.leaves_some_unsaid():
+        if self._statement.is_incomplete and self._statement.leaves_some_unsaid():
             request["unsaid"] = True
         self._readings.add_to(request)
         if self._renews or self._leaving:
             self._add_what_is_rare(request)
         return encoded(request), self._constants
+
+    def _ask_about_trunks(self, request: Request) -> None:
+        claimed = {claim.trunk for claim in self._claims.values()}
+        if trunks := self._view.trunks.question(claimed, about_all=self._renews):
+            request["trunks"] = trunks
 
     def _add_what_is_rare(self, request: Request) -> None:
         if self._renews:
@@ -176,12 +178,15 @@ class Conversation:
         # Callers may be granted permits from the local share before the answer comes.
         self._first_number = self._next_number = self._view.next_number
         self._claims = self._claims_now() if self._joined else {}
+        asked, callers = [], 0
+        for claim in self._claims.values():
+            asked.append(asked_for(claim, self._ring_limit))
+            callers += claim.callers
         if self._joined:
-            callers = sum(claim.callers for claim in self._claims.values())
             self._next_number += min(callers, self._settings.at_once)
             self._view.next_number = self._next_number
             self._statement.doubtful = range(self._first_number, self._next_number)
-        return [asked_for(claim, self._ring_limit) for claim in self._claims.values()]
+        return asked
 
     def _claims_now(self) -> dict[tuple[str, str | None], Claim]:
         """The claims of the waiting callers, and an end to each claim that nobody makes any more.
@@ -189,13 +194,11 @@ class Conversation:
         With a snapshot to report goes what they need under that, so that they are given slots in
         the same exchange.
         """
-        claims, ended = {}, dict(self._claims)
+        claims = {}
         for claim in self._claimant.claims(self._readings.taken):
-            key = claim.key
-            claims[key] = claim
-            ended.pop(key, None)
-        for key, claim in ended.items():
-            if claim.callers:
+            claims[claim.key] = claim
+        for key, claim in self._claims.items():
+            if claim.callers and key not in claims:
                 claims[key] = claim._replace(callers=0)
         return claims
 
@@ -237,7 +240,8 @@ class Conversation:
         self._answered_at = heard.now
         self._ledger_clock.showed(heard.now / 1000, self._sent_at)
         self.stepped, self.untold = heard.stepped / 1000, heard.untold
-        self._take_news(heard.news)
+        self._view.see(heard.news)
+        self._readings.take_snapshot(heard.news.snapshot, self._ledger_clock.local)
         self._view.others_wait = heard.others
         self._readings.take_next(heard.next_reading, others_wait=heard.others)
         if heard.again is not None:
@@ -251,7 +255,8 @@ class Conversation:
             _, trunk = keys[index]
             if trunk is not None:
                 self._view.trunks.due_at[trunk] = self._clock() + left / 1000
-        self._view.trunks.take_answer(heard.on_trunks)
+        if heard.on_trunks:
+            self._view.trunks.take_answer(heard.on_trunks)
         if heard.pauses is not None:
             self._take_pauses(*heard.pauses)
         self._take_slots(heard.grants)
@@ -281,7 +286,8 @@ class Conversation:
             snapshot, local = push.news.snapshot, self._ledger_clock.local
             if snapshot is not None and local(snapshot.received) > self._clock() + JITTER:
                 return True  # this worker's clock stood still, and only an answer sets it
-            self._take_news(push.news)
+            self._view.see(push.news)
+            self._readings.take_snapshot(snapshot, local)
         if push.next_reading is not None:
             self._readings.take_next(push.next_reading)
             return True
@@ -307,20 +313,14 @@ class Conversation:
         self._joined = True
         self._acknowledged = self._number
         self._readings.reported()
-        self._statement.heard(is_unknown=is_unknown, is_void=heard.void)
+        if is_unknown or heard.void or self._statement.is_incomplete:
+            self._statement.heard(is_unknown=is_unknown, is_void=heard.void)
         if self._happenings:
             self._view.reported()
         self.left = self._leaving
         if self._renews:
             self._renew_at = self._sent_at + self._settings.heartbeat
             self._view.valid_until = self._sent_at + self._settings.lease
-
-    def _take_news(self, news: News) -> None:
-        self._view.see(news.counts, spent=news.spent, lost=news.lost)
-        if (shared := news.snapshot) is not None:
-            local = self._ledger_clock.local
-            snapshot = Snapshot(shared.limits, local(shared.began), local(shared.received))
-            self._readings.take_snapshot(snapshot, shared.began, shared.reader)
 
     def _take_slots(self, grants: Sequence[tuple[int, int]]) -> None:
         valid = self._clock() <= self._view.valid_until

@@ -12,7 +12,15 @@ from callguard.ledger.protocol import Reader
 from callguard.ledger.readings import OwnRight
 from callguard.ledger.redis.failure import Failure, reason
 from callguard.ledger.redis.view import View
-from callguard.ledger.redis.wire import Failed, NextReading, Request, Right, Taken, encoded
+from callguard.ledger.redis.wire import (
+    Failed,
+    NextReading,
+    Request,
+    Right,
+    SharedSnapshot,
+    Taken,
+    encoded,
+)
 from callguard.limits import Limits, Snapshot
 
 __all__ = ["SharedReadings", "SharedRight"]
@@ -245,19 +253,19 @@ class SharedReadings:
         self._due_at -= slept
         self._free_at -= slept
 
-    def take_snapshot(self, snapshot: Snapshot, began: int, reader: str) -> None:
+    def take_snapshot(self, shared: SharedSnapshot | None, local: Callable[[int], float]) -> None:
         """Pass on the latest snapshot, if it is news.
 
         Args:
-            snapshot: the snapshot, dated on the event loop's clock.
-            began: when it began, in ms on the ledger's clock.
-            reader: the worker that took it.
+            shared: the snapshot as the server has it; None if it is known.
+            local: converts a moment of the ledger's clock to the event loop's seconds.
         """
-        if began <= self.knows:
+        if shared is None or shared.began <= self.knows:
             return
-        self.knows = began
+        snapshot = Snapshot(shared.limits, local(shared.began), local(shared.received))
+        self.knows = shared.began
         self._failure = None
-        self._took_the_latest = reader == self._worker
+        self._took_the_latest = shared.reader == self._worker
         self._due_at, self._free_at = snapshot.began + self._ttl, -math.inf
         self._asks = False
         self._view.dated = snapshot

@@ -224,7 +224,7 @@ class Session:
         self.watch.look()
         request = self.conversation.request()
         try:
-            answer = await EXCHANGE.run(self._connection, self._names.keys, *request)
+            answer = await self._connection.run(EXCHANGE, self._names.keys, *request)
             self.watch.look()
             took_place = self.conversation.accept(answer)
         except BaseException as fault:

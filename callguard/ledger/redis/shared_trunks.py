@@ -23,6 +23,7 @@ class SharedTrunks:
     Attributes:
         due_at: by trunk, from when on its rate lets the next call start.
         calls: by trunk that takes so many, the calls that can be on it.
+        fill: whether any trunk takes so many.
     """
 
     def __init__(self, trunks: Iterable[Trunk], ring_limit: float) -> None:
@@ -31,6 +32,7 @@ class SharedTrunks:
         self._ring_limit = ring_limit
         self._limited = {trunk.name: trunk for trunk in trunks if trunk.is_limited}
         self._filling = [trunk for trunk in self._limited.values() if trunk.calls is not None]
+        self.fill = bool(self._filling)
         self._asked: Sequence[Trunk] = ()
 
     def __bool__(self) -> bool:

@@ -27,6 +27,7 @@ class Statement:
         doubtful: the numbers of the permits that the worker may have been granted in an exchange
             that had no answer.
         is_whole: whether the latest introduction named all permits.
+        is_incomplete: whether the ledger may know nothing of some permits.
     """
 
     def __init__(self, view: View, at_once: int) -> None:
@@ -35,7 +36,7 @@ class Statement:
         self._view = view
         self._at_once = at_once
         self._named: set[int] = set()
-        self._is_incomplete = self._leaves_some_unsaid = False
+        self.is_incomplete = self._leaves_some_unsaid = False
 
     def introduction(self, label: str, trunks: dict[str, str]) -> Introduction:
         """Introduce the worker `label`, and what people see of its `trunks`."""
@@ -61,7 +62,7 @@ class Statement:
     def leaves_some_unsaid(self) -> bool:
         """Whether the ledger knows nothing of some permits even after the exchange that begins."""
         has_all = self._view.outbox.batch_has_all_happenings
-        self._leaves_some_unsaid = self._is_incomplete and not has_all
+        self._leaves_some_unsaid = self.is_incomplete and not has_all
         return self._leaves_some_unsaid
 
     def heard(self, *, is_unknown: bool, is_void: bool) -> None:
@@ -71,7 +72,7 @@ class Statement:
             is_unknown: whether it knew nothing of the worker before.
             is_void: whether it took the worker's permits for placed.
         """
-        self._is_incomplete = is_unknown or self._leaves_some_unsaid
+        self.is_incomplete = is_unknown or self._leaves_some_unsaid
         if is_unknown or is_void:
             self._name_the_others()
 

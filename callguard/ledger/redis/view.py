@@ -16,6 +16,7 @@ from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.redis.pauses import PAUSING, scope_key
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.shared_trunks import SharedTrunks
+from callguard.ledger.redis.wire import News
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
@@ -305,14 +306,10 @@ class View:
         """
         return self._held.lose(self.outbox.pending())
 
-    def see(self, counts: Sequence[int], *, spent: bool, lost: bool) -> None:
-        """Take in the server's counts of dialling and uncounted calls.
-
-        They come on top of the provider's count, in a snapshot that is `spent` if it authorises
-        nothing; `lost` if that is because the ledger is new or was lost.
-        """
-        self._counts = (counts[0], counts[1])
-        self._spent, self._ledger_lost = spent, lost
+    def see(self, news: News) -> None:
+        """Take in the server's own counts, which come on top of the provider's count."""
+        self._counts = news.counts
+        self._spent, self._ledger_lost = news.spent, news.lost
 
     def _say(self, kind: str, *what: str | int) -> None:
         self.outbox.say(kind, *what)
