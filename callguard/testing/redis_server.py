@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import signal
+import socket
 import time
+import weakref
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,7 +106,8 @@ class RedisServer:
     def start(self) -> None:
         """Start the server, empty, and wait until it accepts connections.
 
-        The first start chooses a free port; later starts use the same one.
+        The first start chooses a free port; later starts use the same one, which no other
+        `RedisServer` on this machine takes meanwhile.
 
         Raises:
             RedisServerFailed: there is no program, or it ended, or was not ready within 30 s.
@@ -168,10 +171,12 @@ class RedisServer:
     def _start_on_a_free_port(self) -> None:
         # Only listening on a port shows whether it is free, so let the server try.
         for _ in range(_PORTS_TRIED):
-            try:
-                return self._start_on(_any_port())
-            except _PortTaken:
-                continue
+            port = _any_port()
+            with suppress(_PortTaken), ExitStack() as undo:
+                undo.enter_context(_claim(port))
+                self._start_on(port)
+                weakref.finalize(self, undo.pop_all().close)
+                return
         raise RedisServerFailed(f"{_PORTS_TRIED} ports of {_HOST} were tried, and all are taken")
 
     def _start_on(self, port: int) -> None:
@@ -191,6 +196,24 @@ class RedisServer:
 
 def _any_port() -> int:
     return secrets.choice(_PORTS)  # not from `random`, whose seed may be the same in many processes
+
+
+def _claim(port: int) -> socket.socket:
+    """Claim a port for as long as the socket is open, even while the server is down.
+
+    The socket is for datagrams, whose ports are others than the server's, so it isn't in the way of
+    the server, and nothing connects to it.
+
+    Raises:
+        _PortTaken: another server claims it.
+    """
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        claim.bind((_HOST, port))
+    except OSError as error:
+        claim.close()
+        raise _PortTaken(f"port {port} of {_HOST} is claimed") from error
+    return claim
 
 
 def _arguments(port: int, folder: str) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,16 +82,52 @@ def test_a_server_takes_more_arguments(redis_program: Path) -> None:
         assert client.config_get("maxmemory") == {"maxmemory": str(10 * 1024 * 1024)}
 
 
+@pytest.fixture
+def try_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has the next server try a port before it tries any other."""
+
+    def try_first(port: int) -> None:
+        any_port = redis_server._any_port
+        ports = iter([port])
+        monkeypatch.setattr(redis_server, "_any_port", lambda: next(ports, None) or any_port())
+
+    return try_first
+
+
 def test_a_port_that_was_taken_meanwhile(
-    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_program: Path, try_first: Callable[[int], None]
 ) -> None:
     """A server would fail to start, or pass off another one as itself, on a port in use."""
-    any_port = redis_server._any_port
-    ports = iter([own_redis.port])
-    monkeypatch.setattr(redis_server, "_any_port", lambda: next(ports, None) or any_port())
-    with RedisServer() as server, redis.Redis.from_url(server.url) as client:
-        assert server.port != own_redis.port
-        assert client.info("server")["process_id"] == server.pid
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        try_first(port)
+        with RedisServer() as server, redis.Redis.from_url(server.url) as client:
+            assert server.port != port
+            assert client.info("server")["process_id"] == server.pid
+
+
+def test_no_other_server_takes_the_port_of_one_that_is_down(
+    own_redis: RedisServer, try_first: Callable[[int], None]
+) -> None:
+    """A server could not be started again, because another test's had come by its port."""
+    own_redis.kill()
+    try_first(own_redis.port)
+    with RedisServer() as other:
+        assert other.port != own_redis.port
+        own_redis.start()
+
+
+def test_the_port_of_a_server_that_nobody_has_any_more_is_free(
+    redis_program: Path, try_first: Callable[[int], None]
+) -> None:
+    """A long run of tests would run out of ports, or of open files."""
+    with RedisServer() as server:
+        port = server.port
+    del server
+    gc.collect()
+    try_first(port)
+    with RedisServer() as other:
+        assert other.port == port
 
 
 def test_a_start_that_fails_says_why(redis_program: Path) -> None:
