@@ -27,6 +27,7 @@ from callguard.fetcher.http import ProviderClient
 from callguard.fetcher.later import later_than
 from callguard.fetcher.reading import Reading
 from callguard.limits import Snapshot
+from callguard.stamps import ProviderClock
 from callguard.tasks import begin
 
 __all__ = ["LimitFetcher"]
@@ -103,6 +104,11 @@ class LimitFetcher:
     def base_url(self) -> str:
         """The provider's address, without a slash at its end."""
         return self._client.base_url
+
+    @property
+    def clock(self) -> ProviderClock:
+        """The provider's clock, by the dates of its answers."""
+        return self._client.clock
 
     @property
     def latest(self) -> Snapshot | None:

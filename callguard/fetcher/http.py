@@ -21,9 +21,11 @@ from callguard.errors import (
     LimitsUnavailable,
     UsageError,
 )
+from callguard.fetcher.dates import timestamp
 from callguard.fetcher.retry_after import retry_after
 from callguard.fetcher.settings import checked_api_key, checked_base_url, checked_session
 from callguard.showing import without_numbers
+from callguard.stamps import ProviderClock
 from callguard.strangers import ends_us
 
 __all__ = ["LONGEST_BODY", "ProviderClient"]
@@ -70,6 +72,7 @@ class ProviderClient:
 
     Attributes:
         base_url: the provider's address, without a slash at its end.
+        clock: the provider's clock, by the dates of its answers.
 
     Raises:
         UsageError: there is no key, or the key or the address can't be used.
@@ -92,6 +95,7 @@ class ProviderClient:
         checked_session(session)
         self._session = session
         self._owns_session = session is None
+        self.clock = ProviderClock()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -187,9 +191,12 @@ class ProviderClient:
         self, url: str, sent: bytes | None, accepted: frozenset[int], longest: int
     ) -> _Answer | CallGuardError:
         answer: _Answer | None = None
+        time = asyncio.get_running_loop().time
+        began = time()
         try:
             async with asyncio.timeout(self._timeout), self._request(url, sent) as response:
                 answer = _Answer(response.status, response.headers)
+                self._note_date(response.headers, began, time())
                 return answer._replace(body=await _read_body(response, longest))
         # The session may be the caller's, with middlewares that raise anything.
         except BaseException as fault:
@@ -199,6 +206,11 @@ class ProviderClient:
             if answer is not None and answer.status not in accepted:
                 return answer
             return self._explained(url, fault)
+
+    def _note_date(self, headers: Mapping[str, str], began: float, received: float) -> None:
+        date = timestamp(headers.get("Date", ""))
+        if date is not None and "Age" not in headers:  # which an answer from a cache has
+            self.clock.dated(date, began, received)
 
     def _request(
         self, url: str, sent: bytes | None

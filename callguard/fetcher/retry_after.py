@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from callguard.fetcher.dates import timestamp
 
 __all__ = ["LONGEST_RETRY_AFTER", "retry_after"]
 
@@ -28,16 +28,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(asked):
         return min(float(asked), LONGEST_RETRY_AFTER)
-    until, now = _timestamp(asked), _timestamp(headers.get("Date", ""))
+    until, now = timestamp(asked), timestamp(headers.get("Date", ""))
     if until is None or now is None:
         return None
     return min(max(until - now, 0.0), LONGEST_RETRY_AFTER)
-
-
-def _timestamp(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    # A date without a zone is in UTC (RFC 9110, section 5.6.7), not in this machine's zone.
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

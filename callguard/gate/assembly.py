@@ -24,6 +24,7 @@ from callguard.lanes import Lane
 from callguard.ledger import Ledger, Times
 from callguard.premises import Histories, Premises
 from callguard.source import LimitSource
+from callguard.stamps import ProviderClock
 from callguard.trunks import Trunk
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def assemble(
     listener: Listener | None,
     workspace: str,
     questions: Questions | None = None,
+    clock: ProviderClock | None = None,
     gate_id: str | None = None,
     consult: Callable[[], Awaitable[None]] | None = None,
     watch: Watch | None = None,
@@ -102,20 +104,20 @@ def assemble(
         listener: called with every event.
         workspace: the hash of the workspace for events.
         questions: asks the provider about calls; None not to ask.
+        clock: the provider's clock, by which calls are stamped; None if that is unknown.
         gate_id: an id that is unique in the world; made here if not given.
         consult: asks a shared ledger's server, which alone grants slots; None for a ledger in
             memory.
         watch: notices when the machine has slept; made here if the ledger has none.
     """
     home = Home()
-    loop = asyncio.get_running_loop()
     if watch is None:
-        watch = Watch(loop)
+        watch = Watch(asyncio.get_running_loop())
         watch.on_sleep(ledger.note_sleep)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     schedule = Schedule(source, ledger.readings, begins=watch.look)
     premises = _premises(source, lanes, trunks, times, watch, alone=consult is None)
-    issuer = Issuer(home, watch, ledger, judge, reporter, premises)
+    issuer = Issuer(home, watch, ledger, judge, reporter, premises, clock or ProviderClock())
     queues = Queues(lanes, trunks, ledger.pace, watch.time)
     explainer = Explainer(watch, ledger, schedule, queues, reporter, times.max_age)
     admissions = Admissions(

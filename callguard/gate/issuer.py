@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from callguard.gate.reporting import Reporter
 from callguard.gate.states import Step
 from callguard.ledger import Ledger
 from callguard.premises import Premises
+from callguard.stamps import ProviderClock
 
 __all__ = ["Issuer"]
 
@@ -34,6 +36,7 @@ class Issuer:
         judge: decides what a failed dial means.
         reporter: has the gate's id, and reports to its listener.
         premises: hears what may speak against them.
+        clock: the provider's clock, by which calls are stamped.
 
     Attributes:
         home: the gate's event loop and state.
@@ -54,6 +57,7 @@ class Issuer:
         judge: Judge,
         reporter: Reporter,
         premises: Premises,
+        clock: ProviderClock,
     ) -> None:
         self.home: Final = home
         self.judge: Final = judge
@@ -61,6 +65,8 @@ class Issuer:
         self.count_changed: Callable[[], None] = _nothing
         self.refusals = 0
         self._watch = watch
+        self._clock = clock
+        watch.on_sleep(clock.forget)
         self.time: Final = watch.time
         self.ledger: Final = ledger
         self._give_back: Final[Mapping[Step, Callable[[int], None]]] = {
@@ -177,6 +183,8 @@ class Issuer:
     def note_answered(self, call_id: str, at: float | None = None) -> None:
         """Take evidence that a call was answered, whoever placed it; `at` the provider's time."""
         now = self.time()
+        if at is not None:
+            self._clock.stamped(at, now)
         self.ledger.note_answered(call_id, now)
         if self._histories is not None:
             self._histories.answered(call_id, now, at)
@@ -187,12 +195,15 @@ class Issuer:
             self._histories.ringing(call_id, asked)
 
     def note_ended(self, call_id: str, *, refused: bool, at: float | None = None) -> None:
-        """Take evidence that a call is over, whoever placed it, or that it was refused."""
+        """Take evidence that a call is over, whoever placed it, or that it was refused.
+
+        `at` is the provider's time of it.
+        """
         now, permit = self.time(), self._calls.permit_of(call_id)
         is_refusal = refused and self._calls.note_refusal(call_id)
         if is_refusal:
             self._refuse(now, permit, call_id)
-        self.ledger.note_ended(call_id, now)
+        self.ledger.note_ended(call_id, now, self._ended_after(at, now))
         if self._histories is not None:
             self._histories.ended(call_id, now, None if refused else at)
         self._premises.gave_back(now)
@@ -203,6 +214,14 @@ class Issuer:
             self._tell_ended(permit_id, lane, call_id)
         self._note_change()
         self.room_made()
+
+    def _ended_after(self, at: float | None, now: float) -> float:
+        """The moment after which a call surely ended; minus infinity if that is unknown."""
+        if at is None:
+            return -math.inf
+        self._watch.look()  # after a sleep our clock has to be compared anew
+        self._clock.stamped(at, now)
+        return self._clock.surely_after(at, now)
 
     def _refuse(self, now: float, permit: Issued | None, call_id: str) -> None:
         """Record a refusal that evidence showed later; the call's permit may be unknown here."""

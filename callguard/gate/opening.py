@@ -139,6 +139,7 @@ def open_gate(
         judge=Judge(origin.base_url, refused),
         listener=listener,
         questions=origin.questions,
+        clock=None if origin.fetcher is None else origin.fetcher.clock,
     )
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger

@@ -225,8 +225,11 @@ class MemoryLedger(Paced):
         else:
             self._early.remember(call_id, now, ended=False)
 
-    def note_ended(self, call_id: str, now: float) -> None:
-        """Record evidence, from any source, that a call is over at `now`."""
+    def note_ended(self, call_id: str, now: float, ended_after: float = -math.inf) -> None:  # noqa: ARG002
+        """Record evidence, from any source, that a call is over at `now`.
+
+        It surely ended after `ended_after`, which is minus infinity where that isn't known.
+        """
         self._counted.told = True
         number = self._number_of.get(call_id) or self._counted.number_of(call_id)
         if number is None and self._fills:

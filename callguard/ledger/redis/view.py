@@ -243,9 +243,9 @@ class View:
         self.outbox.note(NOTE_ANSWERED, self._names.call(call_id))
         self._speak()
 
-    def note_ended(self, call_id: str, now: float) -> None:
+    def note_ended(self, call_id: str, now: float, ended_after: float = -math.inf) -> None:
         """Record evidence that a call is over, whichever worker placed it."""
-        self._own.note_ended(call_id, now)
+        self._own.note_ended(call_id, now, ended_after)
         self.outbox.note(NOTE_ENDED, self._names.call(call_id))
         self._speak()
 
