@@ -4,6 +4,8 @@ The laws that this file holds:
 
 - The time from grant to grant is measured while somebody waits. Time in which nobody waits is left
   out, because it doesn't show how long a caller would wait.
+- Time in which the queue first waits behind callers on a higher lane is left out as well. Those are
+  ahead, and counted by themselves.
 - The time since the latest grant counts too: if grants stop coming, the estimate grows.
 - If grants come at random at a steady rate, the wait for the k-th has a Gamma distribution. The
   rate is known from n grants only, so the ratio of a wait to its estimated mean has an F
@@ -123,7 +125,7 @@ class Flow:
     Moments are in seconds on one clock that never goes back. Time counts only while somebody waits.
     """
 
-    __slots__ = ("_ended", "_grants", "_known", "_since", "_waited")
+    __slots__ = ("_before", "_behind", "_ended", "_grants", "_known", "_since", "_waited")
 
     def __init__(self) -> None:
         # Each grant by the total time waited until then; the first entry is the beginning.
@@ -131,22 +133,39 @@ class Flow:
         self._known: tuple[float, float, float, float] | None = None
         self._waited = 0.0
         self._since = math.inf
+        # The latest grant when the queue last began, as long as it has had none since; and whether
+        # no time counts until then, because others are ahead.
+        self._before = 0.0
+        self._behind = False
         self._ended = -math.inf
 
     def begin(self, now: float) -> None:
         """Note that the queue is no longer empty."""
         self._since = now + _GRACE
+        self._before = self._grants[-1]
+        self._behind = False
+
+    def fall_behind(self) -> None:
+        """Note that callers on a higher lane wait too; it matters only before the first grant."""
+        if self._grants[-1] == self._before:
+            self._since = math.inf
+            self._behind = True
 
     def grant(self, now: float) -> None:
         """Note a grant to one of the callers."""
         if now >= self._since:
             self._grants.append(self._waited + now - self._since)
             self._known = None
+        elif self._behind:
+            self._since = now
+            self._before = -math.inf
+            self._behind = False
 
     def end(self, now: float) -> None:
         """Note that the queue is empty."""
         self._waited += max(0.0, now - self._since)
         self._since = math.inf
+        self._behind = False
         self._ended = now
 
     def rate(self, now: float) -> Rate | None:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -90,6 +91,7 @@ class Queue:
         trunk: the way to the telephone network that its callers take; None where they take none.
         pace: when the trunk is due, where the ledger of this process says so.
         siblings: all queues of the lane, among which this one is put.
+        rivals: the queues of all lanes, where some go before others.
 
     Attributes:
         way: the name of that trunk.
@@ -106,6 +108,7 @@ class Queue:
 
     __slots__ = (
         "_endless",
+        "_rivals",
         "_siblings",
         "_waiters",
         "bursts",
@@ -127,6 +130,7 @@ class Queue:
         trunk: Trunk | None = None,
         pace: Pace | None = None,
         siblings: list[Queue] | None = None,
+        rivals: Iterable[Queue] = (),
     ) -> None:
         self.lane = lane
         self.way = None if trunk is None else trunk.name
@@ -135,6 +139,7 @@ class Queue:
         self.pace = pace
         self._siblings: list[Queue] = [] if siblings is None else siblings
         self._siblings.append(self)
+        self._rivals = rivals
         self.ceilings = Ceilings(0, None, 0)
         self.ceiling = self.ceilings.highest
         self.paused = False
@@ -195,7 +200,7 @@ class Queue:
     def pause(self, now: float, *, paused: bool) -> None:
         """Stop admitting from this queue, or start again."""
         if self.length and paused != self.paused:
-            (self.flow.end if paused else self.flow.begin)(now)
+            (self.flow.end if paused else self._begin)(now)
         self.paused = paused
         self.ceiling = NEVER if paused else self.ceilings.highest
 
@@ -212,8 +217,19 @@ class Queue:
             waiters.insert(bisect_left(waiters, waiter.rank, key=attrgetter("rank")), waiter)
         waiter.queued = True
         if not (self.length or self.paused):
-            self.flow.begin(waiter.since)
+            self._begin(waiter.since)
         self.length += 1
+
+    def _begin(self, now: float) -> None:
+        """Measure how fast callers go from now on, here and where they go after those from here."""
+        self.flow.begin(now)
+        for each in self._rivals:
+            if not each.length or each.paused:
+                continue
+            if each.lane.priority > self.lane.priority:
+                each.flow.fall_behind()
+            elif each.lane.priority < self.lane.priority:
+                self.flow.fall_behind()
 
     def leave(self, waiter: Waiter, now: float) -> bool:
         """Leave the queue; whether the caller was in it until now."""

@@ -66,6 +66,7 @@ class Queues:
         self.due_at = math.inf
         self._last_rank = 0
         self._queues: list[Queue] = []
+        self._ranked = len({lane.priority for lane in self.lanes}) > 1
         self._of_lane: dict[str, list[Queue]] = {lane.name: [] for lane in self.lanes}
         self.known: dict[object, dict[object, Queue]] = {}
         for lane in self.lanes:
@@ -98,7 +99,7 @@ class Queues:
             if queue.way == way:
                 return queue
         pace = None if way is None else self._pace(way)
-        queue = Queue(lane, trunk, pace, queues)
+        queue = Queue(lane, trunk, pace, queues, self._queues if self._ranked else ())
         if self._limits is not None:
             queue.apply(self._limits)
         queue.pause(self._time(), paused=self.pause_on(queue) is not None)

@@ -84,10 +84,11 @@ def arrivals(queued: int) -> float:
 LANES = callguard.Lane("urgent", priority=-1), callguard.Lane("default", default=True)
 
 
-async def carry_out(plan: Plan, waits: int, urgent: float = 0.0) -> list[Wait]:
+async def carry_out(plan: Plan, waits: int, urgent: float = 0.0, ahead: int = 0) -> list[Wait]:
     """The first `waits` waits of which something was foreseen.
 
-    Beside those callers as many `urgent` ones come in a second, who go before them.
+    Beside those callers as many `urgent` ones come in a second, who go before them, and so many are
+    `ahead` from the beginning.
     """
     loop = asyncio.get_running_loop()
     workspace = Workspace(plan.settings, loop.time)
@@ -119,6 +120,7 @@ async def carry_out(plan: Plan, waits: int, urgent: float = 0.0) -> list[Wait]:
         courier = open_courier(workspace, plan, gate)
         callers = list[asyncio.Task[None]]()
         callers.append(asyncio.create_task(come(gate, callers)))
+        callers += [asyncio.create_task(call(gate, "urgent")) for _ in range(ahead)]
         while len(found) < waits:
             await asyncio.sleep(draw.expovariate(arrivals(_queued(gate))))
             callers.append(asyncio.create_task(call(gate)))
@@ -134,10 +136,10 @@ def _queued(gate: callguard.Gate) -> int:
     return gate.statistics().waiting["default"]
 
 
-def waits_of(plan: Plan, waits: int, urgent: float = 0.0) -> list[Wait]:
+def waits_of(plan: Plan, waits: int, urgent: float = 0.0, ahead: int = 0) -> list[Wait]:
     """Carry out the plan in a loop of its own."""
     random.seed(plan.settings.seed)  # tenacity draws its jitter from the module's own source
-    return run(carry_out(plan, waits, urgent))
+    return run(carry_out(plan, waits, urgent, ahead))
 
 
 def shares(waits: Sequence[Wait]) -> tuple[float, float]:
@@ -207,6 +209,9 @@ def main() -> None:
     parser.add_argument(
         "--urgent", type=float, default=0.0, help="callers a second on a higher lane, beside those"
     )
+    parser.add_argument(
+        "--ahead", type=int, default=0, help="callers on that lane who all come at the beginning"
+    )
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     print(
@@ -219,7 +224,8 @@ def main() -> None:
         for cell in CELLS:
             each = -(-options.waits // options.seeds)
             made = [plan_of(*cell, seed) for seed in seeds]
-            campaigns = list(pool.map(partial(waits_of, waits=each, urgent=options.urgent), made))
+            carry = partial(waits_of, waits=each, urgent=options.urgent, ahead=options.ahead)
+            campaigns = list(pool.map(carry, made))
             print(f"| {' | '.join(cell)} | {_row(campaigns)} |", flush=True)
 
 

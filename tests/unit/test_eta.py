@@ -74,6 +74,21 @@ def test_who_is_further_behind_waits_longer_at_any_rate(
     assert eta.p90 < behind.p90
 
 
+def test_only_the_first_grant_waits_for_who_is_ahead() -> None:
+    """Callers on a higher lane who come now and then would be no part of how long others wait."""
+    flow = Flow()
+    flow.begin(0.0)
+    flow.fall_behind()
+    flow.grant(1000.0)
+    for second in (1010.0, 1020.0, 1030.0):
+        flow.fall_behind()
+        flow.grant(second)
+    rate = flow.rate(1030.0)
+    assert rate is not None
+    assert rate.mean == pytest.approx(10.0)
+    assert rate.grants == pytest.approx(3.0, abs=0.01)
+
+
 @pytest.mark.parametrize("grants", [4, 16, 64])
 @pytest.mark.parametrize("place", [1, 3, 10, 40])
 def test_the_fewer_grants_were_seen_the_wider_and_by_as_much_as_it_takes(

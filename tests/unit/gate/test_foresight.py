@@ -134,6 +134,29 @@ def test_who_waits_on_a_higher_lane_is_ahead() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("order", [("urgent", "bulk"), ("bulk", "urgent")])
+def test_the_time_in_which_a_higher_lane_goes_first_is_no_time_between_grants(
+    order: tuple[str, str],
+) -> None:
+    """Who waited behind a crowd would slow down, in words, all who come after it is gone."""
+
+    async def main() -> None:
+        lanes = Lane("urgent", priority=-1), Lane("bulk", priority=1)
+        async with opened(ScriptedSource(limit=1), *lanes) as gate:
+            crowd = Crowd(gate)
+            names = {lane: [f"{lane} {i}" for i in range(20)] for lane in order}
+            for lane in order:
+                crowd.send(*names[lane], lane=lane)
+            await settle()
+            first = names[order[0]].pop(0)  # who found room
+            await flowing(crowd, [first, *names["urgent"], *names["bulk"][:6]])
+            place = gate.statistics().waiting["bulk"] + 1
+            assert known(gate.eta("bulk")).p50 == pytest.approx(place * EVERY, rel=0.15)
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_a_trunks_rate_is_the_least_that_it_takes() -> None:
     """A caller would be promised a start that its trunk doesn't have."""
 
