@@ -9,18 +9,28 @@ The laws that this file holds:
 - Of the own calls that a snapshot surely counts, no more can be going on than it counts. So calls
   of whose end nobody tells don't add up: with each snapshot they are at most its count.
 - A call is forgotten when it has lasted as long as a call can.
+- What the very first snapshot counts may be calls that were dialled before this ledger began. Where
+  own calls must not be fewer than go on, they are own calls as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice, takewhile
 from typing import Final
 
-__all__ = ["LONGEST_CALL", "Counted"]
+from callguard.trunks import Trunk
+
+__all__ = ["LONGEST_CALL", "Counted", "longest_of"]
 
 LONGEST_CALL: Final = 7200.0
 """Seconds that a call lasts at most, not counting the ringing: Retell AI's highest
 `max_call_duration_ms` (SDK 6.2.13)."""
+
+
+def longest_of(trunks: Iterable[Trunk]) -> float:
+    """Seconds that a call on one of these trunks lasts at most, not counting the ringing."""
+    return max([LONGEST_CALL, *(trunk.longest_call for trunk in trunks)])
 
 
 class Counted:
@@ -28,22 +38,36 @@ class Counted:
 
     Args:
         lasts: seconds for which a call may go on once a snapshot has counted it.
-        exact: whether every call is kept until it is over, so that `most` is never below the truth
-            once calls end. If not, and nobody has told of any end, no more calls are kept than the
-            snapshot counts: they are for people to see, and need not cost memory for hours.
+        exact: whether `most` must not be below the truth, since calls are admitted by it. If not,
+            and nobody has told of any end, no more calls are kept than the snapshot counts: they
+            are for people to see, and need not cost memory for hours.
 
     Attributes:
         most: how many of them can be going on.
         told: whether the end of any call was ever told.
     """
 
-    __slots__ = ("_call_of", "_counted_at", "_exact", "_lasts", "_number_of", "most", "told")
+    __slots__ = (
+        "_before",
+        "_before_until",
+        "_call_of",
+        "_counted_at",
+        "_exact",
+        "_lasts",
+        "_number_of",
+        "most",
+        "told",
+    )
 
     def __init__(self, lasts: float, *, exact: bool = False) -> None:
         self.most = 0
         self.told = False
         self._lasts = lasts
         self._exact = exact
+        # Calls from before this ledger that can be going on, and until when; None before the first
+        # snapshot.
+        self._before: int | None = None if exact else 0
+        self._before_until = 0.0
         # By permit, in this order, when the first snapshot began that surely counts its call.
         self._counted_at: dict[int, float] = {}
         self._call_of: dict[int, str] = {}
@@ -51,8 +75,8 @@ class Counted:
 
     @property
     def known(self) -> int | None:
-        """As `most`, but None as long as nothing has ever told of an end."""
-        return self.most if self.told else None
+        """As `most`, but None as long as nothing has ever told of an end, unless it is exact."""
+        return self.most if self.told or self._exact else None
 
     def add(self, number: int, call_id: str | None, began: float) -> None:
         """The call of a permit is surely counted by a snapshot that began at `began`."""
@@ -84,7 +108,7 @@ class Counted:
             return False
         self.told = True
         self._forget(number)
-        self.most = min(self.most, len(self._counted_at))
+        self._look()
         return True
 
     def recorded(self, count: int, began: float) -> None:
@@ -92,6 +116,10 @@ class Counted:
 
         Those that it surely counts have been added.
         """
+        if self._before is None:
+            self._before, self._before_until = count, began + self._lasts
+            self.most += count
+        self._before = min(self._before, count) if began <= self._before_until else 0
         self.most = min(self.most, count)
         counted_at = self._counted_at
         ended_before = began - self._lasts
@@ -100,7 +128,11 @@ class Counted:
             over = [*islice(counted_at, max(len(over), len(counted_at) - count))]
         for number in over:
             self._forget(number)
-        self.most = min(self.most, len(counted_at))
+        self._look()
+
+    def _look(self) -> None:
+        """No more can be going on than are not known to be over."""
+        self.most = min(self.most, (self._before or 0) + len(self._counted_at))
 
     def _forget(self, number: int) -> None:
         del self._counted_at[number]

@@ -2,7 +2,8 @@
 
 The laws that this file holds:
 
-- A lane's ceiling is a pure function of the `Limits` and the `Lane`; see `Ceilings.of`.
+- A lane's ceiling is a pure function of the `Limits` and the `Lane`, and of others' calls where
+  inbound calls are counted apart; see `Ceilings.of`.
 - A call is admitted if and only if ``usage + 1 <= ceiling``, its trunk is due and not full, and
   neither its lane nor its trunk is paused.
 - A burst limit below the limit never lowers a ceiling.
@@ -132,11 +133,26 @@ class Ceilings:
     included: int
 
     @classmethod
-    def of(cls, limits: Limits, lane: Lane) -> Ceilings:
-        """The ceilings of `lane` under `limits`."""
+    def of(cls, limits: Limits, lane: Lane, inbound: int | None = None) -> Ceilings:
+        """The ceilings of `lane` under `limits`.
+
+        If all calls count together, the slots reserved for inbound are kept free beside the lane's
+        own. If inbound calls are counted apart, there must be ``usage + 1 <= cap - lane.reserve``
+        and ``min(own, usage) + 1 <= cap - reserved``. Since others' calls are the usage less the
+        own, the second is the same as ``usage + 1 <= cap - reserved + others``: a ceiling of the
+        usage that others' calls raise, up to the first.
+
+        Args:
+            limits: the provider's answer.
+            lane: whose ceilings.
+            inbound: others' calls, at least 0, where inbound calls are counted apart; else None.
+        """
         kept_free = limits.reserved_inbound_concurrency + lane.reserve
-        normal = limits.concurrency_limit - kept_free
         included = limits.concurrency_limit - limits.reserved_inbound_concurrency
+        if inbound is not None:
+            kept_free = max(lane.reserve, limits.reserved_inbound_concurrency - inbound)
+            included = min(limits.concurrency_limit, included + inbound)
+        normal = limits.concurrency_limit - kept_free
         if not (lane.burst and _bursts(limits)):
             return cls(normal, None, included)
         return cls(normal, _burst_cap(limits, lane) - kept_free, included)
@@ -246,6 +262,8 @@ class Decision:
         on_trunk: the calls on the trunk; None if it takes any number.
         premises: for each premise of the promise that this gate has seen not to hold the setting,
             what was seen, and what to set.
+        inbound: others' calls, where inbound calls are counted apart; None where all calls are
+            counted together.
     """
 
     admitted: bool
@@ -264,6 +282,7 @@ class Decision:
     pause: Pause | None = None
     on_trunk: OnTrunk | None = None
     premises: tuple[str, ...] = ()
+    inbound: int | None = None
 
     @property
     def headroom(self) -> int | None:
@@ -294,6 +313,7 @@ def decide(
     eta: Eta | None = None,
     pause: Pause | None = None,
     on_trunk: OnTrunk | None = None,
+    inbound: int | None = None,
 ) -> Decision:
     """Decide whether one more call of `lane` fits on top of `usage`.
 
@@ -312,8 +332,9 @@ def decide(
             None if unknown.
         pause: the pause that applies to the lane and the trunk, if there is one.
         on_trunk: the calls on the trunk; None if it takes any number.
+        inbound: others' calls, where inbound calls are counted apart; else None.
     """
-    ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane)
+    ceilings = None if snapshot is None else Ceilings.of(snapshot.limits, lane, inbound)
     age = None if snapshot is None else now - snapshot.began
     constraint = _constraint(lane, usage, snapshot, ceilings, age, max_age, withheld)
     if constraint is None and on_trunk is not None and on_trunk.full:
@@ -344,6 +365,7 @@ def decide(
         eta=None if eta is None or lifts_in is None else eta.at_least(lifts_in),
         pause=pause,
         on_trunk=on_trunk,
+        inbound=inbound,
     )
 
 
@@ -453,7 +475,7 @@ def _reason(decision: Decision) -> str:
         return f"the last snapshot is older than {decision.max_age:g} s {parts}"
     return (
         f"{_of_trunk(decision)}{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
-        f"{_reserve(limits, decision.lane)}; {_burst(limits, decision.lane)}"
+        f"{_reserve(limits, decision)}; {_burst(limits, decision.lane)}"
     )
 
 
@@ -485,10 +507,13 @@ def _rounded(seconds: float) -> str:
     return f"{max(0.1, seconds):.1f}" if seconds < _EXACT_BELOW else f"{seconds:.0f}"
 
 
-def _reserve(limits: Limits, lane: Lane) -> str:
-    if not limits.reserved_inbound_concurrency:
-        return f"reserve {lane.reserve}"
-    return f"reserve {lane.reserve} and {limits.reserved_inbound_concurrency} for inbound"
+def _reserve(limits: Limits, decision: Decision) -> str:
+    reserved, ours = limits.reserved_inbound_concurrency, f"reserve {decision.lane.reserve}"
+    if not reserved:
+        return ours
+    if decision.inbound is None:
+        return f"{ours} and {reserved} for inbound"
+    return f"{ours}; {reserved} for inbound, of which others have {min(reserved, decision.inbound)}"
 
 
 def _burst(limits: Limits, lane: Lane) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "Cancelled",
     "Ended",
     "Event",
+    "GivenUp",
     "LedgerAway",
     "LedgerBack",
     "LeftQueue",
@@ -255,6 +256,17 @@ class PremiseBroken(_Report):
     seen: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp(_Report):
+    """The provider refused a call, so a setting that rests on its word alone was given up.
+
+    `setting` is "reserved_inbound". The gate goes on as if it had its default value, for as long as
+    the ledger lives.
+    """
+
+    setting: str
+
+
 Event: TypeAlias = (
     Admitted
     | Queued
@@ -275,6 +287,7 @@ Event: TypeAlias = (
     | Paused
     | Resumed
     | PremiseBroken
+    | GivenUp
 )
 
 

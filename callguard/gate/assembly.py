@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from callguard.clock import Watch
 from callguard.fetcher import FixedLimit
 from callguard.gate.admissions import Admissions
+from callguard.gate.apart import serving
 from callguard.gate.asking import Asker, Questions
 from callguard.gate.draining import Draining
 from callguard.gate.explaining import Explainer
@@ -127,7 +128,7 @@ def assemble(
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
     draining = Draining(home, ledger, schedule, admissions)
     # Earlier parts reach later ones only by callbacks, each bound once.
-    issuer.room_made = admissions.serve
+    issuer.room_made = serving(ledger, queues, admissions.serve, reporter)
     issuer.count_changed = schedule.look
     schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)
     ledger.readings.serve(intake)

@@ -79,6 +79,7 @@ class Explainer:
             pause=self._queues.pause_on(queue) if queue.paused else None,
             eta=self._foresight.eta(queue, now),
             on_trunk=None if queue.trunk is None else self.on_trunk(queue.trunk),
+            inbound=self._ledger.inbound,
         )
         broken = self._reporter.what_broke
         return replace(decision, premises=broken) if broken else decision

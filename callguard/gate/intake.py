@@ -75,7 +75,7 @@ class Intake:
         if not is_new:
             return
         broken = self._held_against(before)
-        self._queues.apply(snapshot.limits)
+        self._queues.apply(snapshot.limits, self._ledger.inbound)
         self._admissions.serve()
         if self._asker is not None and (self._queues or self._home.draining):
             self._ask(self._asker)
@@ -105,7 +105,7 @@ class Intake:
         unsettled = ledger.in_use - snapshot.limits.current_concurrency
         ceiling = sys.maxsize
         for lane in self._queues.lanes:
-            ceiling = min(ceiling, Ceilings.of(snapshot.limits, lane).highest)
+            ceiling = min(ceiling, Ceilings.of(snapshot.limits, lane, ledger.inbound).highest)
         broken = self._premises.taken(
             snapshot,
             before,

@@ -61,6 +61,7 @@ def open_gate(
     ring_limit: float = 30.0,
     counter_lag: float = 2.0,
     min_interval: float = 0.25,
+    reserved_inbound: Literal["total", "outbound"] = "total",
     refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
     track: Literal["ask"] | None = "ask",
@@ -99,6 +100,13 @@ def open_gate(
         counter_lag: seconds by which the provider's count is late, at most. The provider publishes
             nothing; the default is twice the second that the simulator assumes.
         min_interval: seconds between two readings, at least, even if one is brought forward.
+        reserved_inbound: which calls leave the slots free that are reserved for inbound calls:
+            ``"total"`` for all together, which is safe; ``"outbound"`` for the gate's own alone, so
+            that inbound calls in progress cost outbound ones nothing. The provider documents the
+            second (docs.retellai.com/deploy/concurrency, read 2026-11-22), but it can't be told
+            from inside, so at the first refusal it is given up (the event `GivenUp`). It assumes
+            that what others add is inbound: web calls and batches are not. It needs to know when
+            calls end, and a ledger in memory.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of
@@ -126,6 +134,7 @@ def open_gate(
         checked_callback("listener", listener, "an event")
     every_trunk = checked_trunks(trunks, cps)
     _check_ledger(ledger)
+    apart = _counted_apart(reserved_inbound, ledger)
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
@@ -143,7 +152,7 @@ def open_gate(
     )
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    kept = MemoryLedger(times, every_trunk) if shared is None else shared
+    kept = shared or MemoryLedger(times, every_trunk, inbound_apart=apart)
     return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk))
 
 
@@ -335,6 +344,14 @@ def _ledger_at(address: str) -> RedisLedger:
     from callguard.ledger import RedisLedger
 
     return RedisLedger.from_url(address)
+
+
+def _counted_apart(reserved_inbound: str, ledger: RedisLedger | str | None) -> bool:
+    checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
+    apart = reserved_inbound == "outbound"
+    if apart and ledger is not None:
+        raise UsageError('reserved_inbound="outbound" needs a ledger in memory')
+    return apart
 
 
 def _check_ledger(ledger: object) -> None:

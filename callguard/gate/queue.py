@@ -190,9 +190,9 @@ class Queue:
         ours, theirs = self.lane.priority, other.lane.priority
         return ours < theirs or (ours == theirs and self.first().rank < other.first().rank)
 
-    def apply(self, limits: Limits) -> None:
-        """Take the ceilings from a new snapshot."""
-        self.ceilings = Ceilings.of(limits, self.lane)
+    def apply(self, limits: Limits, inbound: int | None = None) -> None:
+        """Take the ceilings from a new snapshot, or as others' calls have become more."""
+        self.ceilings = Ceilings.of(limits, self.lane, inbound)
         if not self.paused:
             self.ceiling = self.ceilings.highest
         self.bursts = self.ceilings.burst is not None

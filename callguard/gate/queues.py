@@ -63,6 +63,7 @@ class Queues:
         self._time = time
         self.pauses = Pauses(time)
         self._limits: Limits | None = None
+        self._inbound: int | None = None
         self.due_at = math.inf
         self._last_rank = 0
         self._queues: list[Queue] = []
@@ -101,7 +102,7 @@ class Queues:
         pace = None if way is None else self._pace(way)
         queue = Queue(lane, trunk, pace, queues, self._queues if self._ranked else ())
         if self._limits is not None:
-            queue.apply(self._limits)
+            queue.apply(self._limits, self._inbound)
         queue.pause(self._time(), paused=self.pause_on(queue) is not None)
         self._queues.append(queue)
         return queue
@@ -182,11 +183,16 @@ class Queues:
         self._last_rank += 1
         return self._last_rank
 
-    def apply(self, limits: Limits) -> None:
-        """Take the ceilings from a new snapshot."""
-        self._limits = limits
+    def apply(self, limits: Limits, inbound: int | None = None) -> None:
+        """Take the ceilings from a new snapshot, or as others' calls have become more.
+
+        Args:
+            limits: the provider's answer.
+            inbound: others' calls, where inbound calls are counted apart; else None.
+        """
+        self._limits, self._inbound = limits, inbound
         for queue in self._queues:
-            queue.apply(limits)
+            queue.apply(limits, inbound)
 
     def next_to_go(self, in_use: int, now: float) -> Queue | None:
         """The queue whose first caller goes next at a usage of `in_use` calls, if any may go.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -53,6 +53,7 @@ class Reporter:
         self.what_broke: tuple[str, ...] = ()
         self._broken: dict[Premise, int] = {}
         self._why: dict[Premise, str] = {}
+        self._given_up: list[str] = []
 
     @property
     def readings(self) -> Mapping[Outcome, int]:
@@ -85,6 +86,22 @@ class Reporter:
         )
         if self.teller is not None:
             self.teller.premise_broken(broken)
+
+    @property
+    def given_up(self) -> Sequence[str]:
+        """The settings that rested on the provider's word alone, and were given up."""
+        return tuple(self._given_up)
+
+    def gave_up(self, setting: str) -> None:
+        """A setting that rests on the provider's word alone was given up at a refusal."""
+        self._given_up.append(setting)
+        logger.warning(
+            "the provider refused a call: %s is given up for as long as the ledger lives",
+            setting,
+            extra={"callguard.setting": setting},
+        )
+        if self.teller is not None:
+            self.teller.given_up(setting)
 
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
         """Report a snapshot that came `duration` seconds after it was asked for."""

@@ -35,6 +35,7 @@ class GateStatistics:
         premises_broken: by premise of the promise, how often it was seen to be wrong, counted from
             the first report on; premises that hold are left out.
         on_trunk: by trunk that takes only so many calls, how many are on it, and the most.
+        given_up: the settings that rest on the provider's word alone, and that a refusal has ended.
     """
 
     usage: Usage
@@ -52,3 +53,4 @@ class GateStatistics:
     pauses: Sequence[Pause] = field(default_factory=list)
     premises_broken: Mapping[Premise, int] = field(default_factory=dict)
     on_trunk: Mapping[str, OnTrunk] = field(default_factory=dict)
+    given_up: Sequence[str] = ()

@@ -15,6 +15,7 @@ from callguard.events import (
     Cancelled,
     Ended,
     Event,
+    GivenUp,
     LedgerAway,
     LedgerBack,
     LeftQueue,
@@ -128,6 +129,9 @@ class Teller:
 
     def premise_broken(self, broken: Broken) -> None:
         self._tell(PremiseBroken(broken.premise, broken.said, broken.seen, **self._names))
+
+    def given_up(self, setting: str) -> None:
+        self._tell(GivenUp(setting, **self._names))
 
     def reading_failed(self, error: CallGuardError, duration: float, age: float | None) -> None:
         self._tell(ReadingFailed(*_told(error), duration, age, **self._names))

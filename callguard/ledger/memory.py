@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from callguard.accounting import LONGEST_CALL, Counted
+from callguard.accounting import Counted, longest_of
 from callguard.decision import Usage, Withheld
 from callguard.ledger.early import EarlyEvidence
 from callguard.ledger.paces import Paced, Paces
 from callguard.ledger.readings import OwnReadings
 from callguard.ledger.times import Times
+from callguard.ledger.unshared import Unshared
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
@@ -22,7 +23,7 @@ from callguard.trunks import Trunk
 __all__ = ["MemoryLedger"]
 
 
-class MemoryLedger(Paced):
+class MemoryLedger(Paced, Unshared):
     """The law of docs/design.md, for gates that share nothing with other processes.
 
     Every method is one step that nothing can come between, and takes the time as an argument, in
@@ -31,11 +32,13 @@ class MemoryLedger(Paced):
     Args:
         times: the durations that the ledger uses.
         trunks: the gate's trunks.
+        inbound_apart: whether the provider lets inbound calls use the slots that are reserved for
+            them without counting them against outbound calls.
 
     Attributes:
         in_use: the usage in calls; without a snapshot, only its own part.
         granted: permits granted so far, which is also the latest of them.
-        others_wait: False: this ledger is the process's own.
+        inbound_apart: whether that is believed; no more once the provider has refused a call.
         readings: when the next snapshot is taken.
         snapshot: the latest snapshot, or None.
     """
@@ -60,15 +63,17 @@ class MemoryLedger(Paced):
         "_woke_at",
         "granted",
         "in_use",
-        "others_wait",
+        "inbound_apart",
         "readings",
         "snapshot",
     )
 
-    def __init__(self, times: Times, trunks: Sequence[Trunk] = ()) -> None:
+    def __init__(
+        self, times: Times, trunks: Sequence[Trunk] = (), *, inbound_apart: bool = False
+    ) -> None:
         self.in_use = 0
         self.granted = 0
-        self.others_wait = False
+        self.inbound_apart = inbound_apart
         self.readings = OwnReadings(times)
         self.snapshot: Snapshot | None = None
         self._counted_after = times.counted_after
@@ -90,8 +95,7 @@ class MemoryLedger(Paced):
         # The provider's ids of the uncounted calls, as far as they are known.
         self._number_of: dict[str, int] = {}
         self._call_of: dict[int, str] = {}
-        longest = max([LONGEST_CALL, *(trunk.longest_call for trunk in trunks)])
-        self._counted = Counted(times.ring_limit + longest)
+        self._counted = Counted(times.ring_limit + longest_of(trunks), exact=inbound_apart)
         self._early = EarlyEvidence()
 
     @property
@@ -117,10 +121,16 @@ class MemoryLedger(Paced):
         dialling = self.in_use - (reported or 0) - uncounted
         return Usage(reported, dialling, uncounted, self._counted.known)
 
+    @property
+    def inbound(self) -> int | None:
+        """Others' calls, where inbound calls are counted apart; None where all are together."""
+        if self.snapshot is None or not self.inbound_apart:
+            return None
+        return self.snapshot.limits.current_concurrency - self._counted.most
+
     def unsettled(self) -> int:
         """Calls of this gate's own that are dialling or uncounted."""
-        snapshot = self.snapshot
-        return self.in_use - (0 if snapshot is None else snapshot.limits.current_concurrency)
+        return self.in_use - (self.usage().reported or 0)
 
     @property
     def next_number(self) -> int:
@@ -153,9 +163,6 @@ class MemoryLedger(Paced):
         self.granted += 1
         return self.granted
 
-    def set_pause(self, lane: str | None, trunk: str | None, why: tuple[str, str] | None) -> None:
-        """Do nothing, since there is no other gate to pause."""
-
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""
         if self._heeds_dials:
@@ -169,11 +176,7 @@ class MemoryLedger(Paced):
             self._paces.leave(number)
 
     def withdraw(self, number: int) -> None:
-        """A placed permit gives its slot back.
-
-        If a snapshot has absorbed it, its call is one of others' from now on: a later snapshot
-        gives the slot back.
-        """
+        """A placed permit gives its slot back; if a snapshot has absorbed it, only a later one."""
         if self._forget(number):
             self.in_use -= 1
         else:
@@ -244,13 +247,6 @@ class MemoryLedger(Paced):
         self._changed_at = now
         self.readings.changed()
 
-    def note_queue(self) -> None:
-        """Do nothing, since the gate itself grants the slots."""
-
-    def lost(self, number: int, now: float) -> bool:  # noqa: ARG002
-        """Return False: no permit of a ledger in memory is lost."""
-        return False
-
     def note_sleep(self, slept: float, now: float) -> None:
         """Note that the machine slept for `slept` seconds, until `now`; the clock stood still.
 
@@ -267,8 +263,10 @@ class MemoryLedger(Paced):
     def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:
         """The provider refused a call: nothing more until a snapshot that begins after `now`.
 
-        On the call's trunk the next start is pushed back besides, where both are known.
+        On the call's trunk the next start is pushed back besides, where both are known. Whatever
+        the cause was, what rests on the provider's word alone is given up.
         """
+        self.inbound_apart = False
         self._refused_at = now
         self._admits_until = -math.inf
         self.readings.changed()

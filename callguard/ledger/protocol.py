@@ -167,6 +167,8 @@ class Ledger(Protocol):
 
     Attributes:
         in_use: the usage in calls; without a snapshot, only its own part.
+        inbound_apart: whether inbound calls are believed to be counted apart.
+        inbound: others' calls, where that is believed; else None.
         granted: permits granted so far.
         next_number: a number that no permit has had; each later one is above.
         others_wait: whether callers of other gates are in the queue.
@@ -176,6 +178,7 @@ class Ledger(Protocol):
     """
 
     granted: int
+    inbound_apart: bool
     others_wait: bool
 
     @property
@@ -186,6 +189,8 @@ class Ledger(Protocol):
     def snapshot(self) -> Snapshot | None: ...
     @property
     def in_use(self) -> int: ...
+    @property
+    def inbound(self) -> int | None: ...
     @property
     def withheld(self) -> Withheld | None: ...
 

@@ -14,6 +14,7 @@ from tests.support.times import times
 
 def counted(calls: int, *, exact: bool = True) -> Counted:
     found = Counted(100.0, exact=exact)
+    found.recorded(0, 0.0)
     for number in range(1, calls + 1):
         found.add(number, f"call_{number}", 0.0)
     found.recorded(20, 0.0)
@@ -33,7 +34,7 @@ def test_a_call_that_is_known_to_be_over_is_own_no_more() -> None:
 
 def test_whose_the_calls_are_is_unknown_until_an_end_is_told() -> None:
     """Calls that are long over would be shown as ours where nobody tells of ends."""
-    found = counted(3)
+    found = counted(3, exact=False)
     assert found.known is None
     found.end(1)
     assert found.known == 2
@@ -83,6 +84,21 @@ def test_where_nobody_tells_of_ends_no_more_is_kept_than_can_be_going_on(told: b
     assert found.number_of("call_1000") == 1000
 
 
+def test_calls_from_before_the_ledger_may_be_own_ones() -> None:
+    """A program that is started again would dial beside its calls from before."""
+    found = Counted(100.0, exact=True)
+    found.recorded(4, 0.0)
+    assert found.most == 4
+    found.recorded(3, 10.0)
+    found.add(1, None, 20.0)
+    found.recorded(9, 20.0)
+    assert found.most == 4
+    found.end(1)
+    assert found.most == 3
+    found.recorded(9, 100.1)
+    assert found.most == 0, "none lasts longer"
+
+
 def test_an_id_that_is_said_late_is_known() -> None:
     """The end of a call whose id came after its snapshot would be lost."""
     found = Counted(100.0)
@@ -96,8 +112,9 @@ def test_own_calls_are_never_fewer_than_go_on() -> None:
     """A call of ours would be taken for somebody else's, and one too many be dialled."""
     for seed in range(500):
         chance = random.Random(seed)
-        found, going_on, number = Counted(LONGEST_CALL, exact=True), set[int](), 0
-        others = 0
+        found, number, others = Counted(LONGEST_CALL, exact=True), 0, 3
+        going_on = set(range(-chance.randrange(3), 0))
+        found.recorded(len(going_on) + others, -1.0)
         for moment in range(60):
             for _ in range(chance.randrange(3)):
                 number += 1

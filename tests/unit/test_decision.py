@@ -51,6 +51,24 @@ def test_ceilings(
     assert Ceilings.of(allowed, lane) == Ceilings(normal, burst, included)
 
 
+@pytest.mark.parametrize("inbound", range(7))
+@pytest.mark.parametrize("reserve", [0, 1, 4])
+@pytest.mark.parametrize("burst", [0, 5])
+def test_the_ceiling_where_inbound_calls_are_counted_apart(
+    inbound: int, reserve: int, burst: int
+) -> None:
+    """The one ceiling would not be what the two conditions say that it stands for."""
+    allowed, cap = limits(20, burst=60, reserved=3), 20 + burst
+    ceilings = Ceilings.of(allowed, Lane("a", reserve=reserve, burst=burst), inbound)
+    highest = ceilings.highest
+    for own in range(30):
+        usage = own + inbound
+        costs_nothing = usage + 1 <= 20 and min(own, usage) + 1 <= 20 - 3
+        assert (ceilings.tier(usage + 1) == "normal") is costs_nothing
+        fits = usage + 1 <= cap - reserve and min(own, usage) + 1 <= cap - 3
+        assert (usage + 1 <= highest) is fits
+
+
 @pytest.mark.parametrize(
     ("used", "tier"), [(0, "normal"), (16, "normal"), (17, "normal"), (19, "normal"), (20, "burst")]
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from math import inf
 
@@ -57,7 +57,7 @@ def cap(rules: Rules, lane: LanePlan) -> int:
 
 
 def ceiling(rules: Rules, lane: LanePlan) -> int:
-    """The most calls up to which a lane may go."""
+    """The most calls up to which a lane may go, where all are counted together."""
     return cap(rules, lane) - lane.reserve - rules.reserved_inbound
 
 
@@ -72,6 +72,7 @@ class Scene:
         perhaps_refused_at: the same, where it may not have heard yet.
         lied: the permits that were said not to have been dialled, and may have been.
         denied: those of which that has not been taken back.
+        gave_up: whether the gate has said that it counts inbound calls apart no more.
         drains: whether the gate admits nobody any more, by its own word.
     """
 
@@ -86,6 +87,7 @@ class Scene:
     lied: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
     drains: bool = False
+    gave_up: bool = False
 
     def __post_init__(self) -> None:
         self.lanes = {lane.name: lane for lane in self.plan.gate.lanes}
@@ -98,7 +100,13 @@ class Scene:
     def opened(self, gate: callguard.Gate) -> None:
         """A gate is open, which has heard nothing of what the one before was told."""
         self.gate, self.drains = gate, False
+        self.gave_up = False
         self.changed_at = self.refused_at = self.perhaps_refused_at = -inf
+
+    @property
+    def apart(self) -> bool:
+        """Whether the gate may count inbound calls apart: until it is told of a refusal."""
+        return self.plan.gate.inbound_apart and self.refused_at == -inf and not self.gave_up
 
     def gave(self, permit_id: str) -> bool:
         """Whether the gate that is open gave this permit, and hears what is said of it."""
@@ -169,6 +177,11 @@ class Count:
     plus, in a world whose counter is later than the gate is told, or whose callers lie, the calls
     that were missed or denied. Where others keep to the lane's reserve and no limit is lowered, the
     promise itself follows: count <= limit - reserved inbound.
+
+    Where the gate counts inbound calls apart, the ceiling keeps nothing free for these, and the own
+    calls alone, of which all are known but for those that were denied, keep to another:
+
+        own calls that go on <= cap(l, R) - reserved inbound
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -176,7 +189,9 @@ class Count:
         self._lane: LanePlan | None = None
         self._reading: Reading | None = None
         self._gate_id = ""
-        self.premises_held = scene.plan.counter_in_time
+        self._most = self._most_own = 0
+        plan = scene.plan
+        self.premises_held = plan.counter_in_time and plan.inbound_apart >= plan.gate.inbound_apart
 
     def admitted(self, lane: LanePlan, usage: int, reading: Reading | None) -> None:
         scene = self._scene
@@ -186,6 +201,11 @@ class Count:
         assert scene.gate is not None
         self._lane, self._reading, self._gate_id = lane, reading, scene.gate.id
         most = ceiling(reading.rules, lane)
+        self._most_own = most
+        if scene.apart:
+            most = cap(reading.rules, lane) - lane.reserve
+            self._most_own = cap(reading.rules, lane) - reading.rules.reserved_inbound
+        self._most = most
         if usage > most:
             scene.blame("ceiling", f"usage {usage} above {most} on lane {lane.name}")
         age = scene.now() - reading.began
@@ -202,12 +222,19 @@ class Count:
         going_on = scene.provider.going_on.values()
         unknown = sum(self._is_unknown(call, reading) for call in going_on)
         own_unknown = sum(self._is_broken(call, reading) for call in going_on)
-        count, most = len(going_on), ceiling(reading.rules, lane)
+        count, most = len(going_on), self._most
         if count > most + unknown + own_unknown:
             scene.blame(
                 "count", f"{count} calls: ceiling {most}, others {unknown}, broken {own_unknown}"
             )
+        self._check_own(going_on, own_unknown)
         self._check_promise(unknown + own_unknown <= lane.reserve and not scene.lied)
+
+    def _check_own(self, going_on: Collection[Call], broken: int) -> None:
+        own = sum(call.key.startswith(self._gate_id) for call in going_on)
+        in_time = self._scene.plan.counter_in_time
+        if self._scene.apart and in_time and own > self._most_own + broken:
+            self._scene.blame("outbound", f"{own} own calls: at most {self._most_own}")
 
     def room_for_others(self) -> bool:
         """Whether one more call of somebody else stays within the reserve of every lane."""
@@ -224,7 +251,9 @@ class Count:
     def _check_promise(self, premises_hold: bool) -> None:
         scene, rules = self._scene, self._scene.provider.rules
         self.premises_held = self.premises_held and premises_hold
-        highest = max(cap(rules, lane) for lane in scene.plan.gate.lanes) - rules.reserved_inbound
+        highest = max(cap(rules, lane) for lane in scene.plan.gate.lanes)
+        if not scene.plan.gate.inbound_apart:
+            highest -= rules.reserved_inbound
         count = len(scene.provider.going_on)
         if self.premises_held and count > highest:
             scene.blame("promise", f"{count} calls, and the premises held: at most {highest}")

@@ -82,6 +82,7 @@ INTAKE = "gate/intake.py"
 SCHEDULE = "gate/schedule.py"
 READINGS = "ledger/readings.py"
 DECISION = "decision.py"
+ACCOUNTING = "accounting.py"
 LUA = "ledger/redis/lua/"
 RATES = LUA + "rates.lua"
 CONVERSATION = "ledger/redis/conversation.py"
@@ -447,6 +448,50 @@ MUTATIONS = (
         DECISION,
         (("limits.reserved_inbound_concurrency + lane.reserve", "lane.reserve"),),
         "the provider refuses what goes beyond",
+    ),
+    Mutation(
+        "that inbound calls are counted apart is believed after a refusal",
+        MEMORY,
+        (("        self.inbound_apart = False\n", ""),),
+        "a wrong belief costs one refused call after another",
+    ),
+    Mutation(
+        "an own call that a snapshot counts is somebody else's",
+        ACCOUNTING,
+        (("        self.most += 1\n", ""),),
+        "outbound calls use the slots that are reserved for inbound ones",
+    ),
+    Mutation(
+        "an own call that is over is taken off twice",
+        ACCOUNTING,
+        (
+            (
+                "        self._look()\n        return True",
+                "        self.most = max(0, self.most - 2)\n        return True",
+            ),
+        ),
+        "another own call becomes somebody else's",
+        "tests/unit/test_accounting.py",
+    ),
+    Mutation(
+        "own calls may use all slots where inbound calls are counted apart",
+        DECISION,
+        (("max(lane.reserve, limits.reserved_inbound_concurrency - inbound)", "lane.reserve"),),
+        "the provider refuses outbound calls beyond their share",
+    ),
+    Mutation(
+        "calls from before the ledger are taken for inbound ones",
+        ACCOUNTING,
+        (("self._before: int | None = None if exact else 0", "self._before: int | None = 0"),),
+        "a program that is started again dials beside its calls from before",
+        "tests/unit/test_accounting.py",
+    ),
+    Mutation(
+        "the end of an own call raises no ceiling until the next reading",
+        "gate/apart.py",
+        (("    if not ledger.inbound_apart:\n", "    if True:\n"),),
+        "outbound's share stays unused",
+        "tests/unit/gate/test_apart.py",
     ),
     Mutation(
         "a lane bursts as far as the workspace may",

@@ -265,6 +265,7 @@ class GatePlan:
     asks: bool
     lanes: tuple[LanePlan, ...]
     trunks: tuple[TrunkPlan, ...] = (TrunkPlan("default", None, None),)
+    inbound_apart: bool = False
 
     @property
     def counted_after(self) -> float:
@@ -297,6 +298,8 @@ class Plan:
         lists: what a list of calls shows, list after list, over and over.
         pauses: what is paused, and when.
         drains: for how many seconds before each of its closings the gate drains.
+        inbound_apart: whether the provider counts outbound calls alone against what it keeps for
+            inbound ones. Those of somebody else are inbound.
     """
 
     seed: int
@@ -323,6 +326,7 @@ class Plan:
     lists: tuple[Listing, ...] = ("all",)
     pauses: tuple[PausePlan, ...] = ()
     drains: float | None = None
+    inbound_apart: bool = False
 
 
 class _Dice:
@@ -383,7 +387,8 @@ def draw(seed: int) -> Plan:
     plan = _with_hours(plan, _Dice(f"hours of {seed}"))
     plan = _with_stops(plan, _Dice(f"stops of {seed}"))
     plan = _with_calls_on_trunks(plan, _Dice(f"calls on trunks of {seed}"))
-    return _with_questions(plan, _Dice(f"questions of {seed}"))
+    plan = _with_questions(plan, _Dice(f"questions of {seed}"))
+    return _with_inbound_apart(plan, _Dice(f"inbound apart of {seed}"))
 
 
 def _with_questions(plan: Plan, dice: _Dice) -> Plan:
@@ -393,6 +398,29 @@ def _with_questions(plan: Plan, dice: _Dice) -> Plan:
     odd = ODD_LISTS if dice.chance(0.5) else ()
     lists = (usual, usual, usual, *(dice.one_of((usual, *odd)) for _ in range(5)))
     return replace(plan, gate=replace(plan.gate, asks=asks), lists=lists)
+
+
+def _with_inbound_apart(plan: Plan, dice: _Dice) -> Plan:
+    """In a quarter of the worlds the gate counts inbound calls apart, and mostly it is so.
+
+    There is something reserved, and others call often enough to use it. The gate isn't closed and
+    opened again, since the calls from before would be outbound ones that it doesn't know.
+    """
+    if not dice.chance(0.25):
+        return plan
+    rules = tuple(
+        (at, replace(each, reserved_inbound=min(each.limit, dice.one_of((1, 2, 3, 5)))))
+        for at, each in plan.rules
+    )
+    return replace(
+        plan,
+        gate=replace(plan.gate, inbound_apart=True),
+        inbound_apart=dice.chance(0.8),
+        enforces=plan.enforces or dice.chance(0.5),
+        rules=rules,
+        closings=(),
+        others=tuple(sorted((*plan.others, *dice.moments(plan.lasts, 12)))),
+    )
 
 
 def _with_hours(plan: Plan, dice: _Dice) -> Plan:

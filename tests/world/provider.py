@@ -142,7 +142,11 @@ class Provider:
         rules = self.rules
         bursts = rules.burst_enabled and rules.burst_limit > rules.limit
         most = rules.burst_limit if bursts else rules.limit
-        return most - rules.reserved_inbound - len(self.going_on)
+        room = most - len(self.going_on)
+        if not self.plan.inbound_apart:
+            return room - rules.reserved_inbound
+        outbound = sum(bool(call.key) for call in self.going_on.values())
+        return min(room, most - rules.reserved_inbound - outbound)
 
     def become_calm(self, rules: Rules) -> None:
         """End all faults and all calls; those that come from now on are short."""

@@ -274,6 +274,7 @@ class World:
             ring_limit=told.ring_limit,
             counter_lag=told.counter_lag,
             min_interval=told.min_interval,
+            reserved_inbound="outbound" if told.inbound_apart else "total",
             listener=self._hear,
             track="ask" if told.asks else None,
         ) as gate:
@@ -453,6 +454,9 @@ class World:
             self.rates.cancelled(event.permit_id)
         elif isinstance(event, callguard.events.Refused):
             self.rates.refused(event.permit_id)
+        elif isinstance(event, callguard.events.GivenUp):
+            self.trace(f"given up: {event.setting}")
+            self.scene.gave_up = True
         elif isinstance(event, callguard.events.PremiseBroken):
             self.trace(f"broken: {event.premise}, said {event.said}, seen {event.seen}")
             self.alarms.broken(event)
@@ -486,6 +490,8 @@ class World:
 
     def _check_tier(self, event: callguard.events.Admitted, usage: int, rules: Rules) -> None:
         plain = rules.limit - rules.reserved_inbound
+        if self.scene.apart and plain < usage <= rules.limit:
+            return  # it depends on whose calls those are
         if event.tier != ("normal" if usage <= plain else "burst"):
             self.scene.blame("tier", f"{event.tier} at usage {usage}, normal up to {plain}")
 

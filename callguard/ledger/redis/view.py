@@ -41,6 +41,7 @@ class View:
 
     Attributes:
         granted: permits granted so far.
+        inbound_apart: False: here all calls are counted together.
         alone: whether the server can't be reached.
         next_number: a number that no permit has had.
         outbox: the happenings and evidence to report.
@@ -62,6 +63,7 @@ class View:
         trunks: Sequence[Trunk] = (),
     ) -> None:
         self.granted = 0
+        self.inbound_apart = False
         self.alone = False
         self.next_number = 1
         self.outbox = Outbox(settings.at_once)
@@ -75,9 +77,7 @@ class View:
         self._share = share
         self._own = MemoryLedger(settings.times, trunks)
         self.own_readings = self._own.readings
-        self._counts = (0, 0)
-        self._spent = False
-        self._ledger_lost = False
+        self._news = News((0, 0), spent=False, lost=False, snapshot=None)
         self._held = Held()
 
     # What the gate asks --------------------------------------------------------------------------
@@ -86,6 +86,11 @@ class View:
     def snapshot(self) -> Snapshot | None:
         """The latest snapshot, or None."""
         return self._own.snapshot
+
+    @property
+    def inbound(self) -> int | None:
+        """None, since all calls are counted together."""
+        return None
 
     @property
     def reads_alone(self) -> bool:
@@ -97,14 +102,14 @@ class View:
         """The usage in calls; without a snapshot, only its own part."""
         if self.alone and self._share is not None:
             return self._own.in_use
-        snapshot, (dialling, uncounted) = self._own.snapshot, self._counts
+        snapshot, (dialling, uncounted) = self._own.snapshot, self._news.counts
         reported = 0 if snapshot is None else snapshot.limits.current_concurrency
         return dialling + uncounted + reported
 
     @property
     def spent(self) -> bool:
         """Whether the snapshot in hand authorises nothing."""
-        return self._own.spent if self.reads_alone else self._spent
+        return self._own.spent if self.reads_alone else self._news.spent
 
     @property
     def withheld(self) -> Withheld | None:
@@ -113,9 +118,9 @@ class View:
             return "local share" if self._share_is_used_up else self._own.withheld
         if self.alone:
             return "ledger away"
-        if self._ledger_lost:
+        if self._news.lost:
             return "ledger lost"
-        return "snapshot spent" if self._spent else None
+        return "snapshot spent" if self._news.spent else None
 
     @property
     def _share_is_used_up(self) -> bool:
@@ -129,7 +134,7 @@ class View:
     def usage(self) -> Usage:
         """The usage by the server's latest answer, or by the worker's own ledger if it is alone."""
         own = self._own.usage()
-        counts = (own.dialling, own.uncounted) if self.reads_alone else self._counts
+        counts = (own.dialling, own.uncounted) if self.reads_alone else self._news.counts
         return Usage(own.reported, *counts)
 
     def unsettled(self) -> int:
@@ -256,7 +261,7 @@ class View:
 
     def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:
         """The provider refused a call: nothing more until a snapshot that begins later."""
-        self._spent = True
+        self._news = self._news._replace(spent=True)
         self._own.refuse(now, number, trunk)
         self._say("refuse")
         if (pushing_back := self.trunks.pushing_back(trunk)) is not None:
@@ -307,9 +312,8 @@ class View:
         return self._held.lose(self.outbox.pending())
 
     def see(self, news: News) -> None:
-        """Take in the server's own counts, which come on top of the provider's count."""
-        self._counts = news.counts
-        self._spent, self._ledger_lost = news.spent, news.lost
+        """Take in what the server says of the whole ledger."""
+        self._news = news
 
     def _say(self, kind: str, *what: str | int) -> None:
         self.outbox.say(kind, *what)
