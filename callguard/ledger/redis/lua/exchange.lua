@@ -34,8 +34,8 @@
 -- Cost  eight commands, one to four for each permit that is placed or absorbed, one for all that are
 --       given and one for all that are given back; and where there may be room four for each priority
 --       that anybody waits in, and a look at as many claims as there are slots. For each trunk with a
---       rate that anybody waits for three more, and one for all that start; for each that takes so many
---       calls two, and three for each of its permits that is placed or over
+--       rate that anybody waits for one more, one for all of these, and one for all that start; for each
+--       that takes so many calls two, and three for each of its permits that is placed or over
 --
 -- Times are milliseconds on the ledger's clock, which goes by this server's; see state.lua.
 
@@ -115,7 +115,7 @@ if void > 0 and said.acknowledged >= void then
 end
 save()
 written[paused] = nil -- they hold until somebody resumes
-local keep = state.occupied > 0 and KEEP + state.longest or KEEP
+local keep = KEEP + state.longest
 for key in pairs(written) do
   redis.call('PEXPIRE', key, keep)
 end

@@ -15,27 +15,21 @@ local function Occupancy()
   local counts = {} -- by trunk, the calls on it
   local started, members = {}, {} -- in this exchange
 
-  -- What an exchange has left there that failed before any call was on a trunk.
-  if state.occupied == 0 then
-    redis.call('DEL', occupied)
-  end
-
   local function members_of(one)
     return one.trunk .. ' ' .. sortable(one.over) .. ' ' .. one.id,
       string.format('#%s %s %d %d', one.id, one.trunk, one.over, one.longest)
   end
 
   local function found(id)
-    local text = redis.call('ZRANGEBYLEX', occupied, '[#' .. id .. ' ', '(#' .. id .. '!', 'LIMIT', 0, 1)[1]
+    local text = state.occupied > 0
+      and redis.call('ZRANGEBYLEX', occupied, '[#' .. id .. ' ', '(#' .. id .. '!', 'LIMIT', 0, 1)[1]
     local trunk, over, longest = string.match(text or '', '^%S+ (%S+) (%d+) (%d+)$')
     return trunk and { id = id, trunk = trunk, over = tonumber(over), longest = tonumber(longest) }
   end
 
   local function add(flat)
-    if state.occupied == 0 then
-      for _, key in ipairs(KEYS) do -- the ledger has to be kept for as long as the calls in it
-        written[key] = true
-      end
+    if state.occupied == 0 and #flat > 0 then
+      redis.call('DEL', occupied) -- what an exchange has left there that failed
     end
     grow('occupied', in_chunks('ZADD', occupied, flat))
   end
@@ -50,13 +44,25 @@ local function Occupancy()
     counts[one.trunk] = nil
   end
 
+  -- The ledger has to be kept for as long as the calls in it can last.
+  local function keep_for(longest)
+    if longest > state.longest then
+      set('longest', longest)
+      for _, key in ipairs(KEYS) do
+        written[key] = true
+      end
+    end
+  end
+
   -- The calls on a trunk that can be going on are between these texts.
   local function bounds(trunk)
     return '[' .. trunk .. ' ' .. sortable(now + 1), '(' .. trunk .. '!'
   end
 
   local function count_of(trunk)
-    counts[trunk] = counts[trunk] or redis.call('ZLEXCOUNT', occupied, bounds(trunk))
+    if not counts[trunk] then
+      counts[trunk] = state.occupied > 0 and redis.call('ZLEXCOUNT', occupied, bounds(trunk)) or 0
+    end
     return counts[trunk]
   end
 
@@ -107,9 +113,7 @@ local function Occupancy()
       members[#members + 1] = 0
       members[#members + 1] = member
     end
-    if claim.longest > state.longest then
-      set('longest', claim.longest)
-    end
+    keep_for(claim.longest)
   end
 
   -- A permit's call is on its trunk no more, if it was. Returns whether it was.
@@ -140,7 +144,7 @@ local function Occupancy()
   function part.join(id, trunk, longest)
     part.leave(id)
     put({ id = id, trunk = trunk, over = NEVER, longest = longest })
-    set('longest', math.max(state.longest, longest))
+    keep_for(longest)
   end
 
   -- The dial of a permit has returned; or its worker is gone, and may have dialled until now.

@@ -10,6 +10,9 @@
 
 local LATE_PART, LATE_BY = 0.02, 5 -- of a span, and ms; as in callguard/pacing.py
 
+local FEW = 16 -- starts that one command reads
+local MANY = 64 -- starts, of all trunks
+
 local function Rates()
   local rates = {}
   -- By trunk: how many may start `left` now, the `first` start that keeps others waiting, when the next
@@ -46,15 +49,24 @@ local function Rates()
     return sortable(now - span + (most == 1 and -late_by(span) or 1))
   end
 
+  -- How many of the starts matter, but for those before the latest `most`, and the oldest of these.
+  local function latest(trunk, most, span)
+    local from, to = '[' .. trunk .. ' ' .. matters_from(most, span), '(' .. trunk .. '!'
+    if most <= FEW then
+      local texts = redis.call('ZREVRANGEBYLEX', starts, to, from, 'LIMIT', 0, most)
+      return #texts, texts[#texts]
+    end
+    local count = math.min(most, redis.call('ZLEXCOUNT', starts, from, to))
+    return count, redis.call('ZREVRANGEBYLEX', starts, to, from, 'LIMIT', math.max(0, count - 1), 1)[1]
+  end
+
   local function look(trunk, most, span)
     if found[trunk] then
       return found[trunk]
     end
-    local from, to = '[' .. trunk .. ' ' .. matters_from(most, span), '(' .. trunk .. '!'
-    local count = redis.call('ZLEXCOUNT', starts, from, to)
+    local count, oldest = latest(trunk, most, span)
     local one = { due = 0 }
-    if count > 0 then
-      local oldest = redis.call('ZRANGEBYLEX', starts, from, to, 'LIMIT', math.max(0, count - most), 1)[1]
+    if oldest then
       one.first = tonumber(string.match(oldest, '^%S+ (%d+)')) - 1e12
     end
     if count >= most then
@@ -101,8 +113,9 @@ local function Rates()
     return string.format('%s:%d', claim.trunk, at)
   end
 
+  -- Starts that matter no more go once there are many.
   function rates.settle()
-    for trunk, claim in pairs(taken) do
+    for trunk, claim in pairs(state.starts >= MANY and taken or {}) do
       grow('starts', -redis.call('ZREMRANGEBYLEX', starts, '[' .. trunk .. ' ',
         '(' .. trunk .. ' ' .. matters_from(claim.most, claim.span)))
     end

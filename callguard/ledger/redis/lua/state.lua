@@ -44,7 +44,8 @@ local begun_anew = false -- what stands in the ledger is of a ledger that is no 
 local number_field, void_field = 'number/' .. me, 'void/' .. me
 local found = redis.call('HMGET', ledger, 'epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted',
   'workers', 'claims', 'began', 'current', 'spent_until', 'due', 'poll_until', 'failed', 'order', 'swept',
-  'absorbing', 'look_at', 'pauses_version', number_field, void_field, 'occupied')
+  'absorbing', 'look_at', 'pauses_version', number_field, void_field, 'occupied', 'longest', 'unknown_since',
+  'starts', 'backoffs', 'rates_since')
 local state = {
   epoch = found[1],
   protocol = tonumber(found[2] or 0),
@@ -68,6 +69,11 @@ local state = {
   number = found[20] and tonumber(found[20]), -- false for a worker that the ledger doesn't know
   [void_field] = tonumber(found[21] or 0),
   occupied = tonumber(found[22] or 0),
+  longest = tonumber(found[23] or 0),
+  unknown_since = tonumber(found[24] or 0),
+  starts = tonumber(found[25] or 0),
+  backoffs = tonumber(found[26] or 0),
+  rates_since = tonumber(found[27] or 0),
 }
 local changed = {}
 
