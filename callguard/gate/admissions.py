@@ -239,11 +239,12 @@ class Admissions:
             number = ledger.acquire(queue.ceiling, now, queue.pace)
             if not number:
                 break
-            self._grant(waiter, number, self.tier(queue) if queue.bursts else "normal", now)
+            queue.leave_granted(now)
+            waiter.future.set_result((number, self.tier(queue) if queue.bursts else "normal"))
             if self._teller is not None:
                 granted.append(waiter)
-        if self.queues.due_at < self._alarm.at:
-            self._alarm.set(self.queues.due_at, now)
+        if queues.due_at < self._alarm.at:
+            self._alarm.set(queues.due_at, now)
         for waiter in granted:
             self._tell_granted(waiter)
         if self.served is not None:
@@ -256,18 +257,14 @@ class Admissions:
             if now < pace.due_at:
                 self._alarm.set(pace.due_at, now)
 
-    def _grant(self, waiter: Waiter, number: int, tier: Tier, now: float) -> None:
-        waiter.queue.flow.grant(now)
-        waiter.queue.leave(waiter, now)
-        waiter.future.set_result((number, tier))
-
     def grant(self, claim: Claim, number: int, usage: int) -> None:
         """Pass a slot that a shared ledger has granted to a claim on to its first caller."""
         now = self._watch.time()
         while (queue := self.queues.next_of(claim)) is not None:
             waiter = queue.first()
             if not waiter.future.done():
-                self._grant(waiter, number, queue.ceilings.tier(usage), now)
+                queue.leave_granted(now)
+                waiter.future.set_result((number, queue.ceilings.tier(usage)))
                 self._tell_granted(waiter)
                 return
             queue.leave(waiter, now)

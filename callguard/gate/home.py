@@ -68,7 +68,7 @@ class Home:
         Reports made elsewhere are handed over.
         """
         is_running = self.is_running
-        if get_ident() == self.thread and is_running():
+        if ASKS_THE_SYSTEM and get_ident() == self.thread and is_running():
             return False
         running = _get_running_loop()
         if running is self.loop:

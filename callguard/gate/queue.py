@@ -231,6 +231,20 @@ class Queue:
             elif each.lane.priority < self.lane.priority:
                 self.flow.fall_behind()
 
+    def leave_granted(self, now: float) -> None:
+        """The first caller leaves the queue, because it was granted a slot."""
+        waiters = self._waiters
+        waiter = waiters.popleft()
+        waiter.queued = False
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        self.flow.grant(now)
+        self.length -= 1
+        if not self.length:
+            self.flow.end(now)
+        while waiters and not waiters[0].queued:
+            waiters.popleft()
+
     def leave(self, waiter: Waiter, now: float) -> bool:
         """Leave the queue; whether the caller was in it until now."""
         if not waiter.queued:

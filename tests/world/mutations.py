@@ -257,7 +257,8 @@ MUTATIONS = (
                     "            if queue.length and not queue.first().future.done():\n"
                     "                now = watch.time()\n"
                     "                if number := ledger.acquire(ledger.in_use + 1, now):\n"
-                    "                    self._grant(queue.first(), number, 'normal')\n"
+                    "                    queue.first().future.set_result((number, 'normal'))\n"
+                    "                    queue.leave_granted(now)\n"
                     "                    return\n"
                     "        while (queue"
                 ),
@@ -307,11 +308,23 @@ MUTATIONS = (
         "gate/permit.py",
         (
             (
+                "issuer.place(self._number, queue)",
+                'issuer.cancel(self._number, queue, "release")',
+            ),
+        ),
+        "the call goes on, and the counter doesn't show it yet",
+    ),
+    Mutation(
+        "leaving the block gives the slot back where nobody listens",
+        "gate/permit.py",
+        (
+            (
                 "issuer.ledger.place(self._number, time())",
                 'issuer.cancel(self._number, queue, "release")',
             ),
         ),
         "the call goes on, and the counter doesn't show it yet",
+        "tests/unit/gate/test_permit.py",
     ),
     Mutation(
         "a cancel after placed gives the slot back",
@@ -744,7 +757,7 @@ MUTATIONS = (
     Mutation(
         "nobody is woken when a trunk comes due",
         ADMISSIONS,
-        (("if self.queues.due_at < self._alarm.at:", "if False:"),),
+        (("if queues.due_at < self._alarm.at:", "if False:"),),
         "callers wait with room, until something else happens",
     ),
     Mutation(
