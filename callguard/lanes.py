@@ -23,7 +23,8 @@ class Lane:
 
     Args:
         name: what the lane is called in decisions, statistics and ``gate.admit("name")``.
-        priority: lower goes first; lanes of equal priority share one queue.
+        priority: lower goes first. Callers of lanes with equal priority go in the order of their
+            arrival; on a shared ledger their lanes take turns instead, one call each.
         reserve: calls that this lane leaves free for others below every limit.
         burst: calls above the normal limit that this lane may use if the workspace has burst
             enabled, or ``"all"`` for as many as the burst limit allows. Burst is billed for the

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from redis import Redis
 
 from callguard.ledger.redis import wire
-from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim
+from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim, joined
 from tests.unit.ledger.bent_clock import settings as ledger_settings
 
 PATIENCE = int(1000 * wire.PATIENCE)
@@ -171,3 +171,14 @@ def replay(
         )
         expected = model.exchange(name, asked, len(freed), ledger.now)
         assert (reply.get("grants") or [], reply["others"], reply.get("again")) == expected
+
+
+def test_lanes_of_equal_priority_take_turns_on_a_server(ledger: BentLedger) -> None:
+    """A lane with a long queue would starve its equals, or the pages describe another order."""
+    (one,) = joined(ledger, "one")
+    claims = [
+        claim(lane=lane, ceiling=7, callers=callers, priority=1)
+        for lane, callers in (("bulk", 9), ("slow", 2))
+    ]
+    served = one.say(claims=claims)
+    assert [index for index, _ in served["grants"]] == [0, 1, 0, 1, 0, 0, 0]

@@ -4,7 +4,9 @@
 -- Reads  claims, queue, called; the claims that are said; the snapshot's age, and whether it is spent
 -- Sets   claims, queue, called, dialling, permits; state.order and look_at; tells workers to come
 --
--- Lower priorities go first, and among equals each claim gets one slot in its order, and then another.
+-- Lower priorities go first, and among equals each claim gets one slot in its order, and then another:
+-- they take turns, whichever lane and worker they are of, because of a claim's callers only the first is
+-- known since when it waits. In one process equals go by arrival instead; see callguard/gate/queues.py.
 -- Slots of others are set aside, and their workers called to come for them; the next order of a claim
 -- is settled when it is called, so that a worker that comes late has lost nothing. A worker that doesn't
 -- come is passed over after `patience`.
