@@ -2,7 +2,8 @@
 
 The workspace here is its own, a list of calls and what is true of them; it shares no code with the
 library. Each world is run twice: as the premise has it, and with the premise broken, which has to
-show calls above the ceiling. A premise that could be broken without harm would be no premise.
+show calls above the ceiling, or above what a trunk takes. A premise that could be broken without
+harm would be no premise.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from callguard import Gate, Lane, Limits, Snapshot
+from callguard import Gate, Lane, Limits, Snapshot, Trunk
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
 from tests.unit.gate.support import opened
@@ -38,6 +39,7 @@ class Workspace(ScriptedSource):
 
     late: float = 1.0
     counts_ringing: bool = True
+    limit: int = LIMIT
     calls: list[Call] = field(default_factory=list)
     peak: int = 0
     asked: list[float] = field(default_factory=list)
@@ -55,7 +57,7 @@ class Workspace(ScriptedSource):
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
         at = _now()
         self.asked.append(at)
-        return Snapshot(Limits(self._counted(at - self.late), LIMIT), at, at)
+        return Snapshot(Limits(self._counted(at - self.late), self.limit), at, at)
 
     def _counted(self, at: float) -> int:
         return sum(
@@ -68,16 +70,24 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _dial(gate: Gate, workspace: Workspace, rings: float = 0.0) -> None:
-    async with gate.admit(timeout=120.0) as permit:
+async def _dial(
+    gate: Gate, workspace: Workspace, rings: float = 0.0, trunk: str = "default"
+) -> None:
+    async with gate.admit(trunk=trunk, timeout=120.0) as permit:
         call = workspace.place(rings)
         permit.placed()
     await asyncio.sleep(rings + 200.0)
     call.ended_at = _now()
 
 
-async def _crowd(gate: Gate, workspace: Workspace, number: int, rings: float = 0.0) -> None:
-    dials = [asyncio.ensure_future(_dial(gate, workspace, rings)) for _ in range(number)]
+async def _crowd(
+    gate: Gate,
+    workspace: Workspace,
+    number: int,
+    rings: float = 0.0,
+    trunk: str = "default",
+) -> None:
+    dials = [_dial(gate, workspace, rings, trunk) for _ in range(number)]
     await asyncio.gather(*dials, return_exceptions=True)
 
 
@@ -143,6 +153,18 @@ async def _what_is_said_is_true(broken: bool) -> int:
     return workspace.peak
 
 
+async def _no_call_lasts_longer_than_said(broken: bool) -> int:
+    """Calls of 200 s on a trunk that takes five, said to be over after 50 s, and nobody tells.
+
+    The workspace has room for all, so only the trunk is in the way.
+    """
+    workspace = Workspace(limit=100)
+    trunk = Trunk("five", cps=None, calls=LIMIT, longest_call=50.0 if broken else 250.0)
+    async with opened(workspace, trunks=[trunk]) as gate:
+        await _crowd(gate, workspace, 12, trunk=trunk.name)
+    return workspace.peak
+
+
 WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
     _one_gate,
     _counter_no_later_than_said,
@@ -150,6 +172,7 @@ WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
     _counts_ringing_is_true,
     _others_stay_within_the_reserve,
     _what_is_said_is_true,
+    _no_call_lasts_longer_than_said,
 ]
 
 

@@ -834,6 +834,13 @@ MUTATIONS = (
         "a trunk is taken by calls that everybody knows to be over",
     ),
     Mutation(
+        "a call is on its trunk for no longer than it may ring",
+        "ledger/occupancy.py",
+        (("return ring_limit + min(trunk.longest_call, LONGEST)", "return ring_limit"),),
+        "calls that nobody ends would be dialled on top of",
+        "tests/campaigns/test_guarantee.py",
+    ),
+    Mutation(
         "the id of a call is forgotten though it is on a trunk",
         "ledger/paces.py",
         (
@@ -1301,6 +1308,13 @@ MUTATIONS = (
         "gate/dated.py",
         (("timeout=shorter(terms.timeout, left)", "timeout=terms.timeout"),),
         "it is admitted too late, or waits in vain",
+    ),
+    Mutation(
+        "whoever waits for a slot of the server's as its hours end waits on",
+        "gate/dated.py",
+        (("timeout=shorter(terms.timeout, left)", "timeout=terms.timeout"),),
+        "it is admitted too late, or waits in vain",
+        shared=True,
     ),
     Mutation(
         "a call of unknown outcome is dialled again after its hours",

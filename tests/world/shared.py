@@ -15,6 +15,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 from redis import Redis
@@ -31,7 +32,8 @@ from tests.support.bent_server import BentServer, Published
 from tests.support.fake_network import FakeSession, Reply
 from tests.support.seeded import seeded
 from tests.world.alarms import Alarms
-from tests.world.checkers import Scene, ceiling
+from tests.world.callers import BEGINNING
+from tests.world.checkers import SLACK, Scene, ceiling
 from tests.world.ending import lived_out, why_it_waits
 from tests.world.losses import Image, Losses
 from tests.world.on_trunks import OnSharedTrunks
@@ -57,6 +59,7 @@ from tests.world.world import (
     longest_round,
     patience,
     trunk_of,
+    wall_clock,
 )
 
 __all__ = ["SharedWorld", "live_shared"]
@@ -72,7 +75,7 @@ def live_shared(seed: int, url: str, *, mishaps: bool = True, keep_trace: bool =
         loop = runner.get_loop()
         assert isinstance(loop, WatchedLoop)
         world = SharedWorld(draw_shared(seed, mishaps=mishaps), loop, server)
-        with blamed_errors(world.scene.blame):
+        with blamed_errors(world.scene.blame), wall_clock(loop):
             try:
                 runner.run(world.live())
             except Exception as error:  # noqa: BLE001, a world that breaks down is one to be told
@@ -598,10 +601,14 @@ class SharedWorld:
         assert worker.gate is not None
         self.trace(f"{name} comes to {worker.name}")
         word = "placed"
+        hours_end = None
+        if plan.not_after is not None:
+            hours_end = BEGINNING + timedelta(seconds=plan.not_after)
         try:
             async with worker.gate.admit(
-                plan.lane, trunk=plan.trunk, timeout=plan.timeout
+                plan.lane, trunk=plan.trunk, timeout=plan.timeout, not_after=hours_end
             ) as permit:
+                self._check_hours(name, plan, "in")
                 self._admissions += 1
                 self.trace(f"{name} is in")
                 if worker.knew_of_pause(plan.lane, plan.trunk):
@@ -611,7 +618,13 @@ class SharedWorld:
             word = "cancelled"
         except (callguard.CallGuardError, Refusal, DialError, OSError) as error:
             word = type(error).__name__
+            if isinstance(error, callguard.AdmissionTimeout):
+                self._check_hours(name, plan, "in the queue")
         self.trace(f"{name} goes: {word}")
+
+    def _check_hours(self, name: str, plan: CallerPlan, where: str) -> None:
+        if plan.not_after is not None and self.loop.now > max(plan.not_after, plan.arrives) + SLACK:
+            self.scene.blame("too late", f"{name} is {where}, after {plan.not_after}")
 
     async def _dial(self, worker: Worker, plan: CallerPlan, permit: callguard.Permit) -> None:
         await asyncio.sleep(plan.thinks)
