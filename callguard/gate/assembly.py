@@ -128,7 +128,7 @@ def assemble(
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
     draining = Draining(home, ledger, schedule, admissions)
     # Earlier parts reach later ones only by callbacks, each bound once.
-    issuer.room_made = serving(ledger, queues, admissions.serve, reporter)
+    issuer.room_made = intake.serve = serving(ledger, queues, admissions.serve, reporter)
     issuer.count_changed = schedule.look
     schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)
     ledger.readings.serve(intake)

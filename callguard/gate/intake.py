@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from callguard.clock import Watch
 from callguard.decision import Ceilings
@@ -31,6 +32,9 @@ class Intake:
         asker: asks about the calls that a snapshot may have missed; None not to ask.
         reporter: reports to the gate's listener.
         premises: held against each snapshot.
+
+    Attributes:
+        serve: called when a snapshot may have made room; may be set.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Intake:
         self._reporter = reporter
         self._premises = premises
         self._histories = premises.histories
+        self.serve: Callable[[], None] = admissions.serve
         # The next reading is due at another moment than it was.
         self.moved = schedule.look
 
@@ -76,7 +81,7 @@ class Intake:
             return
         broken = self._held_against(before)
         self._queues.apply(snapshot.limits, self._ledger.inbound)
-        self._admissions.serve()
+        self.serve()
         if self._asker is not None and (self._queues or self._home.draining):
             self._ask(self._asker)
         self._reporter.reading_taken(snapshot, before, duration)

@@ -106,7 +106,7 @@ def open_gate(
             second (docs.retellai.com/deploy/concurrency, read 2026-11-22), but it can't be told
             from inside, so at the first refusal it is given up (the event `GivenUp`). It assumes
             that what others add is inbound: web calls and batches are not. It needs to know when
-            calls end, and a ledger in memory.
+            calls end. On a shared ledger it helps as long as all gates say it.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of
@@ -134,7 +134,8 @@ def open_gate(
         checked_callback("listener", listener, "an event")
     every_trunk = checked_trunks(trunks, cps)
     _check_ledger(ledger)
-    apart = _counted_apart(reserved_inbound, ledger)
+    checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
+    apart = reserved_inbound == "outbound"
     if source is None:
         origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
     else:
@@ -153,7 +154,7 @@ def open_gate(
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
     kept = shared or MemoryLedger(times, every_trunk, inbound_apart=apart)
-    return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk))
+    return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk, apart))
 
 
 @dataclass(slots=True, eq=False, repr=False)  # so that nobody shows the secret
@@ -308,6 +309,7 @@ async def _opened(
     ledger: RedisLedger | MemoryLedger,
     own: RedisLedger | None,
     trunks: Sequence[Trunk],
+    inbound_apart: bool,
 ) -> Gate:
     """Open a gate with its parts, which are closed with it, except a ledger that isn't its `own`.
 
@@ -325,7 +327,13 @@ async def _opened(
             from callguard.gate.sharing import assembled_among_many
 
             sharing = assembled_among_many(
-                parts_of, origin.source, origin.secret, times, ledger, trunks
+                parts_of,
+                origin.source,
+                origin.secret,
+                times,
+                ledger,
+                trunks,
+                inbound_apart=inbound_apart,
             )
             parts = await stack.enter_async_context(sharing)
         stack.push_async_callback(parts.aclose)
@@ -344,14 +352,6 @@ def _ledger_at(address: str) -> RedisLedger:
     from callguard.ledger import RedisLedger
 
     return RedisLedger.from_url(address)
-
-
-def _counted_apart(reserved_inbound: str, ledger: RedisLedger | str | None) -> bool:
-    checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
-    apart = reserved_inbound == "outbound"
-    if apart and ledger is not None:
-        raise UsageError('reserved_inbound="outbound" needs a ledger in memory')
-    return apart
 
 
 def _check_ledger(ledger: object) -> None:

@@ -205,8 +205,12 @@ class Queue:
         self.ceiling = NEVER if paused else self.ceilings.highest
 
     def ceiling_under(self, limits: Limits) -> int:
-        """The `ceiling` under a snapshot with these limits."""
+        """The `ceiling` under a snapshot with these limits, where all calls are together."""
         return Ceilings.of(limits, self.lane).highest
+
+    def kept_free_under(self, limits: Limits) -> tuple[int, int]:
+        """What that leaves free: slots for inbound calls, and the lane's own reserve."""
+        return limits.reserved_inbound_concurrency, self.lane.reserve
 
     def join(self, waiter: Waiter) -> None:
         """Add a caller by its rank: at the end, or further to the front with an old rank."""

@@ -41,6 +41,7 @@ class Queues:
         lanes: the gate's.
         rated: the names of the trunks that have a rate.
         filling: those that take so many calls at once.
+        inbound_apart: whether a shared ledger is asked to count inbound calls apart; may be set.
         pauses: what is paused.
         due_at: when the first trunk is due on which somebody waited who would fit, as of the latest
             `next_to_go`; infinity for never.
@@ -64,6 +65,7 @@ class Queues:
         self.pauses = Pauses(time)
         self._limits: Limits | None = None
         self._inbound: int | None = None
+        self.inbound_apart = False
         self.due_at = math.inf
         self._last_rank = 0
         self._queues: list[Queue] = []
@@ -217,16 +219,18 @@ class Queues:
         """
         claims: dict[object, Claim] = {}
         now = self._time()
+        under = limits or (self._limits if self.inbound_apart else None)
         for queue in self._queues:
             if not queue.length or queue.paused:
                 continue
             claim = Claim(
                 queue.lane.name,
                 queue.lane.priority,
-                queue.ceiling if limits is None else queue.ceiling_under(limits),
+                queue.ceiling if under is None else queue.ceiling_under(under),
                 queue.length,
                 now - queue.first().since,
                 queue.trunk,
+                queue.kept_free_under(under) if under and self.inbound_apart else None,
             )
             key = claim.key
             other = claims.get(key)

@@ -32,6 +32,8 @@ async def assembled_among_many(
     times: Times,
     ledger: RedisLedger,
     trunks: Sequence[Trunk] = (),
+    *,
+    inbound_apart: bool = False,
 ) -> AsyncIterator[Parts]:
     """Assemble a gate's parts with a ledger and readings that all gates on `ledger` share.
 
@@ -42,10 +44,11 @@ async def assembled_among_many(
         times: the durations that the ledger uses.
         ledger: the shared ledger.
         trunks: the ways to the telephone network, the default one among them.
+        inbound_apart: whether inbound calls are counted apart.
     """
     claimant = _Claimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, secret, times, claimant, trunks)
+    session = ledger.session(gate_id, secret, times, claimant, trunks, inbound_apart=inbound_apart)
     parts = assemble(
         source,
         session.view,
@@ -55,6 +58,7 @@ async def assembled_among_many(
         watch=session.watch,
     )
     claimant.serve(parts)
+    parts.admissions.queues.inbound_apart = inbound_apart
     parts.reporter.heard_of_premise = session.note_broken
     try:
         await session.start()

@@ -27,6 +27,8 @@ class Claim(NamedTuple):
         callers: how many are in the queue.
         waited: seconds that the first of them has waited.
         trunk: their trunk; None where nothing limits that.
+        kept_free: slots that the ceiling leaves free: those that are reserved for inbound calls,
+            and the lane's reserve; None where all calls are counted together.
     """
 
     lane: str
@@ -35,6 +37,7 @@ class Claim(NamedTuple):
     callers: int
     waited: float
     trunk: Trunk | None = None
+    kept_free: tuple[int, int] | None = None
 
     @property
     def key(self) -> tuple[str, str | None]:

@@ -380,6 +380,7 @@ class Worker:
             counter_lag=told.counter_lag,
             min_interval=told.min_interval,
             track="ask" if told.asks else None,
+            reserved_inbound="outbound" if told.inbound_apart else "total",
             listener=self.hear,
             ledger=ledger,
         ) as gate:
@@ -414,7 +415,8 @@ class SharedWorld:
         self.server = SharedServer(client, Names(self.name))
         self.server.forget()
         trunks = plan.world.gate.trunks
-        self.server.has_trunks_that_fill = any(trunk.calls for trunk in trunks)
+        fill = any(trunk.calls for trunk in trunks)
+        self.server.has_trunks_that_fill = fill or plan.world.gate.inbound_apart
         self.provider = Provider(plan.world, self, loop)
         self.scene = Scene(plan.world, self.provider, loop.time)
         self.losses = Losses(
@@ -721,6 +723,11 @@ class SharedWorld:
         careless = sum(self._is_excused(each.key) for each in going_on)
         lanes = self.plan.world.gate.lanes
         most = max(ceiling(self.provider.rules, lane) + lane.reserve for lane in lanes)
+        outbound = sum(bool(each.key) for each in going_on)
+        if outbound > most + careless:
+            self.scene.blame("promise", f"{outbound} outbound calls, at most {most}")
+        if self.plan.world.gate.inbound_apart:
+            most += self.provider.rules.reserved_inbound
         if len(going_on) > most + careless:
             self.scene.blame("promise", f"{len(going_on)} calls, at most {most}")
         self._check_ledger()
@@ -750,7 +757,9 @@ class SharedWorld:
     def dial_refused(self, key: str, *, for_room: bool) -> None:
         self._refusals += 1
         self.alarms.refused(for_room=for_room)
-        in_time = self.plan.world.counter_in_time and not self.is_calm
+        world = self.plan.world
+        in_time = world.counter_in_time and not self.is_calm
+        in_time = in_time and world.inbound_apart >= world.gate.inbound_apart
         involved = [key, *(call.key for call in self.provider.going_on.values())]
         excused = any(map(self._is_excused, involved))
         if for_room and in_time and not self._careless and not excused:

@@ -140,6 +140,8 @@ class Conversation:
             "happenings": happenings,
             "claims": asked,
         }
+        if self._view.trunks.apart is not None:
+            request["apart"] = self._view.trunks.apart
         if self._view.trunks.fill:
             self._ask_about_trunks(request)
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
@@ -354,4 +356,6 @@ def asked_for(claim: Claim, ring_limit: float) -> Asked:
         if trunk.calls is not None:
             asked["calls"] = trunk.calls
             asked["longest"] = lasting_ms(trunk, ring_limit)
+    if claim.kept_free is not None:
+        asked["reserved"], asked["reserve"] = claim.kept_free
     return asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -152,6 +153,8 @@ class RedisLedger:
         times: Times,
         claimant: Claimant,
         trunks: Sequence[Trunk] = (),
+        *,
+        inbound_apart: bool = False,
     ) -> Session:
         """Make a worker's connection to the ledger, in the event loop; the caller starts it.
 
@@ -161,6 +164,7 @@ class RedisLedger:
             times: the durations that the ledger uses.
             claimant: takes slots and news.
             trunks: the gate's trunks, which must be the same at all gates.
+            inbound_apart: whether inbound calls are counted apart.
         """
         from callguard.ledger.redis.session import Session
 
@@ -170,7 +174,7 @@ class RedisLedger:
             worker,
             this_process(),
             names,
-            self.settings(times),
+            replace(self.settings(times), inbound_apart=inbound_apart),
             claimant,
             key_mark(workspace),
             share=self._local_share,

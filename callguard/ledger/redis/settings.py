@@ -25,6 +25,7 @@ class Settings:
         timeout: how long one exchange may take.
         at_once: the most permits that one exchange grants, absorbs or takes for placed, and the
             most happenings that it reports; the rest comes in the next exchanges.
+        inbound_apart: whether inbound calls are counted apart.
     """
 
     times: Times
@@ -32,6 +33,7 @@ class Settings:
     grace: float
     timeout: float
     at_once: int = AT_ONCE
+    inbound_apart: bool = False
 
     @property
     def heartbeat(self) -> float:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
+from callguard.accounting import longest_of
 from callguard.ledger.occupancy import lasting
 from callguard.ledger.redis.keys import trunk_hash
+from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.trunks import apart_ms
 from callguard.trunks import Trunk
 
@@ -18,22 +20,26 @@ class SharedTrunks:
 
     Args:
         trunks: those of the gate.
-        ring_limit: seconds that a call rings at most.
+        settings: those of the ledger.
 
     Attributes:
         due_at: by trunk, from when on its rate lets the next call start.
         calls: by trunk that takes so many, the calls that can be on it.
         fill: whether any trunk takes so many.
+        apart: where inbound calls are counted apart, for how many ms a call can go on at most once
+            it is placed; else None.
     """
 
-    def __init__(self, trunks: Iterable[Trunk], ring_limit: float) -> None:
+    def __init__(self, trunks: Sequence[Trunk], settings: Settings) -> None:
         self.due_at: dict[str, float] = {}
         self.calls: dict[str, int] = {}
-        self._ring_limit = ring_limit
+        self._ring_limit = settings.times.ring_limit
         self._limited = {trunk.name: trunk for trunk in trunks if trunk.is_limited}
         self._filling = [trunk for trunk in self._limited.values() if trunk.calls is not None]
         self.fill = bool(self._filling)
         self._asked: Sequence[Trunk] = ()
+        longest = settings.times.ring_limit + longest_of(trunks)
+        self.apart = math.ceil(1000 * longest) if settings.inbound_apart else None
 
     def __bool__(self) -> bool:
         """Whether anything limits any of them."""
@@ -61,10 +67,13 @@ class SharedTrunks:
         ]
 
     def joining(self, trunk: str | None) -> tuple[str, int] | None:
-        """What tells of a call that it is on a trunk; None where that takes any number."""
+        """What tells of a call that it is on a trunk; None where that takes any number.
+
+        Where inbound calls are counted apart, every call is on a trunk for the server.
+        """
         limited = self._limited.get(trunk or "")
         if limited is None or limited.calls is None:
-            return None
+            return None if self.apart is None else ("-", self.apart)
         return trunk_hash(limited.name), self._lasting_ms(limited)
 
     def pushing_back(self, trunk: str | None) -> tuple[str, int] | None:

@@ -41,7 +41,7 @@ class View:
 
     Attributes:
         granted: permits granted so far.
-        inbound_apart: False: here all calls are counted together.
+        inbound_apart: whether that is believed; no more once anybody's call was refused.
         alone: whether the server can't be reached.
         next_number: a number that no permit has had.
         outbox: the happenings and evidence to report.
@@ -63,13 +63,13 @@ class View:
         trunks: Sequence[Trunk] = (),
     ) -> None:
         self.granted = 0
-        self.inbound_apart = False
+        self.inbound_apart = settings.inbound_apart
         self.alone = False
         self.next_number = 1
         self.outbox = Outbox(settings.at_once)
         self.others_wait = False
         self.valid_until = -math.inf
-        self.trunks = SharedTrunks(trunks, settings.times.ring_limit)
+        self.trunks = SharedTrunks(trunks, settings)
         self.dated: Snapshot | None = None
         self.readings: Readings[Any]
         self._names = names
@@ -89,8 +89,9 @@ class View:
 
     @property
     def inbound(self) -> int | None:
-        """None, since all calls are counted together."""
-        return None
+        """Others' calls, by the server's latest answer; None where all calls are together."""
+        own = None if self.reads_alone or not self.inbound_apart else self._news.own
+        return None if own is None else max(0, self.in_use - own)
 
     @property
     def reads_alone(self) -> bool:
@@ -188,8 +189,7 @@ class View:
         self._held.lanes[number] = ""
         self._held.alone.add(number)
         self._say("adopt", number, "")
-        if isinstance(pace, Occupancy):
-            self._join(number, pace.trunk.name)
+        self._join(number, pace.trunk.name if isinstance(pace, Occupancy) else None)
         return number
 
     def _join(self, number: int, trunk: str | None) -> None:
@@ -261,7 +261,7 @@ class View:
 
     def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:
         """The provider refused a call: nothing more until a snapshot that begins later."""
-        self._news = self._news._replace(spent=True)
+        self.see(self._news._replace(spent=True, own=-1))
         self._own.refuse(now, number, trunk)
         self._say("refuse")
         if (pushing_back := self.trunks.pushing_back(trunk)) is not None:
@@ -314,6 +314,7 @@ class View:
     def see(self, news: News) -> None:
         """Take in what the server says of the whole ledger."""
         self._news = news
+        self.inbound_apart &= news.own is None or news.own >= 0
 
     def _say(self, kind: str, *what: str | int) -> None:
         self.outbox.say(kind, *what)

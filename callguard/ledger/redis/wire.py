@@ -116,6 +116,9 @@ class Asked(TypedDict):
         span: ms.
         calls: that the trunk takes at once; left out, as the next, where it takes any number.
         longest: ms for which a call is on the trunk at most once it is placed.
+        reserved: slots that the ceiling leaves free for inbound calls; left out, as the next, where
+            all calls are counted together.
+        reserve: slots that it leaves free for what others add between two snapshots.
     """
 
     lane: str
@@ -128,6 +131,8 @@ class Asked(TypedDict):
     span: NotRequired[int]
     calls: NotRequired[int]
     longest: NotRequired[int]
+    reserved: NotRequired[int]
+    reserve: NotRequired[int]
 
 
 class Introduction(TypedDict):
@@ -197,6 +202,8 @@ class Request(TypedDict):
         pauses: the version of what is paused that it knows; left out for none.
         trunks: of which it wants to know how many calls are on them: the hash of the name, and
             for how many ms a call is on it at most once it is placed; left out for none.
+        apart: for how many ms a call can go on at most once it is placed; left out where all calls
+            are counted together.
         next: the number of the first permit that it would be granted.
         happenings: the happenings since the last exchange, in order.
         claims: the claims of its callers.
@@ -223,6 +230,7 @@ class Request(TypedDict):
     heard: NotRequired[int]
     pauses: NotRequired[int]
     trunks: NotRequired[list[tuple[str, int]]]
+    apart: NotRequired[int]
     sent: NotRequired[int]
     silent: NotRequired[int]
     renew: NotRequired[bool]
@@ -280,12 +288,15 @@ class News(NamedTuple):
         spent: whether the snapshot authorises nothing.
         lost: whether that is because the ledger is new, or was lost.
         snapshot: the latest snapshot; None if the worker knows it.
+        own: the most calls of all workers that can be going on; None where that isn't known, and
+            below 0 once the provider has refused a call.
     """
 
     counts: tuple[int, int]
     spent: bool
     lost: bool
     snapshot: SharedSnapshot | None
+    own: int | None = None
 
     @classmethod
     def parse(cls, said: Mapping[str, Any], knows: int = 0) -> Self:
@@ -295,7 +306,9 @@ class News(NamedTuple):
             said: the reply or the push.
             knows: when the snapshot that the worker knows began.
         """
-        dialling, uncounted = _wholes(*said["counts"], least=0)
+        dialling, uncounted, *own = _wholes(*said["counts"], least=-1)
+        if min(dialling, uncounted) < 0:
+            raise ValueError(f"less than no calls: {said['counts']}")
         snapshot = said.get("snapshot")
         if snapshot is not None and snapshot["began"] == knows:
             snapshot = None
@@ -304,6 +317,7 @@ class News(NamedTuple):
             bool(said["spent"]),
             bool(said["lost"]),
             None if snapshot is None else SharedSnapshot.parse(snapshot),
+            own[0] if own else None,
         )
 
 

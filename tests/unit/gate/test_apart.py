@@ -8,7 +8,7 @@ import logging
 import pytest
 
 import callguard
-from callguard import Gate, NoHeadroom, UsageError
+from callguard import Gate, NoHeadroom
 from callguard.events import Event, GivenUp
 from callguard.gate.opening import Opening
 from callguard.testing import ScriptedSource, run
@@ -166,9 +166,3 @@ def test_another_word_is_an_error(wrong: object) -> None:
     """A mistyped word would be taken for the default."""
     with pytest.raises((TypeError, ValueError), match="reserved_inbound"):
         callguard.open_gate(source=source(), reserved_inbound=wrong)  # type: ignore[arg-type]
-
-
-def test_a_shared_ledger_can_not_yet_do_it() -> None:
-    """The setting would be ignored there without a word."""
-    with pytest.raises(UsageError, match="in memory"):
-        callguard.open_gate("key", ledger="redis://localhost", reserved_inbound="outbound")

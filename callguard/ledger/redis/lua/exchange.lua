@@ -123,7 +123,7 @@ end
 local spent = state.began <= state.spent_until
 return cjson.encode({
   status = 'ok', now = now, epoch = state.epoch, void = void > 0 or nil, again = again,
-  others = others, counts = { state.dialling, state.uncounted },
+  others = others, counts = { state.dialling, state.uncounted, said.apart and the(Occupancy).own() or nil },
   spent = spent, lost = spent and state.began <= state.lost_until,
   grants = grants, dues = dues, right_to_read = right,
   on_trunks = said.trunks and the(Occupancy).calls_on(said.trunks) or nil,

@@ -1,8 +1,12 @@
 -- Who is on the trunks that take so many calls at once, until each call is surely over.
 -- callguard/ledger/occupancy.py has the same rule for gates that share nothing.
 --
--- Reads  occupied; state.unknown_since
+-- Reads  occupied; said.apart; state.unknown_since, unlisted, older, opened and refused_once
 -- Sets   occupied; state.longest
+--
+-- Where inbound calls are counted apart (callguard/accounting.py), all own calls are here, those on no
+-- such trunk too, so that there are half as many own calls as members. The ceiling of a claim is then
+-- higher by as much as others' calls have of what is reserved for them.
 --
 -- A call has two members, so that it is found both ways: "trunk over permit", in the order in which the
 -- calls of a trunk are over at the latest, and "#permit trunk over longest". A call whose dial has not
@@ -155,6 +159,29 @@ local function Occupancy()
       one.over = now + unvouched + one.longest + 1
       put(one)
     end
+  end
+
+  -- How many own calls can be going on; nil where some may not be here: because the ledger was lost, or
+  -- a worker that doesn't count inbound calls apart was given a slot; below 0 once the provider has
+  -- refused a call. What the first snapshot counts may be own calls from before the ledger.
+  function part.own()
+    local longest = math.max(state.longest, said.apart or 0)
+    local unlisted = math.max(state.unknown_since, state.unlisted)
+    if state.refused_once > 0 then
+      return -1
+    elseif unlisted > 0 and unlisted + longest >= now then
+      return nil
+    end
+    return state.occupied / 2 + (state.opened + longest >= now and state.older or 0)
+  end
+
+  -- By how much a claim's ceiling is higher at this usage because inbound calls are counted apart.
+  function part.above(claim, in_use)
+    local own = claim.reserved and part.own() or -1
+    if own < 0 then
+      return 0
+    end
+    return math.min(claim.reserved, claim.reserve + math.max(0, in_use - own))
   end
 
   -- Whether a permit's call is on a trunk, and was placed.

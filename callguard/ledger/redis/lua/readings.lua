@@ -31,6 +31,7 @@ local function Readings()
   -- The provider refused a call, so that the snapshot authorises nothing any more.
   function readings.spend()
     set('spent_until', math.max(state.spent_until, now))
+    set('refused_once', 1)
     readings.note_change()
   end
 
@@ -41,7 +42,7 @@ local function Readings()
 
   local function tell_all()
     the(Messages).keep('all', { now = now, epoch = state.epoch, snapshot = readings.latest(),
-      counts = { state.dialling, state.uncounted },
+      counts = { state.dialling, state.uncounted, state.occupied > 0 and the(Occupancy).own() or nil },
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
 
@@ -58,6 +59,9 @@ local function Readings()
     set('began', began)
     set('received', now)
     set('current', taken.current)
+    if state.older > 0 then
+      set('older', math.min(state.older, taken.current))
+    end
     set('limits', taken.limits)
     set('reader', me)
     set('due', next_due())

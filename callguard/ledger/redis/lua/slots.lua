@@ -34,7 +34,7 @@ local function Slots()
   end
 
   -- This worker's claims as they are now, in the order that they had, if there were any.
-  local function take_claims()
+  local function take_claims(in_use)
     local keys = {}
     for i, claim in ipairs(said.claims) do
       keys[i] = me .. '/' .. (claim.trunk or '-') .. '/' .. claim.lane
@@ -48,7 +48,10 @@ local function Slots()
         next_order = before and before.next_order or 0,
         called_at = 0, since = now - claim.waited, served = 0, granted = 0, before = before,
         trunk = claim.trunk or '-', most = claim.most or 0, span = claim.span or 0,
-        calls = claim.calls or 0, longest = claim.longest or 0 }
+        calls = claim.calls or 0, longest = claim.longest or said.apart or 0 }
+      if said.apart then
+        own[i].ceiling = claim.ceiling + the(Occupancy).above(claim, in_use)
+      end
     end
   end
 
@@ -79,7 +82,7 @@ local function Slots()
     elseif current then
       local id = id_of(said.next + #grants)
       local start = claim.most > 0 and the(Rates).start(claim, id) or '-'
-      if claim.calls > 0 then
+      if claim.calls > 0 or said.apart then
         the(Occupancy).start(claim, id)
       end
       claim.order = claim.next_order > 0 and claim.next_order or next_order()
@@ -135,6 +138,9 @@ local function Slots()
     if #grants > 0 then
       written[permits] = state.dialling == 0 or written[permits]
       grow('dialling', in_chunks('ZADD', dialling, members))
+      if not said.apart then
+        set('unlisted', now)
+      end
       in_chunks('HSET', permits, texts)
     end
     if made[Rates] then
@@ -201,7 +207,7 @@ local function Slots()
   -- claim's index and the usage, in how many ms to ask again, and what is due when; nil for nothing.
   function part.give(in_use)
     local others = state.claims
-    take_claims()
+    take_claims(in_use)
     for _, claim in ipairs(own) do
       others = others - (claim.before and 1 or 0)
     end

@@ -8,6 +8,7 @@
 local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
 local REMEMBERED = 86400000 -- since its lease ran out, until nobody knows of a worker any more
+local ANY = 1000000000 -- calls, as long as it isn't known how many the first snapshot counts
 local BURIALS = 16 -- of workers that one exchange goes into
 
 local function Workers()
@@ -139,13 +140,15 @@ local function Workers()
     redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)
     redis.call('UNLINK', claims, queue, called, calls, starts, occupied)
     begun_anew = true
-    local counted_after, lease = state.counted_after, state.lease
+    local counted_after, lease, refused_once = state.counted_after, state.lease, state.refused_once
     for name in pairs(state) do
       state[name], changed[name] = 0, nil
     end
     state.number = false
     set('counted_after', counted_after)
     set('lease', lease)
+    set('refused_once', refused_once)
+    set('older', ANY)
     set('epoch', epoch)
     set('before', epochs)
     set('opened', now)
