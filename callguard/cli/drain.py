@@ -12,7 +12,7 @@ from callguard.cli.contents import key_of_ledger
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption, ReasonOption
-from callguard.cli.pause import change
+from callguard.cli.pause import change, opened
 from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.errors import CallGuardError, UsageError
@@ -50,10 +50,12 @@ def drain(
 async def _drain(url: str | None, name: str | None, reason: str, timeout: float) -> ExitCode:
     try:
         _check(timeout)
-        code = await change("pause", url, name, (None, None), reason)
-        if code is not ExitCode.OK or url is None:
-            return code
-        left = await _left(url, name, timeout)
+        key = key_of_ledger(name)
+        async with opened(url, name) as ledger:
+            code = await change(ledger, key, (None, None), reason)
+            if code is not ExitCode.OK:
+                return code
+            left = await _left(ledger, key, timeout)
     except CallGuardError as error:
         return report(error, *verdict(error, "drain"), as_json=False)
     if left:
@@ -70,12 +72,10 @@ def _check(timeout: float) -> None:
         raise UsageError(str(error)) from None
 
 
-async def _left(url: str, name: str | None, timeout: float) -> int:
+async def _left(ledger: RedisLedger, key: str, timeout: float) -> int:
     """Wait until the count misses no call, up to `timeout` seconds; return how many it may miss."""
-    key = key_of_ledger(name)
     clock = asyncio.get_running_loop().time
     until = clock() + timeout
-    async with RedisLedger.from_url(url, name=name) as ledger:
-        while (left := (await ledger.look(key)).unsettled) and clock() < until:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(_BETWEEN_LOOKS)
+    while (left := (await ledger.look(key)).unsettled) and clock() < until:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(_BETWEEN_LOOKS)
     return left

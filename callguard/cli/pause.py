@@ -17,7 +17,7 @@ from callguard.errors import CallGuardError, UsageError
 from callguard.ledger import RedisLedger
 from callguard.ledger.process import this_process
 
-__all__ = ["change", "pause", "resume"]
+__all__ = ["change", "opened", "pause", "resume"]
 
 LaneOption = Annotated[str | None, typer.Option(help="The lane's name; each lane if left out.")]
 TrunkOption = Annotated[str | None, typer.Option(help="The trunk's name; each trunk if left out.")]
@@ -40,7 +40,7 @@ def pause(
     Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
     wrong use, 78 redis-py is not installed.
     """
-    run(change("pause", ledger, name, (lane, trunk), reason))
+    run(_change("pause", ledger, name, (lane, trunk), reason))
 
 
 def resume(
@@ -58,50 +58,66 @@ def resume(
     Exit code: 0, 1 it was not paused, or no gate has used such a ledger for an hour, 69 the server
     can't be reached, 64 wrong use, 78 redis-py is not installed.
     """
-    run(change("resume", ledger, name, (lane, trunk), None))
+    run(_change("resume", ledger, name, (lane, trunk), None))
+
+
+def opened(url: str | None, name: str | None) -> RedisLedger:
+    """The ledger that the options say, to be entered; nothing was sent yet.
+
+    Raises:
+        MissingExtra: redis-py is not installed.
+        UsageError: there is no address, or the address or the name can't be used.
+    """
+    if not url:
+        raise UsageError("no ledger: pass --ledger redis://…, or set CALLGUARD_LEDGER")
+    _check("--name", name)
+    return RedisLedger.from_url(url, name=name)
 
 
 async def change(
+    ledger: RedisLedger, key: str, scope: tuple[str | None, str | None], reason: str | None
+) -> ExitCode:
+    """Pause a lane and a trunk, or resume them where there is no `reason`, and say so.
+
+    Raises:
+        LedgerUnavailable: the server can't be reached.
+        UsageError: the lane, the trunk or the reason can't be sent.
+    """
+    _check("--lane", scope[0])
+    _check("--trunk", scope[1])
+    if reason is None:
+        done = await ledger.resume(key, *scope)
+    else:
+        _check("--reason", reason or None)
+        done = await ledger.pause(key, *scope, by=this_process(), reason=reason)
+    if done is None:
+        absent = UsageError("no gate has used such a ledger for an hour, if ever")
+        check = "check RETELL_API_KEY, or --name if the gates' ledger has one"
+        return report(absent, ExitCode.FAILED, check, as_json=False)
+    if not done:
+        what = UsageError(f"{_shown(*scope)} was not paused")
+        return report(what, ExitCode.FAILED, "`callguard ps` shows what is", as_json=False)
+    say(f"{_shown(*scope)} {'resumed' if reason is None else 'paused'}")
+    return ExitCode.OK
+
+
+async def _change(
     command: str,
     url: str | None,
     name: str | None,
     scope: tuple[str | None, str | None],
     reason: str | None,
 ) -> ExitCode:
-    """Pause a lane and a trunk, or resume them where there is no `reason`, and say so."""
     try:
-        done = await _changed(url, name, scope, reason)
+        async with opened(url, name) as ledger:
+            return await change(ledger, key_of_ledger(name), scope, reason)
     except CallGuardError as error:
         return report(error, *verdict(error, command), as_json=False)
-    if done is None:
-        absent = UsageError("no gate has used such a ledger for an hour, if ever")
-        key = "check RETELL_API_KEY, or --name if the gates' ledger has one"
-        return report(absent, ExitCode.FAILED, key, as_json=False)
-    if not done:
-        what = UsageError(f"{_shown(*scope)} was not paused")
-        return report(what, ExitCode.FAILED, "`callguard ps` shows what is", as_json=False)
-    say(f"{_shown(*scope)} {command}d")
-    return ExitCode.OK
 
 
-async def _changed(
-    url: str | None,
-    name: str | None,
-    scope: tuple[str | None, str | None],
-    reason: str | None,
-) -> bool | None:
-    if not url:
-        raise UsageError("no ledger: pass --ledger redis://…, or set CALLGUARD_LEDGER")
-    for option, word in zip(("--name", "--lane", "--trunk"), (name, *scope), strict=True):
-        if word is not None and not is_sendable(word):
-            raise UsageError(f"{option} must be text that can be sent, and not empty")
-    if reason and not is_sendable(reason):
-        raise UsageError("--reason must be text that can be sent")
-    key = key_of_ledger(name)
-    async with RedisLedger.from_url(url, name=name) as ledger:
-        if reason is None:
-            return await ledger.resume(key, *scope)
-        return await ledger.pause(key, *scope, by=this_process(), reason=reason)
+def _check(option: str, word: str | None) -> None:
+    if word is not None and not is_sendable(word):
+        raise UsageError(f"{option} must be text that can be sent, and not empty")
 
 
 def _shown(lane: str | None, trunk: str | None) -> str:

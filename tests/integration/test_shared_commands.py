@@ -182,6 +182,26 @@ async def test_a_ledger_without_calls_has_drained(redis_url: str, workspace_key:
         assert "drained" in out.decode()
 
 
+async def test_draining_connects_once(own_redis: RedisServer) -> None:
+    """The server could be lost between the pause and the wait, and a far one be greeted twice."""
+    async with Redis.from_url(own_redis.url) as client:
+
+        async def connections() -> int:
+            return int((await client.info("stats"))["total_connections_received"])
+
+        async with (
+            serve(limit=2) as server,
+            RedisLedger.from_url(own_redis.url, name="ours") as ledger,
+            open_gate(server.api_key, base_url=server.url, ledger=ledger),
+        ):
+            pass
+        before = await connections()
+        async with started("drain", "--name", "ours", "--ledger", own_redis.url) as draining:
+            await draining.communicate()
+        assert draining.returncode == ExitCode.OK
+        assert await connections() - before == 1
+
+
 def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> None:
     """Nobody could see who holds the slots of a shared ledger, who waits, and what fits."""
     with (
