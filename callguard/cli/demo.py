@@ -36,10 +36,11 @@ __all__ = ["demo"]
 _Show = Callable[[str, Progress], None]
 
 _ELSE: Final = {
-    True: "Many processes on one limit: callguard demo --workers 4",
-    False: "The same leads through callguard, too: callguard demo",
+    "gate": "Many processes on one limit: callguard demo --workers 4",
+    "workers": "The same leads as most people dial them, beside it: callguard demo",
+    "loop": "The same leads through callguard, too: callguard demo",
 }
-"""What else there is to see, by whether a gate was seen."""
+"""What else there is to see, by what was seen."""
 
 
 def demo(
@@ -74,8 +75,7 @@ def demo(
 
     The workspace has a limit of 20 calls, burst, one call per second, calls by others, and a
     counter that is late and fails one time in ten. One lead in five is urgent. Ten minutes are
-    shown 40 times as fast. With workers the workspace takes any number of calls per second, and the
-    processes dial 40 times as fast in real time.
+    shown 40 times as fast. With workers the processes dial 40 times as fast in real time.
 
     Exit code: 0 if through callguard nothing was refused, the peak stayed within the limit and
     every lead was dialled once; else 1. With workers, 69 if the ledger's server can't be reached or
@@ -143,7 +143,7 @@ async def _dialled(plans: Mapping[str, Plan], as_json: bool) -> ExitCode:
     else:
         console.print(summary(dict(zip(plans, outcomes, strict=True))))
         console.print(kept_or_not(last))
-        print(_ELSE[last.dialer == "gate"])
+        print(_ELSE["workers" if last.workers > 1 else last.dialer])
     return ExitCode.OK if last.kept else ExitCode.FAILED
 
 

@@ -2,9 +2,10 @@
 
 One process dials on a clock that jumps, in a workspace as people have it: a limit of 20 calls, one
 call per second, a counter that is 1.5 s late and fails one time in ten, and calls by others. Many
-processes dial in real time, `SPEED` times as fast, and in a workspace that takes any number of
-calls per second: a rate so much higher would leave the gates a slack of a millisecond, and no
-machine is as punctual as that.
+processes dial in real time, `SPEED` times as fast, and so at as many calls per second. The gates
+space them evenly; the workspace counts them over a real second, or over `SPEED` seconds of the
+campaign. Over one of these the gates would have a slack of a millisecond, and no machine is as
+punctual as that.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Plan:
         return WorkspaceSettings(
             limit=_LIMIT,
             burst_limit=min(3 * _LIMIT, _LIMIT + 300),
-            cps=1.0 if self.ledger is None else None,
+            cps=1 / second,
             talk_time=Exponential(60 * second, at_most=320 * second),
             ring_time=Exponential(10 * second, at_most=30 * second),
             answer_rate=0.8,
@@ -131,9 +132,8 @@ class _CountedFaults(Faults):
 
 def title(plan: Plan) -> str:
     """What is dialled, and where, in one line."""
-    cps = plan.workspace.cps
-    rate = "any rate" if cps is None else f"{cps:g} call per second"
-    return f"callguard demo: {plan.leads} leads, limit {_LIMIT}, {rate}, seed {plan.seed}"
+    where = f"limit {_LIMIT}, 1 call per second"
+    return f"callguard demo: {plan.leads} leads, {where}, seed {plan.seed}"
 
 
 async def run(

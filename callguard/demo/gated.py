@@ -12,6 +12,7 @@ import aiohttp
 import callguard
 from callguard.demo.leads import BULK, REFUSED, URGENT, Caller, Lead
 from callguard.demo.progress import Reckoning
+from callguard.demo.times import SPEED
 
 __all__ = ["LANES", "RESERVE", "GateDialer", "gate_dialer"]
 
@@ -33,7 +34,7 @@ LANES: Final = {
 
 
 _HURRIED: Final[dict[str, Any]] = {
-    "cps": None,  # the workspace of many processes takes any number
+    "cps": float(SPEED),
     "ttl": 0.15,
     "counter_lag": 0.3,
     "min_interval": 0.05,

@@ -17,12 +17,15 @@ import aiohttp
 from callguard.demo.leads import BULK, REFUSED, URGENT, Caller, Lead
 from callguard.demo.progress import Reckoning
 
-__all__ = ["LoopDialer"]
+__all__ = ["TRIES", "LoopDialer"]
 
 _SLEEP: Final = 2.0
 _SLEEP_WHEN_FULL: Final = 5.0
 _PAUSES: Final = (0.0, 1.0, 2.0, 4.0)
 _ROOM_WHEN_UNKNOWN: Final = 10
+
+TRIES: Final = len(_PAUSES)
+"""Dials of a lead, all of them refused, after which it is given up."""
 
 
 class LoopDialer:

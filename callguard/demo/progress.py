@@ -101,6 +101,11 @@ class Outcome:
         return surcharge(self.truth)
 
     @property
+    def called_a_minute(self) -> float:
+        """How many leads were called in a minute, on average."""
+        return 60 * self.truth.placed / self.truth.elapsed if self.truth.elapsed else 0.0
+
+    @property
     def average(self) -> float:
         """The average number of calls going on."""
         return self.truth.call_seconds / self.truth.elapsed if self.truth.elapsed else 0.0

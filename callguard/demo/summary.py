@@ -8,7 +8,8 @@ from typing import Final
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.demo.progress import Outcome
+from callguard.demo.looped import TRIES
+from callguard.demo.progress import SURCHARGE, Outcome
 
 __all__ = ["summary", "verdict"]
 
@@ -25,6 +26,7 @@ _COSTS: Final[Mapping[str, Callable[[Outcome], tuple[str, bool]]]] = {
 
 _FIGURES: Final[Mapping[str, Callable[[Outcome], str]]] = {
     "minutes": lambda outcome: f"{outcome.truth.elapsed / 60:.1f}",
+    "leads called a minute": lambda outcome: f"{outcome.called_a_minute:.1f}",
     "leads called": lambda outcome: f"{outcome.truth.placed} of {outcome.leads}",
     "calls on average": lambda outcome: f"{outcome.average:.1f} of {outcome.limit}",
     "calls by others": lambda outcome: str(outcome.truth.inbound_started),
@@ -32,9 +34,20 @@ _FIGURES: Final[Mapping[str, Callable[[Outcome], str]]] = {
 }
 
 
+_MEANING: Final = (
+    f"Lost: refused {TRIES} times and given up. "
+    f"Surcharge: ${SURCHARGE:.2f} a minute for each call that began above the limit."
+)
+
+
 def summary(outcomes: Mapping[str, Outcome]) -> Table:
     """The figures of each outcome, by the name of its campaign; what it cost before the others."""
-    table = Table(Column(min_width=12), *(Column(name, justify="right") for name in outcomes))
+    table = Table(
+        Column(min_width=12),
+        *(Column(name, justify="right") for name in outcomes),
+        caption=_MEANING,
+        caption_justify="left",
+    )
     for name, cost in _COSTS.items():
         table.add_row(name, *(_alarming(*cost(outcome)) for outcome in outcomes.values()))
     table.add_section()

@@ -14,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from callguard import Gate, Lane
+from callguard.demo.campaign import Plan
 from callguard.demo.gated import GateDialer
 from callguard.demo.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
 from callguard.demo.looped import LoopDialer
@@ -218,3 +219,10 @@ def test_other_errors_are_not_refusals(dial: Callable[..., Coroutine[Any, Any, o
     with pytest.raises(ExceptionGroup) as raised:
         run(dial(Broken(), *bulk("a")))
     assert raised.group_contains(aiohttp.ClientResponseError)
+
+
+@pytest.mark.parametrize("ledger", [None, "redis://here"])
+def test_many_processes_dial_at_the_rate_of_one(ledger: str | None) -> None:
+    """The demo with workers would be of a workspace that takes more than people have."""
+    plan = Plan(150, 1, gated=True, workers=4, ledger=ledger)
+    assert plan.workspace.cps == pytest.approx(plan.speed)

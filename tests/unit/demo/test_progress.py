@@ -61,11 +61,13 @@ def test_figures() -> None:
         ("surcharge", "$0.55", "$0.00"),
         ("peak over the limit", "8", "0"),
         ("minutes", "1.5", "0.2"),
-        ("leads called", "95 of 100", "100 of 100"),
+        ("leads called a minute", "63.3", "600.0"),
+        ("leads called  ", "95 of 100", "100 of 100"),
         ("calls on average", "1.7 of 20", "0.0 of 20"),
     ):
         (row,) = (line for line in rendered(of).splitlines() if name in line)
-        assert [cell.strip() for cell in row.split("│")[1:-1]] == [name, theirs, ours]
+        assert [cell.strip() for cell in row.split("│")[1:-1]] == [name.strip(), theirs, ours]
+    assert "refused 4 times and given up" in rendered(of)
 
 
 def test_line() -> None:
