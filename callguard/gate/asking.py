@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected, LimitsUnavailable
+from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected
 from callguard.fetcher import CallState
 from callguard.gate.budget import Budget, Lists
 from callguard.showing import named
@@ -105,9 +105,9 @@ class Asker:
             self._budget.begin(now)
             self._round = begin(self._ask_all(), "callguard asking")
 
-    def back_off(self, retry_after: float | None = None) -> None:
+    def back_off(self, error: CallGuardError) -> None:
         """Note that a reading failed: readings go first."""
-        self._budget.fail(self._time(), retry_after)
+        self._budget.fail(self._time(), error)
 
     async def aclose(self) -> None:
         """Cancel the running round, and wait until it has ended."""
@@ -124,12 +124,11 @@ class Asker:
                 for call_id in self._next(ONE_BY_ONE):
                     await self._ask_about(call_id)
         except CallGuardError as error:
-            asked_to_wait = error.retry_after if isinstance(error, LimitsUnavailable) else None
-            self._budget.fail(self._time(), asked_to_wait)
+            self._budget.fail(self._time(), error)
         except BaseException as error:
             if ends_us(error):
                 raise
-            self._budget.fail(self._time())
+            self._budget.fail(self._time(), error)
             log_failure(f"{named(self._questions)} failed", error)
         else:
             self._budget.succeed()

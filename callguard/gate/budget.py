@@ -4,8 +4,10 @@ The laws that this file holds:
 
 - Rounds of questions keep `INTERVAL` between their beginnings. Gates that share a workspace keep it
   together: a gate with a quarter of the calls has a quarter of the rounds.
-- After a fault of any kind, of an answer or of a reading, rounds are further apart: twice as far
-  after each fault in a row, up to `LONGEST_BACKOFF`, and no closer than the provider asks for.
+- After a fault of any kind, of an answer or of a reading, the next round comes later: twice as much
+  after each fault in a row, up to `LONGEST_BACKOFF`, and no sooner than the provider asks for.
+- Where the fault is that there were too many requests, rounds are besides twice as far apart from
+  then on, and come closer again only slowly: what they use is lacking to readings and dials.
 - Lists that are refused, or of no use `TREND` times in a row, are not asked for again for
   `LISTS_AGAIN`; questions are asked one by one meanwhile.
 """
@@ -16,6 +18,7 @@ import math
 from typing import Final
 
 from callguard.backoff import backoff
+from callguard.errors import LimitsUnavailable
 
 __all__ = ["INTERVAL", "Budget", "Lists"]
 
@@ -26,6 +29,14 @@ that makes three requests a second; the strictest provider that we have met take
 
 LONGEST_BACKOFF: Final = 60.0
 """Seconds between two rounds after faults, at most: limits on requests count by the minute."""
+
+WIDENS_ONCE_IN: Final = 10.0
+"""Seconds in which rounds are set further apart once, however many requests are too many: all of
+them tell of the same minute."""
+
+NARROWS: Final = 0.95
+"""By how much rounds come closer with each that is answered, so that it takes 14 of them to make up
+for one that was too many."""
 
 SMALLEST_PART: Final = 0.05
 """The smallest part of the rounds that a gate has among many, so that it asks at all."""
@@ -39,20 +50,24 @@ LISTS_AGAIN: Final = 600.0
 TREND: Final = 3
 """Lists in a row that were of no use after which there are none. One may be an accident."""
 
+_TOO_MANY_REQUESTS: Final = 429
+
 
 class Budget:
     """When the next round may begin. Moments are in seconds on the event loop's clock."""
 
-    __slots__ = ("_began", "_failures", "_not_before")
+    __slots__ = ("_began", "_failures", "_not_before", "_spacing", "_widened")
 
     def __init__(self) -> None:
+        self._spacing = INTERVAL
+        self._widened = -math.inf
         self._began = -math.inf
         self._failures = 0
         self._not_before = -math.inf
 
     def allows(self, now: float, part: float) -> bool:
         """Whether a round may begin now, for a gate that has this part of all rounds."""
-        interval = INTERVAL / max(part, SMALLEST_PART)
+        interval = self._spacing / max(part, SMALLEST_PART)
         return now >= max(self._began + interval, self._not_before)
 
     def begin(self, now: float) -> None:
@@ -62,12 +77,18 @@ class Budget:
     def succeed(self) -> None:
         """Note that a round was answered."""
         self._failures = 0
+        self._spacing = max(INTERVAL, self._spacing * NARROWS)
 
-    def fail(self, now: float, retry_after: float | None = None) -> None:
-        """Note a fault, and the seconds that the provider asks to wait."""
+    def fail(self, now: float, error: BaseException) -> None:
+        """Note the fault of a question or of a reading."""
         self._failures += 1
         wait = backoff(2 * INTERVAL, self._failures, LONGEST_BACKOFF)
-        self._not_before = max(self._not_before, now + max(wait, retry_after or 0.0))
+        if isinstance(error, LimitsUnavailable):
+            wait = max(wait, error.retry_after or 0.0)
+            if error.status == _TOO_MANY_REQUESTS and now >= self._widened + WIDENS_ONCE_IN:
+                self._widened = now
+                self._spacing = min(2 * self._spacing, LONGEST_BACKOFF)
+        self._not_before = max(self._not_before, now + wait)
 
 
 class Lists:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from callguard.clock import Watch
 from callguard.decision import Ceilings
-from callguard.errors import CallGuardError, LimitsUnavailable
+from callguard.errors import CallGuardError
 from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
 from callguard.gate.home import Home
@@ -126,9 +126,7 @@ class Intake:
         """Report a failed reading; after a final refusal, every wait ends."""
         self._schedule.note_failure(error, duration)
         if self._asker is not None:
-            self._asker.back_off(
-                error.retry_after if isinstance(error, LimitsUnavailable) else None
-            )
+            self._asker.back_off(error)
         now = self._watch.time()
         snapshot = self._ledger.snapshot
         age = None if snapshot is None else now - snapshot.began

@@ -111,6 +111,7 @@ async def carry_out(plan: Plan, waits: int, urgent: float = 0.0, ahead: int = 0)
     async with callguard.open_gate(
         API_KEY,
         session=FakeSession(provider(workspace, plan)),
+        track=None,
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         refused=lambda error: isinstance(error, CallRefused),

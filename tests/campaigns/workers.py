@@ -107,6 +107,7 @@ async def open_gate(
             ring_limit=RING_LIMIT,
             counter_lag=COUNTER_LAG,
             counts_ringing=True,
+            track=None,
             listener=listener,
         ) as gate,
     ):
