@@ -304,6 +304,17 @@ def test_what_a_worker_was_dialling_that_is_gone_is_on_its_trunk_as_if_it_had_ju
     assert calls_on(two) == 0
 
 
+def test_calls_that_are_surely_over_go_once_there_are_many(ledger: BentLedger) -> None:
+    """The server would keep every call for ever of whose end nobody tells."""
+    (one,) = joined(ledger, "one")
+    for _ in range(100):
+        assert one.ask(999, trunk=TWO) == 1
+        one.place()
+        ledger.now += LASTS + 1
+    (occupied,) = (key for key in ledger.names.keys if key.endswith(b":occupied"))
+    assert ledger.client.zcard(occupied.decode()) <= 64 + 2
+
+
 def test_what_a_worker_was_given_and_never_heard_of_leaves_its_trunk(ledger: BentLedger) -> None:
     """An answer that was lost would take a trunk for good: nobody will ever dial."""
     (one,) = joined(ledger, "one")

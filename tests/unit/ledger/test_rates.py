@@ -103,6 +103,28 @@ def test_the_server_and_one_process_keep_the_same_rate(
                     pace.push_back(number, now)
 
 
+def test_a_wide_window_takes_as_many_starts_as_it_may_and_no_more(ledger: BentLedger) -> None:
+    """The provider would refuse what comes too early, or a part of the rate would be wasted."""
+    wide = Trunk("wide", cps=10.0, window=2.0)
+    (one,) = joined(ledger, "one")
+    assert one.ask(99, 9, trunk=wide) == 9
+    ledger.now += 100
+    assert one.ask(99, 99, trunk=wide) == 11
+    ledger.now += 1999
+    assert one.ask(99, 99, trunk=wide) == 0
+    ledger.now += 1
+    assert one.ask(99, 99, trunk=wide) == 9
+
+
+def test_starts_that_matter_no_more_go_once_there_are_many(ledger: BentLedger) -> None:
+    """Each trunk would have all of its starts on the server for ever."""
+    (one,) = joined(ledger, "one")
+    for _ in range(200):
+        ledger.now += 250
+        assert one.ask(999, trunk=FAST) == 1
+    assert ledger.client.zcard(ledger.names.keys[11].decode()) <= 64
+
+
 def test_all_workers_together_keep_one_rate(ledger: BentLedger) -> None:
     """Each would dial at the whole rate, and the provider refuse all but one."""
     one, two = joined(ledger, "one", "two")

@@ -129,10 +129,11 @@ local function Occupancy()
     return one ~= nil
   end
 
-  -- With those that have started go those that are over by now, of which nobody has told. Returns these.
+  -- Once there are many, with those that have started go those that are over by now, of which nobody has
+  -- told. Returns these.
   function part.settle()
     local gone = {}
-    for trunk in pairs(started) do
+    for trunk in pairs(state.occupied >= MANY and started or {}) do
       local over = redis.call('ZRANGEBYLEX', occupied, '[' .. trunk .. ' ',
         '(' .. trunk .. ' ' .. sortable(now + 1), 'LIMIT', 0, AT_ONCE)
       for _, member in ipairs(over) do

@@ -11,7 +11,7 @@
 local LATE_PART, LATE_BY = 0.02, 5 -- of a span, and ms; as in callguard/pacing.py
 
 local FEW = 16 -- starts that one command reads
-local MANY = 64 -- starts, of all trunks
+local MANY = 64 -- starts of all trunks, or entries of calls on trunks: from then on what is over goes
 
 local function Rates()
   local rates = {}
