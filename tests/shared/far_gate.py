@@ -16,7 +16,7 @@ from typing import Any
 from callguard import Permit, RedisLedger, open_gate
 from callguard.events import Event, PermitLost
 from tests.shared.provider import Provider
-from tests.shared.support import LEASE, PATIENCE, TIMEOUT, TIMES
+from tests.shared.support import LEASE, PATIENCE, TIMEOUT, TIMES, eventually
 from tests.support.processes import Parent, Said, Worker
 
 HOURS = 5 * 3600.0
@@ -57,6 +57,17 @@ class FarGate:
         """Of each permit whether it is lost."""
         self._worker.tell(do="look")
         return list((await self.heard("looked"))["lost"])
+
+    async def order_pause(self, reason: str) -> int:
+        """Have the gate pause everything; returns its process's id once the server knows of it."""
+        self._worker.tell(do="order a pause", reason=reason)
+        await self.heard("paused")
+        return self._pid
+
+    async def explained(self) -> str:
+        """What the gate explains of a call that would come now."""
+        self._worker.tell(do="look")
+        return str((await self.heard("looked"))["explained"])
 
     def pause(self) -> None:
         os.kill(self._pid, signal.SIGSTOP)
@@ -133,12 +144,21 @@ async def run_gate(
         while (said := await parent.hear()) is not None:
             if said["do"] == "send":
                 tasks.append(asyncio.create_task(visit()))
+            elif said["do"] == "order a pause":
+                gate.pause(reason=said["reason"])
+                await eventually(lambda: _has_pauses(ledger, key))
+                parent.tell(what="paused")
             elif said["do"] == "look":
-                parent.tell(what="looked", lost=[permit.lost for permit in permits])
+                lost = [permit.lost for permit in permits]
+                parent.tell(what="looked", lost=lost, explained=str(gate.explain()))
             else:
                 leave.set_result(said["do"])
                 leave = asyncio.get_running_loop().create_future()
                 permits.clear()
+
+
+async def _has_pauses(ledger: RedisLedger, key: str) -> bool:
+    return bool((await ledger.look(key)).pauses)
 
 
 def _bend(clock: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import time
 
 import pytest
 from redis.asyncio import Redis
@@ -99,6 +102,35 @@ async def test_a_dial_may_last_longer_than_a_lease(redis_url: str, workspace_key
         await eventually(lambda: loop.time() > began + 1.5 * LEASE)
         assert await far.lost() == [False]
         assert (await contents(client, workspace_key)).dialling == {permit}
+
+
+async def test_a_pause_says_at_another_process_who_made_it_since_when_and_why(
+    redis_url: str, workspace_key: str
+) -> None:
+    """Whoever finds a worker that dials nothing would not know whom to ask, once that has gone."""
+    async with (
+        provider(limit=9) as workspace,
+        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
+        far_gate(redis_url, workspace, workspace_key, "far", clock="wall") as other,
+    ):
+        began = time.monotonic()
+        async with far_gate(redis_url, workspace, workspace_key, "far") as one:
+            pid = await one.order_pause("carrier trouble")
+            while "paused" not in (sentence := await other.explained()):
+                pass
+            one.kill()
+        by = f"paused from {socket.gethostname()}:{pid}"
+        assert by in sentence
+        async with far_gate(redis_url, workspace, workspace_key, "far") as later:
+            while "paused" not in (sentence := await later.explained()):
+                pass
+            [pause] = (await ledger.look("far")).pauses
+            sentences = [sentence, await other.explained(), str(pause)]
+        passed = time.monotonic() - began
+        for each in sentences:
+            found = re.search(re.escape(by) + r' (\d+) s ago \("carrier trouble"\)', each)
+            assert found, each
+            assert int(found[1]) <= passed + 1
 
 
 @pytest.mark.parametrize("clock", CLOCKS)

@@ -841,6 +841,14 @@ MUTATIONS = (
         "tests/campaigns/test_guarantee.py",
     ),
     Mutation(
+        "the server forgets the id of a call that is counted, though it is on a trunk",
+        LUA + "permits.lua",
+        (("if call and (over or mark == '') then", "if call then"),),
+        "nobody can say any more that it is over",
+        "tests/unit/ledger/test_differential.py",
+        shared=True,
+    ),
+    Mutation(
         "the id of a call is forgotten though it is on a trunk",
         "ledger/paces.py",
         (

@@ -18,15 +18,22 @@ import pytest
 from hypothesis import example, given, settings
 from redis import Redis
 
-from callguard import CallGuardError, Limits, Snapshot
+from callguard import CallGuardError, Limits, Snapshot, Trunk
 from callguard.ledger import Claim, DatedPause, MemoryLedger, Times, early
+from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.readings import SharedRight
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.view import View
-from tests.unit.ledger.bent_clock import BentLedger, at_once, side_of
+from tests.unit.ledger.bent_clock import START, BentLedger, at_once, side_of
 
 COUNTED_AFTER, COUNTER_LAG, MAX_AGE = 400, 100, 1500
 """Milliseconds."""
+
+RING_LIMIT, LONGEST_CALL = 300, 601
+"""Milliseconds. Their sum is odd, and all steps are even, so no step ends as a call is over."""
+
+FEW = Trunk("few", cps=None, calls=3, longest_call=LONGEST_CALL / 1000)
+"""A trunk on which there may be fewer calls than the workspace takes."""
 
 
 def settings_of(ttl: int, min_interval: int) -> Settings:
@@ -37,6 +44,7 @@ def settings_of(ttl: int, min_interval: int) -> Settings:
         ttl=ttl / 1000,
         min_interval=min_interval / 1000,
         max_age=MAX_AGE / 1000,
+        ring_limit=RING_LIMIT / 1000,
     )
     return Settings(times, lease=1e6, grace=0.0, timeout=1.0)
 
@@ -69,6 +77,7 @@ class Side:
             self,
             lambda: ledger.now / 1000,
             exchange=self.exchange,
+            trunks=[FEW],
         )
         self.view, self.readings, self.conversation = side.view, side.readings, side.conversation
         self._faults: deque[str] = deque()
@@ -82,7 +91,9 @@ class Side:
         more = True
         while more:
             accepted = self._exchange_once()
-            asks_again = bool(self.wanted) and self.conversation.ask_again_at is not None
+            again_at = self.conversation.ask_again_at
+            is_due = again_at is not None and again_at <= self._ledger.now / 1000
+            asks_again = bool(self.wanted) and is_due
             goes_on = self.conversation.goes_on or bool(self.view.outbox)
             more = not accepted or goes_on or asks_again
 
@@ -129,6 +140,7 @@ class Call:
     number: int
     in_memory: int
     name: str
+    trunk: str | None
     state: str = "dialling"
     bound: bool = False
     counted_at: int = 0
@@ -159,7 +171,9 @@ class Both:
                 ttl=self.ledger.settings.times.ttl * 1000,
                 min_interval=self.ledger.settings.times.min_interval * 1000,
                 max_age=MAX_AGE,
-            )
+                ring_limit=RING_LIMIT,
+            ),
+            [replace(FEW, longest_call=LONGEST_CALL)],
         )
         self.sides = [Side(name, self.ledger) for name in ("one", "two")]
         # When it became known of calls, before they were bound, that they were answered.
@@ -190,12 +204,17 @@ class Both:
 
     def acquire(self, which: int, urgent: int, bulk: int, ceiling: int) -> None:
         """Callers come on two lanes, of which the higher may go further."""
+        bulk_claim = Claim("bulk", 1, ceiling, bulk, 0.0)
+        self._acquire(which, [bulk_claim, Claim("urgent", 0, ceiling + 1, urgent, 0.0)])
+
+    def acquire_few(self, which: int, callers: int, ceiling: int) -> None:
+        """Callers come who dial on the trunk that takes few calls."""
+        self._acquire(which, [Claim("bulk", 1, ceiling, callers, 0.0, FEW)])
+
+    def _acquire(self, which: int, asked: list[Claim]) -> None:
+        """Callers come, those of the lowest lane first in the list."""
         self.tell_all()
         side = self.sides[which % 2]
-        asked = [
-            Claim("bulk", 1, ceiling, bulk, 0.0),
-            Claim("urgent", 0, ceiling + 1, urgent, 0.0),
-        ]
         side.wanted = [claim for claim in asked if claim.callers]
         side.given = []
         side.exchange()
@@ -203,10 +222,12 @@ class Both:
         side.exchange()
         expected = []
         for claim in reversed(asked):
+            _, trunk = claim.key
+            pace = None if trunk is None else self.memory.pace(trunk)
             for _ in range(claim.callers):
-                if number := self.memory.acquire(claim.ceiling, self.now):
+                if number := self.memory.acquire(claim.ceiling, self.now, pace):
                     expected.append((claim.lane, self.memory.in_use))
-                    self.calls.append(Call(side, 0, number, f"call_{number}"))
+                    self.calls.append(Call(side, 0, number, f"call_{number}", trunk))
         assert [(lane, usage) for lane, _, usage in side.given] == expected
         for call, (_, number, _) in zip(
             self.calls[len(self.calls) - len(expected) :], side.given, strict=True
@@ -237,8 +258,8 @@ class Both:
 
     def restore(self, call: Call, view: View) -> None:
         call.state, call.counted_at = "placed", self.now + COUNTED_AFTER
-        view.restore(call.number, self.now)
-        self.memory.restore(call.in_memory, self.now)
+        view.restore(call.number, self.now, call.trunk)
+        self.memory.restore(call.in_memory, self.now, call.trunk)
 
     def answered(self, call: Call, view: View) -> None:
         self._note_answer(call)
@@ -326,12 +347,20 @@ class Both:
         client = self.ledger.client
         counted = [*client.zrange(dialling, 0, -1), *client.zrange(uncounted, 0, -1)]
         assert sorted(client.hkeys(permits)) == sorted(counted)
+        assert self._calls_on_few() == self.memory.calls_on(FEW.name, self.now)
+
+    def _calls_on_few(self) -> int:
+        """The calls that the server has on the trunk; see lua/occupancy.lua."""
+        (occupied,) = [key for key in self.ledger.names.keys if key.endswith(b":occupied")]
+        trunk, later = trunk_hash(FEW.name), START + self.now + 1 + 10**12
+        return self.ledger.client.zlexcount(occupied, f"[{trunk} {later:013d}", f"({trunk}!")
 
 
 number = st.integers(0, 3)
 of_a_call = st.tuples(st.just("happens_next"), st.sampled_from(range(6)), number, number)
 of_all = st.one_of(
     st.tuples(st.just("acquire"), number, number, number, st.integers(1, 6)),
+    st.tuples(st.just("acquire_few"), number, st.integers(1, 4), st.integers(1, 6)),
     st.tuples(st.just("read_as_it_shows"), number, st.just(0), number),
     st.tuples(st.just("read_as_it_shows"), number, st.just(2), number),
     st.tuples(st.just("begin_reading"), number),
@@ -358,10 +387,18 @@ CHANGED_MEANWHILE: list[tuple[list[Happening], Happening]] = [
 """The count changes while a reading is under way, so that the next is due sooner."""
 
 
+PLACE = BIND = ("happens_next", 0, 0, 0)
+ENDED_WHILE_COUNTED: list[tuple[list[Happening], Happening]] = [
+    ([PLACE, BIND], ("read_as_it_shows", 0, 2, 0)),
+    ([("happens_next", 4, 0, 0)], ("step", 2)),
+]
+"""A call on the trunk is in the count, and then it is known from its id that it is over."""
+
+
 def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None:
     """Let everything happen to both, to four calls at first; a call is told by its age."""
     both.acquire(0, 2, 0, 6)
-    both.acquire(1, 0, 2, 6)
+    both.acquire_few(1, 2, 6)
     for to_calls, to_all in history:
         for name, *arguments in [*to_calls, to_all]:
             if name in {"happens_next", "read_as_it_shows"}:
@@ -383,6 +420,7 @@ def test_both_ledgers_give_the_same_answers(
     @settings(max_examples=100)
     @given(histories)
     @example(CHANGED_MEANWHILE)
+    @example(ENDED_WHILE_COUNTED)
     def agree(history: list[tuple[list[Happening], Happening]]) -> None:
         workspace = f"{workspace_key} {next(numbers)}"
         with BentLedger(client, workspace, told) as ledger:
