@@ -82,5 +82,5 @@ class Observing:
             on_trunk={
                 trunk.name: on for trunk in queues.filling if (on := explainer.on_trunk(trunk))
             },
-            given_up=parts.reporter.given_up,
+            given_up=list(parts.reporter.given_up),
         )

@@ -53,4 +53,4 @@ class GateStatistics:
     pauses: Sequence[Pause] = field(default_factory=list)
     premises_broken: Mapping[Premise, int] = field(default_factory=dict)
     on_trunk: Mapping[str, OnTrunk] = field(default_factory=dict)
-    given_up: Sequence[str] = ()
+    given_up: Sequence[str] = field(default_factory=list)
