@@ -705,15 +705,15 @@ MUTATIONS = (
     Mutation(
         "however late a start is on a shared ledger, it counts from when it was due",
         RATES,
-        (("late <= late_by(claim.span) and", "late <= claim.span and"),),
-        "lateness is saved up, and two workers start at once",
-        shared=True,
+        (("math.floor(math.min(LATE_PART * span, LATE_BY))", "span"),),
+        "test_a_start_that_is_late_by_a_little_counts_from_when_it_was_due",
+        "tests/unit/ledger/test_rates.py",
     ),
     Mutation(
         "the lateness of starts adds up on a shared ledger",
         RATES,
         (("claim.most == 1 and late <= late_by(claim.span) and one.due or", "claim and"),),
-        "test_the_server_and_one_process_keep_the_same_rate",
+        "test_a_start_that_is_late_by_a_little_counts_from_when_it_was_due",
         "tests/unit/ledger/test_rates.py",
     ),
     Mutation(

@@ -138,6 +138,26 @@ def test_all_workers_together_keep_one_rate(ledger: BentLedger) -> None:
     assert len(two.held) == 2
 
 
+@pytest.mark.parametrize(("trunk", "span"), [(TWILIO, 1000), (FAST, 250)])
+def test_a_start_that_is_late_by_a_little_counts_from_when_it_was_due(
+    ledger: BentLedger, trunk: Trunk, span: int
+) -> None:
+    """The lateness of exchanges would add up, or be saved up for starts too close to each other."""
+    (worker,) = joined(ledger, "one")
+    pace, began = Pace(trunk), ledger.now
+    asked = [(0, 0), (1, 3), (2, 0), (3, 6), (4, 1), (4, 5), (4, 6), (5, 5), (5, 6)]
+    given = []
+    for number, (spans, late) in enumerate(asked):
+        ledger.now = began + spans * span + late
+        given.append(bool(worker.ask(99, trunk=trunk)))
+        worker.say(claims=[claim(ceiling=0, callers=0, trunk=trunk)])
+        now = (ledger.now - began) / 1000
+        assert given[-1] == (now >= pace.due_at - 1e-9)
+        if given[-1]:
+            pace.start(number + 1, now)
+    assert given == [True, True, True, True, False, False, True, False, True]
+
+
 class OneWaits:
     """A claimant at which a caller waits for a trunk."""
 
