@@ -22,6 +22,9 @@ _CONNECTS: Final = 4
 """Time-outs after which connecting is given up. With TLS, a password and a database, connecting
 takes seven round trips."""
 
+_WORD: Final = b"$%d\r\n%b\r\n"
+"""A word of a command as the server reads it: its length, and the word."""
+
 
 class Connection:
     """One connection of a client's pool, taken at the first command and given back by `aclose`.
@@ -95,10 +98,11 @@ class Connection:
         if self._head != (script, keys):
             self._head = script, keys
             words = b"EVALSHA", script.digest.encode(), b"%d" % len(keys), *keys
-            self._packed_head = b"".join(map(_packed_word, words))
+            self._packed_head = b"".join([_WORD % (len(word), word) for word in words])
         packed = b"*%d\r\n%b" % (3 + len(keys) + len(arguments), self._packed_head)
-        for word in arguments:
-            packed += _packed_word(word if isinstance(word, bytes) else word.encode())
+        for argument in arguments:
+            word = argument if isinstance(argument, bytes) else argument.encode()
+            packed += _WORD % (len(word), word)
         return packed
 
     async def info(self, section: str) -> Any:
@@ -146,10 +150,6 @@ class Connection:
             if self._taken is not None:
                 await self._taken.disconnect(nowait=True)
             raise
-
-
-def _packed_word(word: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 async def _taken_from(pool: Any) -> Any:
