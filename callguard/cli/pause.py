@@ -37,8 +37,8 @@ def pause(
     resumed, even if gates come and go. The ledger is that of RETELL_API_KEY, or the one called
     --name.
 
-    Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
-    wrong use, 78 redis-py is not installed.
+    Exit code: 0, 1 no gate has used such a ledger for an hour, and nothing is paused there, 69 the
+    server can't be reached, 64 wrong use, 78 redis-py is not installed.
     """
     run(_change("pause", ledger, name, (lane, trunk), reason))
 
