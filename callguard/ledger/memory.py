@@ -51,11 +51,13 @@ class MemoryLedger(Paced, Unshared):
         "_counted",
         "_counted_after",
         "_counter_lag",
+        "_default_after",
         "_early",
         "_fills",
         "_heeds_dials",
         "_max_age",
         "_number_of",
+        "_on_trust",
         "_paces",
         "_placed",
         "_refused_at",
@@ -76,7 +78,7 @@ class MemoryLedger(Paced, Unshared):
         self.inbound_apart = inbound_apart
         self.readings = OwnReadings(times)
         self.snapshot: Snapshot | None = None
-        self._counted_after = times.counted_after
+        self._counted_after = self._default_after = times.counted_after
         self._counter_lag = times.counter_lag
         self._max_age = times.max_age
         self._refused_at = -math.inf
@@ -92,7 +94,9 @@ class MemoryLedger(Paced, Unshared):
         # that are known to be answered, in that order. The garbage collector skips mere numbers.
         self._placed: dict[int, float] = {}
         self._answered: dict[int, float] = {}
-        # The provider's ids of the uncounted calls, as far as they are known.
+        # Those absorbed only because ringing calls are taken for counted: when they were placed.
+        self._on_trust: dict[int, float] = {}
+        # The provider's ids of the uncounted calls and of those, as far as they are known.
         self._number_of: dict[str, int] = {}
         self._call_of: dict[int, str] = {}
         self._counted = Counted(times.ring_limit + longest_of(trunks), exact=inbound_apart)
@@ -138,7 +142,10 @@ class MemoryLedger(Paced, Unshared):
         return self.granted + 1
 
     def uncounted_calls(self) -> Mapping[str, int]:
-        """The uncounted calls by the provider's ids, as far as they are known, the oldest first."""
+        """The uncounted calls by the provider's ids, as far as they are known, the oldest first.
+
+        Those that are taken for counted only because of what was learnt are among them.
+        """
         return self._number_of
 
     def holds(self, number: int) -> bool:
@@ -198,9 +205,29 @@ class MemoryLedger(Paced, Unshared):
     def answered(self, number: int, now: float) -> None:
         """Record that the call of a placed permit was answered, at `now` or before."""
         placed = self._placed.get(number)
-        if placed is not None and now + self._counter_lag < placed + self._counted_after:
+        if placed is not None and now + self._counter_lag < placed + self._default_after:
             del self._placed[number]
             self._answered[number] = now
+        placed = self._on_trust.get(number)
+        if placed is not None:  # as if it had been placed so early that it is counted as soon
+            self._on_trust[number] = min(placed, now + self._counter_lag - self._default_after)
+
+    def take_ringing(self, *, for_counted: bool) -> None:
+        """Take calls that ring for counted from now on, or no longer.
+
+        If no longer, those that were absorbed for that reason alone are uncounted again, unless
+        they have been answered, or placed, for long enough to be counted anyway.
+        """
+        if for_counted:
+            self._counted_after = self._counter_lag
+            return
+        self._counted_after = self._default_after
+        for number in self._on_trust:
+            self._counted.end(number)
+        self.in_use += len(self._on_trust)
+        moments = {**self._on_trust, **self._placed}
+        self._placed = dict(sorted(moments.items(), key=lambda each: each[1]))
+        self._on_trust.clear()
 
     def bind(self, number: int, call_id: str, now: float) -> None:
         """Record that the call of a placed permit has the provider's id `call_id`.
@@ -209,7 +236,7 @@ class MemoryLedger(Paced, Unshared):
         """
         is_known = self._counted.bind(number, call_id)
         is_known |= self._fills and self._paces.bind(number, call_id)
-        if number in self._placed or number in self._answered:
+        if number in self._placed or number in self._answered or number in self._on_trust:
             is_known = True
             self._number_of[call_id] = number
             self._call_of[number] = call_id
@@ -296,6 +323,7 @@ class MemoryLedger(Paced, Unshared):
             self.in_use -= before.limits.current_concurrency
         self._absorb(self._placed, snapshot.began - self._counted_after, snapshot)
         self._absorb(self._answered, snapshot.began - self._counter_lag, snapshot)
+        self._trust(snapshot.began)
         self._counted.recorded(snapshot.limits.current_concurrency, snapshot.began)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         self.readings.recorded(snapshot.began, outdated=self.outdated)
@@ -309,14 +337,24 @@ class MemoryLedger(Paced, Unshared):
             seen.append(number)
         for number in seen:
             call_id = self._call_of.get(number)
-            self._forget(number)
+            if uncounted is self._placed and self._counted_after < self._default_after:
+                self._on_trust[number] = uncounted.pop(number)
+            else:
+                self._forget(number)
             self._counted.add(number, call_id, snapshot.began)
         self.in_use -= len(seen)
+
+    def _trust(self, began: float) -> None:
+        """Forget of calls that they were absorbed on trust, if they are absorbed anyway by now."""
+        before = began - self._default_after
+        for number in [each for each, placed in self._on_trust.items() if placed < before]:
+            self._forget(number)
 
     def _forget(self, number: int) -> bool:
         """Remove a permit from the uncounted ones; return whether it was among them."""
         call_id = self._call_of.pop(number, None)
         if call_id is not None and self._number_of.get(call_id) == number:
             del self._number_of[call_id]
+        self._on_trust.pop(number, None)
         uncounted = self._placed if number in self._placed else self._answered
         return uncounted.pop(number, None) is not None
