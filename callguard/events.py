@@ -34,6 +34,7 @@ __all__ = [
     "ReadingTaken",
     "Refused",
     "Resumed",
+    "RingingLearnt",
     "TimedOut",
 ]
 
@@ -267,6 +268,18 @@ class GivenUp(_Report):
     setting: str
 
 
+@dataclass(frozen=True, slots=True)
+class RingingLearnt(_Report):
+    """It was learnt whether ringing calls are counted, from own calls; or that was given up.
+
+    `counted` says whether they are taken to be from now on. If not `applied`, the ledger is a
+    shared one, which goes by its setting: it is only worth a try to set `counts_ringing`.
+    """
+
+    counted: bool
+    applied: bool
+
+
 Event: TypeAlias = (
     Admitted
     | Queued
@@ -288,6 +301,7 @@ Event: TypeAlias = (
     | Resumed
     | PremiseBroken
     | GivenUp
+    | RingingLearnt
 )
 
 

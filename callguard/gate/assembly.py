@@ -20,10 +20,11 @@ from callguard.gate.issuer import Issuer
 from callguard.gate.queues import Queues
 from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
+from callguard.gate.ringing import Ringing
 from callguard.gate.schedule import Schedule
 from callguard.lanes import Lane
-from callguard.ledger import Ledger, Times
-from callguard.premises import Histories, Premises
+from callguard.ledger import Ledger, MemoryLedger, Times
+from callguard.premises import Histories, Learning, Premises
 from callguard.source import LimitSource
 from callguard.stamps import ProviderClock
 from callguard.trunks import Trunk
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
     intake: Intake
     draining: Draining
     asker: Asker | None
+    ringing: Ringing | None
 
     async def read_first(self, within: float) -> None:
         """Read the limits, within at most `within` seconds, since a gate opens in an outage too.
@@ -112,12 +114,11 @@ def assemble(
         watch: notices when the machine has slept; made here if the ledger has none.
     """
     home = Home()
-    if watch is None:
-        watch = Watch(asyncio.get_running_loop())
-        watch.on_sleep(ledger.note_sleep)
+    watch = watch or _watch(ledger)
     reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
     schedule = Schedule(source, ledger.readings, begins=watch.look)
-    premises = _premises(source, lanes, trunks, times, watch, alone=consult is None)
+    ringing = _ringing(ledger, times, reporter) if times.learns else None
+    premises = _premises(source, lanes, trunks, times, watch, ringing, alone=consult is None)
     issuer = Issuer(home, watch, ledger, judge, reporter, premises, clock or ProviderClock())
     queues = Queues(lanes, trunks, ledger.pace, watch.time)
     explainer = Explainer(watch, ledger, schedule, queues, reporter, times.max_age)
@@ -125,11 +126,10 @@ def assemble(
         queues, home, watch, ledger, schedule, issuer, explainer, reporter, consult
     )
     asker = None if questions is None else Asker(questions, issuer, watch.time, times.ring_limit)
-    intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises)
+    intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises, ringing)
     draining = Draining(home, ledger, schedule, admissions)
-    # Earlier parts reach later ones only by callbacks, each bound once.
     issuer.room_made = intake.serve = serving(ledger, queues, admissions.serve, reporter)
-    issuer.count_changed = schedule.look
+    _bind(issuer, schedule, ringing)
     schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)
     ledger.readings.serve(intake)
     return Parts(
@@ -144,7 +144,26 @@ def assemble(
         intake,
         draining,
         asker,
+        ringing,
     )
+
+
+def _watch(ledger: Ledger) -> Watch:
+    watch = Watch(asyncio.get_running_loop())
+    watch.on_sleep(ledger.note_sleep)
+    return watch
+
+
+def _bind(issuer: Issuer, schedule: Schedule, ringing: Ringing | None) -> None:
+    """Earlier parts reach later ones only by callbacks, each bound once."""
+    issuer.count_changed = schedule.look
+    if ringing is not None:
+        issuer.was_refused = ringing.refused
+
+
+def _ringing(ledger: Ledger, times: Times, reporter: Reporter) -> Ringing:
+    learning = Learning(counter_lag=times.counter_lag, ring_limit=times.ring_limit)
+    return Ringing(learning, ledger if isinstance(ledger, MemoryLedger) else None, reporter)
 
 
 def _premises(
@@ -153,6 +172,7 @@ def _premises(
     trunks: Sequence[Trunk],
     times: Times,
     watch: Watch,
+    ringing: Ringing | None,
     *,
     alone: bool,
 ) -> Premises:
@@ -162,6 +182,7 @@ def _premises(
             counter_lag=times.counter_lag,
             ring_limit=times.counted_after - times.counter_lag or None,
             slack=0.0 if alone else _DATES_DIFFER,
+            learning=None if ringing is None else ringing.learning,
         )
         watch.on_sleep(histories.forget)
     return Premises(

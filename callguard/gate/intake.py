@@ -12,6 +12,7 @@ from callguard.gate.admissions import Admissions
 from callguard.gate.asking import Asker
 from callguard.gate.home import Home
 from callguard.gate.reporting import Reporter
+from callguard.gate.ringing import Ringing
 from callguard.gate.schedule import Schedule
 from callguard.ledger import Ledger
 from callguard.limits import Snapshot
@@ -32,6 +33,7 @@ class Intake:
         asker: asks about the calls that a snapshot may have missed; None not to ask.
         reporter: reports to the gate's listener.
         premises: held against each snapshot.
+        ringing: what is learnt of ringing calls with each snapshot; None if that is known.
 
     Attributes:
         serve: called when a snapshot may have made room; may be set.
@@ -47,6 +49,7 @@ class Intake:
         asker: Asker | None,
         reporter: Reporter,
         premises: Premises,
+        ringing: Ringing | None,
     ) -> None:
         self._home = home
         self._watch = watch
@@ -59,6 +62,7 @@ class Intake:
         self._premises = premises
         self._histories = premises.histories
         self.serve: Callable[[], None] = admissions.serve
+        self._ringing = ringing
         # The next reading is due at another moment than it was.
         self.moved = schedule.look
 
@@ -120,6 +124,8 @@ class Intake:
         )
         if self._histories is not None:
             broken += self._histories.taken(snapshot, ledger.next_number, self._watch.time())
+        if self._ringing is not None:
+            self._ringing.look()
         return broken
 
     def failed(self, error: CallGuardError, duration: float) -> None:

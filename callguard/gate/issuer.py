@@ -46,6 +46,7 @@ class Issuer:
         time: the event loop's clock, in seconds.
         room_made: called when a slot may have become free.
         count_changed: called when the provider's count has changed.
+        was_refused: called when the ledger has heard that the provider refused a call.
         refusals: calls that the provider refused so far.
     """
 
@@ -63,6 +64,7 @@ class Issuer:
         self.judge: Final = judge
         self.room_made: Callable[[], None] = _nothing
         self.count_changed: Callable[[], None] = _nothing
+        self.was_refused: Callable[[], None] = _nothing
         self.refusals = 0
         self._watch = watch
         self._clock = clock
@@ -111,7 +113,10 @@ class Issuer:
         """Record the provider's id of a placed call."""
         if self.teller is not None or permit.trunk is not None:
             self._calls.bind(call_id, permit)
-        self.ledger.bind(number, call_id, self.time())
+        now = self.time()
+        self.ledger.bind(number, call_id, now)
+        if self._histories is not None and call_id in self.ledger.uncounted_calls():
+            self._histories.bound(call_id, number, now)
         self.room_made()  # evidence about the call may have come before its id
 
     def answered(self, number: int) -> None:
@@ -163,6 +168,7 @@ class Issuer:
             trunk = queue.limited
             self.ledger.refuse(self.time(), number, trunk)
             self._premises.refused(self.time(), trunk, status)
+            self.was_refused()
             self.count_changed()
         if step is not None:
             self._give_back[step](number)
@@ -231,6 +237,7 @@ class Issuer:
         else:
             self.ledger.refuse(now, permit.number, permit.trunk)
         self._premises.refused(now, None, None)
+        self.was_refused()
 
     def _note_change(self) -> None:
         self.ledger.note_change(self.time())

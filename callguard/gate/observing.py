@@ -63,7 +63,7 @@ class Observing:
             parts.home.check()
         ledger, explainer = parts.ledger, parts.explainer
         decisions = {lane.name: explainer.decide(queues.of(lane)) for lane in queues.lanes}
-        snapshot = ledger.snapshot
+        snapshot, ringing = ledger.snapshot, parts.ringing
         return GateStatistics(
             usage=ledger.usage(),
             ceilings={name: made.ceilings for name, made in decisions.items()},
@@ -83,4 +83,6 @@ class Observing:
                 trunk.name: on for trunk in queues.filling if (on := explainer.on_trunk(trunk))
             },
             given_up=list(parts.reporter.given_up),
+            ringing_score=None if ringing is None else ringing.score,
+            ringing_learnt=ringing is not None and ringing.applied,
         )

@@ -94,7 +94,9 @@ def open_gate(
             each failure, up to 5 s.
         max_age: seconds that a snapshot may be trusted if it can't be renewed.
         counts_ringing: whether the provider's count includes calls that still ring. None, for
-            unknown, is as safe as False.
+            unknown, is as safe as False, and if the gate hears what becomes of its calls and has
+            the ledger to itself, it learns within minutes whether they are (`RingingLearnt`). True
+            and False switch that off.
         ring_limit: seconds that a call rings at most. The default is the provider's (SDK 6.2.13,
             `ring_duration_ms`); an agent may be set to ring for up to 300 s.
         counter_lag: seconds by which the provider's count is late, at most. The provider publishes
@@ -242,13 +244,14 @@ def _checked_times(
         min_interval=min_interval,
         max_age=max_age,
         ring_limit=ring_limit,
+        learns=counts_ringing is None,
     )
 
 
 def _times_of(source: LimitSource | None, times: Times) -> Times:
     if isinstance(source, FixedLimit):  # its snapshots never count a call
         longest = source.longest_call
-        return times._replace(counted_after=longest, counter_lag=longest)
+        return times._replace(counted_after=longest, counter_lag=longest, learns=False)
     return times
 
 

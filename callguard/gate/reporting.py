@@ -103,6 +103,18 @@ class Reporter:
         if self.teller is not None:
             self.teller.given_up(setting)
 
+    def ringing_learnt(self, *, counted: bool, applied: bool) -> None:
+        """It was learnt that ringing calls are counted, or that was given up."""
+        if not counted:
+            what = "it is no longer taken for certain that the provider counts ringing calls"
+        elif applied:
+            what = "learnt that the provider counts ringing calls: counts_ringing=True says so"
+        else:
+            what = "the provider seems to count ringing calls: to use that, set counts_ringing=True"
+        logger.info(what, extra={"callguard.counted": counted, "callguard.applied": applied})
+        if self.teller is not None:
+            self.teller.ringing_learnt(counted=counted, applied=applied)
+
     def reading_taken(self, snapshot: Snapshot, before: Snapshot | None, duration: float) -> None:
         """Report a snapshot that came `duration` seconds after it was asked for."""
         self._readings["taken"] += 1

@@ -36,6 +36,9 @@ class GateStatistics:
             the first report on; premises that hold are left out.
         on_trunk: by trunk that takes only so many calls, how many are on it, and the most.
         given_up: the settings that rest on the provider's word alone, and that a refusal has ended.
+        ringing_score: how much speaks for it that ringing calls are counted, from -20 to 20, at
+            which they are taken to be; None if that is not to be learnt.
+        ringing_learnt: whether the gate goes by it that ringing calls are counted, as learnt.
     """
 
     usage: Usage
@@ -54,3 +57,5 @@ class GateStatistics:
     premises_broken: Mapping[Premise, int] = field(default_factory=dict)
     on_trunk: Mapping[str, OnTrunk] = field(default_factory=dict)
     given_up: Sequence[str] = field(default_factory=list)
+    ringing_score: int | None = None
+    ringing_learnt: bool = False

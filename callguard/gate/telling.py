@@ -32,6 +32,7 @@ from callguard.events import (
     ReadingTaken,
     Refused,
     Resumed,
+    RingingLearnt,
     TimedOut,
 )
 from callguard.limits import Limits, Snapshot
@@ -132,6 +133,9 @@ class Teller:
 
     def given_up(self, setting: str) -> None:
         self._tell(GivenUp(setting, **self._names))
+
+    def ringing_learnt(self, *, counted: bool, applied: bool) -> None:
+        self._tell(RingingLearnt(counted, applied, **self._names))
 
     def reading_failed(self, error: CallGuardError, duration: float, age: float | None) -> None:
         self._tell(ReadingFailed(*_told(error), duration, age, **self._names))

@@ -7,10 +7,11 @@ ceiling of a lane is decided elsewhere and passed as an argument.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from callguard.accounting import Counted, longest_of
 from callguard.decision import Usage, Withheld
+from callguard.ledger.absorbing import Absorbing
 from callguard.ledger.early import EarlyEvidence
 from callguard.ledger.paces import Paced, Paces
 from callguard.ledger.readings import OwnReadings
@@ -23,7 +24,7 @@ from callguard.trunks import Trunk
 __all__ = ["MemoryLedger"]
 
 
-class MemoryLedger(Paced, Unshared):
+class MemoryLedger(Absorbing, Paced, Unshared):
     """The law of docs/design.md, for gates that share nothing with other processes.
 
     Every method is one step that nothing can come between, and takes the time as an argument, in
@@ -45,26 +46,17 @@ class MemoryLedger(Paced, Unshared):
 
     __slots__ = (
         "_admits_until",
-        "_answered",
-        "_call_of",
         "_changed_at",
         "_counted",
-        "_counted_after",
-        "_counter_lag",
-        "_default_after",
         "_early",
         "_fills",
         "_heeds_dials",
         "_max_age",
-        "_number_of",
-        "_on_trust",
         "_paces",
-        "_placed",
         "_refused_at",
         "_slept",
         "_woke_at",
         "granted",
-        "in_use",
         "inbound_apart",
         "readings",
         "snapshot",
@@ -73,13 +65,11 @@ class MemoryLedger(Paced, Unshared):
     def __init__(
         self, times: Times, trunks: Sequence[Trunk] = (), *, inbound_apart: bool = False
     ) -> None:
-        self.in_use = 0
+        super().__init__(times)
         self.granted = 0
         self.inbound_apart = inbound_apart
         self.readings = OwnReadings(times)
         self.snapshot: Snapshot | None = None
-        self._counted_after = self._default_after = times.counted_after
-        self._counter_lag = times.counter_lag
         self._max_age = times.max_age
         self._refused_at = -math.inf
         self._changed_at = -math.inf
@@ -90,15 +80,6 @@ class MemoryLedger(Paced, Unshared):
         # Whether any trunk takes only so many calls, and has to hear when one is over; and whether
         # any has to hear that a dial has returned. Mostly none has.
         self._fills = self._heeds_dials = self._paces.fill
-        # The uncounted calls by number, in the order in which they were placed; and apart, those
-        # that are known to be answered, in that order. The garbage collector skips mere numbers.
-        self._placed: dict[int, float] = {}
-        self._answered: dict[int, float] = {}
-        # Those absorbed only because ringing calls are taken for counted: when they were placed.
-        self._on_trust: dict[int, float] = {}
-        # The provider's ids of the uncounted calls and of those, as far as they are known.
-        self._number_of: dict[str, int] = {}
-        self._call_of: dict[int, str] = {}
         self._counted = Counted(times.ring_limit + longest_of(trunks), exact=inbound_apart)
         self._early = EarlyEvidence()
 
@@ -140,13 +121,6 @@ class MemoryLedger(Paced, Unshared):
     def next_number(self) -> int:
         """A number that no permit has had; each later one is above."""
         return self.granted + 1
-
-    def uncounted_calls(self) -> Mapping[str, int]:
-        """The uncounted calls by the provider's ids, as far as they are known, the oldest first.
-
-        Those that are taken for counted only because of what was learnt are among them.
-        """
-        return self._number_of
 
     def holds(self, number: int) -> bool:
         """Whether a placed permit may be missing from the snapshot in hand, or is on its trunk."""
@@ -201,33 +175,6 @@ class MemoryLedger(Paced, Unshared):
         self._paces.restore(number, trunk, now, restarts=restarts)
         self.in_use += 1
         self.place(number, now)
-
-    def answered(self, number: int, now: float) -> None:
-        """Record that the call of a placed permit was answered, at `now` or before."""
-        placed = self._placed.get(number)
-        if placed is not None and now + self._counter_lag < placed + self._default_after:
-            del self._placed[number]
-            self._answered[number] = now
-        placed = self._on_trust.get(number)
-        if placed is not None:  # as if it had been placed so early that it is counted as soon
-            self._on_trust[number] = min(placed, now + self._counter_lag - self._default_after)
-
-    def take_ringing(self, *, for_counted: bool) -> None:
-        """Take calls that ring for counted from now on, or no longer.
-
-        If no longer, those that were absorbed for that reason alone are uncounted again, unless
-        they have been answered, or placed, for long enough to be counted anyway.
-        """
-        if for_counted:
-            self._counted_after = self._counter_lag
-            return
-        self._counted_after = self._default_after
-        for number in self._on_trust:
-            self._counted.end(number)
-        self.in_use += len(self._on_trust)
-        moments = {**self._on_trust, **self._placed}
-        self._placed = dict(sorted(moments.items(), key=lambda each: each[1]))
-        self._on_trust.clear()
 
     def bind(self, number: int, call_id: str, now: float) -> None:
         """Record that the call of a placed permit has the provider's id `call_id`.
@@ -328,33 +275,3 @@ class MemoryLedger(Paced, Unshared):
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         self.readings.recorded(snapshot.began, outdated=self.outdated)
         return True
-
-    def _absorb(self, uncounted: dict[int, float], before: float, snapshot: Snapshot) -> None:
-        seen = []
-        for number, moment in uncounted.items():
-            if moment >= before:
-                break
-            seen.append(number)
-        for number in seen:
-            call_id = self._call_of.get(number)
-            if uncounted is self._placed and self._counted_after < self._default_after:
-                self._on_trust[number] = uncounted.pop(number)
-            else:
-                self._forget(number)
-            self._counted.add(number, call_id, snapshot.began)
-        self.in_use -= len(seen)
-
-    def _trust(self, began: float) -> None:
-        """Forget of calls that they were absorbed on trust, if they are absorbed anyway by now."""
-        before = began - self._default_after
-        for number in [each for each, placed in self._on_trust.items() if placed < before]:
-            self._forget(number)
-
-    def _forget(self, number: int) -> bool:
-        """Remove a permit from the uncounted ones; return whether it was among them."""
-        call_id = self._call_of.pop(number, None)
-        if call_id is not None and self._number_of.get(call_id) == number:
-            del self._number_of[call_id]
-        self._on_trust.pop(number, None)
-        uncounted = self._placed if number in self._placed else self._answered
-        return uncounted.pop(number, None) is not None

@@ -17,6 +17,7 @@ class Times(NamedTuple):
         min_interval: from one reading to the next, at least.
         max_age: how long a snapshot may be trusted.
         ring_limit: how long a call rings, at most.
+        learns: whether to learn if ringing calls are counted, since that is not known.
     """
 
     counted_after: float
@@ -25,3 +26,4 @@ class Times(NamedTuple):
     min_interval: float
     max_age: float
     ring_limit: float = 30.0
+    learns: bool = False

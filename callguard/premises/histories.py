@@ -47,6 +47,8 @@ from cachetools import FIFOCache
 
 from callguard.limits import Snapshot
 from callguard.premises.broken import RECENTLY, TREND, Broken, Sayings
+from callguard.premises.learning import Learning
+from callguard.premises.lives import Life
 
 __all__ = ["Histories"]
 
@@ -66,21 +68,19 @@ MOST: Final = 10_000
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class _Call:
-    """The known bounds of a call's life. Moments are on our clock, except `answered_at`.
+class _Call(Life):
+    """The known bounds of a call's life, and what its answer and its ringing showed.
+
+    `placed` is infinity if the call isn't known to be our own.
 
     Attributes:
-        placed: the call was placed by then; infinity if it isn't known to be our own.
-        granted_after: the call was granted after then; minus infinity if unknown.
-        answered: the call was answered by then.
         answered_at: when the call was answered, on the provider's clock.
+        rang: the call was surely neither answered nor over before then.
         too_long: whether the call was seen to ring too long.
     """
 
-    placed: float = math.inf
-    granted_after: float = -math.inf
-    answered: float = math.inf
     answered_at: float | None = None
+    rang: float = -math.inf
     too_long: bool = False
 
 
@@ -125,9 +125,21 @@ class Histories:
         counter_lag: the setting, in seconds.
         ring_limit: the setting, in seconds; None if `counts_ringing` is True.
         slack: seconds by which the snapshots' dates may be wrong.
+        learning: learns from the same calls whether ringing is counted; None if that is known.
+
+    Attributes:
+        learning: the argument.
     """
 
-    def __init__(self, *, counter_lag: float, ring_limit: float | None, slack: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        counter_lag: float,
+        ring_limit: float | None,
+        slack: float = 0.0,
+        learning: Learning | None = None,
+    ) -> None:
+        self.learning: Final = learning
         self._lag = counter_lag
         self._ring_limit = ring_limit
         self._slack = slack
@@ -137,8 +149,10 @@ class Histories:
         self._latest = 0.0
         self.forget()
 
-    def forget(self, slept: float = 0.0, now: float = 0.0) -> None:  # noqa: ARG002
+    def forget(self, slept: float = 0.0, now: float = 0.0) -> None:
         """Forget everything, because our clock stood still for `slept` seconds, until `now`."""
+        if self.learning is not None:
+            self.learning.forget(slept, now)
         self._heard = False
         self._calls: FIFOCache[str, _Call] = FIFOCache(MOST)
         self._over: deque[_Over] = deque(maxlen=MOST)
@@ -160,11 +174,22 @@ class Histories:
         if not self._heard:
             return
         for call_id, number in uncounted.items():
-            call = self._call(call_id)
-            if call.placed == math.inf:
-                call.placed = now
-                call.granted_after = self._granted_after(number)
-                self._note_answer(call, now)
+            self._place(call_id, number, now)
+
+    def bound(self, call_id: str, number: int, now: float) -> None:
+        """Note that a permit's call, placed at `now` or before, has the provider's id `call_id`."""
+        if self._heard:
+            self._place(call_id, number, now)
+
+    def _place(self, call_id: str, number: int, now: float) -> None:
+        call = self._call(call_id)
+        if call.placed < math.inf:
+            return
+        call.placed = now
+        call.granted_after = self._granted_after(number)
+        if self.learning is not None:
+            self.learning.placed(call)
+        self._note_answer(call, now)
 
     def _granted_after(self, number: int) -> float:
         for shown in reversed(self._shown):
@@ -188,6 +213,8 @@ class Histories:
             self._undecided_until = math.inf
             self._latest = max(self._latest, self._would_be_late)
             self._say_late()
+        if self.learning is not None:
+            self.learning.taken(snapshot, now)
         found, self._found = self._found, []
         return found
 
@@ -197,24 +224,32 @@ class Histories:
         """Note at `now` that a call was answered, at `at` by the provider's clock."""
         self._heard = True
         call = self._call(call_id)
-        call.answered = min(call.answered, now)
         if at is not None and call.answered_at is None:
             call.answered_at = at
             self._at_most.append((now, now - at))
             self._note_answer(call, now)
+        call.note_answered(now, max(call.rang, self._before(at, now)))
 
     def ringing(self, call_id: str, asked: float) -> None:
         """Note the provider's answer at `asked` that a call is neither answered nor over."""
         self._heard = True
-        self._judge_ringing(self._call(call_id), asked)
+        call = self._call(call_id)
+        call.rang = asked
+        self._judge_ringing(call, asked)
 
     def ended(self, call_id: str, now: float, at: float | None) -> None:
         """Note at `now` that a call is over, since `at` by the provider's clock."""
         self._heard = True
         call = self._calls.pop(call_id, None)
-        if at is None or call is None:
+        if call is None:
             return
-        self._at_most.append((now, now - at))
+        if at is not None:
+            self._at_most.append((now, now - at))
+        if self.learning is not None:
+            call.note_over(now, max(call.rang, self._before(at, now)))
+            self.learning.ended(call)
+        if at is None:
+            return
         if call.placed < math.inf:
             until = self._surely(at, now)
             if until > call.placed:
@@ -233,6 +268,10 @@ class Histories:
         if call.granted_after > -math.inf:
             self._at_least.append((now, call.granted_after - call.answered_at))
         self._judge_ringing(call, self._surely(call.answered_at, now))
+
+    def _before(self, at: float | None, now: float) -> float:
+        """As `_surely`, also of a moment of which there is no record."""
+        return -math.inf if at is None else self._surely(at, now)
 
     def _surely(self, at: float, now: float) -> float:
         """The moment on our clock before which the provider's surely did not show `at`."""

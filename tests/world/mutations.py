@@ -69,6 +69,9 @@ class Verdict:
 
 
 MEMORY = "ledger/memory.py"
+ABSORBING = "ledger/absorbing.py"
+RINGING = "gate/ringing.py"
+LEARNING = "premises/learning.py"
 GATE = "gate/gate.py"
 ISSUER = "gate/issuer.py"
 STATES = "gate/states.py"
@@ -557,7 +560,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a call is absorbed at the very instant from which it is visible",
-        MEMORY,
+        ABSORBING,
         (("if moment >= before:", "if moment > before:"),),
         "it is surely shown only after that instant",
         "tests/unit/ledger/test_memory.py",
@@ -605,7 +608,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a call that a reading has absorbed gives its slot back once more",
-        MEMORY,
+        ABSORBING,
         (
             (
                 "return uncounted.pop(number, None) is not None",
@@ -613,6 +616,34 @@ MUTATIONS = (
             ),
         ),
         "the counter still shows it",
+    ),
+    Mutation(
+        "calls that were taken for counted stay so when that is given up",
+        ABSORBING,
+        (("        self.in_use += len(self._on_trust)\n", ""),),
+        "they may ring while nobody counts them",
+        "tests/unit/ledger/test_ringing.py",
+    ),
+    Mutation(
+        "ringing is learnt without answers",
+        LEARNING,
+        (("                default.take_back()\n", "                pass\n"),),
+        "the end of a call whose answer was not told looks as if ringing had been counted",
+        "tests/campaigns/test_learning.py",
+    ),
+    Mutation(
+        "the default account has less room than the other one",
+        LEARNING,
+        (("        self._default.get_room_of(self._ringing)\n", ""),),
+        "it has to move where the other is only vague",
+        "tests/campaigns/test_learning.py",
+    ),
+    Mutation(
+        "what was learnt survives a refusal",
+        RINGING,
+        (("        self.learning.refused()\n", ""),),
+        "a wrong belief costs more than one refused dial",
+        "tests/unit/gate/test_ringing.py",
     ),
     Mutation(
         "a call that was placed after all is not counted again",
@@ -809,15 +840,11 @@ MUTATIONS = (
     ),
     Mutation(
         "a call that a snapshot absorbs leaves its trunk",
-        MEMORY,
+        ABSORBING,
         (
             (
-                "            self._forget(number)\n            self._counted.add",
-                (
-                    "            self._paces.leave(number)\n"
-                    "            self._forget(number)\n"
-                    "            self._counted.add"
-                ),
+                "            self._counted.add",
+                "            self._paces.leave(number)\n            self._counted.add",
             ),
         ),
         "the count doesn't tell by trunk, so the trunk has one call too many",

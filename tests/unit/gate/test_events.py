@@ -31,6 +31,7 @@ FACTS: dict[str, object] = {
     "str | None": None,
     "Literal['cancelled', 'closed', 'rejected']": "closed",
     "int": 3,
+    "bool": True,
     "int | None": 429,
     "float": 0.5,
     "float | None": None,

@@ -1,12 +1,11 @@
-"""Why `counts_ringing="learn"` does not exist: no rule that learns from the counter is safe.
+"""Why a gate without evidence learns nothing: no rule that goes by the counter alone is safe.
 
 A gate that knows nothing of its calls but that they were placed sees the counter rise after a burst
 of its own dials. A workspace that counts ringing calls looks so; but so does one that doesn't, when
 the calls are answered at once, as machines answer. Nothing that the gate can see tells the two
 apart, and where it takes the second for the first, the next burst of calls that ring for long is
-dropped from its ledger while nobody counts it. With evidence of answers (webhooks, asking) the
-question does not arise: a call that is known to be answered is in the counter `counter_lag` later,
-whatever the workspace does while it rings.
+dropped from its ledger while nobody counts it. With evidence of answers and ends (webhooks, asking)
+they can be told apart: see `callguard.premises.learning`, and `test_ringing.py`.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def open_gate(request: pytest.FixtureRequest, counter: Counter, no_grace: None) 
         *lanes: Lane,
         listener: Listener | None = None,
         trunks: Sequence[Trunk] = (),
-        **times: float,
+        **times: Any,
     ) -> AsyncIterator[Gate]:
         lasting = TIMES._replace(**times)
         make = partial(

@@ -1,0 +1,119 @@
+"""The uncounted calls of a ledger in memory, and the snapshots that absorb them.
+
+Where it was learnt that ringing calls are counted, a snapshot absorbs a call sooner than it would
+by default. Until it would do so by default, the call is absorbed *on trust*: if what was learnt is
+given up, it is uncounted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from callguard.accounting import Counted
+from callguard.ledger.times import Times
+from callguard.limits import Snapshot
+
+__all__ = ["Absorbing"]
+
+
+class Absorbing:
+    """The part of a `MemoryLedger` that has the placed calls which a snapshot may have missed.
+
+    Args:
+        times: the durations that the ledger uses.
+
+    Attributes:
+        in_use: the usage in calls; without a snapshot, only its own part.
+    """
+
+    __slots__ = (
+        "_answered",
+        "_call_of",
+        "_counted_after",
+        "_counter_lag",
+        "_default_after",
+        "_number_of",
+        "_on_trust",
+        "_placed",
+        "in_use",
+    )
+
+    _counted: Counted
+
+    def __init__(self, times: Times) -> None:
+        self.in_use = 0
+        self._counted_after = self._default_after = times.counted_after
+        self._counter_lag = times.counter_lag
+        # The uncounted calls by number, in the order in which they were placed; and apart, those
+        # that are known to be answered, in that order. The garbage collector skips mere numbers.
+        self._placed: dict[int, float] = {}
+        self._answered: dict[int, float] = {}
+        # Those absorbed only because ringing calls are taken for counted: when they were placed.
+        self._on_trust: dict[int, float] = {}
+        # The provider's ids of the uncounted calls and of those, as far as they are known.
+        self._number_of: dict[str, int] = {}
+        self._call_of: dict[int, str] = {}
+
+    def uncounted_calls(self) -> Mapping[str, int]:
+        """The uncounted calls by the provider's ids, as far as they are known, the oldest first.
+
+        Those that are taken for counted only because of what was learnt are among them.
+        """
+        return self._number_of
+
+    def answered(self, number: int, now: float) -> None:
+        """Record that the call of a placed permit was answered, at `now` or before."""
+        placed = self._placed.get(number)
+        if placed is not None and now + self._counter_lag < placed + self._default_after:
+            del self._placed[number]
+            self._answered[number] = now
+        placed = self._on_trust.get(number)
+        if placed is not None:  # as if it had been placed so early that it is counted as soon
+            self._on_trust[number] = min(placed, now + self._counter_lag - self._default_after)
+
+    def take_ringing(self, *, for_counted: bool) -> None:
+        """Take calls that ring for counted from now on, or no longer.
+
+        If no longer, those that were absorbed for that reason alone are uncounted again, unless
+        they have been answered, or placed, for long enough to be counted anyway.
+        """
+        if for_counted:
+            self._counted_after = self._counter_lag
+            return
+        self._counted_after = self._default_after
+        for number in self._on_trust:
+            self._counted.end(number)
+        self.in_use += len(self._on_trust)
+        moments = {**self._on_trust, **self._placed}
+        self._placed = dict(sorted(moments.items(), key=lambda each: each[1]))
+        self._on_trust.clear()
+
+    def _absorb(self, uncounted: dict[int, float], before: float, snapshot: Snapshot) -> None:
+        seen = []
+        for number, moment in uncounted.items():
+            if moment >= before:
+                break
+            seen.append(number)
+        for number in seen:
+            call_id = self._call_of.get(number)
+            if uncounted is self._placed and self._counted_after < self._default_after:
+                self._on_trust[number] = uncounted.pop(number)
+            else:
+                self._forget(number)
+            self._counted.add(number, call_id, snapshot.began)
+        self.in_use -= len(seen)
+
+    def _trust(self, began: float) -> None:
+        """Forget of calls that they were absorbed on trust, if they are absorbed anyway by now."""
+        before = began - self._default_after
+        for number in [each for each, placed in self._on_trust.items() if placed < before]:
+            self._forget(number)
+
+    def _forget(self, number: int) -> bool:
+        """Remove a permit from the uncounted ones; return whether it was among them."""
+        call_id = self._call_of.pop(number, None)
+        if call_id is not None and self._number_of.get(call_id) == number:
+            del self._number_of[call_id]
+        self._on_trust.pop(number, None)
+        uncounted = self._placed if number in self._placed else self._answered
+        return uncounted.pop(number, None) is not None

@@ -1,0 +1,119 @@
+"""What a gate learns of ringing calls, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import callguard
+from callguard.events import Event, RingingLearnt
+from callguard.premises import Learning
+from callguard.simulator import CallRefused, Constant, Uniform, Workspace, WorkspaceSettings
+from tests.campaigns.one_gate import API_KEY, WEBHOOKS, open_courier, provider
+from tests.campaigns.plan import Evidence, Plan
+from tests.support.fake_network import FakeSession
+from tests.support.virtual_time import run
+
+
+class Campaign:
+    """A gate that dials as fast as it may, in a workspace that delivers webhooks."""
+
+    def __init__(self, *, counts_ringing: bool) -> None:
+        settings = WorkspaceSettings(
+            limit=10,
+            cps=None,
+            counts_ringing=counts_ringing,
+            ring_time=Uniform(2.0, 20.0),
+            talk_time=Constant(20.0),
+            answer_rate=0.8,
+            seed=1,
+        )
+        self.plan = Plan(settings, evidence=Evidence(webhooks=WEBHOOKS))
+        self.heard: list[Event] = []
+        self.gate: callguard.Gate
+
+    @property
+    def learnt(self) -> list[bool]:
+        return [each.counted for each in self.heard if isinstance(each, RingingLearnt)]
+
+    async def dial(self, seconds: float, counts_ringing: bool | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        self.workspace = Workspace(self.plan.settings, loop.time)
+        self.over = loop.time() + seconds
+        async with callguard.open_gate(
+            API_KEY,
+            session=FakeSession(provider(self.workspace, self.plan)),
+            cps=None,
+            track=None,
+            listener=self.heard.append,
+            counts_ringing=counts_ringing,
+        ) as self.gate:
+            courier = open_courier(self.workspace, self.plan, self.gate)
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(20):
+                    tasks.create_task(self._dial_on())
+            self.statistics = self.gate.statistics()
+            if courier is not None:
+                courier.close()
+
+    async def _dial_on(self) -> None:
+        while asyncio.get_running_loop().time() < self.over:
+            async with self.gate.admit() as permit:
+                await asyncio.sleep(0.2)
+                try:
+                    permit.placed(self.workspace.dial().call_id)
+                except CallRefused:
+                    permit.refused(429)
+
+
+def test_it_is_learnt_within_minutes_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    """The limit would not be used fully, or nobody would know why it suddenly is."""
+    campaign = Campaign(counts_ringing=True)
+    with caplog.at_level("INFO", "callguard"):
+        run(campaign.dial(1200.0))
+    assert campaign.learnt == [True]
+    assert campaign.statistics.ringing_learnt
+    assert campaign.statistics.ringing_score == 20
+    assert campaign.workspace.truth().refusals == 0
+    assert any("counts ringing calls" in record.message for record in caplog.records)
+
+
+def test_where_ringing_is_not_counted_nothing_is_learnt() -> None:
+    """Calls that ring would be forgotten while nobody counts them."""
+    campaign = Campaign(counts_ringing=False)
+    run(campaign.dial(1200.0))
+    assert campaign.learnt == []
+    assert campaign.statistics.ringing_score is not None
+    assert campaign.statistics.ringing_score < 0
+    assert campaign.workspace.truth().refusals == 0
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_what_is_said_is_not_learnt(said: bool) -> None:
+    """A setting that somebody made would be overruled."""
+    campaign = Campaign(counts_ringing=True)
+    run(campaign.dial(900.0, counts_ringing=said))
+    assert campaign.learnt == []
+    assert campaign.statistics.ringing_score is None
+    assert not campaign.statistics.ringing_learnt
+
+
+def test_a_wrong_belief_costs_one_refused_dial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that were forgotten too early would not be counted again, and more dials be refused."""
+    campaign = Campaign(counts_ringing=False)
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_later(100.0, believe)
+        await campaign.dial(300.0)
+
+    def believe() -> None:
+        ringing = campaign.gate._parts.ringing
+        assert ringing is not None
+        learning = ringing.learning
+        learning.score, learning.learnt = 20, True
+
+    monkeypatch.setattr(Learning, "_score", lambda *_: None)
+    run(scenario())
+    assert campaign.learnt == [True, False]
+    assert campaign.workspace.truth().refusals <= 1
