@@ -40,6 +40,12 @@ __all__ = ["Conversation", "asked_for"]
 MOST_SLOTS: Final = 1000
 """The most slots for which a claim asks in one exchange, which may bring fewer."""
 
+_EARLY: Final = 1e-6
+"""Seconds by which the loop may wake a timer too early: its clock's resolution, with room to spare.
+
+An exchange that was brought about by such a timer would otherwise set it again, for no time at all.
+"""
+
 
 class Conversation:
     """One worker's side of the exchanges.
@@ -248,7 +254,7 @@ class Conversation:
         self._readings.take_next(heard.next_reading, others_wait=heard.others)
         if heard.again is not None:
             self.ask_again_at = self._clock() + heard.again / 1000
-        elif self.ask_again_at is not None and self.ask_again_at <= self._sent_at:
+        elif self.ask_again_at is not None and self.ask_again_at <= self._sent_at + _EARLY:
             self.ask_again_at = None  # this exchange has asked
         if heard.right is not None:
             self._readings.take_right(heard.right)

@@ -40,8 +40,18 @@ class Talk:
         said = json.loads(self._conversation.request()[0])
         return float(said["sent"]) / 1000 - self.now
 
-    def exchange(self, *, there: float, back: float, ahead: float = AHEAD) -> None:
-        """Make an exchange that takes so many seconds there and back."""
+    @property
+    def ask_again_at(self) -> float | None:
+        return self._conversation.ask_again_at
+
+    def exchange(
+        self, *, there: float, back: float, ahead: float = AHEAD, again: int | None = None
+    ) -> None:
+        """Make an exchange that takes so many seconds there and back.
+
+        Args:
+            again: milliseconds after which the worker is to ask again.
+        """
         self._conversation.request()
         self.now += there
         answer = {
@@ -55,6 +65,8 @@ class Talk:
             "due_in": 0,
             "free_in": 0,
         }
+        if again is not None:
+            answer["again"] = again
         self.now += back
         assert self._conversation.accept(json.dumps(answer))
 
@@ -83,3 +95,21 @@ def test_a_ledger_that_fell_behind_is_followed(talk: Talk) -> None:
     """A step back of the server's clock would be made up for by the next step forward."""
     talk.exchange(there=0.1, back=0.1, ahead=AHEAD - 5)
     assert talk.word() == pytest.approx(AHEAD - 5, abs=0.2)
+
+
+@pytest.mark.parametrize("early", [0.0, 1e-9, 1e-7])
+def test_an_exchange_that_asked_again_a_little_early_has_asked(talk: Talk, early: float) -> None:
+    """A worker would ask for ever at one instant of a clock that jumps, or in a busy loop."""
+    talk.exchange(there=0.0, back=0.0, again=250)
+    assert talk.ask_again_at == 0.25
+    talk.now = 0.25 - early
+    talk.exchange(there=0.0, back=0.0)
+    assert talk.ask_again_at is None
+
+
+def test_an_exchange_for_another_reason_leaves_the_question_to_its_moment(talk: Talk) -> None:
+    """A caller would wait for a slot that others have left to it."""
+    talk.exchange(there=0.0, back=0.0, again=250)
+    talk.now = 0.2
+    talk.exchange(there=0.0, back=0.0)
+    assert talk.ask_again_at == 0.25
