@@ -23,7 +23,7 @@ def begin(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     return asyncio.Task(work, loop=asyncio.get_running_loop(), name=name)
 
 
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks, repeatedly, until they have ended.
 
     Once is not enough: redis-py may swallow a cancellation (`asyncio.wait_for` on Python 3.11).

@@ -25,6 +25,7 @@ from callguard.fetcher.calls import (
 )
 from callguard.fetcher.http import ProviderClient
 from callguard.fetcher.later import later_than
+from callguard.fetcher.patience import Patience
 from callguard.fetcher.reading import Reading
 from callguard.limits import Snapshot
 from callguard.stamps import ProviderClock
@@ -39,7 +40,9 @@ _WORKSPACE = "limits"
 class LimitFetcher:
     """Reads the workspace's limits, at most once per `ttl`, for any number of callers.
 
-    Simultaneous callers share one request. They also share its failure, which is not cached.
+    Simultaneous callers share one request. They also share its failure, which is not cached. If its
+    answer is late, by how long answers take of late, there is a second one, and the first answer
+    counts; there are never more than two at once.
 
     Args:
         api_key: the workspace's key; else the environment's `RETELL_API_KEY`.
@@ -50,12 +53,15 @@ class LimitFetcher:
         timeout: seconds for one attempt.
         deadline: seconds for all attempts of one reading and the waits between them.
         attempts: attempts per reading, at most; None for as many as the deadline allows.
+        min_interval: seconds from a request to the second one, at least, and from that one to the
+            next reading.
         allow_plain_http: whether the key may travel unencrypted to another machine.
 
     Raises:
         UsageError: there is no key, or the key or the address can't be used.
         TypeError: a time or the number of attempts is not a number.
-        ValueError: a time is not more than 0 s and finite, or `attempts` is less than 1.
+        ValueError: a time is not more than 0 s and finite (`min_interval` may be 0), or `attempts`
+            is less than 1.
     """
 
     def __init__(
@@ -68,11 +74,14 @@ class LimitFetcher:
         timeout: float = 5.0,
         deadline: float = 10.0,
         attempts: int | None = None,
+        min_interval: float = 0.25,
         allow_plain_http: bool = False,
     ) -> None:
         self._ttl = checked_seconds("ttl", ttl, above_zero=True)
         self._deadline = checked_seconds("deadline", deadline, above_zero=True)
         self._attempts = None if attempts is None else checked_whole("attempts", attempts, least=1)
+        checked_seconds("min_interval", min_interval, above_zero=False)
+        self._patience = Patience(min_interval)
         self._client = ProviderClient(
             api_key,
             base_url=base_url,
@@ -216,7 +225,10 @@ class LimitFetcher:
     async def _fly(self) -> Snapshot | CallGuardError:
         """Take a snapshot. Returns failures: a raised one would be logged if no caller is left."""
         try:
-            return self._keep(await Reading(self._client, self._deadline, self._attempts).take())
+            if (wait := self._patience.next_at - _now()) > 0.0:
+                await asyncio.sleep(wait)
+            reading = Reading(self._client, self._deadline, self._attempts, self._patience)
+            return self._keep(await reading.take())
         except CallGuardError as error:
             return error
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
-from callguard.errors import LimitsMalformed, LimitsUnavailable
+from callguard.errors import CallGuardError, LimitsMalformed, LimitsUnavailable
 from callguard.fetcher.http import ProviderClient
+from callguard.fetcher.patience import Patience
+from callguard.fetcher.twice import asked_twice
 from callguard.limits import Limits, Snapshot
 
 if TYPE_CHECKING:
@@ -21,17 +24,27 @@ PATH = "/get-concurrency"
 class Reading:
     """One reading of the limits, made inside the event loop and used once.
 
-    Its snapshot is dated by the attempt that succeeded.
+    Its snapshot is dated by the request that was answered. An attempt makes a second request if the
+    answer to its first one is late.
 
     Args:
         client: the client that asks the provider.
         deadline: seconds for all attempts and the waits between them.
         most: attempts at most; None for as many as fit.
+        patience: tells when an answer is late, and learns from those of this reading; None to make
+            no second requests.
     """
 
-    def __init__(self, client: ProviderClient, deadline: float, most: int | None = None) -> None:
+    def __init__(
+        self,
+        client: ProviderClient,
+        deadline: float,
+        most: int | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._client = client
         self._most = most
+        self._patience = patience or Patience(min_interval=math.inf)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._ends = self._began + deadline
@@ -60,14 +73,25 @@ class Reading:
 
     async def _attempt(self) -> Snapshot:
         self._attempts += 1
+        outcome = await asked_twice(self._request, self._patience.seconds, self._note_second)
+        if isinstance(outcome, Snapshot):
+            self._patience.note_answer(outcome.received - outcome.began)
+            return outcome
+        self._patience.note_failure()
+        if isinstance(outcome, LimitsUnavailable):
+            self._last_fault = outcome
+        raise outcome
+
+    async def _request(self) -> Snapshot | CallGuardError:
         began = self._loop.time()
         try:
             body = await self._client.get(PATH)
-        except LimitsUnavailable as fault:
-            self._last_fault = fault
-            raise
-        received = self._loop.time()
-        return Snapshot(self._parsed(body), began, received)
+            return Snapshot(self._parsed(body), began, self._loop.time())
+        except CallGuardError as error:
+            return error
+
+    def _note_second(self) -> None:
+        self._patience.note_second(self._loop.time())
 
     def _parsed(self, body: bytes) -> Limits:
         try:

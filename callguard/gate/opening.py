@@ -139,7 +139,7 @@ def open_gate(
     checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
     apart = reserved_inbound == "outbound"
     if source is None:
-        origin = _of_retell(api_key, base_url, session, ttl, track, allow_plain_http)
+        origin = _of_retell(api_key, base_url, session, times, track, allow_plain_http)
     else:
         nothing = {"api_key": api_key, "session": session}
         origin = _of_the_user(source, base_url, nothing, ledger)
@@ -182,7 +182,7 @@ def _of_retell(
     api_key: str | None,
     base_url: str | None,
     session: aiohttp.ClientSession | None,
-    ttl: float,
+    times: Times,
     track: str | None,
     allow_plain_http: bool,
 ) -> _Origin:
@@ -191,8 +191,9 @@ def _of_retell(
         key,
         base_url=base_url,
         session=session,
-        ttl=ttl,
+        ttl=times.ttl,
         attempts=1,
+        min_interval=times.min_interval,
         allow_plain_http=allow_plain_http,
     )
     return _Origin(fetcher, fetcher, key, fetcher.base_url, fetcher if track else None)

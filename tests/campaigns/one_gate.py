@@ -167,7 +167,12 @@ def provider(workspace: Workspace, plan: Plan) -> Callable[..., Awaitable[Reply]
 
 
 def _faults(plan: Plan) -> Faults:
-    return Faults(rate=plan.faults_rate, kinds=plan.faults, seed=plan.settings.seed)
+    return Faults(
+        hanging=plan.hanging,
+        rate=plan.faults_rate,
+        kinds=plan.faults,
+        seed=plan.settings.seed,
+    )
 
 
 async def _answer(
@@ -275,6 +280,9 @@ def main() -> None:
         default="ring out",
         help="whether an unanswered call rings for 30 s, or for a time drawn as for answered ones",
     )
+    parser.add_argument(
+        "--hanging", type=float, default=0.0, help="the share of the readings that hang"
+    )
     parser.add_argument("--cps", type=float, help="calls that may start per second; else no rule")
     parser.add_argument("--cps-rule", choices=CPS_RULES, default=CPS_RULES[0])
     parser.add_argument("--cps-refusal", choices=CPS_REFUSALS, default=CPS_REFUSALS[0])
@@ -297,7 +305,12 @@ def main() -> None:
         for name in KNOWLEDGE if options.workspace == "all" else [options.workspace]:
             for evidence in told:
                 made = [
-                    replace(plan, cps=told_cps, dial_jitter=options.dial_jitter)
+                    replace(
+                        plan,
+                        cps=told_cps,
+                        dial_jitter=options.dial_jitter,
+                        hanging=options.hanging,
+                    )
                     for plan in plans(
                         name, seeds, options.leads, options.unanswered, evidence, **rate
                     )

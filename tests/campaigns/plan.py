@@ -33,6 +33,8 @@ class Plan:
         evidence: what they learn of calls; None for nothing.
         faults_rate: the share of the readings that goes wrong.
         faults: what may go wrong with them.
+        hanging: the share of the readings that hang, apart from those.
+        requests_per_minute: requests that the provider answers; None for all.
         reading_seconds, dial_seconds: how long each takes, where the network isn't real.
         dial_jitter: seconds by which a dial takes longer or shorter, at most.
         workers: gates that share a ledger, each in a process of its own.
@@ -51,6 +53,8 @@ class Plan:
     evidence: Evidence | None = None
     faults_rate: float = 0.0
     faults: tuple[Fault, ...] = FAULTS
+    hanging: float = 0.0
+    requests_per_minute: int | None = None
     reading_seconds: float = 0.1
     dial_seconds: float = 0.2
     dial_jitter: float = 0.0

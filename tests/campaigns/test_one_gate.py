@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,15 @@ def test_the_same_seed_replays_the_same_world() -> None:
     """A failing seed could not be looked at again."""
     for seed in range(10):
         assert repr(report(world(seed))) == repr(report(world(seed)))
+
+
+def test_readings_that_hang_cost_little_of_the_limit() -> None:
+    """A gate would stand still for seconds whenever a connection is dead."""
+    (plan,) = plans("ringing counted, and known", [7], leads=400, unanswered="ring out")
+    hanging = report(replace(plan, hanging=0.1))
+    assert hanging.share >= 0.9 * report(plan).share
+    assert hanging.excess <= 0
+    assert hanging.refusals == 0
 
 
 @pytest.mark.parametrize(

@@ -610,7 +610,9 @@ class Readings:
 
     - ``ttl`` after the last one began, or ``min_interval`` after it if the count changed since;
     - after a fault not before what the answer asked for, never at once, and twice as late after
-      each in a row, up to a longest pause.
+      each in a row, up to a longest pause;
+    - after a good reading, one whose answer is late may have a second request, and no third; the
+      next reading keeps ``min_interval`` from it.
 
     A key is refused where the first answer says so, or two in a row; nothing else is final.
     """
@@ -621,15 +623,22 @@ class Readings:
     LONGEST = 5.0
     """Seconds from one attempt to the next that evidence of an outage asks for at most."""
 
+    LATE = 0.5
+    """Seconds after which an answer is late at the earliest."""
+
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._last: Reading | None = None
+        self._requests: list[Reading] = []
+        self._is_tied = False
+        self._was_good = False
         self._faults = 0
         self._wanted_at = -inf
         self._first = 0
 
     def opened(self) -> None:
-        self._last = None
+        self._requests = []
+        self._is_tied = False
+        self._was_good = False
         self._faults = 0
         self._first = len(self._scene.provider.readings)
         self.wanted()
@@ -646,25 +655,76 @@ class Readings:
             self._scene.blame("final", "an outage was taken for a key that is refused")
 
     def began(self, reading: Reading) -> None:
-        last, self._last = self._last, reading
-        if last is None:
+        self._untie()
+        requests = self._requests
+        self._is_tied = len(requests) == 1 and requests[0].over_at == reading.began
+        if self._is_tied or not all(request.outcome for request in requests):
+            requests.append(reading)
+            if not self._is_tied:
+                self._second_began()
             return
-        self._faults = 0 if last.outcome == "ok" else self._faults + 1
-        if not last.outcome:
-            self._scene.blame("readings", "two readings at once")
-        elif reading.began < self._earliest(last) - SLACK:
-            early = self._earliest(last) - reading.began
+        self._next_began(reading)
+
+    def _untie(self) -> None:
+        """Tell what a request was that began at the instant at which the one before was answered.
+
+        If it was broken off at that instant, it was a second one, too late; else the next reading.
+        """
+        if self._is_tied:
+            second = self._requests[1]
+            self._is_tied = False
+            if second.outcome == "transient" and second.over_at == second.began:
+                self._second_began()
+            else:
+                del self._requests[1]
+                self._next_began(second)
+
+    def _next_began(self, reading: Reading) -> None:
+        requests, self._requests = self._requests, [reading]
+        if not requests:
+            return
+        last = _decisive(requests)
+        self._was_good = last.outcome == "ok"
+        self._faults = 0 if self._was_good else self._faults + 1
+        earliest = self._earliest(requests, last)
+        if reading.began < earliest - SLACK:
+            early = earliest - reading.began
             self._scene.blame(
                 "readings", f"{early:.4f} s too early after one that was {last.outcome}"
             )
-        elif self._wanted_at < last.began and self._scene.gate is not None:
+        elif self._wanted_at < requests[0].began and self._scene.gate is not None:
             self._scene.blame("readings", "a reading that nobody wanted")
 
-    def _earliest(self, last: Reading) -> float:
+    def _second_began(self) -> None:
+        first, *further = self._requests
+        wait = max(self.LATE, self._scene.plan.gate.min_interval)
+        if len(further) > 1:
+            self._scene.blame("readings", "three requests at once")
+        elif not self._was_good:
+            self._scene.blame("readings", "a second request where no good answer had come before")
+        elif further[0].began < first.began + wait - SLACK:
+            self._scene.blame("readings", "a second request before the answer was late")
+
+    def _earliest(self, requests: list[Reading], last: Reading) -> float:
+        soonest = self._soonest(last, began=requests[0].began)
+        if len(requests) > 1:
+            return max(soonest, requests[1].began + self._scene.plan.gate.min_interval)
+        return soonest
+
+    def _soonest(self, last: Reading, began: float) -> float:
         gate = self._scene.plan.gate
         if self._faults:
             pause = min(gate.ttl * 2.0 ** (self._faults - 1), max(self.LONGEST, gate.ttl))
-            return max(last.began + pause, last.over_at + max(self.BACKOFF, last.retry_after))
+            return max(began + pause, last.over_at + max(self.BACKOFF, last.retry_after))
         if self._scene.changed_at >= last.began:
             return last.began + gate.min_interval
         return last.began + gate.ttl
+
+
+def _decisive(requests: list[Reading]) -> Reading:
+    """The request of a reading that decided it: the good one, else the one with a fault of its own.
+
+    The other one was broken off, which looks like a transient fault without a Retry-After.
+    """
+    ranks = {"ok": 2, "lasting": 1, "transient": 0}
+    return max(requests, key=lambda request: (ranks[request.outcome], request.retry_after))

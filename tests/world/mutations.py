@@ -572,6 +572,23 @@ MUTATIONS = (
         "the counter is late",
     ),
     Mutation(
+        "an answer is late as soon as it takes longer than usual",
+        "fetcher/patience.py",
+        (("max(self._least, _TIMES * upper_quartile)", "upper_quartile"),),
+        "the provider is asked twice for every slow answer",
+    ),
+    Mutation(
+        "a second request is sent in an outage, too",
+        "fetcher/patience.py",
+        (
+            (
+                "        self._is_answered = False\n\n    def note_second",
+                "        pass\n\n    def note_second",
+            ),
+        ),
+        "a provider that is down gets twice the requests",
+    ),
+    Mutation(
         "ringing calls are taken for counted where that is not known",
         "gate/opening.py",
         (("counter_lag if counts_ringing else ring_limit + counter_lag", "counter_lag"),),
