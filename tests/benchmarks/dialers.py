@@ -16,7 +16,16 @@ from itertools import chain, repeat
 from typing import cast
 
 import callguard
-from callguard.simulator import Call, CallRefused, Truth, WebhookPlan, Workspace
+from callguard.simulator import (
+    Call,
+    CallRefused,
+    OutboundRule,
+    RequestLimit,
+    Truth,
+    WebhookPlan,
+    Workspace,
+)
+from callguard.simulator.listing import ListRequest
 from callguard.simulator.trunks import room_in_seconds
 from tests.benchmarks.shared_ledger import SharedLedger
 from tests.campaigns.one_gate import API_KEY, EVIDENCE, WEBHOOKS, open_courier, provider
@@ -24,11 +33,15 @@ from tests.campaigns.plan import Evidence, Plan
 from tests.support.fake_network import FakeSession, Reply
 
 __all__ = [
+    "DIAL",
     "DIALERS",
+    "LIST",
     "LOOP",
     "ORACLE",
     "OURS",
     "PROCESSES",
+    "QUESTION",
+    "READING",
     "SEMAPHORE",
     "SHARED_DIALERS",
     "UNTIL_REFUSED",
@@ -58,6 +71,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 ROUNDING = 1e-7
 """Seconds that are none, because adding up seconds rounds."""
 
+READING, QUESTION, LIST, DIAL = (
+    "/get-concurrency",
+    "/v2/get-call/{call_id}",
+    "/v3/list-calls",
+    "/v2/create-phone-call",
+)
+"""The provider's endpoints."""
+
+TOO_MANY = Reply.json({"status": "error"}, 429)
+
 MIN_INTERVAL = 0.25
 """Seconds between two readings at least, as `open_gate` has it by default."""
 
@@ -73,7 +96,7 @@ class World:
         waits: seconds from the beginning until each lead's call was placed.
         over_at: seconds from the beginning until the last answer that told of a call.
         reading_times: when each reading of the counter began.
-        questions: requests about single calls.
+        requests: how many requests of each kind were answered, and how many were too many.
         ledger: the address of the server on which workers share their ledger; empty for none.
     """
 
@@ -86,22 +109,46 @@ class World:
         self.waits: list[float] = []
         self.over_at = 0.0
         self.reading_times: list[float] = []
-        self.questions = 0
+        self.requests = RequestLimit(plan.requests_per_minute)
         self._provider = provider(self.workspace, plan)
         self._dial_times = random.Random(plan.settings.seed)
 
     @property
     def ceiling(self) -> int:
-        """The count up to which outbound calls may go at no surcharge."""
-        return self.plan.settings.limit - self.plan.settings.reserved_inbound
+        """The count up to which outbound calls may go at no surcharge; see `rule` for which."""
+        return self.rule.ceiling
+
+    @property
+    def rule(self) -> OutboundRule:
+        """The workspace's own rule, where nobody means to burst."""
+        settings = self.plan.settings
+        ceiling = settings.limit - settings.reserved_inbound
+        return OutboundRule(settings.limit, ceiling, settings.inbound_apart)
 
     async def answer(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
         """What the provider answers, after some time."""
-        if url.endswith("/get-concurrency"):
+        is_reading = url.endswith("/get-concurrency")
+        if is_reading:
             self.reading_times.append(self._time())
-        else:
-            self.questions += 1
+        if not self._has_room(READING if is_reading else QUESTION):
+            return TOO_MANY
         return await self._provider(method, url, headers)
+
+    async def list_calls(self, url: str, headers: Mapping[str, str], sent: bytes) -> Reply:
+        """What the provider answers to a question about many calls, after some time."""
+        if not self._has_room(LIST):
+            return TOO_MANY
+        await asyncio.sleep(self.plan.reading_seconds / 2)
+        asked, workspace = ListRequest.parse(sent), self.workspace
+        assert asked is not None
+        listed = asked.answer(
+            workspace.call, workspace.calls, clock=workspace.provider_clock, ringing=False
+        )
+        await asyncio.sleep(self.plan.reading_seconds / 2)
+        return Reply.json(listed)
+
+    def _has_room(self, endpoint: str) -> bool:
+        return self.requests.has_room(endpoint, self._time())
 
     async def read(self) -> callguard.Limits:
         """The limits, as the provider tells them."""
@@ -115,6 +162,8 @@ class World:
             CallRefused: there was no room, or it came too fast, and the answer says so.
         """
         await asyncio.sleep(self.plan.dial_time(self._dial_times))
+        if not self._has_room(DIAL):
+            raise CallRefused("too many requests")
         return self.place()
 
     def place(self) -> Call:
@@ -162,7 +211,8 @@ async def oracle(world: World) -> None:
     A call takes up a slot from the dial on, also where the workspace counts it later.
     """
     while world.unplaced:
-        if world.workspace.truth().live >= world.ceiling:
+        truth = world.workspace.truth()
+        if world.rule.excess(truth.live + 1, truth.placed - truth.ended + 1) > 0:
             await asyncio.sleep(world.seconds_to_next_event())
         elif (wait := world.seconds_until_due()) > ROUNDING:
             await asyncio.sleep(wait)
@@ -318,7 +368,7 @@ def _gate(
 ) -> AbstractAsyncContextManager[callguard.Gate]:
     return callguard.open_gate(
         API_KEY,
-        session=FakeSession(world.answer),
+        session=FakeSession(world.answer, world.list_calls),
         lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
@@ -355,6 +405,8 @@ SOME_LOST = replace(WEBHOOKS, lost=0.02)
 The end of a call is told twice, by ``call_ended`` and by ``call_analyzed``, so that this hides the
 end of one call in 2,500."""
 
+
+MANY_LOST = replace(WEBHOOKS, lost=0.2)
 
 ORACLE = "oracle: a call starts the instant one ends"
 
@@ -393,6 +445,7 @@ DIALERS: Mapping[str, Dialer] = {
     UNTIL_REFUSED: backing_off,
     **{f"{OURS}, {name}": way for name, way in _WAYS.items()},
     f"{OURS}, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
+    f"{OURS}, 1 webhook in 5 lost": partial(gated, evidence=Evidence(webhooks=MANY_LOST)),
     UNTOLD: partial(gated, told_rate=False, evidence=_WEBHOOKS),
 }
 """By name, in the order of the table; callguard has one worker in all of these."""

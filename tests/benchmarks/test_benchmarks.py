@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from callguard.simulator import CPS_REFUSALS, CpsRefusal
+from callguard.simulator import CPS_REFUSALS, CallRefused, CpsRefusal, RequestLimit
 from callguard.testing import RedisServer
-from tests.benchmarks import campaign, faults, micro, outage, peers, picture, trunks
+from tests.benchmarks import campaign, faults, fullness, micro, outage, peers, picture, trunks
 from tests.benchmarks.dialers import (
+    DIAL,
     DIALERS,
+    LIST,
     LOOP,
     ORACLE,
     OURS,
+    QUESTION,
+    READING,
     SEMAPHORE,
     SHARED_DIALERS,
     UNTOLD,
+    World,
 )
-from tests.benchmarks.workspaces import DEFAULT_RATE, WORKSPACES, Rate
+from tests.benchmarks.workspaces import (
+    DEFAULT_RATE,
+    EVERY_WORKSPACE,
+    FURTHER,
+    WORKSPACES,
+    Rate,
+    plan_in,
+)
 from tests.support.virtual_time import run
 
 COUNTED, NOT_COUNTED, INBOUND = WORKSPACES
+
+APART, LATE, _, FEW_REQUESTS = FURTHER
 
 GATED = [name for name in DIALERS if name.startswith(OURS) and name != UNTOLD]
 
@@ -59,11 +74,64 @@ def test_every_dialer_places_every_lead_and_the_same_seed_replays_it(dialer: str
     assert came_of_it.calls_per_hour > 0
 
 
-@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("workspace", EVERY_WORKSPACE)
 @pytest.mark.parametrize("dialer", GATED)
 def test_the_gate_keeps_its_promise(dialer: str, workspace: str) -> None:
     """The picture would show a gate that overshoots."""
     _assert_kept(campaign.carry_out(_job(dialer, workspace)))
+
+
+def test_the_ideal_is_bound_by_the_same_rule_as_the_others() -> None:
+    """A share would be of what nobody may dial, or of less than everybody may."""
+    fast = Rate(cps=None)
+    together, apart = (
+        campaign.carry_out(_job(ORACLE, workspace, leads=200, rate=fast))
+        for workspace in (INBOUND, APART)
+    )
+    assert together.refused == apart.refused == 0
+    assert apart.calls_per_hour > 1.05 * together.calls_per_hour
+    assert apart.over_ceiling == 0
+
+
+def test_who_redials_at_each_end_is_refused_by_a_late_counter() -> None:
+    """A gate that is as quick would be shown where nothing can go wrong with it."""
+    fast = Rate(cps=None)
+    in_time, late = (
+        campaign.carry_out(_job(SEMAPHORE, workspace, rate=fast)) for workspace in (COUNTED, LATE)
+    )
+    assert in_time.refused == 0
+    assert late.refused > 0
+
+
+def test_requests_that_are_too_many_are_refused_and_counted() -> None:
+    """What asking costs a workspace with few requests could not be told from the table."""
+    kind = EVERY_WORKSPACE[FEW_REQUESTS]
+    plan = plan_in(replace(kind, requests_per_minute=3), leads=1, seed=1, burst=False)
+
+    async def main() -> tuple[list[int], RequestLimit]:
+        world = World(plan)
+        replies = [await world.answer("GET", "/get-concurrency", {}) for _ in range(2)]
+        replies.append(await world.answer("GET", "/v2/get-call/call_1", {}))
+        replies.append(await world.list_calls("/v3/list-calls", {}, b"{}"))
+        with pytest.raises(CallRefused, match="too many requests"):
+            await world.dial()
+        return [reply.status for reply in replies], world.requests
+
+    statuses, requests = run(main())
+    assert statuses == [200, 200, 422, 429]
+    assert requests.answered == {READING: 2, QUESTION: 1}
+    assert requests.refused == {LIST: 1, DIAL: 1}
+
+
+def test_each_row_of_the_table_of_shares_has_its_figures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A row would be missing, or be compared with another workspace's ideal."""
+    fullness.main(["--leads", "40", "--seeds", "1", "--only", "apart"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + sum("apart" in name for name in fullness.ROWS)
+    names = set(campaign.EVERY_DIALER)
+    assert {row.dialer for row in fullness.ROWS.values()} <= names
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from callguard.simulator import CpsRefusal, CpsRule, Exponential
 from tests.campaigns.one_gate import workspace_of_the_issue
 from tests.campaigns.plan import Plan
 
-__all__ = ["DEFAULT_RATE", "WORKSPACES", "Kind", "Rate", "plan_in"]
+__all__ = ["DEFAULT_RATE", "EVERY_WORKSPACE", "FURTHER", "WORKSPACES", "Kind", "Rate", "plan_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,20 @@ class Kind:
         inbound_rate: calls that others start, in calls per second.
         reserved_inbound: calls that the provider keeps for those.
         reserve: calls that a gate leaves to those which come between two readings.
+        inbound_apart: whether the provider keeps them from outbound calls alone, as documented.
+        refuses_by_reported: whether it refuses by its late counter.
+        hanging: the share of the readings that hang.
+        requests_per_minute: requests that it answers; None for all.
     """
 
     counts_ringing: bool = True
     inbound_rate: float = 0.0
     reserved_inbound: int = 0
     reserve: int = 0
+    inbound_apart: bool = False
+    refuses_by_reported: bool = False
+    hanging: float = 0.0
+    requests_per_minute: int | None = None
 
 
 WORKSPACES: Mapping[str, Kind] = {
@@ -63,6 +71,18 @@ is of the last two or three seconds: two calls come in within them six times in 
 a month, so that is what a gate has to leave free.
 """
 
+FURTHER: Mapping[str, Kind] = {
+    "ringing calls are counted, and others call in, apart from outbound calls": Kind(
+        inbound_rate=1 / 180, reserved_inbound=4, reserve=2, inbound_apart=True
+    ),
+    "calls are refused by the late counter": Kind(refuses_by_reported=True),
+    "one reading in ten hangs": Kind(hanging=0.1),
+    "300 requests a minute are answered": Kind(requests_per_minute=300),
+}
+"""More of them, by name, that are asked for by name; ringing calls are counted in each."""
+
+EVERY_WORKSPACE: Mapping[str, Kind] = {**WORKSPACES, **FURTHER}
+
 INBOUND_TALK = Exponential(360.0)
 
 
@@ -76,8 +96,17 @@ def plan_in(kind: Kind, *, leads: int, seed: int, burst: bool, rate: Rate = DEFA
         reserved_inbound=kind.reserved_inbound,
         inbound_rate=kind.inbound_rate,
         inbound_talk_time=INBOUND_TALK,
+        inbound_apart=kind.inbound_apart,
+        refuses_by_reported=kind.refuses_by_reported,
         cps=rate.cps,
         cps_rule=rate.rule,
         cps_refusal=rate.refusal,
     )
-    return Plan(settings, leads=leads, reserve=kind.reserve, dial_jitter=rate.jitter)
+    return Plan(
+        settings,
+        leads=leads,
+        reserve=kind.reserve,
+        hanging=kind.hanging,
+        requests_per_minute=kind.requests_per_minute,
+        dial_jitter=rate.jitter,
+    )
