@@ -212,6 +212,19 @@ def test_readings_that_are_brought_forward_bring_no_more_questions() -> None:
     run(main())
 
 
+def test_a_gate_with_a_quarter_of_the_calls_on_its_ledger_asks_a_quarter_as_often() -> None:
+    """Twenty workers would ask twenty times as often as one, and use up the readings' requests."""
+
+    async def main() -> None:
+        provider = Provider()
+        async with full(provider, 20) as (gate, _):
+            with patch.object(type(gate._parts.ledger), "unsettled", lambda _: 5):
+                await asyncio.sleep(40.0)
+            assert 9 <= len(provider.listed) <= 12
+
+    run(main())
+
+
 def test_nobody_is_asked_while_nobody_waits() -> None:
     """A quiet program would ask the provider for as long as its calls last."""
 
@@ -328,13 +341,15 @@ def test_a_reading_that_fails_puts_questions_off() -> None:
             crowd.send("waits")
             await asyncio.sleep(2.0)
             assert provider.listed
-            source.error = LimitsUnavailable("HTTP 429", 20.0, 429)
-            await asyncio.sleep(2.0)
+            source.error = LimitsUnavailable("HTTP 500")
+            await asyncio.sleep(15.0)
             source.error = None
             provider.listed.clear()
-            await asyncio.sleep(18.0)
+            taken = gate.statistics().readings["taken"]
+            await asyncio.sleep(8.0)
+            assert gate.statistics().readings["taken"] > taken + 2
             assert provider.listed == []
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(30.0)
             assert provider.listed
             await crowd.disperse()
 
