@@ -143,7 +143,7 @@ def test_the_first_refusal_ends_the_belief_for_good(caplog: pytest.LogCaptureFix
                 await read(gate, script, 7)
                 assert headroom(gate) == 0
             gate.note_ended("call_1", refused=True)
-            assert gate.statistics().given_up == ("reserved_inbound",)
+            assert gate.statistics().given_up == ["reserved_inbound"]
         told = [event.setting for event in heard if isinstance(event, GivenUp)]
         assert told == ["reserved_inbound"]
         assert "reserved_inbound is given up" in caplog.text
