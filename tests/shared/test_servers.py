@@ -146,7 +146,8 @@ async def test_all_that_is_kept_expires_and_is_told_by_hashes(
         callers[0].arrived[0].placed("call_1")
         other.note_ended("call_2")
         other.note_answered("call_3")
-        keys = [key for key in Names(workspace_key).keys if not key.endswith(b":called")]
+        unused = (b":called", b":paused")
+        keys = [key for key in Names(workspace_key).keys if not key.endswith(unused)]
         await eventually(lambda: _all_are_there(client, keys))
         await eventually(lambda: _all_expire(client))
         channels = await client.pubsub_channels()

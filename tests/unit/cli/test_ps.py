@@ -70,6 +70,7 @@ def test_a_worker_is_silent_that_let_half_of_its_lease_go_by() -> None:
         json.dumps(
             {
                 **answer,
+                "pauses": "{}",
                 "now": 100_000,
                 "raw_now": 100_000,
                 "ledger": ["lease", "10000"],
