@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from callguard.accounting import Counted
 from callguard.ledger.occupancy import Occupancy, pace_of
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
@@ -110,6 +111,8 @@ class Paced:
     __slots__ = ()
 
     _paces: Paces
+    _counted: Counted
+    inbound_apart: bool
 
     def pace(self, trunk: str) -> Pace | None:
         """When a trunk is due, for `acquire`; None where nothing limits it."""
@@ -124,12 +127,17 @@ class Paced:
         return self._paces.calls_on(trunk, now)
 
     def calls_in_the_way(self, full: Collection[str] = ()) -> Iterable[str]:
-        """The ids of the calls on trunks that are full: nobody starts there until one is over.
+        """The ids of calls that are in somebody's way unless they are over.
+
+        They are those on trunks that are full, and where inbound calls are counted apart all own
+        ones that a snapshot counts, since they take up outbound's share.
 
         Args:
             full: the names of trunks that others have filled.
         """
-        return self._paces.calls_in_the_way(full)
+        yield from self._paces.calls_in_the_way(full)
+        if self.inbound_apart:
+            yield from self._counted.call_ids()
 
     def unstart(self, number: int) -> None:
         """Nobody has dialled with a permit: its start, if it was charged, never was."""

@@ -104,6 +104,7 @@ async def carry_out(plan: Plan) -> Report:
         refused=lambda error: isinstance(error, CallRefused),
         lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
         cps=plan.cps,
+        reserved_inbound=plan.reserved_inbound,
         track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:
         courier = open_courier(workspace, plan, gate)

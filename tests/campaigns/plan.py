@@ -6,6 +6,7 @@ import math
 import random
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
 from callguard.simulator import FAULTS, Fault, WebhookPlan
 from callguard.simulator import WorkspaceSettings as Settings
@@ -30,6 +31,8 @@ class Plan:
         leads: who is to be called, at most.
         seconds: for how long leads are begun.
         counts_ringing, counter_lag, reserve, cps: what the gates are told.
+        reserved_inbound: which calls leave the slots free that are reserved for inbound ones, by
+            what the gates are told.
         evidence: what they learn of calls; None for nothing.
         faults_rate: the share of the readings that goes wrong.
         faults: what may go wrong with them.
@@ -50,6 +53,7 @@ class Plan:
     counter_lag: float = 2.0
     reserve: int = 0
     cps: float | None = None
+    reserved_inbound: Literal["total", "outbound"] = "total"
     evidence: Evidence | None = None
     faults_rate: float = 0.0
     faults: tuple[Fault, ...] = FAULTS

@@ -40,6 +40,7 @@ class Workspace(ScriptedSource):
     late: float = 1.0
     counts_ringing: bool = True
     limit: int = LIMIT
+    reserved: int = 0
     calls: list[Call] = field(default_factory=list)
     peak: int = 0
     asked: list[float] = field(default_factory=list)
@@ -57,7 +58,9 @@ class Workspace(ScriptedSource):
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
         at = _now()
         self.asked.append(at)
-        return Snapshot(Limits(self._counted(at - self.late), self.limit), at, at)
+        counted = self._counted(at - self.late)
+        limits = Limits(counted, self.limit, reserved_inbound_concurrency=self.reserved)
+        return Snapshot(limits, at, at)
 
     def _counted(self, at: float) -> int:
         return sum(
@@ -138,6 +141,17 @@ async def _others_stay_within_the_reserve(broken: bool) -> int:
     return workspace.peak
 
 
+async def _what_others_add_is_inbound(broken: bool) -> int:
+    """Two calls by others, inbound or not, where two more slots are reserved for inbound calls."""
+    workspace = Workspace(late=0.0, limit=LIMIT + 2, reserved=2)
+    async with opened(workspace, counted_after=0.0, counter_lag=0.0, inbound_apart=True) as gate:
+        workspace.place()
+        workspace.place()
+        await asyncio.sleep(1.5)
+        await _crowd(gate, workspace, 12)
+    return workspace.peak if broken else workspace.peak - 2
+
+
 async def _what_is_said_is_true(broken: bool) -> int:
     """`permit.cancel()`, "I did not dial", of calls that were dialled."""
     workspace = Workspace(late=LAG)
@@ -171,6 +185,7 @@ WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
     _rings_no_longer_than_said,
     _counts_ringing_is_true,
     _others_stay_within_the_reserve,
+    _what_others_add_is_inbound,
     _what_is_said_is_true,
     _no_call_lasts_longer_than_said,
 ]

@@ -51,9 +51,12 @@ async def on(
         yield gate
 
 
-async def dial(gate: Gate, *calls: int, trunk: str | None = None) -> None:
+async def dial(gate: Gate, script: ScriptedSource, *calls: int, trunk: str | None = None) -> None:
+    """Place calls, each of which the provider counts at once."""
     for number in calls:
         async with gate.admit(trunk=trunk, timeout=5.0) as permit:
+            counted = script.limits.current_concurrency + 1
+            script.answer(LIMIT, counted, reserved_inbound=RESERVED)
             permit.placed(f"call_{number}")
 
 
@@ -87,8 +90,8 @@ async def test_gates_on_one_ledger_use_outbounds_share_together(
         on(redis_url, workspace_key, script) as one,
         on(redis_url, workspace_key, script) as other,
     ):
-        await dial(one, 1, 2, 3, 4)
-        await dial(other, 5, 6, 7)
+        await dial(one, script, 1, 2, 3, 4)
+        await dial(other, script, 5, 6, 7)
         assert await is_full(one)
         await read(one, script, 7)
         assert await is_full(one)
@@ -96,7 +99,7 @@ async def test_gates_on_one_ledger_use_outbounds_share_together(
         await read(one, script, 9)
         assert await is_full(other)
         other.note_ended("call_1")
-        await dial(other, 8)
+        await dial(other, script, 8)
         assert await is_full(one)
         assert await is_full(other)
 
@@ -107,16 +110,16 @@ async def test_calls_on_trunks_that_fill_are_own_calls_too(
     """They would be left out, or be counted twice."""
     script, trunk = source(), callguard.Trunk("narrow", cps=None, calls=5)
     async with on(redis_url, workspace_key, script, trunks=(trunk,)) as gate:
-        await dial(gate, 1, 2, 3, trunk="narrow")
-        await dial(gate, 4, 5, 6, 7)
+        await dial(gate, script, 1, 2, 3, trunk="narrow")
+        await dial(gate, script, 4, 5, 6, 7)
         await read(gate, script, 9)
         assert await is_full(gate)
         gate.note_ended("call_1")
         gate.note_ended("call_4")
-        await dial(gate, 8)
+        await dial(gate, script, 8)
         assert await is_full(gate), "nine are counted, and one is on its way"
         await read(gate, script, 8)
-        await dial(gate, 9)
+        await dial(gate, script, 9)
         assert await is_full(gate)
 
 
@@ -129,13 +132,13 @@ async def test_a_refusal_at_one_gate_ends_the_belief_at_all(
         on(redis_url, workspace_key, script) as one,
         on(redis_url, workspace_key, script) as other,
     ):
-        await dial(one, 1, 2, 3, 4)
+        await dial(one, script, 1, 2, 3, 4)
         await read(one, script, 7)
         assert not await is_full(other)
         with pytest.raises(Refusal):
             async with one.admit():
                 raise Refusal
-        assert one.statistics().given_up == ("reserved_inbound",)
+        assert one.statistics().given_up == ["reserved_inbound"]
         await read(one, script, 7)
         await eventually(lambda: other.statistics().given_up)
         assert await is_full(one)
@@ -154,12 +157,12 @@ async def test_a_gate_that_counts_all_together_makes_all_do_so(
         on(redis_url, workspace_key, script) as one,
         on(redis_url, workspace_key, script, "total") as other,
     ):
-        await dial(one, 1, 2, 3, 4)
+        await dial(one, script, 1, 2, 3, 4)
         await read(one, script, 6)
         assert not await is_full(one)
-        await dial(other, 5)
+        await dial(other, script, 5)
         assert await is_full(one)
-        assert one.statistics().given_up == ()
+        assert one.statistics().given_up == []
 
 
 async def test_calls_from_before_the_ledger_may_be_outbound_ones(
@@ -173,5 +176,5 @@ async def test_calls_from_before_the_ledger_may_be_outbound_ones(
         assert await is_full(gate)
         await read(gate, script, 5)
         await read(gate, script, 7)
-        await dial(gate, 1, 2)
+        await dial(gate, script, 1, 2)
         assert await is_full(gate)

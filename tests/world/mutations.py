@@ -510,6 +510,22 @@ MUTATIONS = (
         "tests/unit/gate/test_apart.py",
     ),
     Mutation(
+        "a shared ledger takes own calls that are counted for others'",
+        LUA + "occupancy.lua",
+        (("return state.occupied / 2 +", "return state.dialling + state.uncounted +"),),
+        "outbound calls use the slots that are reserved for inbound ones",
+        "tests/shared/test_apart.py",
+        shared=True,
+    ),
+    Mutation(
+        "a shared ledger forgets that a call was refused",
+        LUA + "readings.lua",
+        (("    set('refused_once', 1)\n", ""),),
+        "each gate has a call refused for the same wrong belief",
+        "tests/shared/test_apart.py",
+        shared=True,
+    ),
+    Mutation(
         "a lane bursts as far as the workspace may",
         DECISION,
         (

@@ -75,7 +75,7 @@ class View:
         self._names = names
         self._speak = speak
         self._share = share
-        self._own = MemoryLedger(settings.times, trunks)
+        self._own = MemoryLedger(settings.times, trunks, inbound_apart=settings.inbound_apart)
         self.own_readings = self._own.readings
         self._news = News((0, 0), spent=False, lost=False, snapshot=None)
         self._held = Held()

@@ -53,6 +53,7 @@ async def opened(
     with_default: bool = True,
     cps: float | None = None,
     trunks: Iterable[Trunk] = (),
+    inbound_apart: bool = False,
 ) -> AsyncIterator[Gate]:
     adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
@@ -66,7 +67,7 @@ async def opened(
     every_trunk = checked_trunks(trunks, cps)
     parts = assemble(
         fetcher,
-        MemoryLedger(times, every_trunk),
+        MemoryLedger(times, every_trunk, inbound_apart=inbound_apart),
         lanes=(*lanes, DEFAULT_LANE) if adds_default else lanes,
         trunks=every_trunk,
         times=times,
