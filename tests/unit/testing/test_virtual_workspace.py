@@ -31,11 +31,11 @@ async def dial(client: httpx.AsyncClient, gate: callguard.Gate, number: str) -> 
         permit.placed(answer.raise_for_status().json()["call_id"])
 
 
-async def campaign(calls: int) -> None:
-    """A dialer that finds its workspace in the environment."""
+async def campaign(calls: int, reserve: int = 0) -> None:
+    """A dialer that finds its workspace in the environment, and leaves slots free for others."""
     headers = {"Authorization": f"Bearer {os.environ['RETELL_API_KEY']}"}
     async with (
-        callguard.open_gate() as gate,
+        callguard.open_gate(lanes=[callguard.Lane("leads", reserve=reserve, default=True)]) as gate,
         httpx.AsyncClient(base_url=os.environ["RETELL_BASE_URL"], headers=headers) as client,
     ):
         await asyncio.gather(*(dial(client, gate, f"+1{number}") for number in range(calls)))
@@ -102,8 +102,8 @@ def test_a_test_goes_the_same_way_each_time(simulated_workspace: Make) -> None:
     """A test of a dialer would pass one time, and fail the next."""
 
     def truth() -> Truth:
-        workspace = simulated_workspace(limit=3, inbound_rate=0.05)
-        workspace.run(campaign(10))
+        workspace = simulated_workspace(limit=5, inbound_rate=0.05)
+        workspace.run(campaign(10, reserve=2))
         return workspace.truth()
 
     assert truth() == truth()
