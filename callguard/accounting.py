@@ -1,4 +1,4 @@
-"""Whose the calls are: own ones and others', told apart. No I/O, and no clock.
+"""Which calls are the ledger's own, and which are others'. No I/O, and no clock.
 
 The laws that this file holds:
 
@@ -7,7 +7,7 @@ The laws that this file holds:
   calls that it surely counts. So a call moves from own to others when it is known to be over, and
   the usage stays what it was: the snapshot's count, dialling and uncounted.
 - Of the own calls that a snapshot surely counts, no more can be going on than it counts. So calls
-  of whose end nobody tells don't add up: with each snapshot they are at most its count.
+  whose end is never reported don't add up: with each snapshot they are at most its count.
 - A call is forgotten when it has lasted as long as a call can.
 - What the very first snapshot counts may be calls that were dialled before this ledger began. Where
   own calls must not be fewer than go on, they are own calls as well.
@@ -39,12 +39,12 @@ class Counted:
     Args:
         lasts: seconds for which a call may go on once a snapshot has counted it.
         exact: whether `most` must not be below the truth, since calls are admitted by it. If not,
-            and nobody has told of any end, no more calls are kept than the snapshot counts: they
-            are for people to see, and need not cost memory for hours.
+            and no end was ever reported, no more calls are kept than the snapshot counts: they are
+            for people to see, and need not cost memory for hours.
 
     Attributes:
         most: how many of them can be going on.
-        told: whether the end of any call was ever told.
+        hears_of_ends: whether the end of any call was ever reported.
     """
 
     __slots__ = (
@@ -55,13 +55,13 @@ class Counted:
         "_exact",
         "_lasts",
         "_number_of",
+        "hears_of_ends",
         "most",
-        "told",
     )
 
     def __init__(self, lasts: float, *, exact: bool = False) -> None:
         self.most = 0
-        self.told = False
+        self.hears_of_ends = False
         self._lasts = lasts
         self._exact = exact
         # Calls from before this ledger that can be going on, and until when; None before the first
@@ -75,11 +75,11 @@ class Counted:
 
     @property
     def known(self) -> int | None:
-        """As `most`, but None as long as nothing has ever told of an end, unless it is exact."""
-        return self.most if self.told or self._exact else None
+        """As `most`, but None until the end of a call was reported, unless it is exact."""
+        return self.most if self.hears_of_ends or self._exact else None
 
     def add(self, number: int, call_id: str | None, began: float) -> None:
-        """The call of a permit is surely counted by a snapshot that began at `began`."""
+        """Record that a snapshot that began at `began` surely counts the call of a permit."""
         self._counted_at[number] = began
         self.most += 1
         if call_id is not None:
@@ -87,7 +87,7 @@ class Counted:
             self._number_of[call_id] = number
 
     def bind(self, number: int, call_id: str) -> bool:
-        """A permit's call has that id; whether it is one of these."""
+        """Record the id of a permit's call; return whether it is one of these."""
         if number not in self._counted_at:
             return False
         self._call_of[number] = call_id
@@ -103,16 +103,16 @@ class Counted:
         return list(self._number_of)
 
     def end(self, number: int) -> bool:
-        """The call of a permit is over, or never was; whether it was one of these."""
+        """Record that a permit's call is over, or never was; return whether it was one of these."""
         if number not in self._counted_at:
             return False
-        self.told = True
+        self.hears_of_ends = True
         self._forget(number)
         self._look()
         return True
 
     def recorded(self, count: int, began: float) -> None:
-        """A snapshot was recorded that began at `began` and counts `count` calls.
+        """Record a snapshot that began at `began` and counts `count` calls.
 
         Those that it surely counts have been added.
         """
@@ -124,14 +124,14 @@ class Counted:
         counted_at = self._counted_at
         ended_before = began - self._lasts
         over = [*takewhile(lambda number: counted_at[number] < ended_before, counted_at)]
-        if not (self._exact or self.told):
+        if not (self._exact or self.hears_of_ends):
             over = [*islice(counted_at, max(len(over), len(counted_at) - count))]
         for number in over:
             self._forget(number)
         self._look()
 
     def _look(self) -> None:
-        """No more can be going on than are not known to be over."""
+        """Keep `most` within the number of calls that are not known to be over."""
         self.most = min(self.most, (self._before or 0) + len(self._counted_at))
 
     def _forget(self, number: int) -> None:

@@ -79,8 +79,8 @@ class Usage:
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
         counted: calls of the ledger's own that the snapshot surely counts, and that can be going
-            on still; None as long as nothing has told the ledger of the end of a call, since they
-            can't be told from others' calls then.
+            on still; None on a shared ledger, and until the end of a call was reported, since they
+            can't be distinguished from others' calls then.
     """
 
     reported: int | None
@@ -260,8 +260,8 @@ class Decision:
             None if unknown.
         pause: the pause that applies to the call; None if none does.
         on_trunk: the calls on the trunk; None if it takes any number.
-        premises: for each premise of the promise that this gate has seen not to hold the setting,
-            what was seen, and what to set.
+        premises: a sentence for each premise of the promise that this gate has seen broken: the
+            setting, what was seen, and what to set.
         inbound: others' calls, where inbound calls are counted apart; None where all calls are
             counted together.
     """

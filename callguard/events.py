@@ -270,10 +270,10 @@ class GivenUp(_Report):
 
 @dataclass(frozen=True, slots=True)
 class RingingLearnt(_Report):
-    """It was learnt whether ringing calls are counted, from own calls; or that was given up.
+    """The gate learnt from its own calls that ringing calls are counted, or gave that up.
 
-    `counted` says whether they are taken to be from now on. If not `applied`, the ledger is a
-    shared one, which goes by its setting: it is only worth a try to set `counts_ringing`.
+    `counted` says whether they are taken for counted from now on. `applied` is False on a shared
+    ledger, which goes by its setting alone: there it is only a suggestion to set `counts_ringing`.
     """
 
     counted: bool

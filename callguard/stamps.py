@@ -10,10 +10,10 @@ Two clocks are never compared but by what their answers prove. The laws that thi
   the provider's clock is ahead, for ever, but less and less tightly; the tightest bounds hold.
 - The machine that stamps is not the one that answers: their clocks differ by `SLACK` at most.
 - If the bounds contradict each other, a clock was set, or an answer or a record is wrong. Then
-  nothing is known, and nothing is believed for `CALM`.
+  nothing is known, and no stamp is used for `CALM`.
 
-What is asked is which moment a stamp surely lies *after*, so only the upper bound is used, and the
-lower one to see that a clock was set. An unknown answer is minus infinity: it lies after nothing.
+The question is which moment a stamp surely lies *after*. So only the upper bound is used, and the
+lower one to detect that a clock was set. An unknown moment is minus infinity.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SLACK: Final = 0.5
 NTP differ by milliseconds; stamps that were 0.3 s late and no slack cost refusals in a model."""
 
 CALM: Final = 60.0
-"""Seconds without a contradiction after which stamps are believed again. Our own choice."""
+"""Seconds without a contradiction after which stamps are used again. Our own choice."""
 
 
 class ProviderClock:
@@ -44,15 +44,15 @@ class ProviderClock:
     Moments are in seconds on the event loop's clock, and stamps in seconds on the provider's.
     """
 
-    __slots__ = ("_at", "_believed_from", "_least", "_most")
+    __slots__ = ("_at", "_least", "_most", "_usable_from")
 
     def __init__(self) -> None:
-        self._believed_from = -math.inf
+        self._usable_from = -math.inf
         # The bounds, by which the provider's clock is ahead at the moment `_at`.
         self._least, self._most, self._at = -math.inf, math.inf, 0.0
 
     def dated(self, date: float, began: float, received: float) -> None:
-        """Take an answer that says that it is `date`, and the moments of its request and itself."""
+        """Record an answer dated `date`, whose request began at `began`; it came at `received`."""
         self._pass_time(received)
         drift = DRIFT * (received - began)
         self._least = max(self._least, date - received - drift)
@@ -60,14 +60,14 @@ class ProviderClock:
         self._check(received)
 
     def stamped(self, stamp: float, now: float) -> None:
-        """Take a stamp of something of which we have heard now."""
+        """Record the stamp of an event that is known by `now`."""
         self._pass_time(now)
         self._least = max(self._least, stamp - now)
         self._check(now)
 
     def surely_after(self, stamp: float, now: float) -> float:
-        """The moment after which surely happened what was stamped; minus infinity if unknown."""
-        if now < self._believed_from or self._most == math.inf:
+        """A moment after which the stamped event surely happened; minus infinity if unknown."""
+        if now < self._usable_from or self._most == math.inf:
             return -math.inf
         # The bound is that of now; it was wider by the drift when the stamp was made.
         most = self._most + DRIFT * abs(now - self._at)
@@ -85,4 +85,4 @@ class ProviderClock:
     def _check(self, now: float) -> None:
         if self._least > self._most + SLACK:
             self.forget()
-            self._believed_from = now + CALM
+            self._usable_from = now + CALM

@@ -1,8 +1,8 @@
 """The states of calls, by the provider's answers to get-call and list-calls.
 
-``GET /v2/get-call/{call_id}`` tells of one call, and ``POST /v3/list-calls`` of many. The provider
-doesn't say whether a list shows calls that still ring; its filter by status doesn't know them. So a
-call that is not in a list may be in any state.
+``GET /v2/get-call/{call_id}`` returns one call, and ``POST /v3/list-calls`` many. The provider
+doesn't say whether a list shows calls that still ring; its filter by status has no value for them.
+So a call that is not in a list may be in any state.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REFUSED_REASON: Final = "concurrency_limit_reached"
 """The `disconnection_reason` (SDK 6.2.13) of a call for which there was no room."""
 
 _LATEST: Final = 1e14
-"""Milliseconds since 1970 that a record says at most: those of the year 5138."""
+"""Milliseconds since 1970 that are taken for a moment, at most: up to the year 5138. Our choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def parse_call(body: bytes, call_id: str) -> CallState:
 def parse_list(body: bytes, call_ids: Sequence[str]) -> Mapping[str, CallState]:
     """Parse the body of a list-calls answer: the states of those calls that it has, by their ids.
 
-    What it has besides is left out, such as other calls, or items that are no calls.
+    Anything else in it is ignored: other calls, and items that are no calls.
 
     Raises:
         LimitsMalformed: it is not a JSON object with a list of items.
@@ -112,7 +112,7 @@ def parse_list(body: bytes, call_ids: Sequence[str]) -> Mapping[str, CallState]:
 
 
 def moment_in(call: Mapping[Any, object], stamp: str) -> float | None:
-    """A timestamp of a call's record, in seconds since 1970; None if it has none that can be."""
+    """A timestamp of a call's record, in seconds since 1970; None if missing or impossible."""
     at = call.get(stamp)
     if isinstance(at, bool) or not isinstance(at, int | float):
         return None

@@ -14,13 +14,13 @@ __all__ = ["serving"]
 def serving(
     ledger: Ledger, queues: Queues, serve: Callable[[], None], reporter: Reporter
 ) -> Callable[[], None]:
-    """Return what serves the queues when room was made: `serve`, or one that sees to the ceilings.
+    """Return the function that serves the queues: `serve`, or one that updates the ceilings first.
 
     Args:
         ledger: the gate's ledger.
         queues: whose ceilings.
         serve: admits everyone in the queues who fits.
-        reporter: hears when the belief is given up.
+        reporter: reports that inbound calls are no longer counted apart.
     """
     if not ledger.inbound_apart:
         return serve
@@ -42,18 +42,18 @@ class _Apart:
         self._queues = queues
         self._serve = serve
         self._reporter = reporter
-        self._believes = True
+        self._is_apart = True
 
     def serve(self) -> None:
-        """Take the ceilings as they are by now, and serve the queues by them."""
+        """Update the ceilings, and serve the queues by them."""
         snapshot = self._ledger.snapshot
-        if snapshot is not None and self._believes:
+        if snapshot is not None and self._is_apart:
             self._queues.apply(snapshot.limits, self._ledger.inbound)
         self._serve()
         self.look()
 
     def look(self) -> None:
-        """Report, once, that inbound calls are not believed to be counted apart any more."""
-        if self._believes and not self._ledger.inbound_apart:
-            self._believes = False
+        """Report, once, that inbound calls are no longer counted apart."""
+        if self._is_apart and not self._ledger.inbound_apart:
+            self._is_apart = False
             self._reporter.gave_up("reserved_inbound")

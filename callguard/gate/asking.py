@@ -1,4 +1,4 @@
-"""Asks the provider about calls: those that the counter may not show, and those in somebody's way.
+"""Asks the provider about calls that the counter may not show, or that are in a caller's way.
 
 An answer is evidence, and evidence only ever lets a gate admit sooner. So asking may cost the
 provider little, and the readings nothing. A round of questions follows a reading for which somebody
@@ -26,17 +26,17 @@ from callguard.tasks import begin
 __all__ = ["Asker", "Questions"]
 
 ONE_BY_ONE: Final = 2
-"""Calls of a round that are asked about one by one, where lists are refused."""
+"""Calls of a round that are asked about one by one, where lists are refused. Our own choice."""
 
 
 class Questions(Protocol):
-    """Who is asked about calls, such as a `LimitFetcher`."""
+    """Answers questions about calls, as a `LimitFetcher` does."""
 
     async def ask(self, call_id: str) -> CallState:
-        """Ask about one call; a fault raises a CallGuardError."""
+        """Ask about one call; raises a CallGuardError for a fault."""
 
     async def ask_all(self, call_ids: Sequence[str]) -> Mapping[str, CallState]:
-        """Ask about many calls at once; a call without a state may be in any."""
+        """Ask about many calls at once; a call that is left out may be in any state."""
 
 
 class _Told(Protocol):
@@ -54,12 +54,12 @@ class _Question:
     Attributes:
         since: when it was first asked about.
         asked: when it was last asked about.
-        told: what the recipient was told of it.
+        reported: what has been reported of it.
     """
 
     since: float
     asked: float = -math.inf
-    told: Literal["", "answered", "ended"] = ""
+    reported: Literal["", "answered", "ended"] = ""
 
 
 class Asker:
@@ -178,15 +178,15 @@ class Asker:
         return state
 
     def _hear(self, call_id: str, state: CallState, asked: float) -> None:
-        """Pass on what is news about a call that was asked about at `asked`."""
+        """Report what is new about a call that was asked about at `asked`."""
         question = self._in_question[call_id]
         if state.over:
-            if question.told != "ended":
-                question.told = "ended"
+            if question.reported != "ended":
+                question.reported = "ended"
                 self._told.note_ended(call_id, refused=state.refused, at=state.ended_at)
         elif state.answered:
-            if not question.told:
-                question.told = "answered"
+            if not question.reported:
+                question.reported = "answered"
                 self._told.note_answered(call_id, state.answered_at)
         elif state.ringing:
             self._told.note_ringing(call_id, asked)

@@ -6,8 +6,8 @@ The laws that this file holds:
   together: a gate with a quarter of the calls has a quarter of the rounds.
 - After a fault of any kind, of an answer or of a reading, the next round comes later: twice as much
   after each fault in a row, up to `LONGEST_BACKOFF`, and no sooner than the provider asks for.
-- Where the fault is that there were too many requests, rounds are besides twice as far apart from
-  then on, and come closer again only slowly: what they use is lacking to readings and dials.
+- After a fault that says that there were too many requests, rounds are also twice as far apart, and
+  come closer again only slowly: the requests that they use up are missing for readings and dials.
 - Lists that are refused, or of no use `TREND` times in a row, are not asked for again for
   `LISTS_AGAIN`; questions are asked one by one meanwhile.
 """
@@ -25,21 +25,23 @@ __all__ = ["INTERVAL", "Budget", "Lists"]
 INTERVAL: Final = 0.9
 """Seconds from the beginning of one round to that of the next, at least: a little less than from
 one reading to the next, so that each has its round. With the readings that answers bring forward
-that makes three requests a second; the strictest provider that we have met takes five."""
+that makes three requests a second. The provider publishes no limit; our benchmarks try 300 a
+minute."""
 
 LONGEST_BACKOFF: Final = 60.0
 """Seconds between two rounds after faults, at most: limits on requests count by the minute."""
 
 WIDENS_ONCE_IN: Final = 10.0
-"""Seconds in which rounds are set further apart once, however many requests are too many: all of
-them tell of the same minute."""
+"""Seconds in which rounds are set further apart once, however many requests are too many: all
+those belong to the same minute. Our own choice."""
 
 NARROWS: Final = 0.95
 """By how much rounds come closer with each that is answered, so that it takes 14 of them to make up
-for one that was too many."""
+for one that was too many. Our own choice."""
 
 SMALLEST_PART: Final = 0.05
-"""The smallest part of the rounds that a gate has among many, so that it asks at all."""
+"""The smallest part of the rounds that a gate has among many, so that it asks at all. Our own
+choice."""
 
 MOST_LISTED: Final = 100
 """Calls in one list: a listed call has a few kilobytes, and a list is parsed in one step."""

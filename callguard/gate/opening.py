@@ -94,21 +94,21 @@ def open_gate(
             each failure, up to 5 s.
         max_age: seconds that a snapshot may be trusted if it can't be renewed.
         counts_ringing: whether the provider's count includes calls that still ring. None, for
-            unknown, is as safe as False, and if the gate hears what becomes of its calls and has
-            the ledger to itself, it learns within minutes whether they are (`RingingLearnt`). True
-            and False switch that off.
+            unknown, is as safe as False, and a gate with a ledger of its own then learns from
+            evidence whether it does (the event `RingingLearnt`). True and False switch that off.
         ring_limit: seconds that a call rings at most. The default is the provider's (SDK 6.2.13,
             `ring_duration_ms`); an agent may be set to ring for up to 300 s.
         counter_lag: seconds by which the provider's count is late, at most. The provider publishes
             nothing; the default is twice the second that the simulator assumes.
-        min_interval: seconds between two readings, at least, even if one is brought forward.
+        min_interval: seconds between two readings, at least, even if one is brought forward, and
+            from a reading's request to a second one if the answer is late.
         reserved_inbound: which calls leave the slots free that are reserved for inbound calls:
             ``"total"`` for all together, which is safe; ``"outbound"`` for the gate's own alone, so
             that inbound calls in progress cost outbound ones nothing. The provider documents the
-            second (docs.retellai.com/deploy/concurrency, read 2026-11-22), but it can't be told
-            from inside, so at the first refusal it is given up (the event `GivenUp`). It assumes
-            that what others add is inbound: web calls and batches are not. It needs to know when
-            calls end. On a shared ledger it helps as long as all gates say it.
+            second (docs.retellai.com/deploy/concurrency, read 2026-11-22), but a gate can't find
+            out whether it is so, and gives it up at the first refusal (the event `GivenUp`). It
+            assumes that what others add is inbound: web calls and batches are not. It needs
+            evidence of ends. On a shared ledger it has an effect while all gates set it.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of

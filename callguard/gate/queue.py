@@ -91,7 +91,7 @@ class Queue:
         trunk: the way to the telephone network that its callers take; None where they take none.
         pace: when the trunk is due, where the ledger of this process says so.
         siblings: all queues of the lane, among which this one is put.
-        rivals: the queues of all lanes, where some go before others.
+        rivals: the queues of all lanes, if their priorities differ; else none.
 
     Attributes:
         way: the name of that trunk.
@@ -191,7 +191,7 @@ class Queue:
         return ours < theirs or (ours == theirs and self.first().rank < other.first().rank)
 
     def apply(self, limits: Limits, inbound: int | None = None) -> None:
-        """Take the ceilings from a new snapshot, or as others' calls have become more."""
+        """Update the ceilings, for a new snapshot or because others have more calls."""
         self.ceilings = Ceilings.of(limits, self.lane, inbound)
         if not self.paused:
             self.ceiling = self.ceilings.highest
@@ -205,11 +205,11 @@ class Queue:
         self.ceiling = NEVER if paused else self.ceilings.highest
 
     def ceiling_under(self, limits: Limits) -> int:
-        """The `ceiling` under a snapshot with these limits, where all calls are together."""
+        """The `ceiling` under a snapshot with these limits, if all calls are counted together."""
         return Ceilings.of(limits, self.lane).highest
 
     def kept_free_under(self, limits: Limits) -> tuple[int, int]:
-        """What that leaves free: slots for inbound calls, and the lane's own reserve."""
+        """The slots that `ceiling_under` leaves free: for inbound calls, and the lane's reserve."""
         return limits.reserved_inbound_concurrency, self.lane.reserve
 
     def join(self, waiter: Waiter) -> None:
@@ -225,7 +225,7 @@ class Queue:
         self.length += 1
 
     def _begin(self, now: float) -> None:
-        """Measure how fast callers go from now on, here and where they go after those from here."""
+        """Begin to measure the grants of this queue, and note which queues are behind others."""
         self.flow.begin(now)
         for each in self._rivals:
             if not each.length or each.paused:
@@ -236,7 +236,7 @@ class Queue:
                 self.flow.fall_behind()
 
     def leave_granted(self, now: float) -> None:
-        """The first caller leaves the queue, because it was granted a slot."""
+        """Remove the first caller, which was granted a slot."""
         waiters = self._waiters
         waiter = waiters.popleft()
         waiter.queued = False

@@ -186,7 +186,7 @@ class Queues:
         return self._last_rank
 
     def apply(self, limits: Limits, inbound: int | None = None) -> None:
-        """Take the ceilings from a new snapshot, or as others' calls have become more.
+        """Update the ceilings, for a new snapshot or because others have more calls.
 
         Args:
             limits: the provider's answer.

@@ -39,8 +39,8 @@ class Reporter:
     Attributes:
         teller: reports to the listener; None without a listener.
         gate: the gate's id.
-        what_broke: for each premise that was seen not to hold its name, what was seen, and what to
-            set.
+        what_broke: a sentence for each premise that was seen broken: its name, what was seen, and
+            what to set.
         heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
     """
 
@@ -93,7 +93,7 @@ class Reporter:
         return tuple(self._given_up)
 
     def gave_up(self, setting: str) -> None:
-        """A setting that rests on the provider's word alone was given up at a refusal."""
+        """Report that a setting which rests on the provider's word alone was given up."""
         self._given_up.append(setting)
         logger.warning(
             "the provider refused a call: %s is given up for as long as the ledger lives",
@@ -104,7 +104,7 @@ class Reporter:
             self.teller.given_up(setting)
 
     def ringing_learnt(self, *, counted: bool, applied: bool) -> None:
-        """It was learnt that ringing calls are counted, or that was given up."""
+        """Report that ringing calls were learnt to be counted, or that this was given up."""
         if not counted:
             what = "it is no longer taken for certain that the provider counts ringing calls"
         elif applied:

@@ -1,4 +1,4 @@
-"""What is learnt of ringing calls, and what follows from it."""
+"""Applies and reports what is learnt about ringing calls."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from callguard.premises import Learning
 __all__ = ["Ringing"]
 
 
-class _Believer(Protocol):
+class _Ledger(Protocol):
     """A ledger that may take ringing calls for counted: one in memory."""
 
     def take_ringing(self, *, for_counted: bool) -> None: ...
 
 
 class Ringing:
-    """Tells the ledger and the reporter when it is learnt that ringing is counted, or doubted.
+    """Passes on to the ledger and the reporter whether ringing calls were learnt to be counted.
 
     Args:
-        learning: learns it.
-        ledger: goes by it; None for a shared ledger, to whose users it is only suggested.
-        reporter: reports it.
+        learning: learns whether ringing calls are counted.
+        ledger: goes by what was learnt; None for a shared ledger, to whose users it is suggested.
+        reporter: reports what was learnt.
 
     Attributes:
-        learning: learns it.
-        counted: whether ringing is taken for counted, or on a shared ledger, could be.
+        learning: the argument.
+        counted: whether ringing calls were learnt to be counted.
     """
 
-    def __init__(self, learning: Learning, ledger: _Believer | None, reporter: Reporter) -> None:
+    def __init__(self, learning: Learning, ledger: _Ledger | None, reporter: Reporter) -> None:
         self.learning: Final = learning
         self._ledger = ledger
         self._reporter = reporter
@@ -37,12 +37,12 @@ class Ringing:
 
     @property
     def score(self) -> int:
-        """How much speaks for it that ringing is counted; see `Learning`."""
+        """How strong the evidence is that ringing calls are counted; see `Learning`."""
         return self.learning.score
 
     @property
     def applied(self) -> bool:
-        """Whether the ledger goes by it."""
+        """Whether the ledger takes ringing calls for counted."""
         return self.counted and self._ledger is not None
 
     def refused(self) -> None:
@@ -51,7 +51,7 @@ class Ringing:
         self.look()
 
     def look(self) -> None:
-        """Let the ledger go by what is known by now."""
+        """Let the ledger go by what has been learnt by now."""
         counted = self.learning.learnt
         if counted == self.counted:
             return

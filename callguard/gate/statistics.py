@@ -35,10 +35,10 @@ class GateStatistics:
         premises_broken: by premise of the promise, how often it was seen to be wrong, counted from
             the first report on; premises that hold are left out.
         on_trunk: by trunk that takes only so many calls, how many are on it, and the most.
-        given_up: the settings that rest on the provider's word alone, and that a refusal has ended.
-        ringing_score: how much speaks for it that ringing calls are counted, from -20 to 20, at
-            which they are taken to be; None if that is not to be learnt.
-        ringing_learnt: whether the gate goes by it that ringing calls are counted, as learnt.
+        given_up: the settings that rest on the provider's word alone and ended with a refusal.
+        ringing_score: how strong the evidence is that ringing calls are counted, from -20 to 20; at
+            20 they are taken for counted. None if the gate doesn't learn it.
+        ringing_learnt: whether the gate has learnt that ringing calls are counted, and goes by it.
     """
 
     usage: Usage

@@ -72,10 +72,10 @@ class Absorbing:
             self._on_trust[number] = min(placed, now + self._counter_lag - self._default_after)
 
     def take_ringing(self, *, for_counted: bool) -> None:
-        """Take calls that ring for counted from now on, or no longer.
+        """Take ringing calls for counted from now on, or stop doing so.
 
-        If no longer, those that were absorbed for that reason alone are uncounted again, unless
-        they have been answered, or placed, for long enough to be counted anyway.
+        If it stops, the calls that were absorbed for that reason alone are uncounted again, unless
+        they were answered, or placed, long enough ago to be counted anyway.
         """
         if for_counted:
             self._counted_after = self._counter_lag
@@ -104,7 +104,7 @@ class Absorbing:
         self.in_use -= len(seen)
 
     def _trust(self, began: float) -> None:
-        """Forget of calls that they were absorbed on trust, if they are absorbed anyway by now."""
+        """Forget the calls absorbed on trust that would be absorbed by default by now."""
         before = began - self._default_after
         for number in [each for each, placed in self._on_trust.items() if placed < before]:
             self._forget(number)

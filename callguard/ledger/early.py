@@ -44,12 +44,12 @@ class EarlyEvidence:
         return len(self._found)
 
     def pop(self, call_id: str, now: float) -> Early | None:
-        """What is known of a call, and is forgotten here; None if nothing is."""
+        """Return the evidence about a call, and forget it; None if there is none."""
         self._now = now
         return self._found.pop(call_id, None)
 
     def remember(self, call_id: str, now: float, *, ended: bool) -> None:
-        """A call was answered at `now` or before, or is over; whichever comes first, it is over."""
+        """Remember that a call was answered at `now` or before, or that it is over, which stays."""
         self._now = now
         early = self._found.get(call_id)
         if early is None or (ended and not early.ended):

@@ -39,7 +39,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
     Attributes:
         in_use: the usage in calls; without a snapshot, only its own part.
         granted: permits granted so far, which is also the latest of them.
-        inbound_apart: whether that is believed; no more once the provider has refused a call.
+        inbound_apart: whether the ledger goes by that; False once the provider refused a call.
         readings: when the next snapshot is taken.
         snapshot: the latest snapshot, or None.
     """
@@ -157,7 +157,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
             self._paces.leave(number)
 
     def withdraw(self, number: int) -> None:
-        """A placed permit gives its slot back; if a snapshot has absorbed it, only a later one."""
+        """Give back a placed permit's slot; if its call is absorbed, only a snapshot does that."""
         if self._forget(number):
             self.in_use -= 1
         else:
@@ -205,9 +205,9 @@ class MemoryLedger(Absorbing, Paced, Unshared):
     def note_ended(self, call_id: str, now: float, ended_after: float = -math.inf) -> None:  # noqa: ARG002
         """Record evidence, from any source, that a call is over at `now`.
 
-        It surely ended after `ended_after`, which is minus infinity where that isn't known.
+        It surely ended after `ended_after`; minus infinity if that is unknown.
         """
-        self._counted.told = True
+        self._counted.hears_of_ends = True
         number = self._number_of.get(call_id) or self._counted.number_of(call_id)
         if number is None and self._fills:
             number = self._paces.number_of(call_id)

@@ -129,8 +129,8 @@ class Paced:
     def calls_in_the_way(self, full: Collection[str] = ()) -> Iterable[str]:
         """The ids of calls that are in somebody's way unless they are over.
 
-        They are those on trunks that are full, and where inbound calls are counted apart all own
-        ones that a snapshot counts, since they take up outbound's share.
+        They are those on trunks that are full, and where inbound calls are counted apart all of the
+        ledger's own that a snapshot counts, since they take up outbound's share.
 
         Args:
             full: the names of trunks that others have filled.

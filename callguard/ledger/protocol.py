@@ -170,8 +170,8 @@ class Ledger(Protocol):
 
     Attributes:
         in_use: the usage in calls; without a snapshot, only its own part.
-        inbound_apart: whether inbound calls are believed to be counted apart.
-        inbound: others' calls, where that is believed; else None.
+        inbound_apart: whether inbound calls are counted apart; False once that was given up.
+        inbound: others' calls, if inbound calls are counted apart; else None.
         granted: permits granted so far.
         next_number: a number that no permit has had; each later one is above.
         others_wait: whether callers of other gates are in the queue.

@@ -1,4 +1,4 @@
-"""What a ledger need not do that no other gate shares."""
+"""The methods of a ledger that have nothing to do where no other gate shares it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["Unshared"]
 
 
 class Unshared:
-    """The part of a ledger in memory by which it is a `Ledger` as shared ones are.
+    """The methods of a `Ledger` that do nothing in a ledger in memory.
 
     Attributes:
         others_wait: False: there is no other gate.

@@ -1,12 +1,12 @@
-"""Learns from the lives of own calls whether the provider counts calls that still ring.
+"""Learns from the lives of the gate's own calls whether the provider counts ringing calls.
 
-What a snapshot counts beyond own calls, it leaves to others. There are two accounts of that: one
-takes ringing calls for counted, and the default one doesn't. By what is known of own calls, each
-account leaves to others at least and at most so many, and moves its number of others no further
-than it must. Nobody but us knows when our calls begin and cease to ring. So the account that is
-right can leave others alone then, and the one that is wrong has to assume that somebody else just
-happened to call, or to hang up. The score goes up by one if the default account had to move
-further, and down by one if the other had to.
+A snapshot leaves to others what it counts beyond the gate's own calls. There are two accounts of
+that: one takes ringing calls for counted, and the default one doesn't. By what is known of own
+calls, each account leaves to others at least and at most so many, and moves its number of others no
+further than it must. Nobody but us knows when our calls begin and cease to ring. So the account
+that is right can leave others alone then, and the one that is wrong has to assume that somebody
+else just happened to call, or to hang up. The score goes up by one if the default account had to
+move further, and down by one if the other had to.
 
 These keep it from a wrong answer:
 
@@ -14,11 +14,11 @@ These keep it from a wrong answer:
 - The default account is given as much room as the other: where that may have missed beginnings or
   ends of own calls, so may the default one. Otherwise a call that nobody answers makes only the
   other account vague, and a vague account moves less.
-- Where a call is over, or can't ring any longer, and nobody told of its answer, it may have been
+- Where a call is over, or can't ring any longer, and no answer was reported, it may have been
   answered all the same. The default account then has put it down to others, and may take it back
   from them at no cost.
 - Snapshots that are further apart than `PATIENCE` are not compared, since much may have happened.
-- Own calls of which there can be no news, because their ids are not known, are not looked at.
+- Own calls about which there can be no evidence, because their ids are not known, are left out.
 
 So where ringing isn't counted, each beginning and end of our ringing speaks against it, unless
 somebody else makes the same move within about a second. As long as that is so of fewer than one in
@@ -26,7 +26,7 @@ three, the score is a random walk that goes down twice as often as up, and gets 
 chance of 2 to the power of -20.
 
 What was learnt is given up if the score falls below `DOUBTED`, if the provider refuses a call, or
-if a snapshot counts fewer calls than those own ones that it must count by what was learnt alone.
+if a snapshot counts fewer calls than the own ones that must be in it by what was learnt alone.
 The score then begins again at `AFRESH`.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
@@ -44,16 +44,16 @@ from callguard.premises.lives import PATIENCE, Life
 __all__ = ["AFRESH", "DOUBTED", "LEARNT", "Learning"]
 
 LEARNT: Final = 20
-"""The score at which ringing is taken to be counted, and the highest."""
+"""The score at which ringing is taken to be counted, and the highest: see the chance above."""
 
 DOUBTED: Final = 10
-"""The score below which it is no longer."""
+"""The score below which ringing is no longer taken to be counted. Our own choice."""
 
 AFRESH: Final = -20
-"""The score at which learning begins again, and the lowest."""
+"""The score at which learning begins again, and the lowest. Our own choice."""
 
 MOST: Final = 10_000
-"""How many calls may be going on without news of their end; if there are more, all are forgotten,
+"""How many calls may go on without evidence of their end; if there are more, all are forgotten,
 which only costs a comparison."""
 
 
@@ -127,7 +127,7 @@ class Learning:
         ring_limit: seconds that a call rings, at most.
 
     Attributes:
-        score: how much speaks for it that ringing calls are counted, from `AFRESH` to `LEARNT`.
+        score: how strong the evidence is that ringing calls are counted, `AFRESH` to `LEARNT`.
         learnt: whether they are taken to be.
     """
 
@@ -141,7 +141,7 @@ class Learning:
     def forget(self, slept: float = 0.0, now: float = 0.0) -> None:  # noqa: ARG002
         """Forget all calls and snapshots, because our clock stood still; the score stays."""
         self._lives: list[Life] = []
-        # Calls that both accounts have for sure, and of whose end there is no news.
+        # Calls that both accounts have for sure, without evidence of their end.
         self._in_both: set[Life] = set()
         self._unjudged: deque[Snapshot] = deque()
         self._compare_anew()
@@ -156,22 +156,22 @@ class Learning:
         return len(self._lives)
 
     def placed(self, life: Life) -> None:
-        """Look at a call from now on; its news is noted in `life`, and its end said here too."""
+        """Follow a call from now on; evidence goes to `life`, and of its end to `ended` as well."""
         self._lives.append(life)
 
     def ended(self, life: Life) -> None:
-        """Take in that there is news of a call's end."""
+        """Note that there is evidence of a call's end."""
         if life in self._in_both:
             self._in_both.remove(life)
             self._lives.append(life)
 
     def refused(self) -> None:
-        """Take in that the provider refused a call: what was taken for known may be wrong."""
+        """Note that the provider refused a call: what was learnt may be wrong."""
         if self.learnt:
             self._give_up()
 
     def taken(self, snapshot: Snapshot, now: float) -> None:
-        """Take in a snapshot, and judge the earlier ones of which enough is known at `now`."""
+        """Record a snapshot, and judge the earlier ones of which enough is known at `now`."""
         self._unjudged.append(snapshot)
         while self._unjudged[0].received + PATIENCE <= now:
             self._judge(self._unjudged.popleft())
@@ -206,7 +206,7 @@ class Learning:
         default.begin()
         self._lives = []
         rest_on_learning = 0
-        # Calls placed before then don't ring, and the news of their answer has come or is lost.
+        # Calls placed before then don't ring, and evidence of an answer has come or is lost.
         silent_since = shown.since - self._ring_limit - PATIENCE
         for life in lives:
             has_ended, is_silent = life.over < shown.since, life.placed < silent_since

@@ -76,7 +76,7 @@ def test_a_call_is_forgotten_when_it_has_lasted_as_long_as_it_can() -> None:
 def test_where_nobody_tells_of_ends_no_more_is_kept_than_can_be_going_on(told: bool) -> None:
     """Hours of calls would be kept for a figure that nobody can know."""
     found = Counted(LONGEST_CALL)
-    found.told = told
+    found.hears_of_ends = told
     for number in range(1, 1001):
         found.add(number, f"call_{number}", float(number))
         found.recorded(5, float(number))

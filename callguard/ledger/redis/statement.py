@@ -1,4 +1,4 @@
-"""What a worker that joins says of the permits that it holds: in pieces, if they are many."""
+"""A joining worker's report of the permits that it holds, in pieces if there are many."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Statement:
 
     The introduction names the latest. If the ledger knows nothing of the others, or takes them for
     placed, they are named one by one in the exchanges after it. A ledger that knows nothing of them
-    admits nobody meanwhile, and for as long afterwards as if the worker had died then: so it may.
+    admits nobody meanwhile, and for as long afterwards as if the worker had died, for it may.
 
     Args:
         view: the worker's view of the ledger.
@@ -77,11 +77,11 @@ class Statement:
             self._name_the_others()
 
     def _name_the_others(self) -> None:
-        """Report the permits that were not named, unless what is to be reported tells of them."""
+        """Report the permits that were not named, unless another pending report names them."""
         pending = self._view.outbox.pending()
-        told = {int(said[1]) for said in pending if said[0] in ENDS_DIALLING | {"adopt"}}
+        reported = {int(said[1]) for said in pending if said[0] in ENDS_DIALLING | {"adopt"}}
         for number, lane in self._view.held():
-            if number not in told and number not in self._named:
+            if number not in reported and number not in self._named:
                 self._view.outbox.say("hold", number, lane)
 
 

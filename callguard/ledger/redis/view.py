@@ -41,7 +41,7 @@ class View:
 
     Attributes:
         granted: permits granted so far.
-        inbound_apart: whether that is believed; no more once anybody's call was refused.
+        inbound_apart: whether inbound calls are counted apart; False once a call was refused.
         alone: whether the server can't be reached.
         next_number: a number that no permit has had.
         outbox: the happenings and evidence to report.

@@ -129,8 +129,8 @@ local function Occupancy()
     return one ~= nil
   end
 
-  -- Once there are many, with those that have started go those that are over by now, of which nobody has
-  -- told. Returns these.
+  -- Removes, once there are many and from the trunks of those that started, the calls that are over by now
+  -- though nobody has reported it. Returns these.
   function part.settle()
     local gone = {}
     for trunk in pairs(state.occupied >= MANY and started or {}) do
