@@ -79,8 +79,9 @@ class Usage:
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
         counted: calls of the ledger's own that the snapshot surely counts, and that can be going
-            on still; None on a shared ledger, and until the end of a call was reported, since they
-            can't be distinguished from others' calls then.
+            on still; None until the end of a call was reported, and on a shared ledger unless
+            inbound calls are counted apart, since they can't be distinguished from others' calls
+            then.
     """
 
     reported: int | None

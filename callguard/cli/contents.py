@@ -52,6 +52,11 @@ class Found:
             complain(f"warning: {pause}")
         for premise in self.contents.premises:
             complain(f"warning: {premise}")
+        for setting in self.contents.given_up:
+            complain(
+                f"warning: {setting} is given up for as long as the ledger lives, since the "
+                "provider has refused a call: inbound calls count together with all others"
+            )
         for other in self.lookalikes:
             complain(
                 f"warning: another ledger here, {other}, has the same limits and count as this, "

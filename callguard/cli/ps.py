@@ -54,6 +54,9 @@ def ps(
     has left or its lease has expired; the calls that it was dialling count until a snapshot is
     surely later.
 
+    Our calls are told from others' where all gates have `reserved_inbound="outbound"`; else it is
+    unknown whose the counted calls are. Warns if a refusal has given that setting up.
+
     Warns of another ledger on the server with the same limits and count: two API keys of one
     workspace make two ledgers, which share no limit, unless both are given one name.
 
@@ -124,6 +127,9 @@ def sentence(contents: Contents) -> str:
     """A sentence with the ledger's totals and their parts."""
     usage, waiting = contents.usage, sum(queue.callers for queue in contents.waiting)
     own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
+    whose = "ours and others unknown"
+    if usage.others is not None:
+        whose = f"{usage.own} ours, {usage.others} others"
     silent = sum(worker.silent for worker in contents.workers)
     queued = f"{waiting} queued; gates: {len(contents.workers)}"
     queued += f", {silent} of them silent" if silent else ""
@@ -132,7 +138,7 @@ def sentence(contents: Contents) -> str:
     counted = f"{usage.reported} counted {contents.now - contents.snapshot.began:.1f} s ago"
     spent = "; nothing is admitted before a later snapshot" if contents.spent else ""
     of = f"{usage.total} of {_limit(contents.snapshot.limits)}"
-    return f"usage {of}: {counted}, {own}; {queued}{spent}"
+    return f"usage {of}: {whose}; {counted}, {own}; {queued}{spent}"
 
 
 def _limit(limits: Limits) -> str:

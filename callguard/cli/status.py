@@ -57,7 +57,9 @@ def status(
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
     history. With --ledger, the calls that gates on a shared ledger are dialling, and those that
     they have placed and the provider may not count yet, are in use too; what is paused is shown,
-    and each limited trunk.
+    and each limited trunk. Our calls are told from others' where all gates of the ledger have
+    `reserved_inbound="outbound"`; else, and without --ledger, it is unknown whose the calls are.
+    Warns if a refusal has given that setting up.
 
     Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
     all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the
@@ -108,6 +110,7 @@ class Standing:
                 max_age=math.inf,
                 withheld=withheld,
                 pause=None if contents is None else contents.pause,
+                inbound=None if contents is None else contents.inbound_by(usage),
             )
             for lane in (DEFAULT_LANE, Lane("burst", burst="all"))
         )
@@ -136,6 +139,8 @@ class Standing:
             "seconds": round(self.seconds, 3),
             "reason": str(self.plain),
             **asdict(self.snapshot.limits),
+            "own": self.plain.usage.own,
+            "others": self.plain.usage.others,
             **self._shared(),
             **self._steered(),
         }
@@ -146,6 +151,8 @@ class Standing:
         return figures(
             {
                 "in use": limits.current_concurrency,
+                "ours": _known(self.plain.usage.own),
+                "others": _known(self.plain.usage.others),
                 **self._shared(),
                 "limit": limits.concurrency_limit,
                 "reserved for inbound": limits.reserved_inbound_concurrency,
@@ -160,7 +167,7 @@ class Standing:
         if self.contents is None:
             return {}
         shared = self.contents.as_json()
-        return {each: shared[each] for each in ("pauses", "trunks", "premises")}
+        return {each: shared[each] for each in ("pauses", "trunks", "premises", "given_up")}
 
     def _shared(self) -> dict[str, int]:
         if self.contents is None:
@@ -217,6 +224,10 @@ def _show(standing: Standing) -> None:
     for trunk in () if standing.contents is None else standing.contents.trunks:
         say(str(trunk))
     say(str(standing.plain))
+
+
+def _known(calls: int | None) -> str:
+    return "unknown" if calls is None else str(calls)
 
 
 def _burst_limit(limits: Limits) -> str:

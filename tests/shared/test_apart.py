@@ -72,6 +72,20 @@ async def read(gate: Gate, script: ScriptedSource, current: int) -> None:
     await eventually(is_counted)
 
 
+async def whose(url: str, name: str, gate: Gate) -> tuple[int | None, int | None]:
+    """Own calls and others', which a gate and a look at the ledger have to tell alike."""
+    async with RedisLedger.from_url(url, name=name) as ledger:
+        seen = (await ledger.look("key")).usage
+    assert gate.statistics().usage == seen
+    return seen.own, seen.others
+
+
+async def given_up(url: str, name: str) -> list[str]:
+    """The settings that a look at the ledger finds to have been given up."""
+    async with RedisLedger.from_url(url, name=name) as ledger:
+        return (await ledger.look("key")).given_up
+
+
 async def is_full(gate: Gate) -> bool:
     try:
         async with gate.try_admit() as permit:
@@ -98,6 +112,7 @@ async def test_gates_on_one_ledger_use_outbounds_share_together(
         assert await is_full(other)
         await read(one, script, 9)
         assert await is_full(other)
+        assert await whose(redis_url, workspace_key, one) == (7, 2)
         other.note_ended("call_1")
         await dial(other, script, 8)
         assert await is_full(one)
@@ -135,12 +150,15 @@ async def test_a_refusal_at_one_gate_ends_the_belief_at_all(
         await dial(one, script, 1, 2, 3, 4)
         await read(one, script, 7)
         assert not await is_full(other)
+        assert await given_up(redis_url, workspace_key) == []
         with pytest.raises(Refusal):
             async with one.admit():
                 raise Refusal
         assert one.statistics().given_up == ["reserved_inbound"]
         await read(one, script, 7)
         await eventually(lambda: other.statistics().given_up)
+        assert await given_up(redis_url, workspace_key) == ["reserved_inbound"]
+        assert one.statistics().usage.others is None
         assert await is_full(one)
         assert await is_full(other)
     async with on(redis_url, workspace_key, script) as later:
@@ -163,6 +181,7 @@ async def test_a_gate_that_counts_all_together_makes_all_do_so(
         await dial(other, script, 5)
         assert await is_full(one)
         assert one.statistics().given_up == []
+        assert await whose(redis_url, workspace_key, one) == (None, None)
 
 
 async def test_calls_from_before_the_ledger_may_be_outbound_ones(
@@ -178,3 +197,16 @@ async def test_calls_from_before_the_ledger_may_be_outbound_ones(
         await read(gate, script, 7)
         await dial(gate, script, 1, 2)
         assert await is_full(gate)
+
+
+async def test_who_counts_all_together_gives_nothing_up(redis_url: str, workspace_key: str) -> None:
+    """People would be warned of a setting that no gate has, or read that no call is ours."""
+    script = source()
+    async with on(redis_url, workspace_key, script, "total") as gate:
+        await dial(gate, script, 1, 2)
+        with pytest.raises(Refusal):
+            async with gate.admit():
+                raise Refusal
+        await read(gate, script, 2)
+        assert await given_up(redis_url, workspace_key) == []
+        assert await whose(redis_url, workspace_key, gate) == (None, None)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from callguard.decision import Pause, Usage, Withheld
 from callguard.ledger.redis.faults import FAULTS, unavailable
 from callguard.ledger.redis.keys import Names
+from callguard.ledger.redis.own_calls import OwnCalls, usage_of
 from callguard.ledger.redis.pauses import pauses_in
 from callguard.ledger.redis.premises import LedgerPremise, premises_in
 from callguard.ledger.redis.scripts import HOLDERS
@@ -104,6 +105,7 @@ class Contents:
         pauses: what is paused at all gates.
         trunks: those of the gates that are limited, by name.
         premises: the premises that gates have seen not to hold.
+        own: the own calls of all gates, as far as they are told from others'.
     """
 
     now: float
@@ -117,6 +119,7 @@ class Contents:
     pauses: tuple[Pause, ...] = ()
     trunks: tuple[LedgerTrunk, ...] = ()
     premises: tuple[LedgerPremise, ...] = ()
+    own: OwnCalls = field(default_factory=OwnCalls)
 
     @property
     def spent(self) -> bool:
@@ -142,7 +145,7 @@ class Contents:
         """The usage by the latest snapshot, as the gates have it."""
         uncounted = sum(permit.state == "uncounted" for permit in self.permits)
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
-        return Usage(reported, len(self.permits) - uncounted, uncounted)
+        return usage_of(self.own.most, reported, len(self.permits) - uncounted, uncounted)
 
     @property
     def unsettled(self) -> int:
@@ -154,7 +157,17 @@ class Contents:
         uncounted = sum(
             permit.counted_in is not None and permit.counted_in >= 0 for permit in self.permits
         )
-        return Usage(limits.current_concurrency, self.usage.dialling, uncounted)
+        reported, dialling = limits.current_concurrency, self.usage.dialling
+        return usage_of(self.own.most, reported, dialling, uncounted)
+
+    def inbound_by(self, usage: Usage) -> int | None:
+        """Others' calls at this usage, where gates count inbound calls apart; else None."""
+        return usage.others if self.own.apart and not self.own.given_up else None
+
+    @property
+    def given_up(self) -> list[str]:
+        """The settings that rest on the provider's word alone, and that a refusal has ended."""
+        return ["reserved_inbound"] if self.own.given_up else []
 
     def as_json(self) -> dict[str, object]:
         """Return the contents as JSON objects, arrays, numbers and strings."""
@@ -164,6 +177,7 @@ class Contents:
             "waiting": [asdict(each) for each in self.waiting],
             "usage": self.usage.as_json(),
             "spent": self.spent,
+            "given_up": self.given_up,
             "pauses": [asdict(pause) for pause in self.pauses],
             "premises": [asdict(premise) for premise in self.premises],
             "trunks": [asdict(trunk) for trunk in self.trunks],
@@ -224,6 +238,7 @@ def _read(answer: str | bytes) -> Contents:
         ),
         trunks=trunks_in(facts, found["starts"], found["occupied"], now),
         premises=tuple(premises_in(facts, sessions, now)),
+        own=OwnCalls.found(facts, found["occupied"], now),
     )
 
 

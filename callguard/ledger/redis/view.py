@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from callguard.decision import Usage, Withheld
@@ -135,8 +136,8 @@ class View:
     def usage(self) -> Usage:
         """The usage by the server's latest answer, or by the worker's own ledger if it is alone."""
         own = self._own.usage()
-        counts = (own.dialling, own.uncounted) if self.reads_alone else self._news.counts
-        return Usage(own.reported, *counts)
+        shared = self._news.usage(own.reported, apart=self.inbound_apart)
+        return replace(own, counted=None) if self.reads_alone else shared
 
     def unsettled(self) -> int:
         """Calls of this worker's own that are dialling or uncounted."""

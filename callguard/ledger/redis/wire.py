@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
 from callguard.backoff import LEAST_BACKOFF, LONGEST_BACKOFF
+from callguard.decision import Usage
 from callguard.ledger.early import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
 from callguard.ledger.protocol import DatedPause
 from callguard.ledger.redis.failure import Failure, Reason
 from callguard.ledger.redis.keys import Names
 from callguard.ledger.redis.ledger_clock import JITTER
+from callguard.ledger.redis.own_calls import usage_of
 from callguard.ledger.redis.pauses import pauses_in
 from callguard.ledger.redis.settings import Settings
 from callguard.limits import Limits
@@ -297,6 +299,15 @@ class News(NamedTuple):
     lost: bool
     snapshot: SharedSnapshot | None
     own: int | None = None
+
+    def usage(self, reported: int | None, *, apart: bool) -> Usage:
+        """The usage of all workers.
+
+        Args:
+            reported: the snapshot's count, or None.
+            apart: whether inbound calls are counted apart, so that own calls are told from others'.
+        """
+        return usage_of(self.own if apart else None, reported, *self.counts)
 
     @classmethod
     def parse(cls, said: Mapping[str, Any], knows: int = 0) -> Self:

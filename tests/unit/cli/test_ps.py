@@ -17,6 +17,7 @@ from callguard.cli.contents import Found
 from callguard.cli.exits import ExitCode
 from callguard.cli.ps import contents_table, sentence
 from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting, Worker, _read
+from callguard.ledger.redis.own_calls import OwnCalls
 from callguard.ledger.redis.premises import LedgerPremise
 from callguard.limits import Limits, Snapshot
 
@@ -139,9 +140,12 @@ def test_table() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "usage 16 of 20: 14 counted 0.4 s ago, 1 dialling, 1 uncounted"),
-        ({"snapshot": BURSTING}, "usage 16 of 20 (with burst 60): 14 counted"),
-        ({"snapshot": NO_BURST}, "usage 16 of 20: 14 counted"),
+        ({}, "usage 16 of 20: ours and others unknown; 14 counted 0.4 s ago, 1 dialling, 1 unco"),
+        ({"own": OwnCalls(12, apart=True)}, "usage 16 of 20: 12 ours, 4 others; 14 counted"),
+        ({"own": OwnCalls(99, apart=True)}, "usage 16 of 20: 16 ours, 0 others; 14 counted"),
+        ({"own": OwnCalls(0, apart=True)}, "usage 16 of 20: 2 ours, 14 others; 14 counted"),
+        ({"snapshot": BURSTING}, "usage 16 of 20 (with burst 60): ours"),
+        ({"snapshot": NO_BURST}, "usage 16 of 20: ours"),
         ({}, "; 40 queued; gates: 3, 1 of them silent"),
         ({"workers": CONTENTS.workers[:1]}, "gates: 1"),
         ({"lost_until": 999.6}, "nothing is admitted before a later snapshot"),
@@ -164,6 +168,20 @@ def test_a_premise_that_does_not_hold_is_warned_of(capsys: pytest.CaptureFixture
         "(seen by web:1 61 s ago)\n"
     )
     assert contents.as_json()["premises"] == [asdict(seen)]
+
+
+def test_a_setting_that_was_given_up_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody would see why all gates keep below a ceiling that they were told is not theirs."""
+    contents = replace(CONTENTS, own=OwnCalls(12, apart=True, given_up=True))
+    Found("f00", contents, ()).warn()
+    assert capsys.readouterr().err == (
+        "warning: reserved_inbound is given up for as long as the ledger lives, since the provider "
+        "has refused a call: inbound calls count together with all others\n"
+    )
+    assert contents.as_json()["given_up"] == ["reserved_inbound"]
+    assert CONTENTS.as_json()["given_up"] == []
+    assert contents.inbound_by(contents.usage) is None
+    assert replace(contents, own=OwnCalls(12, apart=True)).inbound_by(contents.usage) == 4
 
 
 def test_usage_by_a_later_reading() -> None:

@@ -22,6 +22,7 @@ from callguard.errors import (
     UsageError,
 )
 from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting
+from callguard.ledger.redis.own_calls import OwnCalls
 from callguard.limits import Limits, Snapshot
 
 BURSTING = Limits(
@@ -106,6 +107,8 @@ def test_table() -> None:
     rows = {name.strip(): value.strip() for _, name, value, _ in lines}
     assert rows == {
         "in use": "18",
+        "ours": "unknown",
+        "others": "unknown",
         "limit": "20",
         "reserved for inbound": "2",
         "burst limit": "60",
@@ -127,6 +130,24 @@ def test_a_shared_ledger() -> None:
     rows = {name.strip(): value.strip() for _, name, value, _ in lines}
     assert rows.items() >= {"dialling": "1", "uncounted": "1", "waiting": "42"}.items()
     assert "dialling" not in standing(Limits(17, 20)).as_json()
+
+
+def test_inbound_calls_that_are_counted_apart() -> None:
+    """People would read that nothing fits while gates admit, or take inbound calls for ours."""
+    limits = Limits(17, 20, reserved_inbound_concurrency=4)
+    contents = replace(CONTENTS, own=OwnCalls(15, apart=True))
+    shown = standing(limits, contents)
+    assert (shown.as_json()["own"], shown.as_json()["others"], shown.plain.headroom) == (15, 4, 1)
+    assert "15 ours, 4 others" in str(shown.plain)
+    lines = [line.split("│") for line in rendered(shown).splitlines() if "│" in line]
+    assert {"ours": "15", "others": "4"}.items() <= {
+        name.strip(): value.strip() for _, name, value, _ in lines
+    }.items()
+    given_up = standing(limits, replace(CONTENTS, own=OwnCalls(15, apart=True, given_up=True)))
+    assert (given_up.exit_code, given_up.plain.headroom) == (ExitCode.FULL, -3)
+    assert given_up.as_json()["given_up"] == ["reserved_inbound"]
+    unknown = standing(limits).as_json()
+    assert (unknown["own"], unknown["others"]) == (None, None)
 
 
 def test_a_shared_ledger_that_admits_nobody() -> None:

@@ -1,9 +1,9 @@
 -- The workers that share the ledger: they join, renew their leases, and leave or fall silent.
 --
--- Reads  workers, dialling; who joins, renews or leaves, and what it holds
+-- Reads  workers, dialling; who joins, renews or leaves, and what it holds; said.apart
 -- Sets   workers, sessions, permits, dialling, uncounted, claims, queue, called, calls; of the ledger
 --        the number and the void of each worker, epoch, before, opened, protocol, counted_after, lease,
---        lost_until, spent_until and swept, and "trunk/" .. trunk
+--        lost_until, spent_until, swept and apart, and "trunk/" .. trunk
 
 local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
@@ -220,6 +220,9 @@ local function Workers()
     end
     if state.number and state.number < 0 then
       set(void_field, said.number)
+    end
+    if said.apart then
+      set('apart', math.max(state.apart, said.apart)) -- for people
     end
     for trunk, text in pairs(joining.trunks or {}) do
       set('trunk/' .. trunk, text)
