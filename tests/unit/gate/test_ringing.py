@@ -57,6 +57,12 @@ class Campaign:
             if courier is not None:
                 courier.close()
 
+    def believe(self) -> None:
+        """Let the gate take ringing for counted, as if it had learnt it."""
+        ringing = self.gate._parts.ringing
+        assert ringing is not None
+        ringing.learning.score, ringing.learning.learnt = 20, True
+
     async def _dial_on(self) -> None:
         while asyncio.get_running_loop().time() < self.over:
             async with self.gate.admit() as permit:
@@ -104,16 +110,28 @@ def test_a_wrong_belief_costs_one_refused_dial(monkeypatch: pytest.MonkeyPatch) 
     campaign = Campaign(counts_ringing=False)
 
     async def scenario() -> None:
-        asyncio.get_running_loop().call_later(100.0, believe)
+        asyncio.get_running_loop().call_later(100.0, campaign.believe)
         await campaign.dial(300.0)
-
-    def believe() -> None:
-        ringing = campaign.gate._parts.ringing
-        assert ringing is not None
-        learning = ringing.learning
-        learning.score, learning.learnt = 20, True
 
     monkeypatch.setattr(Learning, "_score", lambda *_: None)
     run(scenario())
     assert campaign.learnt == [True, False]
     assert campaign.workspace.truth().refusals <= 1
+
+
+def test_a_refusal_ends_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no count speaks against would be believed after the provider has refused a call."""
+    campaign = Campaign(counts_ringing=True)
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_later(40.0, campaign.believe)
+        dialling = asyncio.create_task(campaign.dial(80.0))
+        await asyncio.sleep(60.0)
+        assert campaign.learnt == [True]
+        async with campaign.gate.admit() as permit:
+            permit.refused(429)
+        assert campaign.learnt == [True, False]
+        await dialling
+
+    monkeypatch.setattr(Learning, "_score", lambda *_: None)
+    run(scenario())
