@@ -151,6 +151,9 @@ class Caller:
         return "placed"
 
     def _enter(self, permit: callguard.Permit | _Unheld) -> None:
+        if not self._scene.plan.gate.listens:
+            self._hall.dials.admitted(permit.id)
+            self._hall.readings.wanted()
         self._hall.rates.enters(permit.id)
         self._hall.pauses.enters(permit.id, self._plan.lane, self._plan.trunk)
         self._hall.order.enters(self.name, permit.id)

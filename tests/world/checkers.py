@@ -182,6 +182,8 @@ class Count:
     calls alone, of which all are known but for those that were denied, keep to another:
 
         own calls that go on <= cap(l, R) - reserved inbound
+
+    Where nobody listens, there is only the promise, and only where nobody else calls.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -192,6 +194,8 @@ class Count:
         self._most = self._most_own = 0
         plan = scene.plan
         self.premises_held = plan.counter_in_time and plan.inbound_apart >= plan.gate.inbound_apart
+        if not plan.gate.listens and (plan.others or plan.closings):
+            self.premises_end()
 
     def admitted(self, lane: LanePlan, usage: int, reading: Reading | None) -> None:
         scene = self._scene
@@ -217,6 +221,8 @@ class Count:
 
     def check(self) -> None:
         scene, lane, reading = self._scene, self._lane, self._reading
+        if not scene.plan.gate.listens:
+            self._check_promise(not scene.lied)
         if lane is None or reading is None or reading.rules is None:
             return
         going_on = scene.provider.going_on.values()
@@ -330,6 +336,8 @@ class Rates:
         """Whether nothing keeps a call from starting, as far as anybody can know it."""
         if trunk is None:
             return True
+        if not self._scene.plan.gate.listens:
+            return False  # its starts are not told
         rate, now = self._scene.limited[trunk], self._scene.now() - SLACK
         paused_until = self._refused_at[trunk] + max(LONGEST_PAUSE, rate.span)
         back_until = self._given_back[trunk] + rate.span
@@ -503,20 +511,24 @@ class Order:
 
     def enters(self, name: str, permit_id: str) -> None:
         grant, place = self._open.pop(permit_id, None), self._places.get(name)
-        if grant is None:
+        if grant is not None:
+            self._check_grant(grant, name, inf if place is None else place.rank)
+        elif self._scene.plan.gate.listens:
             self._scene.blame("order", f"{name} is in, and no admission was told")
             return
-        rank: float = inf if place is None else place.rank
-        if rank > grant.expected:
-            self._scene.blame("order", f"{name} has overtaken number {grant.expected}")
-        ahead = [each for each in grant.able if each < (grant.lane.priority, rank)]
-        if ahead:
-            self._scene.blame("lanes", f"{name} on {grant.lane.name} went before {ahead}")
         if place is not None:
             if self._scene.now() > place.not_after + SLACK:
                 self._scene.blame("too late", f"{name} is in, after {place.not_after}")
             place.stands = False
             place.patience -= self._scene.now() - place.since
+
+    def _check_grant(self, grant: _Grant, name: str, rank: float) -> None:
+        """Who has come in was the first of those who could."""
+        if rank > grant.expected:
+            self._scene.blame("order", f"{name} has overtaken number {grant.expected}")
+        ahead = [each for each in grant.able if each < (grant.lane.priority, rank)]
+        if ahead:
+            self._scene.blame("lanes", f"{name} on {grant.lane.name} went before {ahead}")
 
     def check(self) -> None:
         """Nobody waits who could go, once all is done that can be done at an instant."""

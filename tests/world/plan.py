@@ -266,6 +266,7 @@ class GatePlan:
     lanes: tuple[LanePlan, ...]
     trunks: tuple[TrunkPlan, ...] = (TrunkPlan("default", None, None),)
     inbound_apart: bool = False
+    listens: bool = True
 
     @property
     def counted_after(self) -> float:
@@ -388,7 +389,8 @@ def draw(seed: int) -> Plan:
     plan = _with_stops(plan, _Dice(f"stops of {seed}"))
     plan = _with_calls_on_trunks(plan, _Dice(f"calls on trunks of {seed}"))
     plan = _with_questions(plan, _Dice(f"questions of {seed}"))
-    return _with_inbound_apart(plan, _Dice(f"inbound apart of {seed}"))
+    plan = _with_inbound_apart(plan, _Dice(f"inbound apart of {seed}"))
+    return _unheard(plan, _Dice(f"what is heard of {seed}"))
 
 
 def _with_questions(plan: Plan, dice: _Dice) -> Plan:
@@ -421,6 +423,16 @@ def _with_inbound_apart(plan: Plan, dice: _Dice) -> Plan:
         closings=(),
         others=tuple(sorted((*plan.others, *dice.moments(plan.lasts, 12)))),
     )
+
+
+def _unheard(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where nobody listens; in a tenth of those that count all calls together.
+
+    Nobody would hear there when inbound calls are counted apart no more.
+    """
+    if plan.gate.inbound_apart or not dice.chance(0.1):
+        return plan
+    return replace(plan, gate=replace(plan.gate, listens=False))
 
 
 def _with_hours(plan: Plan, dice: _Dice) -> Plan:
@@ -826,7 +838,7 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     # A reading, and a place by it, take four exchanges, which take up to a second each.
     # Callers are in the queue meanwhile, also where there is room.
     lanes = tuple(replace(lane, max_waiting=None, max_wait=None) for lane in world.gate.lanes)
-    gate = replace(world.gate, max_age=max(world.gate.max_age, 15.0), lanes=lanes)
+    gate = replace(world.gate, max_age=max(world.gate.max_age, 15.0), lanes=lanes, listens=True)
     world = replace(world, latencies=_latencies(dice, gate.max_age / 2))
     world = replace(world, seed=seed, gate=gate, rules=((0.0, rules),), closings=())
     workers = tuple(_worker(dice, world.lasts) for _ in range(dice.whole(2, 4)))

@@ -249,7 +249,8 @@ class World:
                         yield gate
                     finally:
                         self.scene.gate = None
-                        self.told.closes(gate)
+                        if self.plan.gate.listens:
+                            self.told.closes(gate)
                         self.trace("the gate closes")
             except callguard.LimitsRejected:
                 self.readings.rejected()
@@ -275,7 +276,7 @@ class World:
             counter_lag=told.counter_lag,
             min_interval=told.min_interval,
             reserved_inbound="outbound" if told.inbound_apart else "total",
-            listener=self._hear,
+            listener=self._hear if told.listens else None,
             track="ask" if told.asks else None,
         ) as gate:
             yield gate
@@ -425,6 +426,7 @@ class World:
         self.trace(f"refused: {self._named(key)}")
         self._refusals += 1
         self.alarms.refused(for_room=for_room)
+        self.count.check()
         if for_room and self.count.premises_held:
             self.scene.blame("promise", "a call was refused for want of room")
 
@@ -525,7 +527,8 @@ class World:
     def _look(self) -> None:
         """All is done that can be done at this instant."""
         self.usage.check()
-        self.on_trunks.check()
+        if self.plan.gate.listens:
+            self.on_trunks.check()
         self.order.check()
         if self.order.anyone or self.scene.drains:
             self.readings.wanted()
