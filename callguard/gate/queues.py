@@ -40,7 +40,7 @@ class Queues:
         known: the queues by what callers have named so far: by lane, and by trunk.
         lanes: the gate's.
         rated: the names of the trunks that have a rate.
-        filling: those that take so many calls at once.
+        filling: those that take only so many calls at once.
         inbound_apart: whether a shared ledger is asked to count inbound calls apart; may be set.
         pauses: what is paused.
         due_at: when the first trunk is due on which somebody waited who would fit, as of the latest

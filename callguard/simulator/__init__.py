@@ -33,7 +33,7 @@ from callguard.simulator.fates import (
 )
 from callguard.simulator.faults import DIAL_FAULTS, FAULTS, Fault, Faults
 from callguard.simulator.model import KEPT_CALLS, Workspace
-from callguard.simulator.provider_clock import ProviderClock
+from callguard.simulator.provider_clock import SimulatedClock
 from callguard.simulator.records import Call, CallRefused, CallStatus, CallTooFast, Direction, Truth
 from callguard.simulator.request_limit import RequestLimit
 from callguard.simulator.rule import OutboundRule
@@ -79,9 +79,9 @@ __all__ = [
     "Forgery",
     "InvalidSetting",
     "OutboundRule",
-    "ProviderClock",
     "RequestLimit",
     "Server",
+    "SimulatedClock",
     "Truth",
     "Uniform",
     "WebhookEvent",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from callguard.simulator.faults import Fault
-from callguard.simulator.provider_clock import ProviderClock
+from callguard.simulator.provider_clock import SimulatedClock
 from callguard.simulator.records import Call
 from callguard.simulator.settings import WorkspaceSettings
 
@@ -95,7 +95,7 @@ class DialRequest:
         return cls(from_number, to_number, agent_id, metadata, key)
 
 
-def described(call: Call, clock: ProviderClock) -> dict[str, object]:
+def described(call: Call, clock: SimulatedClock) -> dict[str, object]:
     """The call in the provider's fields, with times in milliseconds by the provider's clock."""
     start = None if call.answered_at is None else clock.stamp(call.answered_at)
     end = None if call.ended_at is None else clock.stamp(call.ended_at)

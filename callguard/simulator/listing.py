@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from callguard.simulator.bodies import described
-from callguard.simulator.provider_clock import ProviderClock
+from callguard.simulator.provider_clock import SimulatedClock
 from callguard.simulator.records import Call
 
 __all__ = ["ListRequest"]
@@ -65,7 +65,7 @@ class ListRequest:
         call_of: Callable[[str], Call | None],
         calls: Callable[[], Iterable[Call]],
         *,
-        clock: ProviderClock,
+        clock: SimulatedClock,
         ringing: bool,
     ) -> Mapping[str, object]:
         """The body of the answer.

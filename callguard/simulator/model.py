@@ -24,7 +24,7 @@ from callguard.simulator.bodies import published
 from callguard.simulator.counter import Counted, Counter
 from callguard.simulator.distributions import stream
 from callguard.simulator.fates import Draws, Fate, Script, answered
-from callguard.simulator.provider_clock import ProviderClock
+from callguard.simulator.provider_clock import SimulatedClock
 from callguard.simulator.records import Call, CallRefused, CallTooFast, Direction, Truth
 from callguard.simulator.rule import OutboundRule
 from callguard.simulator.settings import WorkspaceSettings
@@ -92,7 +92,7 @@ class Workspace:
         epoch: float = 0.0,
     ) -> None:
         self._settings = settings or WorkspaceSettings()
-        self.provider_clock = ProviderClock(epoch + self._settings.clock_offset)
+        self.provider_clock = SimulatedClock(epoch + self._settings.clock_offset)
         self._clock = clock
         self._started = self._now = clock()
         self._events: list[tuple[float, int, Callable[[], None]]] = []

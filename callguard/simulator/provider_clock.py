@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from email.utils import formatdate
 
-__all__ = ["ProviderClock"]
+__all__ = ["SimulatedClock"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderClock:
+class SimulatedClock:
     """Shows the workspace's times as the provider writes them.
 
     It shows seconds since 1970, and need not be right: what it is off by is a part of `ahead`.

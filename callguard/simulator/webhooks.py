@@ -19,7 +19,7 @@ from typing import Final, Literal, get_args
 from callguard.simulator.bodies import described
 from callguard.simulator.distributions import Constant, Distribution, Uniform, stream
 from callguard.simulator.model import Workspace
-from callguard.simulator.provider_clock import ProviderClock
+from callguard.simulator.provider_clock import SimulatedClock
 from callguard.simulator.records import Call
 from callguard.simulator.settings import is_amount, is_share, require
 
@@ -41,7 +41,7 @@ _REPLAYED_SECONDS: Final = 3600.0
 _LATE = Constant(0.1)
 _ANALYSIS_TIME = Constant(2.0)
 _HELD_BACK = Uniform(0.0, 60.0)
-_ON_TIME = ProviderClock()
+_ON_TIME = SimulatedClock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class Delivery:
         *,
         api_key: str = "key_simulated",
         wall_clock: Callable[[], float] = time.time,
-        provider_clock: ProviderClock = _ON_TIME,
+        provider_clock: SimulatedClock = _ON_TIME,
     ) -> Delivery:
         """A true delivery about `call` as it stands, signed now.
 

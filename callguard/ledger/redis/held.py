@@ -10,7 +10,7 @@ from callguard.ledger.redis.wire import Happening
 __all__ = ["ENDS_DIALLING", "Held"]
 
 ENDS_DIALLING: Final = {"place", "release", "withdraw"}
-"""The happenings after which a permit is dialling no more."""
+"""The happenings after which a permit is no longer dialling."""
 
 
 class Held:

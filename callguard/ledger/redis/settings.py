@@ -10,8 +10,8 @@ from callguard.ledger.times import Times
 __all__ = ["AT_ONCE", "Settings"]
 
 AT_ONCE: Final = 100
-"""Permits to which something happens in one exchange. If the calls are on trunks that take so many,
-placing as many takes the server 2 to 3 ms, for which it keeps others waiting."""
+"""Permits to which something happens in one exchange. If the calls are on trunks that take only so
+many, placing a hundred takes the server 2 to 3 ms (measured), in which it serves nobody else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ class SharedTrunks:
 
     Attributes:
         due_at: by trunk, from when on its rate lets the next call start.
-        calls: by trunk that takes so many, the calls that can be on it.
-        fill: whether any trunk takes so many.
+        calls: by trunk that takes only so many calls, those that can be on it.
+        fill: whether any trunk takes only so many calls.
         apart: where inbound calls are counted apart, for how many ms a call can go on at most once
             it is placed; else None.
     """
@@ -67,7 +67,7 @@ class SharedTrunks:
         ]
 
     def joining(self, trunk: str | None) -> tuple[str, int] | None:
-        """What tells of a call that it is on a trunk; None where that takes any number.
+        """What a call is entered on its trunk with; None where the trunk takes any number.
 
         Where inbound calls are counted apart, every call is on a trunk for the server.
         """

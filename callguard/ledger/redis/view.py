@@ -90,7 +90,7 @@ class View:
 
     @property
     def inbound(self) -> int | None:
-        """Others' calls, by the server's latest answer; None where all calls are together."""
+        """Others' calls, by the server's latest answer; None if all are counted together."""
         own = None if self.reads_alone or not self.inbound_apart else self._news.own
         return None if own is None else max(0, self.in_use - own)
 
@@ -306,14 +306,14 @@ class View:
         self._held.heard(self.outbox.reported())
 
     def lose(self) -> dict[int, str]:
-        """Note that the server counts what this worker holds as placed; return what is news of it.
+        """Note that the server counts what this worker holds as placed; return what changed by it.
 
         These are the permits that are dialling still, with their lanes.
         """
         return self._held.lose(self.outbox.pending())
 
     def see(self, news: News) -> None:
-        """Take in what the server says of the whole ledger."""
+        """Take over the server's latest view of the whole ledger."""
         self._news = news
         self.inbound_apart &= news.own is None or news.own >= 0
 

@@ -11,7 +11,7 @@ from callguard.simulator import (
     Constant,
     Deliveries,
     InvalidSetting,
-    ProviderClock,
+    SimulatedClock,
     Workspace,
     WorkspaceSettings,
 )
@@ -22,7 +22,7 @@ DAY = 86_400.0
 
 def test_stamps_and_dates_are_by_the_same_clock() -> None:
     """How far the provider's clock is ahead could not be told from its dates."""
-    clock = ProviderClock(ahead=DAY + 0.25)
+    clock = SimulatedClock(ahead=DAY + 0.25)
     assert clock.stamp(1.5) == 86_401_750
     assert clock.date(1.5) == "Fri, 02 Jan 1970 00:00:01 GMT"
 
@@ -38,14 +38,14 @@ def test_stamps_and_dates_are_by_the_same_clock() -> None:
 )
 def test_a_date_is_cut_to_the_second_and_never_ahead(at: float, date: str) -> None:
     """The provider's clock would seem to be ahead when it is on time."""
-    assert ProviderClock().date(at) == date
+    assert SimulatedClock().date(at) == date
 
 
 def test_a_workspace_has_one_that_is_off_by_its_setting() -> None:
     """A provider whose clock is wrong could not be simulated."""
     model = Workspace(WorkspaceSettings(clock_offset=-2.5), HandClock(), epoch=DAY)
-    assert model.provider_clock == ProviderClock(DAY - 2.5)
-    assert workspace(HandClock()).provider_clock == ProviderClock(0.0)
+    assert model.provider_clock == SimulatedClock(DAY - 2.5)
+    assert workspace(HandClock()).provider_clock == SimulatedClock(0.0)
 
 
 @pytest.mark.parametrize("offset", [math.nan, math.inf, True, "1", None])
