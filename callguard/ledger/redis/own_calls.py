@@ -1,4 +1,4 @@
-"""The own calls of a shared ledger, told from others', for people."""
+"""Which calls are a shared ledger's own, and which are others', for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["OwnCalls", "usage_of"]
 
 
 def usage_of(most: int | None, reported: int | None, dialling: int, uncounted: int) -> Usage:
-    """A usage in which own calls are told from others'.
+    """Return a usage that distinguishes own calls from others'.
 
     Args:
         most: the most own calls that can be going on; None where that isn't known.
@@ -34,8 +34,8 @@ class OwnCalls:
         most: how many can be going on, as the gates have it; None where that isn't known: because
             no gate counts inbound calls apart, so that nobody keeps a list of own calls, or because
             some may be missing from it.
-        apart: whether any gate of this ledger was told that inbound calls are counted apart.
-        given_up: whether that is not believed any more, since the provider has refused a call.
+        apart: whether any gate on this ledger is set to count inbound calls apart.
+        given_up: whether a refusal has ended that.
     """
 
     most: int | None = None
