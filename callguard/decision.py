@@ -113,6 +113,13 @@ class Usage:
             return None
         return self.reported - self.counted
 
+    @property
+    def whose(self) -> str:
+        """How many calls are own ones and others', in words."""
+        if self.others is None:
+            return "ours and others unknown"
+        return f"{self.own} ours, {self.others} others"
+
     def as_json(self) -> dict[str, int | None]:
         """Return the parts and the sums, as a JSON object; what is unknown is null."""
         return asdict(self) | {"total": self.total, "own": self.own, "others": self.others}
@@ -265,6 +272,8 @@ class Decision:
             setting, what was seen, and what to set.
         inbound: others' calls, where inbound calls are counted apart; None where all calls are
             counted together.
+        given_up: the settings that rest on the provider's word alone, and that a refusal has ended.
+        ringing_learnt: whether the gate has learnt, and goes by it, that ringing calls are counted.
     """
 
     admitted: bool
@@ -284,6 +293,8 @@ class Decision:
     on_trunk: OnTrunk | None = None
     premises: tuple[str, ...] = ()
     inbound: int | None = None
+    given_up: tuple[str, ...] = ()
+    ringing_learnt: bool = False
 
     @property
     def headroom(self) -> int | None:
@@ -296,7 +307,7 @@ class Decision:
         verdict = "admitted" if self.admitted else "denied"
         outage = "" if self.outage is None else f"; {self.outage}"
         broken = (f"; a premise of the promise does not hold, {why}" for why in self.premises)
-        return f"{verdict}: {_reason(self)}{_when(self)}{outage}{''.join(broken)}"
+        return f"{verdict}: {_reason(self)}{_when(self)}{outage}{_beliefs(self)}{''.join(broken)}"
 
 
 def decide(
@@ -464,7 +475,7 @@ def _reason(decision: Decision) -> str:
     usage, limits, age = decision.usage, decision.limits, decision.age
     unsettled = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, "
-    whose = "" if usage.others is None else f"{usage.own} ours, {usage.others} others; "
+    whose = "" if usage.others is None else f"{usage.whose}; "
     parts = f"({whose}{reported}{unsettled})"
     if decision.pause is not None:
         return f"{decision.pause} {parts}"
@@ -478,6 +489,13 @@ def _reason(decision: Decision) -> str:
         f"{_of_trunk(decision)}{usage.total} of {_cap(limits, decision.lane)} in use {parts}; "
         f"{_reserve(limits, decision)}; {_burst(limits, decision.lane)}"
     )
+
+
+def _beliefs(decision: Decision) -> str:
+    """What was learnt, and what was given up; "" if nothing was."""
+    learnt = "; ringing calls are counted, as was learnt" if decision.ringing_learnt else ""
+    given_up = (f"; {setting} was given up at a refusal" for setting in decision.given_up)
+    return f"{learnt}{''.join(given_up)}"
 
 
 def _of_trunk(decision: Decision) -> str:

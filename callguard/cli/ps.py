@@ -127,9 +127,6 @@ def sentence(contents: Contents) -> str:
     """A sentence with the ledger's totals and their parts."""
     usage, waiting = contents.usage, sum(queue.callers for queue in contents.waiting)
     own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
-    whose = "ours and others unknown"
-    if usage.others is not None:
-        whose = f"{usage.own} ours, {usage.others} others"
     silent = sum(worker.silent for worker in contents.workers)
     queued = f"{waiting} queued; gates: {len(contents.workers)}"
     queued += f", {silent} of them silent" if silent else ""
@@ -138,7 +135,7 @@ def sentence(contents: Contents) -> str:
     counted = f"{usage.reported} counted {contents.now - contents.snapshot.began:.1f} s ago"
     spent = "; nothing is admitted before a later snapshot" if contents.spent else ""
     of = f"{usage.total} of {_limit(contents.snapshot.limits)}"
-    return f"usage {of}: {whose}; {counted}, {own}; {queued}{spent}"
+    return f"usage {of}: {usage.whose}; {counted}, {own}; {queued}{spent}"
 
 
 def _limit(limits: Limits) -> str:

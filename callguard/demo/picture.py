@@ -130,6 +130,7 @@ def _counts(progress: Progress) -> list[Text]:
         Text(f"refused {truth.refusals}", _alarming(truth.refusals > 0)),
         Text(f"surcharge ${cost:.2f}", _alarming(cost > 0)),
         Text(f"peak {truth.peak}", _alarming(truth.peak > progress.limit)),
+        Text(progress.whose),
     ]
 
 

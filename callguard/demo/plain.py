@@ -31,7 +31,7 @@ def line(name: str, progress: Progress) -> str:
     parts = [
         f"{truth.elapsed / 60:4.1f} min",
         f"{name}:",
-        f"{truth.count:2} calls (limit {progress.limit})",
+        f"{truth.count:2} calls (limit {progress.limit}): {progress.whose}",
         f"called {truth.placed} of {progress.leads}",
         f"waiting {progress.waiting}",
         f"lost {progress.reckoning.lost}",

@@ -60,6 +60,12 @@ class Progress:
         """Leads that are known and not dialled."""
         return sum(self.reckoning.waiting.values())
 
+    @property
+    def whose(self) -> str:
+        """How many of the calls that go on are the campaign's and how many others', in words."""
+        ours = self.truth.outbound_count
+        return f"{ours} ours, {self.truth.count - ours} others"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -39,7 +39,7 @@ class Explainer:
         ledger: the gate's ledger.
         schedule: knows why there is no snapshot.
         queues: the waiting callers, and the pauses.
-        reporter: knows which premises don't hold.
+        reporter: knows which premises don't hold, what was learnt and what was given up.
         max_age: seconds that a snapshot may be trusted.
     """
 
@@ -81,8 +81,19 @@ class Explainer:
             on_trunk=None if queue.trunk is None else self.on_trunk(queue.trunk),
             inbound=self._ledger.inbound,
         )
-        broken = self._reporter.what_broke
-        return replace(decision, premises=broken) if broken else decision
+        return self._annotated(decision)
+
+    def _annotated(self, decision: Decision) -> Decision:
+        """The decision with what the gate has come to know of its settings."""
+        reporter = self._reporter
+        if not (reporter.what_broke or reporter.given_up or reporter.goes_by_ringing):
+            return decision
+        return replace(
+            decision,
+            premises=reporter.what_broke,
+            given_up=reporter.given_up,
+            ringing_learnt=reporter.goes_by_ringing,
+        )
 
     def due_in(self, trunk: str) -> float:
         """Seconds until a trunk is due, at least 0; the trunk must have a rate."""

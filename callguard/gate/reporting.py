@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -54,6 +54,7 @@ class Reporter:
         self._broken: dict[Premise, int] = {}
         self._why: dict[Premise, str] = {}
         self._given_up: list[str] = []
+        self.goes_by_ringing = False
 
     @property
     def readings(self) -> Mapping[Outcome, int]:
@@ -88,7 +89,7 @@ class Reporter:
             self.teller.premise_broken(broken)
 
     @property
-    def given_up(self) -> Sequence[str]:
+    def given_up(self) -> tuple[str, ...]:
         """The settings that rested on the provider's word alone, and were given up."""
         return tuple(self._given_up)
 
@@ -105,6 +106,7 @@ class Reporter:
 
     def ringing_learnt(self, *, counted: bool, applied: bool) -> None:
         """Report that ringing calls were learnt to be counted, or that this was given up."""
+        self.goes_by_ringing = counted and applied
         if not counted:
             what = "it is no longer taken for certain that the provider counts ringing calls"
         elif applied:

@@ -159,6 +159,7 @@ async def test_a_refusal_at_one_gate_ends_the_belief_at_all(
         await eventually(lambda: other.statistics().given_up)
         assert await given_up(redis_url, workspace_key) == ["reserved_inbound"]
         assert one.statistics().usage.others is None
+        assert "; reserved_inbound was given up at a refusal" in str(other.explain())
         assert await is_full(one)
         assert await is_full(other)
     async with on(redis_url, workspace_key, script) as later:

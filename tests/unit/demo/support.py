@@ -21,6 +21,7 @@ def progress(
     count: int = 0,
     usage: int | None = 0,
     *,
+    ours: int = 0,
     peak: int | None = None,
     placed: int = 0,
     refusals: int = 0,
@@ -36,6 +37,7 @@ def progress(
         truth=truth(
             elapsed=elapsed,
             count=count,
+            outbound_count=ours,
             peak=count if peak is None else peak,
             placed=placed,
             refusals=refusals,

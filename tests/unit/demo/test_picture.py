@@ -100,12 +100,22 @@ def test_a_campaign_that_is_over_stands_still_beside_one_that_is_not() -> None:
 def test_what_is_shown() -> None:
     """The picture would leave out a figure that it is there for."""
     looked = progress(
-        438.0, 16, 18, peak=21, placed=60, refusals=2, waiting=38, lost=3, surcharge_seconds=330.0
+        438.0,
+        16,
+        18,
+        ours=14,
+        peak=21,
+        placed=60,
+        refusals=2,
+        waiting=38,
+        lost=3,
+        surcharge_seconds=330.0,
     )
     shown = "\n".join(frame(looked, on=terminal(120)))
     for part in (
         "a title  7.3 min",
         "a gate  called 60 of 100  waiting 38  lost 3  refused 2  surcharge $0.55  peak 21",
+        "14 ours, 2 others",
         REASON,
         "limit 20",
     ):

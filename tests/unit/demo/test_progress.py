@@ -72,10 +72,11 @@ def test_figures() -> None:
 
 def test_line() -> None:
     """A log of the demo would not show what the picture shows."""
-    looked = progress(126.0, 16, placed=60, refusals=2, waiting=38, lost=3, surcharge_seconds=330.0)
+    figures: dict[str, Any] = {"placed": 60, "refusals": 2, "waiting": 38, "lost": 3}
+    looked = progress(126.0, 16, ours=14, surcharge_seconds=330.0, **figures)
     for part in (
         " 2.1 min  a gate:",
-        "16 calls (limit 20)",
+        "16 calls (limit 20): 14 ours, 2 others",
         "called 60 of 100",
         "waiting 38",
         "lost 3",

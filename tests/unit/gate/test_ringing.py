@@ -54,6 +54,7 @@ class Campaign:
                 for _ in range(20):
                     tasks.create_task(self._dial_on())
             self.statistics = self.gate.statistics()
+            self.explained = str(self.gate.explain())
             if courier is not None:
                 courier.close()
 
@@ -80,6 +81,7 @@ def test_it_is_learnt_within_minutes_and_said(caplog: pytest.LogCaptureFixture) 
         run(campaign.dial(1200.0))
     assert campaign.learnt == [True]
     assert campaign.statistics.ringing_learnt
+    assert "; ringing calls are counted, as was learnt" in campaign.explained
     assert campaign.statistics.ringing_score == 20
     assert campaign.workspace.truth().refusals == 0
     assert any("counts ringing calls" in record.message for record in caplog.records)
@@ -92,6 +94,7 @@ def test_where_ringing_is_not_counted_nothing_is_learnt() -> None:
     assert campaign.learnt == []
     assert campaign.statistics.ringing_score is not None
     assert campaign.statistics.ringing_score < 0
+    assert "learnt" not in campaign.explained
     assert campaign.workspace.truth().refusals == 0
 
 
@@ -116,6 +119,7 @@ def test_a_wrong_belief_costs_one_refused_dial(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Learning, "_score", lambda *_: None)
     run(scenario())
     assert campaign.learnt == [True, False]
+    assert "learnt" not in campaign.explained
     assert campaign.workspace.truth().refusals <= 1
 
 
