@@ -769,21 +769,21 @@ MUTATIONS = (
         "the lateness of starts adds up",
         PACING,
         (("self.due_at if 0.0 <= now - self.due_at <= self._late_by else now", "now"),),
-        "test_the_lateness_of_timers_does_not_add_up",
+        "fewer calls start than the rate allows",
         "tests/unit/test_pacing.py",
     ),
     Mutation(
         "however late a start is on a shared ledger, it counts from when it was due",
         RATES,
         (("math.floor(math.min(LATE_PART * span, LATE_BY))", "span"),),
-        "test_a_start_that_is_late_by_a_little_counts_from_when_it_was_due",
+        "lateness is saved up, and two starts come at once",
         "tests/unit/ledger/test_rates.py",
     ),
     Mutation(
         "the lateness of starts adds up on a shared ledger",
         RATES,
         (("claim.most == 1 and late <= late_by(claim.span) and one.due or", "claim and"),),
-        "test_a_start_that_is_late_by_a_little_counts_from_when_it_was_due",
+        "fewer calls start than the rate allows",
         "tests/unit/ledger/test_rates.py",
     ),
     Mutation(
@@ -924,6 +924,7 @@ MUTATIONS = (
             ),
         ),
         "its end is heard by nobody",
+        "tests/unit/gate/test_trunk_calls.py",
     ),
     Mutation(
         "a call of which nobody tells is on its trunk for ever",
