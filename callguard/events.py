@@ -259,10 +259,10 @@ class PremiseBroken(_Report):
 
 @dataclass(frozen=True, slots=True)
 class GivenUp(_Report):
-    """The provider refused a call, so a setting that rests on its word alone was given up.
+    """The provider refused a call, so what can't be known for certain was given up.
 
-    `setting` is "reserved_inbound". The gate goes on as if it had its default value, for as long as
-    the ledger lives.
+    `setting` is "reserved_inbound", or "counts_ringing" where that was learnt. The gate goes on as
+    if it had its default value, for as long as the ledger lives.
     """
 
     setting: str

@@ -46,8 +46,11 @@ class Ringing:
         return self.counted and self._ledger is not None
 
     def refused(self) -> None:
-        """Note that the provider refused a call."""
+        """Note that the provider refused a call: what was learnt is given up for good."""
+        was_given_up = self.learning.given_up
         self.learning.refused()
+        if self.learning.given_up and not was_given_up:
+            self._reporter.gave_up("counts_ringing")
         self.look()
 
     def look(self) -> None:

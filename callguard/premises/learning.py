@@ -25,9 +25,10 @@ somebody else makes the same move within about a second. As long as that is so o
 three, the score is a random walk that goes down twice as often as up, and gets to `LEARNT` with a
 chance of 2 to the power of -20.
 
-What was learnt is given up if the score falls below `DOUBTED`, if the provider refuses a call, or
-if a snapshot counts fewer calls than the own ones that must be in it by what was learnt alone.
-The score then begins again at `AFRESH`.
+What was learnt is given up if the score falls below `DOUBTED`, or if a snapshot counts fewer calls
+than the own ones that must be in it by what was learnt alone. The score then begins again at
+`AFRESH`. If the provider refuses a call, it is given up for good: so a wrong answer costs one
+refused dial, however strong the evidence is later.
 
 Nothing here waits, logs or reads a clock; the time is an argument.
 """
@@ -129,6 +130,7 @@ class Learning:
     Attributes:
         score: how strong the evidence is that ringing calls are counted, `AFRESH` to `LEARNT`.
         learnt: whether they are taken to be.
+        given_up: whether a refusal has ended learning for good.
     """
 
     def __init__(self, *, counter_lag: float, ring_limit: float) -> None:
@@ -136,6 +138,7 @@ class Learning:
         self._ring_limit = ring_limit
         self.score = 0
         self.learnt = False
+        self.given_up = False
         self.forget()
 
     def forget(self, slept: float = 0.0, now: float = 0.0) -> None:  # noqa: ARG002
@@ -168,6 +171,7 @@ class Learning:
     def refused(self) -> None:
         """Note that the provider refused a call: what was learnt may be wrong."""
         if self.learnt:
+            self.given_up = True
             self._give_up()
 
     def taken(self, snapshot: Snapshot, now: float) -> None:
@@ -226,7 +230,7 @@ class Learning:
     def _score(self, points: int) -> None:
         self.score = min(LEARNT, max(AFRESH, self.score + points))
         if self.score == LEARNT:
-            self.learnt = True
+            self.learnt = not self.given_up
         elif self.learnt and self.score < DOUBTED:
             self._give_up()
 

@@ -624,7 +624,8 @@ class Readings:
     - after a fault not before what the answer asked for, never at once, and twice as late after
       each in a row, up to a longest pause;
     - after a good reading, one whose answer is late may have a second request, and no third; the
-      next reading keeps ``min_interval`` from it.
+      next reading keeps ``min_interval`` from it, and the one after that counts from when it was
+      due.
 
     A key is refused where the first answer says so, or two in a row; nothing else is final.
     """
@@ -645,6 +646,7 @@ class Readings:
         self._was_good = False
         self._faults = 0
         self._wanted_at = -inf
+        self._due_at = -inf
         self._first = 0
 
     def opened(self) -> None:
@@ -669,7 +671,12 @@ class Readings:
     def began(self, reading: Reading) -> None:
         self._untie()
         requests = self._requests
-        self._is_tied = len(requests) == 1 and requests[0].over_at == reading.began
+        self._is_tied = (
+            self._was_good
+            and len(requests) == 1
+            and requests[0].over_at == reading.began
+            and reading.began >= self._late_from(requests[0])
+        )
         if self._is_tied or not all(request.outcome for request in requests):
             requests.append(reading)
             if not self._is_tied:
@@ -680,12 +687,13 @@ class Readings:
     def _untie(self) -> None:
         """Tell what a request was that began at the instant at which the one before was answered.
 
-        If it was broken off at that instant, it was a second one, too late; else the next reading.
+        If it ended at that instant, too, it may have been a second one, too late; else it was the
+        next reading.
         """
         if self._is_tied:
             second = self._requests[1]
             self._is_tied = False
-            if second.outcome == "transient" and second.over_at == second.began:
+            if second.over_at == second.began:
                 self._second_began()
             else:
                 del self._requests[1]
@@ -694,11 +702,19 @@ class Readings:
     def _next_began(self, reading: Reading) -> None:
         requests, self._requests = self._requests, [reading]
         if not requests:
+            self._due_at = reading.began
             return
         last = _decisive(requests)
         self._was_good = last.outcome == "ok"
         self._faults = 0 if self._was_good else self._faults + 1
-        earliest = self._earliest(requests, last)
+        soonest = self._soonest(last, self._due_at)
+        earliest = soonest
+        self._due_at = reading.began
+        if len(requests) > 1:
+            earliest = max(soonest, requests[1].began + self._scene.plan.gate.min_interval)
+            # The reading was due while it kept its distance from the second request.
+            if reading.began <= earliest + SLACK:
+                self._due_at = soonest
         if reading.began < earliest - SLACK:
             early = earliest - reading.began
             self._scene.blame(
@@ -707,27 +723,24 @@ class Readings:
         elif self._wanted_at < requests[0].began and self._scene.gate is not None:
             self._scene.blame("readings", "a reading that nobody wanted")
 
+    def _late_from(self, first: Reading) -> float:
+        wait = max(self.LATE, self._scene.plan.gate.min_interval)
+        return first.began + wait - SLACK
+
     def _second_began(self) -> None:
         first, *further = self._requests
-        wait = max(self.LATE, self._scene.plan.gate.min_interval)
         if len(further) > 1:
             self._scene.blame("readings", "three requests at once")
         elif not self._was_good:
             self._scene.blame("readings", "a second request where no good answer had come before")
-        elif further[0].began < first.began + wait - SLACK:
+        elif further[0].began < self._late_from(first):
             self._scene.blame("readings", "a second request before the answer was late")
 
-    def _earliest(self, requests: list[Reading], last: Reading) -> float:
-        soonest = self._soonest(last, began=requests[0].began)
-        if len(requests) > 1:
-            return max(soonest, requests[1].began + self._scene.plan.gate.min_interval)
-        return soonest
-
-    def _soonest(self, last: Reading, began: float) -> float:
+    def _soonest(self, last: Reading, due_at: float) -> float:
         gate = self._scene.plan.gate
         if self._faults:
             pause = min(gate.ttl * 2.0 ** (self._faults - 1), max(self.LONGEST, gate.ttl))
-            return max(began + pause, last.over_at + max(self.BACKOFF, last.retry_after))
+            return max(due_at + pause, last.over_at + max(self.BACKOFF, last.retry_after))
         if self._scene.changed_at >= last.began:
             return last.began + gate.min_interval
         return last.began + gate.ttl

@@ -224,6 +224,7 @@ class World:
         self.trace("the gate drains")
         draining = self.loop.create_task(gate.drain())
         self.scene.drains = True
+        self.readings.wanted()
         done, _ = await asyncio.wait([draining], timeout=max(0.0, until - self.loop.now))
         if not done:
             draining.cancel()

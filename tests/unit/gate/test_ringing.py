@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import callguard
-from callguard.events import Event, RingingLearnt
+from callguard.events import Event, GivenUp, RingingLearnt
 from callguard.premises import Learning
 from callguard.simulator import CallRefused, Constant, Uniform, Workspace, WorkspaceSettings
 from tests.campaigns.one_gate import API_KEY, WEBHOOKS, open_courier, provider
@@ -32,6 +32,7 @@ class Campaign:
         self.plan = Plan(settings, evidence=Evidence(webhooks=WEBHOOKS))
         self.heard: list[Event] = []
         self.gate: callguard.Gate
+        self._refuses = False
 
     @property
     def learnt(self) -> list[bool]:
@@ -64,10 +65,18 @@ class Campaign:
         assert ringing is not None
         ringing.learning.score, ringing.learning.learnt = 20, True
 
+    def refuse_one(self) -> None:
+        """The provider refuses the next dial, though it has room."""
+        self._refuses = True
+
     async def _dial_on(self) -> None:
         while asyncio.get_running_loop().time() < self.over:
             async with self.gate.admit() as permit:
                 await asyncio.sleep(0.2)
+                if self._refuses:
+                    self._refuses = False
+                    permit.refused(429)
+                    continue
                 try:
                     permit.placed(self.workspace.dial().call_id)
                 except CallRefused:
@@ -108,6 +117,25 @@ def test_what_is_said_is_not_learnt(said: bool) -> None:
     assert not campaign.statistics.ringing_learnt
 
 
+def test_what_was_learnt_ends_for_good_at_a_refusal_whatever_its_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A wrong belief would go on for as long as no count speaks against it."""
+    campaign = Campaign(counts_ringing=True)
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_later(1200.0, campaign.refuse_one)
+        await campaign.dial(3600.0)
+
+    run(scenario())
+    assert campaign.learnt == [True, False]
+    assert campaign.statistics.given_up == ["counts_ringing"]
+    assert [each.setting for each in campaign.heard if isinstance(each, GivenUp)] == [
+        "counts_ringing"
+    ]
+    assert "counts_ringing is given up" in caplog.text
+
+
 def test_a_wrong_belief_costs_one_refused_dial(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that were forgotten too early would not be counted again, and more dials be refused."""
     campaign = Campaign(counts_ringing=False)
@@ -121,21 +149,3 @@ def test_a_wrong_belief_costs_one_refused_dial(monkeypatch: pytest.MonkeyPatch) 
     assert campaign.learnt == [True, False]
     assert "learnt" not in campaign.explained
     assert campaign.workspace.truth().refusals <= 1
-
-
-def test_a_refusal_ends_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no count speaks against would be believed after the provider has refused a call."""
-    campaign = Campaign(counts_ringing=True)
-
-    async def scenario() -> None:
-        asyncio.get_running_loop().call_later(40.0, campaign.believe)
-        dialling = asyncio.create_task(campaign.dial(80.0))
-        await asyncio.sleep(60.0)
-        assert campaign.learnt == [True]
-        async with campaign.gate.admit() as permit:
-            permit.refused(429)
-        assert campaign.learnt == [True, False]
-        await dialling
-
-    monkeypatch.setattr(Learning, "_score", lambda *_: None)
-    run(scenario())

@@ -84,15 +84,28 @@ def test_somebody_who_calls_at_the_moment_of_our_dials_is_no_proof() -> None:
     assert max(counter.run(1).score for _ in range(60 * 60)) == 0
 
 
-def test_what_was_learnt_is_given_up_at_a_refusal_and_learnt_anew_after_twice_as_much() -> None:
-    """A wrong belief would cost more than one refused dial."""
+def test_what_was_learnt_is_given_up_for_good_at_a_refusal() -> None:
+    """A wrong belief would cost one refused dial each time that it is learnt."""
     counter = Counter(counts_ringing=True)
     learning = counter.run(60 * 11)
+    assert learning.learnt
     learning.refused()
     assert (learning.score, learning.learnt) == (AFRESH, False)
+    learning = counter.run(60 * 60)
+    assert (learning.score, learning.learnt) == (20, False)
+
+
+def test_what_was_doubted_is_learnt_anew_after_twice_as_much() -> None:
+    """Somebody who calls in step for a while would cost the gate its slots for good."""
+    counter = Counter(counts_ringing=True)
+    learning = counter.run(60 * 11)
+    counter.counts_ringing = False
+    counter.run(60 * 2)
+    assert (learning.score, learning.learnt) == (AFRESH, False)
+    counter.counts_ringing = True
     counter.run(60 * 19)
     assert not learning.learnt
-    counter.run(60 * 2)
+    counter.run(60 * 3)
     assert learning.learnt
 
 
