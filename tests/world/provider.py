@@ -242,17 +242,17 @@ class Provider:
         self.readings.append(reading)
         self.watch.reading_began(reading)
         there, back = self.plan.latencies[reading.serial % len(self.plan.latencies)]
-        reply, outcome = None, "transient"
+        outcome = "transient"
         try:
             await _pass(there)
             fault = self._fault(reading.serial)
             reply = await self._reply(reading, fault)
             await _pass(back)
             outcome = _outcome(fault)
+            if outcome == "transient":
+                reading.retry_after = float(reply.headers.get("Retry-After", 0))
         finally:
             reading.outcome, reading.over_at = outcome, self.loop.time()
-            if reply is not None and outcome == "transient":
-                reading.retry_after = float(reply.headers.get("Retry-After", 0))
             self.watch.reading_over(reading)
         return reply
 
