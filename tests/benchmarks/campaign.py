@@ -7,8 +7,7 @@ prints a table for each workspace as Markdown, writes the figures as JSON, and d
 that of the oracle's calls per hour, until the last lead's call is placed. Several workers of
 callguard share their ledger on a real server, which is started for it, and told the virtual time;
 where burst is on they would only repeat what is found where it is off, because no lane bursts. A
-gate that learns by itself what the counter shows has no row: it was left out of callguard on
-purpose.
+gate with a ledger of its own that gets evidence may learn that ringing calls are counted.
 
 Each workspace takes one call per second, the provider's default; ``--cps`` says otherwise. The
 oracle keeps that, and a gate is told it. Whoever loses leads has no speed in the table: it is
