@@ -39,6 +39,7 @@ class Reporter:
     Attributes:
         teller: reports to the listener; None without a listener.
         gate: the gate's id.
+        goes_by_ringing: whether the gate goes by it that ringing calls are counted, as learnt.
         what_broke: a sentence for each premise that was seen broken: its name, what was seen, and
             what to set.
         heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
