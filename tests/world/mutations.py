@@ -971,7 +971,7 @@ MUTATIONS = (
     Mutation(
         "the readings' rate is ignored",
         READINGS,
-        (("self.due_at = began + self._ttl", "self.due_at = began"),),
+        (("self.due_at = began + self._ttl", "self.due_at = began + self._ttl / 2"),),
         "one reading per ttl, however many wait",
     ),
     Mutation(
