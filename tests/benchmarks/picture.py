@@ -49,7 +49,7 @@ ROWS = {
     LOOP: "read get-concurrency, dial what fits",
     SEMAPHORE: "a semaphore of the limit",
     UNTIL_REFUSED: "dial until refused, back off",
-    f"{OURS}, knowing nothing": "callguard, without evidence",
+    f"{OURS}, asking": "callguard, out of the box",
     f"{OURS}, webhooks": "callguard, hearing webhooks",
     f"{OURS}, probed and webhooks": "callguard, probed, hearing webhooks",
 }

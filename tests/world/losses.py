@@ -36,8 +36,8 @@ class Loss:
         return self.knowing is None or worker in self.knowing
 
 
-Image = tuple[tuple[Loss, ...], float]
-"""What is pending, and until when nobody is to be admitted."""
+Image = tuple[tuple[Loss, ...], float, str]
+"""What is pending, until when nobody is to be admitted, and the ledger's epoch."""
 
 
 class Losses:
@@ -86,16 +86,16 @@ class Losses:
 
     def flush(self) -> None:
         """Nothing is left: as if the server had only just begun."""
-        self.turn_back(-1.0, ((), 0.0))
+        self.turn_back(-1.0, ((), 0.0, self._epoch))
 
     def image(self) -> Image:
         """What the ledger knows of losses now."""
-        return tuple(self.pending), self._closed_until
+        return tuple(self.pending), self._closed_until, self._epoch
 
     def turn_back(self, to: float, image: Image) -> None:
         """All is as it was at `to`, and the ledger knows what it knew then."""
         knowing = (worker for worker, at in self._heard_at.items() if at > to)
-        pending, self._closed_until = image
+        pending, self._closed_until, self._epoch = image
         self.pending = [*pending, self._loss(frozenset(knowing))]
 
     def fail(self) -> None:

@@ -238,6 +238,10 @@ PROBE_SECONDS = 30.0
 CLOSING_SECONDS = 60.0
 """Seconds within which all workers have closed their gates."""
 
+LEAVING_SECONDS = 2.0
+"""Seconds for which a worker that closes tries to leave: `RedisLedger`'s `timeout`. One that can't
+is gone when its lease has run out."""
+
 
 class Worker:
     """One process: a gate, its callers, and its client of the server."""
@@ -258,6 +262,7 @@ class Worker:
         self._awake = asyncio.Event()
         self._awake.set()
         self._over = asyncio.Event()
+        self.had_time_to_leave = False
 
     async def awake(self) -> None:
         """Go on at once, or when the pause is over."""
@@ -293,10 +298,12 @@ class Worker:
                         await self._over.wait()
                     finally:
                         self.gate = None
+                        closes_at = world.loop.now
             except (callguard.LimitsRejected, callguard.LedgerUnavailable) as error:
                 self._rejected = repr(error)
                 await asyncio.sleep(1.0)
             else:
+                self.had_time_to_leave = world.loop.now < closes_at + LEAVING_SECONDS
                 return
 
     def trouble(self, kind: str) -> None:
@@ -694,8 +701,9 @@ class SharedWorld:
         tasks = sorted(task.get_name() for task in asyncio.all_tasks() if task is not me)
         if tasks:
             self.scene.blame("leftovers", f"tasks: {tasks}")
-        probed = (not worker.dead and worker.draining is None for worker in self.workers)
-        if any(probed) and (left := self.server.left()):
+        probed = [worker for worker in self.workers if not worker.dead and worker.draining is None]
+        had_time = probed and all(worker.had_time_to_leave for worker in probed)
+        if had_time and (left := self.server.left()):
             self.scene.blame("leftovers", f"keys: {left}")
 
     # What happens --------------------------------------------------------------------------------
