@@ -31,6 +31,7 @@ from tests.world.checkers import (
     Scene,
     Usage,
     Violation,
+    cap,
     ceiling,
 )
 from tests.world.deliveries import Deliveries
@@ -319,8 +320,9 @@ class World:
         before = self.provider.rules
         self.trace(f"rules: {rules}")
         self.provider.rules = rules
-        lanes = self.plan.gate.lanes
-        if any(ceiling(rules, lane) < ceiling(before, lane) for lane in lanes):
+        # Where inbound calls are counted apart, the reservation lowers no ceiling of all calls.
+        height = cap if self.plan.gate.inbound_apart else ceiling
+        if any(height(rules, lane) < height(before, lane) for lane in self.plan.gate.lanes):
             self.count.premises_end()
 
     def _pause(self, plan: PausePlan) -> None:
