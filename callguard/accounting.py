@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from itertools import islice, takewhile
 from typing import Final
 
+from callguard.call_ids import CallIds
 from callguard.trunks import Trunk
 
 __all__ = ["LONGEST_CALL", "Counted", "longest_of"]
@@ -50,11 +51,10 @@ class Counted:
     __slots__ = (
         "_before",
         "_before_until",
-        "_call_of",
         "_counted_at",
         "_exact",
+        "_ids",
         "_lasts",
-        "_number_of",
         "hears_of_ends",
         "most",
     )
@@ -70,8 +70,7 @@ class Counted:
         self._before_until = 0.0
         # By permit, in this order, when the first snapshot began that surely counts its call.
         self._counted_at: dict[int, float] = {}
-        self._call_of: dict[int, str] = {}
-        self._number_of: dict[str, int] = {}
+        self._ids = CallIds()
 
     @property
     def known(self) -> int | None:
@@ -83,24 +82,22 @@ class Counted:
         self._counted_at[number] = began
         self.most += 1
         if call_id is not None:
-            self._call_of[number] = call_id
-            self._number_of[call_id] = number
+            self._ids.bind(number, call_id)
 
     def bind(self, number: int, call_id: str) -> bool:
         """Record the id of a permit's call; return whether it is one of these."""
         if number not in self._counted_at:
             return False
-        self._call_of[number] = call_id
-        self._number_of[call_id] = number
+        self._ids.bind(number, call_id)
         return True
 
     def number_of(self, call_id: str) -> int | None:
         """The permit of one of these calls."""
-        return self._number_of.get(call_id)
+        return self._ids.number_of(call_id)
 
     def call_ids(self) -> list[str]:
         """The provider's ids of these calls, as far as they are known, the oldest first."""
-        return list(self._number_of)
+        return list(self._ids.all)
 
     def end(self, number: int) -> bool:
         """Record that a permit's call is over, or never was; return whether it was one of these."""
@@ -136,6 +133,4 @@ class Counted:
 
     def _forget(self, number: int) -> None:
         del self._counted_at[number]
-        call_id = self._call_of.pop(number, None)
-        if call_id is not None and self._number_of.get(call_id) == number:
-            del self._number_of[call_id]
+        self._ids.forget(number)

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from itertools import islice, takewhile
 from typing import Final
 
+from callguard.call_ids import CallIds
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
 
@@ -42,11 +43,10 @@ class Occupancy(Pace):
     """
 
     __slots__ = (
-        "_call_of",
         "_dialling",
+        "_ids",
         "_lasts",
         "_most_calls",
-        "_number_of",
         "_over_at",
         "_room_at",
         "rate",
@@ -62,8 +62,7 @@ class Occupancy(Pace):
         self._dialling: set[int] = set()
         # By permit, in the order of these moments, when its placed call is over at the latest.
         self._over_at: dict[int, float] = {}
-        self._call_of: dict[int, str] = {}
-        self._number_of: dict[str, int] = {}
+        self._ids = CallIds()
 
     @property
     def due_at(self) -> float:  # type: ignore[override]  # nobody else sets it
@@ -123,22 +122,19 @@ class Occupancy(Pace):
         """The call of a permit is over or never was, if it is on this trunk."""
         self._dialling.discard(number)
         self._over_at.pop(number, None)
-        call_id = self._call_of.pop(number, None)
-        if call_id is not None and self._number_of.get(call_id) == number:
-            del self._number_of[call_id]
+        self._ids.forget(number)
         self._look()
 
     def bind(self, number: int, call_id: str) -> bool:
         """A placed permit's call has that id; whether it is on this trunk."""
         if number not in self._over_at:
             return False
-        self._call_of[number] = call_id
-        self._number_of[call_id] = number
+        self._ids.bind(number, call_id)
         return True
 
     def number_of(self, call_id: str) -> int | None:
         """The permit of a call on this trunk."""
-        return self._number_of.get(call_id)
+        return self._ids.number_of(call_id)
 
     @property
     def is_full(self) -> bool:
@@ -148,7 +144,7 @@ class Occupancy(Pace):
     @property
     def call_ids(self) -> Iterable[str]:
         """The ids of the placed calls on the trunk, as far as they are known, the oldest first."""
-        return self._number_of.keys()
+        return self._ids.all
 
     def note_sleep(self, slept: float) -> None:
         """The clock stood still for `slept` seconds, so all that was before is longer ago."""
