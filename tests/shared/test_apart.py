@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 import pytest
+from redis.asyncio import Redis
 
 import callguard
 from callguard import Gate, NoHeadroom, RedisLedger
+from callguard.ledger.redis.keys import Names
 from callguard.testing import ScriptedSource
 from tests.shared.support import eventually
 
@@ -170,6 +172,48 @@ async def test_a_refusal_at_one_gate_ends_the_belief_at_all(
     async with on(redis_url, workspace_key, script) as later:
         await read(later, script, 7)
         assert await is_full(later), "for as long as the ledger lives"
+
+
+async def test_a_ledger_that_forgot_the_refusal_hears_of_it_again(
+    redis_url: str, workspace_key: str
+) -> None:
+    """Each loss of the ledger would cost one more refused dial, once its own calls are known."""
+    script = source()
+    async with (
+        on(redis_url, workspace_key, script) as one,
+        on(redis_url, workspace_key, script) as other,
+        Redis.from_url(redis_url) as client,
+    ):
+        await dial(one, script, 1, 2)
+        with pytest.raises(Refusal):
+            async with one.admit():
+                raise Refusal
+        await eventually(lambda: reads_that_it_is_given_up(other))
+        await one.aclose()
+        await client.delete(Names(workspace_key).keys[0])
+
+        async def hears_of_it() -> bool:
+            return await given_up(redis_url, workspace_key) == ["reserved_inbound"]
+
+        await eventually(hears_of_it)
+
+
+async def test_a_refusal_is_forgotten_with_the_ledger(redis_url: str, workspace_key: str) -> None:
+    """One refused dial, of whatever cause, would end a setting for good, and none could undo it."""
+    script = source()
+    async with Redis.from_url(redis_url) as client:
+        async with on(redis_url, workspace_key, script) as gate:
+            with pytest.raises(Refusal):
+                async with gate.admit():
+                    raise Refusal
+        keys = Names(workspace_key).keys
+        hour, longest_call = 3600.0, 7230.0
+        assert hour < await client.pttl(keys[0]) / 1000 <= hour + longest_call
+        await client.delete(*keys)  # as they expire
+        async with on(redis_url, workspace_key, script) as later:
+            await dial(later, script, 1, 2)
+            assert await given_up(redis_url, workspace_key) == []
+            assert later.statistics().given_up == []
 
 
 async def test_a_gate_that_counts_all_together_makes_all_do_so(

@@ -318,6 +318,8 @@ class Conversation:
             self._pauses_version = 0
             self._readings.begin_anew(heard.epoch)
             self._ledger_clock.begin_anew()
+            if self._view.trunks.apart is not None and not self._view.inbound_apart:
+                self._view.outbox.say("refuse")  # of which this ledger may know nothing
         self._joined = True
         self._acknowledged = self._number
         self._readings.reported()
