@@ -196,6 +196,7 @@ def _as_json(findings: Findings) -> dict[str, object]:
         "counter_lag": findings.counter_lag,
         "rise_lag": _lag_as_json(findings.rise_lag),
         "fall_lag": _lag_as_json(findings.fall_lag),
+        "falls_at_once": findings.falls_at_once,
         "settings": findings.settings,
         "reason": findings.reason,
         "remark": findings.remark,
@@ -226,6 +227,8 @@ def _table(findings: Findings) -> Table:
     table.add_row("ringing calls are counted", counted, str(findings.snapshots))
     table.add_row("the counter rises late by", *_lag_cells(findings.rise_lag))
     table.add_row("the counter falls late by", *_lag_cells(findings.fall_lag))
+    falls_at_once = "yes" if findings.falls_at_once else "not seen"
+    table.add_row("it falls at once when a call is over", falls_at_once, "")
     return table
 
 

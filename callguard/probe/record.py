@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from callguard.limits import Snapshot
+
 __all__ = [
     "RINGING",
     "UNANSWERED_END",
@@ -55,6 +57,12 @@ class Count:
 
     during: Span
     calls: int
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Count:
+        """The count of a snapshot."""
+        during = Span(snapshot.began, snapshot.received)
+        return cls(during, snapshot.limits.current_concurrency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def test_an_unreachable_provider_is_told_of(
     probed: Command, nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If this fails, an outage looks like a finding."""
-    monkeypatch.setattr("callguard.probe.experiment._READING_DEADLINE", 0.3)
+    monkeypatch.setattr("callguard.probe.experiment.READING_DEADLINE", 0.3)
     ended = probed(*_NUMBERS, *_AT_ONCE, "--yes", "--json", url=nowhere)
     assert ended.code == 69
     assert json.loads(ended.out)["exit"] == 69

@@ -61,6 +61,7 @@ def test_a_script_gets_what_was_found(probed: Probed, counts_ringing: bool) -> N
     assert found["fall_lag"]["at_least"] <= 0.5 <= found["fall_lag"]["at_most"]
     assert found["counter_lag"] > 1.5
     assert found["fall_lag"]["snapshots"] > 3
+    assert found["falls_at_once"] is False
     assert found["settings"] == (
         f"callguard.open_gate(counts_ringing={counts_ringing}, counter_lag={found['counter_lag']})"
     )
@@ -73,6 +74,7 @@ def test_people_are_told_what_to_paste(probed: Probed) -> None:
     assert code == 0
     assert "ringing calls are counted" in out
     assert out.splitlines()[-1].startswith("callguard.open_gate(counts_ringing=True, ")
+    assert "it falls at once when a call is over" in out
     assert "the call is ongoing" in out
     assert not err
 

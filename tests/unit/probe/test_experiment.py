@@ -12,8 +12,11 @@ import pytest
 
 from callguard.errors import LimitsMalformed, LimitsRejected, LimitsUnavailable
 from callguard.fetcher import ProviderClient
-from callguard.probe.experiment import MaybePlaced, NotPlaced, PhoneCall, Plan, probe
-from callguard.probe.findings import Findings, conclude
+from callguard.probe.calls import MaybePlaced, NotPlaced, PhoneCall
+from callguard.probe.conclusions import conclude
+from callguard.probe.experiment import probe
+from callguard.probe.findings import AT_ONCE, Findings
+from callguard.probe.plan import Plan
 from callguard.probe.record import Count, Record, Span, State
 from callguard.simulator import Constant, Uniform, WorkspaceSettings
 from tests.support.fake_network import Reply
@@ -330,6 +333,23 @@ def test_the_calls_of_others_make_it_unclear_and_never_wrong(rate: float) -> Non
     assert clear < 20 if rate > 0.01 else clear > 5
 
 
+@pytest.mark.parametrize("rise", [0.0, 1.0])
+@pytest.mark.parametrize("fall", [0.0, 0.2, 0.6, 1.0, 3.0])
+def test_a_counter_that_falls_at_once_is_told_from_a_late_one(rise: float, fall: float) -> None:
+    """If this fails, a late counter is taken for one that falls at once, or the other way round."""
+
+    async def main(talk: float) -> Findings:
+        truth = settings(rise_lag=rise, fall_lag=fall, talk_time=Constant(talk))
+        return await probed(WorkspaceSession(truth, before=0.05, after=0.05))
+
+    # Calls that end at different moments between two readings.
+    seen = [run(main(10.0 + tenths / 10)).falls_at_once for tenths in range(6)]
+    if fall == 0.0:
+        assert all(seen)
+    if fall > AT_ONCE:
+        assert not any(seen)
+
+
 def test_a_restless_workspace_gets_no_call() -> None:
     """If this fails, a call is paid for that can't teach anything."""
 
@@ -517,7 +537,7 @@ def test_the_longest_call_is_stopped_and_still_teaches() -> None:
 
 def test_a_call_that_cannot_be_stopped_is_told_of() -> None:
     """If this fails, the probe never ends, or hides that its call goes on."""
-    refused: list[Reply | None] = [Reply(500), Reply(500), Reply(500)]
+    refused: list[Reply | None] = [Reply(500)] * 99
 
     async def main() -> tuple[Findings, list[str]]:
         truth = settings(talk_time=Constant(3600.0))
