@@ -9,17 +9,21 @@ The laws that this file holds:
 - Of the own calls that a snapshot surely counts, no more can be going on than it counts. So calls
   whose end is never reported don't add up: with each snapshot they are at most its count.
 - A call is forgotten when it has lasted as long as a call can.
+- Where ends free at once, the snapshots in hand say how many calls are others'; `in_hand` has that
+  rule. Each call that is counted no more is reported there, so the two can't disagree.
 - What the very first snapshot counts may be calls that were dialled before this ledger began. Where
   own calls must not be fewer than go on, they are own calls as well.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import islice, takewhile
 from typing import Final
 
 from callguard.call_ids import CallIds
+from callguard.in_hand import InHand
 from callguard.trunks import Trunk
 
 __all__ = ["LONGEST_CALL", "Counted", "longest_of"]
@@ -42,6 +46,7 @@ class Counted:
         exact: whether `most` must not be below the truth, since calls are admitted by it. If not,
             and no end was ever reported, no more calls are kept than the snapshot counts: they are
             for people to see, and need not cost memory for hours.
+        in_hand: the snapshots in hand, where ends free at once; else None.
 
     Attributes:
         most: how many of them can be going on.
@@ -54,16 +59,18 @@ class Counted:
         "_counted_at",
         "_exact",
         "_ids",
+        "_in_hand",
         "_lasts",
         "hears_of_ends",
         "most",
     )
 
-    def __init__(self, lasts: float, *, exact: bool = False) -> None:
+    def __init__(self, lasts: float, *, exact: bool = False, in_hand: InHand | None = None) -> None:
         self.most = 0
         self.hears_of_ends = False
         self._lasts = lasts
         self._exact = exact
+        self._in_hand = in_hand
         # Calls from before this ledger that can be going on, and until when; None before the first
         # snapshot.
         self._before: int | None = None if exact else 0
@@ -71,6 +78,10 @@ class Counted:
         # By permit, in this order, when the first snapshot began that surely counts its call.
         self._counted_at: dict[int, float] = {}
         self._ids = CallIds()
+
+    def __len__(self) -> int:
+        """Calls that are not known to be over, though more than the snapshot counts."""
+        return len(self._counted_at)
 
     @property
     def known(self) -> int | None:
@@ -99,14 +110,21 @@ class Counted:
         """The provider's ids of these calls, as far as they are known, the oldest first."""
         return list(self._ids.all)
 
-    def end(self, number: int) -> bool:
-        """Record that a permit's call is over, or never was; return whether it was one of these."""
+    def end(self, number: int, ended_after: float = -math.inf) -> bool:
+        """Record that a permit's call is over, or never was; return whether it was one of these.
+
+        It surely ended after `ended_after`; minus infinity if that is unknown.
+        """
         if number not in self._counted_at:
             return False
         self.hears_of_ends = True
-        self._forget(number)
+        self._forget(number, ended_after)
         self._look()
         return True
+
+    def give_up_in_hand(self) -> None:
+        """Let no end free a slot at once any more."""
+        self._in_hand = None
 
     def recorded(self, count: int, began: float) -> None:
         """Record a snapshot that began at `began` and counts `count` calls.
@@ -121,7 +139,7 @@ class Counted:
         counted_at = self._counted_at
         ended_before = began - self._lasts
         over = [*takewhile(lambda number: counted_at[number] < ended_before, counted_at)]
-        if not (self._exact or self.hears_of_ends):
+        if not (self._exact or self.hears_of_ends or self._in_hand):
             over = [*islice(counted_at, max(len(over), len(counted_at) - count))]
         for number in over:
             self._forget(number)
@@ -131,6 +149,8 @@ class Counted:
         """Keep `most` within the number of calls that are not known to be over."""
         self.most = min(self.most, (self._before or 0) + len(self._counted_at))
 
-    def _forget(self, number: int) -> None:
+    def _forget(self, number: int, ended_after: float = -math.inf) -> None:
         del self._counted_at[number]
         self._ids.forget(number)
+        if self._in_hand is not None:
+            self._in_hand.end(ended_after)

@@ -82,19 +82,22 @@ class Usage:
             on still; None until the end of a call was reported, and on a shared ledger unless
             inbound calls are counted apart, since they can't be distinguished from others' calls
             then.
+        ended: how many of the reported calls are over since, or are dialling or uncounted ones as
+            well, as the snapshots in hand prove; 0 unless ends free at once.
     """
 
     reported: int | None
     dialling: int
     uncounted: int
     counted: int | None = None
+    ended: int = 0
 
     @property
     def total(self) -> int | None:
-        """The sum, or None if the reported part is unknown."""
+        """The sum less `ended`, or None if the reported part is unknown."""
         if self.reported is None:
             return None
-        return self.reported + self.dialling + self.uncounted
+        return self.reported + self.dialling + self.uncounted - self.ended
 
     @property
     def own(self) -> int | None:
@@ -107,11 +110,12 @@ class Usage:
     def others(self) -> int | None:
         """The calls that the snapshot counts beyond own ones; None if that is unknown.
 
-        An own call that is known to be over is one of these until a snapshot misses it.
+        An own call that is known to be over is one of these until a snapshot misses it, unless ends
+        free at once.
         """
         if self.reported is None or self.counted is None:
             return None
-        return self.reported - self.counted
+        return self.reported - self.ended - self.counted
 
     @property
     def whose(self) -> str:
@@ -474,7 +478,8 @@ _WITHHELD: Final[Mapping[Constraint | None, str]] = {
 def _reason(decision: Decision) -> str:
     usage, limits, age = decision.usage, decision.limits, decision.age
     unsettled = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
-    reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, "
+    ended = f"{usage.ended} of them over or counted twice, " if usage.ended else ""
+    reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, {ended}"
     whose = "" if usage.others is None else f"{usage.whose}; "
     parts = f"({whose}{reported}{unsettled})"
     if decision.pause is not None:

@@ -261,8 +261,8 @@ class PremiseBroken(_Report):
 class GivenUp(_Report):
     """The provider refused a call, so what can't be known for certain was given up.
 
-    `setting` is "reserved_inbound", or "counts_ringing" where that was learnt. The gate goes on as
-    if it had its default value, for as long as the ledger lives.
+    `setting` is "reserved_inbound", "ends_free_at_once", or "counts_ringing" where that was learnt.
+    The gate goes on as if it had its default value, for as long as the ledger lives.
     """
 
     setting: str

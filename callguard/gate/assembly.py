@@ -14,6 +14,7 @@ from callguard.gate.apart import serving
 from callguard.gate.asking import Asker, Questions
 from callguard.gate.draining import Draining
 from callguard.gate.explaining import Explainer
+from callguard.gate.giving_up import reporting
 from callguard.gate.home import Home
 from callguard.gate.intake import Intake
 from callguard.gate.issuer import Issuer
@@ -128,7 +129,8 @@ def assemble(
     asker = None if questions is None else Asker(questions, issuer, watch.time, times.ring_limit)
     intake = Intake(home, watch, ledger, schedule, admissions, asker, reporter, premises, ringing)
     draining = Draining(home, ledger, schedule, admissions)
-    issuer.room_made = intake.serve = serving(ledger, queues, admissions.serve, reporter)
+    serve = reporting(ledger, serving(ledger, queues, admissions.serve), reporter)
+    issuer.room_made = intake.serve = serve
     _bind(issuer, schedule, ringing)
     schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)
     ledger.readings.serve(intake)

@@ -111,14 +111,14 @@ class Intake:
         snapshot = ledger.snapshot
         if snapshot is None:
             return []
-        unsettled = ledger.in_use - snapshot.limits.current_concurrency
+        usage = ledger.usage()
         ceiling = sys.maxsize
         for lane in self._queues.lanes:
             ceiling = min(ceiling, Ceilings.of(snapshot.limits, lane, ledger.inbound).highest)
         broken = self._premises.taken(
             snapshot,
             before,
-            unsettled=unsettled,
+            unsettled=usage.dialling + usage.uncounted,
             granted=ledger.granted,
             ceiling=ceiling,
         )

@@ -62,6 +62,7 @@ def open_gate(
     counter_lag: float = 2.0,
     min_interval: float = 0.25,
     reserved_inbound: Literal["total", "outbound"] = "total",
+    ends_free_at_once: bool = False,
     refused: Callable[[Exception], bool] | None = None,
     listener: Listener | None = None,
     track: Literal["ask"] | None = "ask",
@@ -109,6 +110,13 @@ def open_gate(
             out whether it is so, and gives it up at the first refusal (the event `GivenUp`). It
             assumes that what others add is inbound: web calls and batches are not. It needs
             evidence of ends. On a shared ledger it has an effect while all gates set it.
+        ends_free_at_once: whether a call that is known to be over makes room at once, and not when
+            the count falls. It needs the provider's own time of the end, from webhooks
+            (``end_timestamp``, docs.retellai.com/features/webhook-overview, read 2026-11-22) or
+            asking, and the ``Date`` of the provider's answers. It assumes that the provider refuses
+            calls by those that are really going on, or that its count falls at once; a gate can't
+            find out, and gives it up at the first refusal (the event `GivenUp`). A `FixedLimit`
+            needs it not.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of
@@ -136,8 +144,7 @@ def open_gate(
         checked_callback("listener", listener, "an event")
     every_trunk = checked_trunks(trunks, cps)
     _check_ledger(ledger)
-    checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
-    apart = reserved_inbound == "outbound"
+    apart, ends_free = _checked_beliefs(reserved_inbound, ends_free_at_once, source, ledger)
     if source is None:
         origin = _of_retell(api_key, base_url, session, times, track, allow_plain_http)
     else:
@@ -155,7 +162,7 @@ def open_gate(
     )
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    kept = shared or MemoryLedger(times, every_trunk, inbound_apart=apart)
+    kept = shared or MemoryLedger(times, every_trunk, inbound_apart=apart, ends_free=ends_free)
     return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk, apart))
 
 
@@ -247,6 +254,21 @@ def _checked_times(
         ring_limit=ring_limit,
         learns=counts_ringing is None,
     )
+
+
+def _checked_beliefs(
+    reserved_inbound: str,
+    ends_free_at_once: bool,
+    source: LimitSource | None,
+    ledger: RedisLedger | str | None,
+) -> tuple[bool, bool]:
+    """Whether inbound calls are counted apart, and whether ends free at once."""
+    checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
+    checked_flag("ends_free_at_once", ends_free_at_once)
+    if ends_free_at_once and ledger is not None:
+        raise UsageError("ends_free_at_once=True does not work on a shared ledger yet")
+    has_count = not isinstance(source, FixedLimit)  # without a count ends free at once anyway
+    return reserved_inbound == "outbound", ends_free_at_once and has_count
 
 
 def _times_of(source: LimitSource | None, times: Times) -> Times:

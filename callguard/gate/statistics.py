@@ -36,7 +36,7 @@ class GateStatistics:
             the first report on; premises that hold are left out.
         on_trunk: by trunk that takes only so many calls, how many are on it, and the most.
         given_up: what can't be known for certain, and was given up at a refusal:
-            "reserved_inbound", or "counts_ringing" where that was learnt.
+            "reserved_inbound", "ends_free_at_once", or "counts_ringing" where that was learnt.
         ringing_score: how strong the evidence is that ringing calls are counted, from -20 to 20; at
             20 they are taken for counted. None if the gate doesn't learn it.
         ringing_learnt: whether the gate has learnt that ringing calls are counted, and goes by it.

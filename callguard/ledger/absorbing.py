@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from callguard.accounting import Counted
+from callguard.ledger.freeing import Freeing
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 
 __all__ = ["Absorbing"]
 
 
-class Absorbing:
+class Absorbing(Freeing):
     """The part of a `MemoryLedger` that has the placed calls which a snapshot may have missed.
 
     Args:
         times: the durations that the ledger uses.
-
-    Attributes:
-        in_use: the usage in calls; without a snapshot, only its own part.
+        lasts, exact, ends_free: see `Freeing`.
     """
 
     __slots__ = (
@@ -35,13 +33,10 @@ class Absorbing:
         "_number_of",
         "_on_trust",
         "_placed",
-        "in_use",
     )
 
-    _counted: Counted
-
-    def __init__(self, times: Times) -> None:
-        self.in_use = 0
+    def __init__(self, times: Times, lasts: float, *, exact: bool, ends_free: bool) -> None:
+        super().__init__(times, lasts, exact=exact, ends_free=ends_free)
         self._counted_after = self._default_after = times.counted_after
         self._counter_lag = times.counter_lag
         # The uncounted calls by number, in the order in which they were placed; and apart, those
@@ -87,6 +82,8 @@ class Absorbing:
         moments = {**self._on_trust, **self._placed}
         self._placed = dict(sorted(moments.items(), key=lambda each: each[1]))
         self._on_trust.clear()
+        if self._in_hand is not None:
+            self._free()
 
     def _absorb(self, uncounted: dict[int, float], before: float, snapshot: Snapshot) -> None:
         seen = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from callguard.accounting import Counted, longest_of
+from callguard.accounting import longest_of
 from callguard.decision import Usage, Withheld
 from callguard.ledger.absorbing import Absorbing
 from callguard.ledger.early import EarlyEvidence
@@ -35,8 +35,10 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         trunks: the gate's trunks.
         inbound_apart: whether the provider lets inbound calls use the slots that are reserved for
             them without counting them against outbound calls.
+        ends_free: whether calls that are known to be over free their slots at once.
 
     Attributes:
+        ends_free: whether the ledger goes by that; False once the provider refused a call.
         in_use: the usage in calls; without a snapshot, only its own part.
         granted: permits granted so far, which is also the latest of them.
         inbound_apart: whether the ledger goes by that; False once the provider refused a call.
@@ -47,7 +49,6 @@ class MemoryLedger(Absorbing, Paced, Unshared):
     __slots__ = (
         "_admits_until",
         "_changed_at",
-        "_counted",
         "_early",
         "_fills",
         "_heeds_dials",
@@ -59,17 +60,21 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         "granted",
         "inbound_apart",
         "readings",
-        "snapshot",
     )
 
     def __init__(
-        self, times: Times, trunks: Sequence[Trunk] = (), *, inbound_apart: bool = False
+        self,
+        times: Times,
+        trunks: Sequence[Trunk] = (),
+        *,
+        inbound_apart: bool = False,
+        ends_free: bool = False,
     ) -> None:
-        super().__init__(times)
+        lasts = times.ring_limit + longest_of(trunks)
+        super().__init__(times, lasts, exact=inbound_apart, ends_free=ends_free)
         self.granted = 0
         self.inbound_apart = inbound_apart
         self.readings = OwnReadings(times)
-        self.snapshot: Snapshot | None = None
         self._max_age = times.max_age
         self._refused_at = -math.inf
         self._changed_at = -math.inf
@@ -80,7 +85,6 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         # Whether any trunk takes only so many calls, and has to hear when one is over; and whether
         # any has to hear that a dial has returned. Mostly none has.
         self._fills = self._heeds_dials = self._paces.fill
-        self._counted = Counted(times.ring_limit + longest_of(trunks), exact=inbound_apart)
         self._early = EarlyEvidence()
 
     @property
@@ -103,19 +107,18 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         """The usage and its parts."""
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
         uncounted = len(self._placed) + len(self._answered)
-        dialling = self.in_use - (reported or 0) - uncounted
-        return Usage(reported, dialling, uncounted, self._counted.known)
+        counted, ended = self._counted.known, self._ended
+        if ended and counted is not None:
+            counted = max(0, min(counted, (reported or 0) - ended))
+        dialling = self.in_use + ended - (reported or 0) - uncounted
+        return Usage(reported, dialling, uncounted, counted, ended)
 
     @property
     def inbound(self) -> int | None:
         """Others' calls, where inbound calls are counted apart; None where all are together."""
         if self.snapshot is None or not self.inbound_apart:
             return None
-        return self.snapshot.limits.current_concurrency - self._counted.most
-
-    def unsettled(self) -> int:
-        """Calls of this gate's own that are dialling or uncounted."""
-        return self.in_use - (self.usage().reported or 0)
+        return max(0, self.snapshot.limits.current_concurrency - self._ended - self._counted.most)
 
     @property
     def next_number(self) -> int:
@@ -155,15 +158,24 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         self.in_use -= 1
         if self._fills:
             self._paces.leave(number)
+        if self._in_hand is not None:
+            self._in_hand.leave()
 
-    def withdraw(self, number: int) -> None:
-        """Give back a placed permit's slot; if its call is absorbed, only a snapshot does that."""
-        if self._forget(number):
+    def withdraw(self, number: int, ended_after: float = -math.inf) -> None:
+        """Give back a placed permit's slot; if its call is absorbed, only a snapshot does that.
+
+        Where ends free at once, it is given back also if the call surely ended after a snapshot
+        that counts it was received; `ended_after` is as in `note_ended`.
+        """
+        was_uncounted = self._forget(number)
+        if was_uncounted:
             self.in_use -= 1
-        else:
-            self._counted.end(number)
+        was_own = was_uncounted or self._counted.end(number, ended_after)
         if self._fills:
             self._paces.leave(number)
+        if self._in_hand is not None and was_own:
+            self._in_hand.leave()
+            self._free()
 
     def restore(
         self, number: int, now: float, trunk: str | None = None, *, restarts: bool = True
@@ -202,7 +214,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         else:
             self._early.remember(call_id, now, ended=False)
 
-    def note_ended(self, call_id: str, now: float, ended_after: float = -math.inf) -> None:  # noqa: ARG002
+    def note_ended(self, call_id: str, now: float, ended_after: float = -math.inf) -> None:
         """Record evidence, from any source, that a call is over at `now`.
 
         It surely ended after `ended_after`; minus infinity if that is unknown.
@@ -212,7 +224,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         if number is None and self._fills:
             number = self._paces.number_of(call_id)
         if number is not None:
-            self.withdraw(number)
+            self.withdraw(number, ended_after)
         else:
             self._early.remember(call_id, now, ended=True)
 
@@ -220,6 +232,8 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         """Note that the provider's count has changed, at `now` or before."""
         self._changed_at = now
         self.readings.changed()
+        if self._in_hand is not None:
+            self._in_hand.note_time(now)
 
     def note_sleep(self, slept: float, now: float) -> None:
         """Note that the machine slept for `slept` seconds, until `now`; the clock stood still.
@@ -233,6 +247,9 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         self._admits_until -= slept
         if self.snapshot is not None:
             self.snapshot = self.snapshot.aged(slept)
+        if self._in_hand is not None:
+            self._in_hand.note_sleep(slept, now)
+            self._free()
 
     def refuse(self, now: float, number: int = 0, trunk: str | None = None) -> None:
         """The provider refused a call: nothing more until a snapshot that begins after `now`.
@@ -241,6 +258,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         the cause was, what rests on the provider's word alone is given up.
         """
         self.inbound_apart = False
+        self._keep_ends()
         self._refused_at = now
         self._admits_until = -math.inf
         self.readings.changed()
@@ -272,6 +290,8 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         self._absorb(self._answered, snapshot.began - self._counter_lag, snapshot)
         self._trust(snapshot.began)
         self._counted.recorded(snapshot.limits.current_concurrency, snapshot.began)
+        if self._in_hand is not None:
+            self._take_in_hand(self._in_hand, snapshot)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age
         self.readings.recorded(snapshot.began, outdated=self.outdated)
         return True

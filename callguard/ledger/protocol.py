@@ -171,6 +171,8 @@ class Ledger(Protocol):
     Attributes:
         in_use: the usage in calls; without a snapshot, only its own part.
         inbound_apart: whether inbound calls are counted apart; False once that was given up.
+        ends_free: whether calls that are known to be over free their slots at once; False once that
+            was given up.
         inbound: others' calls, if inbound calls are counted apart; else None.
         granted: permits granted so far.
         next_number: a number that no permit has had; each later one is above.
@@ -182,6 +184,7 @@ class Ledger(Protocol):
 
     granted: int
     inbound_apart: bool
+    ends_free: bool
     others_wait: bool
 
     @property

@@ -33,8 +33,8 @@ def test_the_arguments_of_open_gate_are_these() -> None:
     assert list(parameters) == [
         "api_key", "base_url", "session", "source", "lanes", "cps", "trunks", "ttl",
             "max_age", "counts_ringing",
-        "ring_limit", "counter_lag", "min_interval", "reserved_inbound", "refused", "listener",
-        "track", "ledger", "allow_plain_http",
+        "ring_limit", "counter_lag", "min_interval", "reserved_inbound", "ends_free_at_once",
+            "refused", "listener", "track", "ledger", "allow_plain_http",
     ]  # fmt: skip
     named = [each for name, each in parameters.items() if name != "api_key"]
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in named)

@@ -893,8 +893,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "            self._counted.end(number)\n        if self._fills:",
-                "            self._counted.end(number)\n        if False:",
+                "self._counted.end(number, ended_after)\n        if self._fills:",
+                "self._counted.end(number, ended_after)\n        if False:",
             ),
         ),
         "a trunk is taken by calls that everybody knows to be over",

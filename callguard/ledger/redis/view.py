@@ -64,7 +64,7 @@ class View:
         trunks: Sequence[Trunk] = (),
     ) -> None:
         self.granted = 0
-        self.inbound_apart = settings.inbound_apart
+        self.inbound_apart, self.ends_free = settings.inbound_apart, False
         self.alone = False
         self.next_number = 1
         self.outbox = Outbox(settings.at_once)

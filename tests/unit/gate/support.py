@@ -54,6 +54,7 @@ async def opened(
     cps: float | None = None,
     trunks: Iterable[Trunk] = (),
     inbound_apart: bool = False,
+    ends_free: bool = False,
 ) -> AsyncIterator[Gate]:
     adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
@@ -67,7 +68,7 @@ async def opened(
     every_trunk = checked_trunks(trunks, cps)
     parts = assemble(
         fetcher,
-        MemoryLedger(times, every_trunk, inbound_apart=inbound_apart),
+        MemoryLedger(times, every_trunk, inbound_apart=inbound_apart, ends_free=ends_free),
         lanes=(*lanes, DEFAULT_LANE) if adds_default else lanes,
         trunks=every_trunk,
         times=times,
