@@ -50,9 +50,9 @@ class Steering:
         same lane and trunk replaces the earlier one. The pause ends with the gate.
 
         On a shared ledger the pause is for all gates: it holds here at once, for others as soon as
-        the server knows of it, and until somebody resumes it, even if gates come and go, nobody
-        uses the ledger for long, or it is lost and starts anew. Only a server that loses all its
-        data loses the pauses.
+        the server knows of it, and until somebody resumes it, even if gates come and go, or nobody
+        uses the ledger for long. A server that loses all its data hears of the pause from any gate
+        that knew of it and is still open.
 
         Args:
             lane: one of the gate's lanes, or its name; None for all.

@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 from callguard import Lane, RedisLedger
 from callguard.events import Event, Paused, Resumed
 from callguard.ledger.redis.keys import Names
+from callguard.testing import RedisServer
 from tests.shared.provider import provider
-from tests.shared.support import Callers, eventually, sharing
+from tests.shared.support import LEASE, TIMEOUT, Callers, eventually, sharing
 
 LANES: dict[str, Any] = {"lanes": [Lane("bulk"), Lane("urgent")]}
 
@@ -123,23 +124,44 @@ async def test_what_is_paused_is_seen_and_resumed_though_no_gate_has_come_for_lo
 
 
 @pytest.mark.slow
-async def test_a_server_that_loses_all_its_data_loses_its_pauses_and_says_so(
-    redis_url: str, workspace_key: str
+async def test_a_server_that_comes_back_empty_hears_of_a_pause_from_the_gates_that_knew_it(
+    own_redis: RedisServer, workspace_key: str
 ) -> None:
-    """Gates that came before and after the loss would not agree on what is paused."""
+    """Workers would dial into a carrier's trouble because a server without a disk was restarted."""
     heard: list[Event] = []
     async with (
         provider(limit=9) as workspace,
-        RedisLedger.from_url(redis_url, name=workspace_key) as ledger,
-        Redis.from_url(redis_url) as client,
-        sharing(workspace, ledger, listener=heard.append) as gate,
+        RedisLedger.from_url(
+            own_redis.url, name=workspace_key, lease=LEASE, timeout=TIMEOUT
+        ) as ledger,
+        sharing(workspace, ledger, **LANES) as here,
+        sharing(workspace, ledger, listener=heard.append, **LANES) as there,
     ):
-        gate.pause()
-        await eventually(lambda: client.hget(Names(workspace_key).keys[0], "pauses"))
-        await client.delete(*Names(workspace_key).keys)
-        await eventually(lambda: not gate.statistics().pauses)
-        assert any(isinstance(event, Resumed) for event in heard)
-        callers = Callers(gate)
-        callers.send(1)
-        await callers.have_arrived(1)
-        await callers.go()
+        here.pause("bulk", reason="carrier trouble")
+        here.pause("urgent")
+        await eventually(lambda: len(there.statistics().pauses) == 2)
+        assert here.resume("urgent")
+        await eventually(lambda: len(there.statistics().pauses) == 1)
+        own_redis.stop()
+        own_redis.start()
+        await eventually(lambda: here.explain("urgent").constraint == "ledger lost")
+        async with sharing(workspace, ledger, **LANES) as new:
+            await eventually(lambda: new.statistics().pauses)
+            for gate in (here, there, new):
+                [pause] = gate.statistics().pauses
+                assert (pause.lane, pause.reason) == ("bulk", "carrier trouble")
+            callers = Callers(there)
+            callers.send(1, "bulk")
+            callers.send(1, "urgent")
+            await callers.have_arrived(1)
+            assert [permit.lane.name for permit in callers.arrived] == ["urgent"]
+            await callers.go()
+            assert new.resume("bulk")
+            await eventually(lambda: not here.statistics().pauses)
+        told = [event for event in heard if isinstance(event, Paused | Resumed)]
+        assert [(type(event), event.lane) for event in told] == [
+            (Paused, "bulk"),
+            (Paused, "urgent"),
+            (Resumed, "urgent"),
+            (Resumed, "bulk"),
+        ]

@@ -1418,6 +1418,29 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "a worker doesn't say which pauses it knows to a ledger that has lost them",
+        "ledger/redis/conversation.py",
+        (("            if self._pauses:\n", "            if not self._pauses:\n"),),
+        "the loss of a server's data would end all pauses",
+        shared=True,
+    ),
+    Mutation(
+        "of two changes of a pause the one holds that is reported last",
+        LUA + "pauses.lua",
+        (("all[scope].since < change.since", "all[scope].since ~= change.since"),),
+        "a worker that was cut off would undo a resume",
+        "tests/unit/ledger/test_pauses.py",
+        shared=True,
+    ),
+    Mutation(
+        "a change of a pause may be older than the one before it",
+        LUA + "pauses.lua",
+        (("before and before.since + 1 or 0", "0"),),
+        "a server's clock that is set back would undo a resume",
+        "tests/unit/ledger/test_pauses.py",
+        shared=True,
+    ),
+    Mutation(
         "a ledger that is begun anew begins without what was paused",
         LUA + "workers.lua",
         (

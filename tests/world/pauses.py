@@ -1,4 +1,7 @@
-"""What is paused on a shared ledger: the server keeps what it is told, and gives nothing there."""
+"""What is paused on a shared ledger: the server keeps what it is told, and gives nothing there.
+
+A ledger that is new to a worker takes over what the worker knows of pauses, where that is later.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,24 @@ def covers(scopes: Iterable[Scope], lane: str, trunk: str | None) -> bool:
     return any(of in {None, lane} and by in {None, trunk} for of, by in scopes)
 
 
-def _scopes(pauses: str | bytes | None) -> set[Scope]:
-    return {tuple(json.loads(scope)) for scope in json.loads(pauses or "{}")}
+def _changes(pauses: str | bytes | None) -> dict[Scope, tuple[int, bool]]:
+    """Of each scope when that was last changed, and whether it is paused since."""
+    return {
+        tuple(json.loads(scope)): (change["since"], "by" in change)
+        for scope, change in json.loads(pauses or "{}").items()
+    }
+
+
+def _scopes(changes: Mapping[Scope, tuple[int, bool]]) -> set[Scope]:
+    return {scope for scope, (_, is_paused) in changes.items() if is_paused}
+
+
+def _with_known(pauses: str | bytes, known: str) -> set[Scope]:
+    """What is paused by two accounts of it, where they were made on one clock."""
+    changes = _changes(pauses)
+    for scope, change in _changes(known).items():
+        changes[scope] = max(changes.get(scope, change), change, key=lambda each: each[0])
+    return _scopes(changes)
 
 
 def _after(held: set[Scope], said: Iterable[Sequence[str]]) -> set[Scope]:
@@ -62,10 +81,14 @@ class Kept:
         """
         if reply["status"] != "ok":
             return
-        held = _scopes(after)
+        held = _scopes(_changes(after))
         said = [what for what in request["happenings"] if what[0] == "pause"]
-        if held not in [_after(_scopes(text), said) for text in before if text is not None]:
-            self._blame("paused", f"{held} after {before} and {said}")
+        known = request.get("join", {}).get("pauses", "{}")
+        if request["epoch"] == reply["epoch"]:
+            known = "{}"
+        kept = [_with_known(text, known) for text in before if text is not None]
+        if held not in [_after(scopes, said) for scopes in kept]:
+            self._blame("paused", f"{held} after {before}, {known} and {said}")
         for index, _ in reply.get("grants") or ():
             claim = request["claims"][index]
             trunk = self._names.get(claim.get("trunk", ""))

@@ -279,6 +279,8 @@ class Worker:
             self.paused[event.lane, event.trunk] = self._world.loop.now
         elif isinstance(event, callguard.events.Resumed):
             self.paused.pop((event.lane, event.trunk), None)
+            if (event.lane, event.trunk) not in self._world.resumed:
+                self._world.scene.blame("resumed", f"by nobody, at {self.name}: {event}")
         self._world.hear(event)
 
     def knew_of_pause(self, lane: str, trunk: str | None) -> bool:
@@ -434,6 +436,7 @@ class SharedWorld:
         )
         self.starts = Starts(self.scene.blame, loop.time, plan)
         self.kept = Kept(self.scene.blame, plan.world.gate.trunks)
+        self.resumed: set[Scope] = set()
         self.alarms = Alarms(self.scene, lambda: plan.world.counter_in_time and not self._careless)
         self.on_trunks = OnSharedTrunks(self.scene.blame, plan.world, self.provider, self.losses)
         self.workers: list[Worker] = []
@@ -552,15 +555,20 @@ class SharedWorld:
     def _resume(self, worker: Worker, plan: PausePlan) -> None:
         if (gate := worker.steered) is not None:
             self.trace(f"{worker.name} resumes {plan.lane} on {plan.trunk}")
-            gate.resume(plan.lane, plan.trunk)
+            self._resume_at(worker, gate, (plan.lane, plan.trunk))
 
     def _resume_all(self) -> None:
         """In the calm nothing stays paused; a worker may hear late of a pause."""
         for worker in self.workers:
             for lane, trunk in list(worker.paused):
                 if (gate := worker.steered) is not None:
-                    gate.resume(lane, trunk)
+                    self._resume_at(worker, gate, (lane, trunk))
         self._resuming = self.loop.call_later(1.0, self._resume_all)
+
+    def _resume_at(self, worker: Worker, gate: callguard.Gate, scope: Scope) -> None:
+        if scope in worker.paused:
+            self.resumed.add(scope)
+        gate.resume(*scope)
 
     def _evict(self, keys: tuple[int, ...]) -> None:
         what = self.server.evict(keys)

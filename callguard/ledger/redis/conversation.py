@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from callguard.ledger.protocol import Claim, Claimant, DatedPause
+from callguard.ledger.protocol import Claim, Claimant
 from callguard.ledger.redis.faults import foreign
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.ledger_clock import JITTER, LedgerClock
@@ -28,6 +28,7 @@ from callguard.ledger.redis.wire import (
     Answer,
     Asked,
     Happening,
+    KnownPauses,
     Push,
     Request,
     constants,
@@ -108,7 +109,7 @@ class Conversation:
         self._answered_at = 0  # the ledger's time
         self._happenings: list[Happening] = []
         self._ring_limit = settings.times.ring_limit
-        self._pauses_version = 0
+        self._pauses_version, self._pauses = 0, ""
         self._sent_at = 0.0
         self._first_number = self._next_number = 1
         self._statement = Statement(view, settings.at_once)
@@ -172,7 +173,10 @@ class Conversation:
         if self._renews:
             request["renew"] = True
         if not self._joined:
-            request["join"] = self._statement.introduction(self._label, self._trunks)
+            introduction = self._statement.introduction(self._label, self._trunks)
+            if self._pauses:
+                introduction["pauses"] = self._pauses
+            request["join"] = introduction
             self._leaving = self._leaving and self._statement.is_whole
         if self._leaving:
             request["leaves"] = True
@@ -266,15 +270,14 @@ class Conversation:
         if heard.on_trunks:
             self._view.trunks.take_answer(heard.on_trunks)
         if heard.pauses is not None:
-            self._take_pauses(*heard.pauses)
+            self._take_pauses(heard.pauses)
         self._take_slots(heard.grants)
         return True
 
-    def _take_pauses(self, version: int, pauses: Sequence[DatedPause], shown: float) -> None:
+    def _take_pauses(self, known: KnownPauses) -> None:
         now, unheard = self._clock(), self._view.outbox.pending()
-        dated = [pause._replace(since=now - max(0.0, shown - pause.since)) for pause in pauses]
-        self._pauses_version = version
-        self._claimant.take_pauses(with_unheard(dated, unheard, now))
+        self._pauses_version, self._pauses = known.version, known.text
+        self._claimant.take_pauses(with_unheard(known.dated(now), unheard, now))
 
     def hear(self, message: str | bytes) -> bool:
         """Take in a message that the server pushed.

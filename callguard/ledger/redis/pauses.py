@@ -32,21 +32,27 @@ def scope_key(lane: str | None, trunk: str | None) -> str:
 def pauses_in(text: str | bytes) -> tuple[DatedPause, ...]:
     """Parse the pauses from the server, with `since` in seconds on the server's clock.
 
+    What was resumed is in the text too, and isn't among them.
+
     Raises:
         KeyError, TypeError, ValueError: the text has no pauses.
     """
     found = json.loads(text)
     if not isinstance(found, dict):
         raise TypeError(f"not the pauses of a ledger: {found!r}")
-    return tuple(_pause(key, said) for key, said in found.items())
+    return tuple(pause for key, said in found.items() if (pause := _pause(key, said)) is not None)
 
 
-def _pause(key: str, said: Mapping[str, Any]) -> DatedPause:
+def _pause(key: str, said: Mapping[str, Any]) -> DatedPause | None:
     lane, trunk = json.loads(key)
-    by, reason, since = said["by"], said["reason"], said["since"]
-    words = all(isinstance(each, str) for each in (by, reason))
+    since = said["since"]
     names = all(each is None or isinstance(each, str) for each in (lane, trunk))
-    if not words or not names or not isinstance(since, int | float):
+    if not names or not isinstance(since, int | float):
+        raise TypeError(f"not a pause of a ledger: {key}")
+    if "by" not in said:
+        return None
+    by, reason = said["by"], said["reason"]
+    if not all(isinstance(each, str) for each in (by, reason)):
         raise TypeError(f"not a pause of a ledger: {key}")
     return DatedPause(lane, trunk, by, since / 1000, reason)
 

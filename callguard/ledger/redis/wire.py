@@ -34,6 +34,7 @@ __all__ = [
     "Failed",
     "Happening",
     "Introduction",
+    "KnownPauses",
     "News",
     "NextReading",
     "Push",
@@ -151,6 +152,8 @@ class Introduction(TypedDict):
             of it: what is before is known to both.
         until: the number after the last of those.
         trunks: what people see of each trunk that is limited, as JSON, by the hash of its name.
+        pauses: what the worker was told of pauses last, as it was told; left out for nothing. A
+            ledger that came after the one that told it may have lost that.
     """
 
     epoch: str
@@ -160,6 +163,7 @@ class Introduction(TypedDict):
     since: int
     until: int
     trunks: NotRequired[dict[str, str]]
+    pauses: NotRequired[str]
 
 
 class Taken(TypedDict):
@@ -366,6 +370,36 @@ class Right(NamedTuple):
     began: int
 
 
+class KnownPauses(NamedTuple):
+    """What is paused, and what was resumed.
+
+    Attributes:
+        version: the version of it.
+        text: it, as it stands on the server.
+        pauses: what is paused.
+        shown: the server's time in seconds, by which the pauses are dated.
+    """
+
+    version: int
+    text: str
+    pauses: tuple[DatedPause, ...]
+    shown: float
+
+    @classmethod
+    def parse(cls, said: Sequence[Any]) -> Self:
+        """Parse it in a reply; raises like `Answer.parse`."""
+        version, text, shown = said
+        version, shown = _wholes(version, shown, least=0)
+        return cls(version, _word(text), pauses_in(text), shown / 1000)
+
+    def dated(self, now: float) -> tuple[DatedPause, ...]:
+        """The pauses by a clock that shows `now` as the answer comes."""
+        ages = (max(0.0, self.shown - pause.since) for pause in self.pauses)
+        return tuple(
+            pause._replace(since=now - age) for pause, age in zip(self.pauses, ages, strict=True)
+        )
+
+
 class Answer(NamedTuple):
     """The answer to an exchange that took place.
 
@@ -381,8 +415,7 @@ class Answer(NamedTuple):
         right: the right to read, if the worker was given it.
         grants: for each slot the index of the claim that got it, and the usage that it brought.
         dues: for each claim whose trunk is not due its index, and ms until that is.
-        pauses: the version of what is paused, that, and the server's time in seconds, by which it
-            is dated; None where the worker knows it.
+        pauses: what is paused; None where the worker knows it.
         on_trunks: for each trunk that was asked about the calls that can be on it; -1 where calls
             can be there from before the ledger was lost.
         stepped: ms by which the server's clock went and the ledger's never will.
@@ -399,7 +432,7 @@ class Answer(NamedTuple):
     right: Right | None
     grants: list[tuple[int, int]]
     dues: list[tuple[int, int]]
-    pauses: tuple[int, tuple[DatedPause, ...], float] | None
+    pauses: KnownPauses | None
     on_trunks: list[int]
     stepped: int
     untold: str | None
@@ -425,7 +458,7 @@ class Answer(NamedTuple):
             right=None if right is None else Right(*_wholes(right["token"], right["began"])),
             grants=_pairs(grants, claims) if (grants := reply.get("grants")) else [],
             dues=_pairs(dues, claims) if (dues := reply.get("dues")) else [],
-            pauses=None if pauses is None else _pauses(pauses),
+            pauses=None if pauses is None else KnownPauses.parse(pauses),
             on_trunks=list(_wholes(*on)) if (on := reply.get("on_trunks")) else [],
             stepped=stepped,
             untold=reply.get("untold"),
@@ -494,12 +527,6 @@ def _pairs(said: Sequence[Any], claims: int) -> list[tuple[int, int]]:
             raise ValueError(f"slots for claims that nobody made: {said}")
         pairs.append((index, number))
     return pairs
-
-
-def _pauses(said: Sequence[Any]) -> tuple[int, tuple[DatedPause, ...], float]:
-    version, text, shown = said
-    version, shown = _wholes(version, shown, least=0)
-    return version, pauses_in(text), shown / 1000
 
 
 def _word(value: object) -> str:

@@ -160,6 +160,7 @@ class Worker:
         held: the permits that it was granted, by what the answers said.
         since: the first number that it may have been granted without hearing of it.
         knows: the beginning of the snapshot that its ceilings are of.
+        pauses: what it was told of pauses last.
         lead: ms by which the ledger's clock was ahead of its own when it heard of it last.
         heard_at: when that was.
         constants: what it says in each exchange.
@@ -171,6 +172,7 @@ class Worker:
         self.number = 0
         self.acknowledged = 0
         self.knows = 0
+        self.pauses = "{}"
         self.lead = START
         self.heard_at = ledger.now
         self.next = self.since = 1
@@ -225,6 +227,7 @@ class Worker:
             held=runs_of([(number, "default") for number in self.held]),
             since=self.since,
             until=self.next,
+            pauses=self.pauses,
         )
 
     def ask(
@@ -282,6 +285,8 @@ class Worker:
         self.heard_at = self._ledger.now
         if reply.get("snapshot"):
             self.knows = reply["snapshot"]["began"]
+        if reply.get("pauses"):
+            _, self.pauses, _ = reply["pauses"]
         given = len(reply.get("grants") or ())
         self.held.extend(range(self.next, self.next + given))
         self.next += given

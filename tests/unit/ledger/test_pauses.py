@@ -67,6 +67,9 @@ def test_what_is_resumed_is_gone_and_what_else_is_paused_stays(ledger: BentLedge
         "[]",
         "5",
         '{"x": {}}',
+        json.dumps({BULK: {}}),
+        json.dumps({BULK: {"since": None}}),
+        json.dumps({BULK: {"by": "host:1", "since": 1}}),
         json.dumps({BULK: {"by": 5, "reason": "", "since": 1}}),
         json.dumps({BULK: {"by": "", "reason": "", "since": "x"}}),
         json.dumps({"[5, null]": {"by": "", "reason": "", "since": 1}}),
@@ -142,3 +145,72 @@ def test_what_was_resumed_is_not_paused_in_the_ledger_that_is_begun_anew(
     worker.say(["pause", BULK])
     ledger.client.delete(*keys_of(ledger, "workers"))
     assert paused_by(ledger) == []
+
+
+def lose_all(ledger: BentLedger) -> None:
+    ledger.client.delete(*ledger.names.keys)
+
+
+def test_what_was_paused_on_a_server_that_has_lost_everything_is_paused_again_by_who_knew(
+    ledger: BentLedger,
+) -> None:
+    """A cache server's restart would end a pause, and everybody would dial."""
+    worker = Worker(ledger, "one")
+    worker.join(["pause", BULK, "host:1", "why"])
+    ledger.now += 5000
+    lose_all(ledger)
+    assert paused_by(ledger) == []
+    worker.join()
+    version, text, shown = Worker(ledger, "third").join()["pauses"]
+    assert version
+    assert pauses_in(text) == (DatedPause("bulk", None, "host:1", shown / 1000 - 5.0, "why"),)
+    ledger.client.delete(*keys_of(ledger, "ledger"))
+    assert paused_by(ledger, "fourth") == [("bulk", "host:1", "why")], "it was kept only once"
+
+
+@pytest.mark.parametrize("step", [0, -60_000])
+@pytest.mark.parametrize("order", ["knowing first", "knowing last"])
+def test_who_has_not_heard_of_a_resume_does_not_undo_it_in_a_ledger_that_has_lost_it(
+    ledger: BentLedger, order: str, step: int
+) -> None:
+    """A pause would come back that somebody has ended, from a worker that was cut off meanwhile."""
+    knowing, cut_off = Worker(ledger, "one"), Worker(ledger, "other")
+    knowing.join(["pause", BULK, "host:1", "why"])
+    cut_off.join()
+    ledger.step += step
+    knowing.say(["pause", BULK])
+    lose_all(ledger)
+    ledger.now += 10
+    for worker in (knowing, cut_off) if order == "knowing first" else (cut_off, knowing):
+        worker.join()
+    assert paused_by(ledger, "third") == []
+    assert not ledger.client.exists(*keys_of(ledger, "paused"))
+
+
+def test_what_is_paused_in_a_ledger_that_has_lost_everything_stays_so_as_others_come(
+    ledger: BentLedger,
+) -> None:
+    """A pause that is made after the loss would end as a worker tells of one before it."""
+    worker, new = Worker(ledger, "one"), Worker(ledger, "new")
+    worker.join(["pause", scope_key(None, "twilio"), "host:1", ""])
+    worker.say(["pause", BULK, "host:1", "old"])
+    lose_all(ledger)
+    ledger.now += 1000
+    new.join(["pause", BULK, "host:2", "new"])
+    worker.join()
+    assert sorted(paused_by(ledger), key=str) == [("bulk", "host:2", "new"), (None, "host:1", "")]
+
+
+def test_a_worker_that_comes_back_to_the_ledger_that_it_knew_has_nothing_to_add(
+    ledger: BentLedger,
+) -> None:
+    """A pause that was ended long ago would come back with a machine that slept."""
+    worker, other = Worker(ledger, "one"), Worker(ledger, "other")
+    worker.join(["pause", BULK, "host:1", "why"])
+    other.join()
+    other.say(["pause", BULK])
+    ledger.now += 25 * 3_600_000
+    other.join(["pause", scope_key("urgent", None), "host:2", ""])
+    assert BULK not in json.loads(other.pauses), "what was resumed is kept for ever"
+    worker.join()
+    assert paused_by(ledger, "third") == [("urgent", "host:2", "")]

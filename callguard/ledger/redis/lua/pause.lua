@@ -15,12 +15,11 @@ if not epoch and version == 0 then
   return -1
 end
 local time = redis.call('TIME')
-local since = time[1] * 1000 + math.floor(time[2] / 1000)
-local pause = by and { by = by, reason = reason, since = since } or nil
-local after = pauses_after(before, scope, pause)
-if not pause and not cjson.decode(before)[scope] then
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if not by and not is_paused(before, scope) then
   return 0
 end
+local after = pauses_after(before, scope, now, by, reason)
 keep_pauses(paused, version + 1, after)
 if epoch then
   redis.call('HSET', ledger, 'pauses', after, 'pauses_version', version + 1)

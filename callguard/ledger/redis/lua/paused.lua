@@ -7,14 +7,24 @@ local function Pauses()
     return text_in_ledger('pauses') or '{}'
   end
 
-  -- A worker pauses a scope, or resumes it where nobody is named.
-  function pauses.change(scope, by, reason)
-    local pause = by and { by = by, reason = reason, since = raw_now } or nil
-    local text = pauses_after(pauses.known(), scope, pause)
+  local function put(text)
     set('pauses', text)
     set('pauses_version', state.pauses_version + 1)
     keep_pauses(paused, state.pauses_version, text)
     the(Messages).keep('all', { come = true })
+  end
+
+  -- A worker pauses a scope, or resumes it where nobody is named.
+  function pauses.change(scope, by, reason)
+    put(pauses_after(pauses.known(), scope, raw_now, by, reason))
+  end
+
+  -- A worker comes from another ledger, and reports what it knew of pauses there.
+  function pauses.learn(known)
+    local text = pauses_with(pauses.known(), known)
+    if text then
+      put(text)
+    end
   end
 
   -- What is paused now is paused in the ledger that begins as `begin` wipes this one.

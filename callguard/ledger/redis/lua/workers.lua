@@ -218,6 +218,9 @@ local function Workers()
     elseif said.epoch ~= state.epoch then
       said.taken, said.failed = nil, nil -- dated by a clock that is no more
     end
+    if joining.pauses and said.epoch ~= state.epoch then
+      the(Pauses).learn(joining.pauses)
+    end
     if state.number and state.number < 0 then
       set(void_field, said.number)
     end
