@@ -5,6 +5,9 @@ provider little, and the readings nothing. A round of questions follows a readin
 waits, so while nobody waits nothing is asked. It is one request: a list of the calls, or where
 lists are refused a few calls one by one. `callguard.gate.budget` says how often. A fault costs its
 evidence, and nothing else.
+
+A list is also asked about calls that the counter shows, where it is learnt from their ends what the
+counter counts.
 """
 
 from __future__ import annotations
@@ -19,11 +22,16 @@ from typing import Final, Literal, Protocol
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected
 from callguard.fetcher import CallState
 from callguard.gate.budget import Budget, Lists
+from callguard.premises.lives import PATIENCE
 from callguard.showing import named
 from callguard.strangers import ends_us, log_failure
 from callguard.tasks import begin
 
 __all__ = ["Asker", "Questions"]
+
+BESIDES_AGAIN: Final = PATIENCE / 2
+"""Seconds until a call that is asked about besides is asked about again: evidence that is later
+than `PATIENCE` is too late to learn by, and each listed call costs the provider a few kilobytes."""
 
 ONE_BY_ONE: Final = 2
 """Calls of a round that are asked about one by one, where lists are refused. Our own choice."""
@@ -54,11 +62,13 @@ class _Question:
     Attributes:
         since: when it was first asked about.
         asked: when it was last asked about.
+        besides: whether it is asked about only where a list has room, and not each time.
         reported: what has been reported of it.
     """
 
     since: float
     asked: float = -math.inf
+    besides: bool = False
     reported: Literal["", "answered", "ended"] = ""
 
 
@@ -88,22 +98,31 @@ class Asker:
         self._in_question: dict[str, _Question] = {}
         self._round: asyncio.Task[None] | None = None
 
-    def ask(self, call_ids: Iterable[str], part: float = 1.0) -> None:
+    def ask(
+        self, call_ids: Iterable[str], part: float = 1.0, *, besides: Iterable[str] = ()
+    ) -> None:
         """Begin a round about these calls, if one may begin now.
 
         Args:
             call_ids: the calls in question, all of them; what matters most comes first.
             part: the part that this gate has of all rounds, where many gates ask.
+            besides: further calls, asked about in the same list if it has room for them.
         """
         now = self._time()
         is_under_way = self._round is not None and not self._round.done()
         if is_under_way or not self._budget.allows(now, part):
             return
-        known = self._in_question
-        self._in_question = {each: known.get(each) or _Question(now) for each in call_ids}
-        if self._in_question:
+        known, self._in_question = self._in_question, {}
+        takes_lists = self._lists.are_taken(now)
+        for ids, is_besides in ((besides if takes_lists else (), True), (call_ids, False)):
+            for call_id in ids:
+                self._in_question[call_id] = question = known.get(call_id) or _Question(now)
+                question.besides = is_besides
+        in_turn = self._next(self._lists.most if takes_lists else ONE_BY_ONE)
+        if in_turn:
             self._budget.begin(now)
-            self._round = begin(self._ask_all(), "callguard asking")
+            together = takes_lists and len(in_turn) > 1
+            self._round = begin(self._ask_all(in_turn, together), "callguard asking")
 
     def back_off(self, error: CallGuardError) -> None:
         """Note that a reading failed: readings go first."""
@@ -115,13 +134,13 @@ class Asker:
             self._round.cancel()
             await asyncio.wait([self._round])
 
-    async def _ask_all(self) -> None:
+    async def _ask_all(self, call_ids: Sequence[str], together: bool) -> None:
         """One round."""
         try:
-            if len(self._in_question) > 1 and self._lists.are_taken(self._time()):
-                await self._ask_together(self._next(self._lists.most))
+            if together:
+                await self._ask_together(call_ids)
             else:
-                for call_id in self._next(ONE_BY_ONE):
+                for call_id in call_ids:
                     await self._ask_about(call_id)
         except CallGuardError as error:
             self._budget.fail(self._time(), error)
@@ -134,9 +153,15 @@ class Asker:
             self._budget.succeed()
 
     def _next(self, most: int) -> list[str]:
-        """The calls to ask about next, at most so many: those that were not asked for longest."""
-        in_turn = sorted(self._in_question.items(), key=lambda each: each[1].asked)
-        return [call_id for call_id, _ in in_turn[:most]]
+        """The calls to ask about next, at most so many: those not asked about for longest."""
+        recently = self._time() - BESIDES_AGAIN
+        due = [
+            (question.besides, question.asked, call_id)
+            for call_id, question in self._in_question.items()
+            if not (question.besides and question.asked > recently)
+        ]
+        due.sort(key=lambda each: each[:2])
+        return [call_id for _, _, call_id in due[:most]]
 
     async def _ask_together(self, call_ids: Sequence[str]) -> None:
         now = self._time()

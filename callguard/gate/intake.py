@@ -103,6 +103,7 @@ class Intake:
         asker.ask(
             {**ledger.uncounted_calls(), **dict.fromkeys(ledger.calls_in_the_way())},
             own / everyones if own < everyones else 1.0,
+            besides=() if self._ringing is None else self._ringing.calls_in_question(),
         )
 
     def _held_against(self, before: Snapshot | None) -> list[Broken]:

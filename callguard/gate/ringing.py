@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from callguard.gate.reporting import Reporter
-from callguard.premises import Learning
+from callguard.premises.learning import AFRESH, Learning
 
 __all__ = ["Ringing"]
 
@@ -14,6 +15,7 @@ class _Ledger(Protocol):
     """A ledger that may take ringing calls for counted: one in memory."""
 
     def take_ringing(self, *, for_counted: bool) -> None: ...
+    def counted_calls(self) -> Iterable[str]: ...
 
 
 class Ringing:
@@ -44,6 +46,17 @@ class Ringing:
     def applied(self) -> bool:
         """Whether the ledger takes ringing calls for counted."""
         return self.counted and self._ledger is not None
+
+    def calls_in_question(self) -> Iterable[str]:
+        """Return the ids of the counted calls: an end that nobody tells of looks like others' move.
+
+        There are none where nothing comes of it: on a shared ledger, after a refusal, and while the
+        evidence that ringing calls are not counted is as strong as it gets.
+        """
+        learning = self.learning
+        if self._ledger is None or learning.given_up or learning.score <= AFRESH:
+            return ()
+        return self._ledger.counted_calls()
 
     def refused(self) -> None:
         """Note that the provider refused a call: what was learnt is given up for good."""

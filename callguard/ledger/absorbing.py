@@ -56,6 +56,10 @@ class Absorbing(Freeing):
         """
         return self._number_of
 
+    def counted_calls(self) -> list[str]:
+        """The ids of the calls that the snapshot in hand surely counts, as far as known."""
+        return self._counted.call_ids()
+
     def answered(self, number: int, now: float) -> None:
         """Record that the call of a placed permit was answered, at `now` or before."""
         placed = self._placed.get(number)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, pairwise
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -18,6 +18,7 @@ from callguard import Gate, LimitsMalformed, LimitsRejected, LimitsUnavailable
 from callguard.events import Ended, Event, Refused
 from callguard.fetcher import CallState
 from callguard.fetcher.calls import call_path, parse_call, parse_list
+from callguard.gate.asking import BESIDES_AGAIN, Asker
 from callguard.gate.budget import INTERVAL, LISTS_AGAIN, LONGEST_BACKOFF, MOST_LISTED
 from callguard.testing import ScriptedSource
 from tests.support.fake_network import FakeSession, Reply, limits_reply
@@ -66,6 +67,20 @@ class Provider:
         self.at_once -= 1
         if self.error is not None:
             raise self.error
+
+
+class Asking:
+    """An asker alone, of whose answers nobody hears."""
+
+    def __init__(self) -> None:
+        self.provider = Provider()
+        self._asker = Asker(self.provider, Mock(), asyncio.get_running_loop().time, 30.0)
+
+    async def go_on(self, seconds: int, *, first: Sequence[str], besides: Sequence[str]) -> None:
+        """Ask once a second."""
+        for _ in range(seconds):
+            self._asker.ask(first, besides=besides)
+            await asyncio.sleep(1.0)
 
 
 @asynccontextmanager
@@ -221,6 +236,51 @@ def test_a_gate_with_a_quarter_of_the_calls_on_its_ledger_asks_a_quarter_as_ofte
             with patch.object(type(gate._parts.ledger), "unsettled", lambda _: 5):
                 await asyncio.sleep(40.0)
             assert 9 <= len(provider.listed) <= 12
+
+    run(main())
+
+
+def test_counted_calls_are_asked_about_in_the_same_lists_while_it_is_learnt_what_is_counted() -> (
+    None
+):
+    """An end that nobody tells of would look like a move of somebody else, or cost a request."""
+
+    async def main() -> None:
+        asker = Asking()
+        await asker.go_on(10, first=["new"], besides=["old", "older"])
+        lists = [set(call_ids) for _, call_ids in asker.provider.listed]
+        assert lists[0] == {"new", "old", "older"}
+        assert len(lists) + len(asker.provider.asked) == 10
+        times = [when for when, call_ids in asker.provider.listed if "old" in call_ids]
+        assert BESIDES_AGAIN < max(after - before for before, after in pairwise(times)) <= 4.0
+        assert min(after - before for before, after in pairwise(times)) > BESIDES_AGAIN
+
+    run(main())
+
+
+def test_counted_calls_take_no_room_in_a_list_from_the_others() -> None:
+    """Calls that take up a slot would be asked about too late, in order to learn something."""
+
+    async def main() -> None:
+        asker = Asking()
+        first = [f"new {number}" for number in range(MOST_LISTED - 1)]
+        await asker.go_on(3, first=first, besides=["old", "older"])
+        lists = [call_ids for _, call_ids in asker.provider.listed]
+        assert [call_ids[-1] for call_ids in lists] == ["old", "older", first[-1]]
+        assert all(set(first) < set(call_ids) for call_ids in lists[:2])
+
+    run(main())
+
+
+def test_counted_calls_are_not_asked_about_one_by_one() -> None:
+    """Where lists are refused, learning would cost requests of its own."""
+
+    async def main() -> None:
+        asker = Asking()
+        asker.provider.refuses_lists = LimitsRejected("HTTP 404", 404)
+        await asker.go_on(5, first=["new", "newer"], besides=["old", "older"])
+        assert len(asker.provider.listed) == 1
+        assert set(asker.provider.asked) == {"new", "newer"}
 
     run(main())
 

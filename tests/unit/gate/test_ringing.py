@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from unittest.mock import Mock
 
 import pytest
 
 import callguard
 from callguard.events import Event, GivenUp, RingingLearnt
+from callguard.gate.ringing import Ringing
 from callguard.premises import Learning
+from callguard.premises.learning import AFRESH, LEARNT
 from callguard.simulator import CallRefused, Constant, Uniform, Workspace, WorkspaceSettings
+from callguard.simulator.listing import ListRequest
 from tests.campaigns.one_gate import API_KEY, WEBHOOKS, open_courier, provider
 from tests.campaigns.plan import Evidence, Plan
-from tests.support.fake_network import FakeSession
+from tests.support.fake_network import FakeSession, Reply
 from tests.support.virtual_time import run
 
 
 class Campaign:
     """A gate that dials as fast as it may, in a workspace that delivers webhooks."""
 
-    def __init__(self, *, counts_ringing: bool) -> None:
+    def __init__(self, *, counts_ringing: bool, asks: bool = False) -> None:
         settings = WorkspaceSettings(
             limit=10,
             cps=None,
@@ -29,7 +34,8 @@ class Campaign:
             answer_rate=0.8,
             seed=1,
         )
-        self.plan = Plan(settings, evidence=Evidence(webhooks=WEBHOOKS))
+        self.plan = Plan(settings, evidence=Evidence(webhooks=None if asks else WEBHOOKS))
+        self.asks = asks
         self.heard: list[Event] = []
         self.gate: callguard.Gate
         self._refuses = False
@@ -44,9 +50,9 @@ class Campaign:
         self.over = loop.time() + seconds
         async with callguard.open_gate(
             API_KEY,
-            session=FakeSession(provider(self.workspace, self.plan)),
+            session=FakeSession(provider(self.workspace, self.plan), self._list_calls),
             cps=None,
-            track=None,
+            track="ask" if self.asks else None,
             listener=self.heard.append,
             counts_ringing=counts_ringing,
         ) as self.gate:
@@ -58,6 +64,15 @@ class Campaign:
             self.explained = str(self.gate.explain())
             if courier is not None:
                 courier.close()
+
+    async def _list_calls(self, _url: str, _headers: Mapping[str, str], sent: bytes) -> Reply:
+        asked, workspace = ListRequest.parse(sent), self.workspace
+        assert asked is not None
+        return Reply.json(
+            asked.answer(
+                workspace.call, workspace.calls, clock=workspace.provider_clock, ringing=False
+            )
+        )
 
     def believe(self) -> None:
         """Let the gate take ringing for counted, as if it had learnt it."""
@@ -96,9 +111,34 @@ def test_it_is_learnt_within_minutes_and_said(caplog: pytest.LogCaptureFixture) 
     assert any("counts ringing calls" in record.message for record in caplog.records)
 
 
-def test_where_ringing_is_not_counted_nothing_is_learnt() -> None:
+def test_what_asking_has_taught_is_not_doubted_again() -> None:
+    """Ends of counted calls that nobody asks about would look like moves of somebody else."""
+    campaign = Campaign(counts_ringing=True, asks=True)
+    run(campaign.dial(1800.0))
+    assert campaign.learnt == [True]
+    assert campaign.statistics.ringing_score == 20
+    assert campaign.workspace.truth().refusals == 0
+
+
+def test_counted_calls_are_in_question_only_where_something_comes_of_it() -> None:
+    """Each reading would list every call of the workspace, for nothing."""
+    ledger = Mock(**{"counted_calls.return_value": ["call_1"]})
+    ringing = Ringing(Learning(counter_lag=2.0, ring_limit=30.0), ledger, Mock())
+    assert list(ringing.calls_in_question()) == ["call_1"]
+    ringing.learning.score = AFRESH
+    assert list(ringing.calls_in_question()) == []
+    ringing.learning.score, ringing.learning.learnt = LEARNT, True
+    assert list(ringing.calls_in_question()) == ["call_1"]
+    ringing.learning.refused()
+    ringing.learning.score = 0
+    assert list(ringing.calls_in_question()) == []
+    assert list(Ringing(ringing.learning, None, Mock()).calls_in_question()) == []
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_where_ringing_is_not_counted_nothing_is_learnt(asks: bool) -> None:
     """Calls that ring would be forgotten while nobody counts them."""
-    campaign = Campaign(counts_ringing=False)
+    campaign = Campaign(counts_ringing=False, asks=asks)
     run(campaign.dial(1200.0))
     assert campaign.learnt == []
     assert campaign.statistics.ringing_score is not None
