@@ -124,6 +124,14 @@ class LimitFetcher:
         """The newest snapshot ever taken, whatever its age; None before the first."""
         return self._latest
 
+    @property
+    def free_at(self) -> float:
+        """The earliest moment for the next reading, in seconds on the event loop's clock.
+
+        It is later than now only if a second request has just begun.
+        """
+        return self._patience.next_at
+
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
         """Return a snapshot, from the cache or from a request that all callers share.
 

@@ -20,6 +20,7 @@ from callguard.errors import (
     LimitsUnavailable,
     UsageError,
 )
+from callguard.fetcher import LimitFetcher
 from callguard.ledger import Readings, Right
 from callguard.limits import Snapshot
 from callguard.showing import named
@@ -237,10 +238,16 @@ class Schedule:
             right = await self._readings.right(self._loop.time())
             if right is not None:
                 outcome = await self._ask_source(right)
-                await self._readings.report(right, outcome, self._loop.time())
+                now = self._loop.time()
+                await self._readings.report(right, outcome, now, wait=self._wait(now))
         except LedgerUnavailable as error:
             return outcome if isinstance(outcome, CallGuardError) else error
         return outcome if isinstance(outcome, CallGuardError) else None
+
+    def _wait(self, now: float) -> float:
+        """Seconds that other gates have to wait, too, since the fetcher has just asked twice."""
+        free_at = self._source.free_at if isinstance(self._source, LimitFetcher) else now
+        return max(0.0, free_at - now)
 
     async def _ask_source(self, right: Right) -> Snapshot | CallGuardError:
         try:

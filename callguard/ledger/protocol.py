@@ -151,10 +151,13 @@ class Readings(Protocol[R]):
             LedgerUnavailable: the ledger can't be reached.
         """
 
-    async def report(self, right: R, outcome: Snapshot | CallGuardError, now: float) -> None:
+    async def report(
+        self, right: R, outcome: Snapshot | CallGuardError, now: float, *, wait: float = 0.0
+    ) -> None:
         """Report the outcome of the reading by `right` to all gates.
 
-        A snapshot has been passed to `Reader.came` when this returns.
+        A snapshot has been passed to `Reader.came` when this returns. Other gates begin no reading
+        for `wait` seconds.
 
         Raises:
             LedgerUnavailable: the ledger can't be reached, so no gate knows of the outcome.

@@ -77,8 +77,15 @@ class OwnReadings:
         self._began = now
         return OwnRight(now, self._latest)
 
-    async def report(self, right: OwnRight, outcome: Snapshot | CallGuardError, now: float) -> None:
-        """Take in the outcome of the reading by `right`."""
+    async def report(
+        self,
+        right: OwnRight,
+        outcome: Snapshot | CallGuardError,
+        now: float,
+        *,
+        wait: float = 0.0,  # noqa: ARG002
+    ) -> None:
+        """Take in the outcome of the reading by `right`. There are no others that have to wait."""
         if not isinstance(outcome, Snapshot):
             self._fail(right, outcome, now)
             return

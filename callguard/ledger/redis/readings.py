@@ -170,23 +170,32 @@ class SharedReadings:
         return self._used
 
     async def report(
-        self, right: SharedRight | OwnRight, outcome: Snapshot | CallGuardError, now: float
+        self,
+        right: SharedRight | OwnRight,
+        outcome: Snapshot | CallGuardError,
+        now: float,
+        *,
+        wait: float = 0.0,
     ) -> None:
         """Report the outcome of the reading by `right` to all workers.
+
+        None of them begins another within `wait` seconds.
 
         Raises:
             LedgerUnavailable: the server can't be reached, and there is no share.
         """
         if isinstance(right, SharedRight):
             try:
-                return await self._tell(right, outcome)
+                return await self._tell(right, outcome, wait)
             except LedgerUnavailable:
                 if not self._view.reads_alone:
                     raise
                 right = OwnRight(right.heard, None)
         return await self._own.report(right, outcome, now)
 
-    async def _tell(self, right: SharedRight, outcome: Snapshot | CallGuardError) -> None:
+    async def _tell(
+        self, right: SharedRight, outcome: Snapshot | CallGuardError, wait: float
+    ) -> None:
         self._used = None
         self._failed_last = not isinstance(outcome, Snapshot)
         if right.epoch != self._epoch:
@@ -199,13 +208,15 @@ class SharedReadings:
                 "current": limits.current_concurrency,
                 "limits": encoded(asdict(limits)),
             }
+            if wait > 0.0:
+                self._taken["wait"] = math.ceil(wait * 1000)
         else:
-            wait = outcome.retry_after if isinstance(outcome, LimitsUnavailable) else None
+            asked = outcome.retry_after if isinstance(outcome, LimitsUnavailable) else None
             took = max(0.0, self._clock() - right.heard)
             self._in_vain = right.token
             self._failed = {
                 "token": right.token,
-                "wait": int((wait or 0.0) * 1000),
+                "wait": math.ceil(max(asked or 0.0, wait) * 1000),
                 "why": reason(outcome, self._mark, took),
             }
         await self._consult()

@@ -174,12 +174,15 @@ class Taken(TypedDict):
         began: when its request began, at the latest.
         current: calls that it counts.
         limits: all of its limits, as JSON.
+        wait: ms until the next reading, at least, because a second request has just begun; left out
+            for none.
     """
 
     token: int
     began: int
     current: int
     limits: str
+    wait: NotRequired[int]
 
 
 class Failed(TypedDict):
@@ -187,7 +190,8 @@ class Failed(TypedDict):
 
     Attributes:
         token: the token of the right to read.
-        wait: ms for which the provider asked to wait.
+        wait: ms until the next reading, at least: the provider asked for it, or a second request
+            has just begun.
         why: the error.
     """
 

@@ -48,7 +48,7 @@ local function Readings()
 
   function readings.record(taken)
     if taken.token == state.poll then
-      set('poll_until', 0)
+      set('poll_until', taken.wait and now + taken.wait or 0)
     end
     set('failed', 0)
     set('failures', 0)
