@@ -18,11 +18,10 @@ The laws that this file holds:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice, takewhile
 from typing import Final
 
-from callguard.call_ids import CallIds
 from callguard.in_hand import InHand
 from callguard.trunks import Trunk
 
@@ -58,7 +57,6 @@ class Counted:
         "_before_until",
         "_counted_at",
         "_exact",
-        "_ids",
         "_in_hand",
         "_lasts",
         "hears_of_ends",
@@ -77,7 +75,6 @@ class Counted:
         self._before_until = 0.0
         # By permit, in this order, when the first snapshot began that surely counts its call.
         self._counted_at: dict[int, float] = {}
-        self._ids = CallIds()
 
     def __len__(self) -> int:
         """Calls that are not known to be over, though more than the snapshot counts."""
@@ -88,27 +85,15 @@ class Counted:
         """As `most`, but None until the end of a call was reported, unless it is exact."""
         return self.most if self.hears_of_ends or self._exact else None
 
-    def add(self, number: int, call_id: str | None, began: float) -> None:
-        """Record that a snapshot that began at `began` surely counts the call of a permit."""
-        self._counted_at[number] = began
-        self.most += 1
-        if call_id is not None:
-            self._ids.bind(number, call_id)
+    @property
+    def numbers(self) -> Collection[int]:
+        """The permits of these calls, the oldest first."""
+        return self._counted_at.keys()
 
-    def bind(self, number: int, call_id: str) -> bool:
-        """Record the id of a permit's call; return whether it is one of these."""
-        if number not in self._counted_at:
-            return False
-        self._ids.bind(number, call_id)
-        return True
-
-    def number_of(self, call_id: str) -> int | None:
-        """The permit of one of these calls."""
-        return self._ids.number_of(call_id)
-
-    def call_ids(self) -> list[str]:
-        """The provider's ids of these calls, as far as they are known, the oldest first."""
-        return list(self._ids.all)
+    def add(self, numbers: Sequence[int], began: float) -> None:
+        """Record that a snapshot that began at `began` surely counts the calls of these permits."""
+        self._counted_at.update(dict.fromkeys(numbers, began))
+        self.most += len(numbers)
 
     def end(self, number: int, ended_after: float = -math.inf) -> bool:
         """Record that a permit's call is over, or never was; return whether it was one of these.
@@ -126,10 +111,10 @@ class Counted:
         """Let no end free a slot at once any more."""
         self._in_hand = None
 
-    def recorded(self, count: int, began: float) -> None:
+    def recorded(self, count: int, began: float) -> list[int]:
         """Record a snapshot that began at `began` and counts `count` calls.
 
-        Those that it surely counts have been added.
+        Those that it surely counts have been added. Returns the permits whose calls are forgotten.
         """
         if self._before is None:
             self._before, self._before_until = count, began + self._lasts
@@ -144,6 +129,7 @@ class Counted:
         for number in over:
             self._forget(number)
         self._look()
+        return over
 
     def _look(self) -> None:
         """Keep `most` within the number of calls that are not known to be over."""
@@ -151,6 +137,5 @@ class Counted:
 
     def _forget(self, number: int, ended_after: float = -math.inf) -> None:
         del self._counted_at[number]
-        self._ids.forget(number)
         if self._in_hand is not None:
             self._in_hand.end(ended_after)

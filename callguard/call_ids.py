@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import KeysView
+from collections.abc import Iterable, KeysView
 
 __all__ = ["CallIds"]
 
@@ -33,6 +33,15 @@ class CallIds:
     def number_of(self, call_id: str) -> int | None:
         """The permit of a call; None if it is unknown."""
         return self._number_of.get(call_id)
+
+    def of(self, numbers: Iterable[int]) -> dict[str, int]:
+        """The ids of these permits' calls, as far as they are known, each with its permit."""
+        found = {}
+        for number in numbers:
+            call_id = self._call_of.get(number)
+            if call_id is not None and self._number_of.get(call_id) == number:
+                found[call_id] = number
+        return found
 
     @property
     def all(self) -> KeysView[str]:

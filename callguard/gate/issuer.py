@@ -114,8 +114,8 @@ class Issuer:
         if self.teller is not None or permit.trunk is not None:
             self._calls.bind(call_id, permit)
         now = self.time()
-        self.ledger.bind(number, call_id, now)
-        if self._histories is not None and call_id in self.ledger.uncounted_calls():
+        is_uncounted = self.ledger.bind(number, call_id, now)
+        if is_uncounted and self._histories is not None:
             self._histories.bound(call_id, number, now)
         self.room_made()  # evidence about the call may have come before its id
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from callguard.call_ids import CallIds
 from callguard.ledger.freeing import Freeing
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
@@ -26,11 +27,10 @@ class Absorbing(Freeing):
 
     __slots__ = (
         "_answered",
-        "_call_of",
         "_counted_after",
         "_counter_lag",
         "_default_after",
-        "_number_of",
+        "_ids",
         "_on_trust",
         "_placed",
     )
@@ -45,20 +45,19 @@ class Absorbing(Freeing):
         self._answered: dict[int, float] = {}
         # Those absorbed only because ringing calls are taken for counted: when they were placed.
         self._on_trust: dict[int, float] = {}
-        # The provider's ids of the uncounted calls and of those, as far as they are known.
-        self._number_of: dict[str, int] = {}
-        self._call_of: dict[int, str] = {}
+        # The provider's ids of all these calls and of the counted ones, as far as they are known.
+        self._ids = CallIds()
 
     def uncounted_calls(self) -> Mapping[str, int]:
         """The uncounted calls by the provider's ids, as far as they are known, the oldest first.
 
         Those that are taken for counted only because of what was learnt are among them.
         """
-        return self._number_of
+        return self._ids.of(sorted((*self._placed, *self._answered, *self._on_trust)))
 
     def counted_calls(self) -> list[str]:
         """The ids of the calls that the snapshot in hand surely counts, as far as known."""
-        return self._counted.call_ids()
+        return list(self._ids.of(self._counted.numbers))
 
     def answered(self, number: int, now: float) -> None:
         """Record that the call of a placed permit was answered, at `now` or before."""
@@ -95,26 +94,31 @@ class Absorbing(Freeing):
             if moment >= before:
                 break
             seen.append(number)
+        on_trust = uncounted is self._placed and self._counted_after < self._default_after
         for number in seen:
-            call_id = self._call_of.get(number)
-            if uncounted is self._placed and self._counted_after < self._default_after:
-                self._on_trust[number] = uncounted.pop(number)
-            else:
-                self._forget(number)
-            self._counted.add(number, call_id, snapshot.began)
+            moment = uncounted.pop(number)
+            if on_trust:
+                self._on_trust[number] = moment
+        self._counted.add(seen, snapshot.began)
         self.in_use -= len(seen)
 
     def _trust(self, began: float) -> None:
         """Forget the calls absorbed on trust that would be absorbed by default by now."""
         before = began - self._default_after
         for number in [each for each, placed in self._on_trust.items() if placed < before]:
-            self._forget(number)
+            del self._on_trust[number]
+            if number not in self._counted.numbers:
+                self._ids.forget(number)
+
+    def _count(self, snapshot: Snapshot) -> None:
+        """Tell of own calls and others' by a snapshot that has absorbed what it surely counts."""
+        count = snapshot.limits.current_concurrency
+        for number in self._counted.recorded(count, snapshot.began):
+            if number not in self._on_trust:
+                self._ids.forget(number)
 
     def _forget(self, number: int) -> bool:
         """Remove a permit from the uncounted ones; return whether it was among them."""
-        call_id = self._call_of.pop(number, None)
-        if call_id is not None and self._number_of.get(call_id) == number:
-            del self._number_of[call_id]
         self._on_trust.pop(number, None)
         uncounted = self._placed if number in self._placed else self._answered
         return uncounted.pop(number, None) is not None

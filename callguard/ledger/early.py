@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from collections import OrderedDict
 from typing import Final, NamedTuple
-
-from cachetools import TLRUCache
 
 __all__ = ["EARLY_EVIDENCE", "EARLY_EVIDENCE_SECONDS", "Early", "EarlyEvidence"]
 
@@ -30,27 +28,32 @@ class Early(NamedTuple):
 class EarlyEvidence:
     """Remembers evidence by the provider's id of the call, until its dial returns."""
 
-    __slots__ = ("_found", "_now")
+    __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        self._now = -math.inf
-        self._found = TLRUCache[str, Early, float](
-            EARLY_EVIDENCE,
-            ttu=lambda _, early, __: early.known_at + EARLY_EVIDENCE_SECONDS,
-            timer=lambda: self._now,
-        )
+        # The oldest first.
+        self._found: OrderedDict[str, Early] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._found)
 
     def pop(self, call_id: str, now: float) -> Early | None:
         """Return the evidence about a call, and forget it; None if there is none."""
-        self._now = now
-        return self._found.pop(call_id, None)
+        early = self._found.pop(call_id, None)
+        return None if early is None or _is_old(early, now) else early
 
     def remember(self, call_id: str, now: float, *, ended: bool) -> None:
         """Remember that a call was answered at `now` or before, or that it is over, which stays."""
-        self._now = now
-        early = self._found.get(call_id)
+        found = self._found
+        while found and _is_old(found[next(iter(found))], now):
+            found.popitem(last=False)
+        early = found.get(call_id)
         if early is None or (ended and not early.ended):
-            self._found[call_id] = Early(now, ended)
+            found[call_id] = Early(now, ended)
+            found.move_to_end(call_id)
+        if len(found) > EARLY_EVIDENCE:
+            found.popitem(last=False)
+
+
+def _is_old(early: Early, now: float) -> bool:
+    return now >= early.known_at + EARLY_EVIDENCE_SECONDS

@@ -171,6 +171,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         if was_uncounted:
             self.in_use -= 1
         was_own = was_uncounted or self._counted.end(number, ended_after)
+        self._ids.forget(number)
         if self._fills:
             self._paces.leave(number)
         if self._in_hand is not None and was_own:
@@ -188,27 +189,33 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         self.in_use += 1
         self.place(number, now)
 
-    def bind(self, number: int, call_id: str, now: float) -> None:
+    def bind(self, number: int, call_id: str, now: float) -> bool:
         """Record that the call of a placed permit has the provider's id `call_id`.
 
         Evidence about the call that came earlier takes effect now.
+
+        Returns:
+            Whether the call is uncounted, as far as is known by now.
         """
-        is_known = self._counted.bind(number, call_id)
-        is_known |= self._fills and self._paces.bind(number, call_id)
-        if number in self._placed or number in self._answered or number in self._on_trust:
-            is_known = True
-            self._number_of[call_id] = number
-            self._call_of[number] = call_id
+        is_uncounted = (
+            number in self._placed or number in self._answered or number in self._on_trust
+        )
+        is_known = is_uncounted or number in self._counted.numbers
         if is_known:
-            early = self._early.pop(call_id, now)
-            if early is not None and early.ended:
-                self.withdraw(number)
-            elif early is not None:
-                self.answered(number, early.known_at)
+            self._ids.bind(number, call_id)
+        if self._fills:
+            is_known |= self._paces.bind(number, call_id)
+        early = self._early.pop(call_id, now) if is_known else None
+        if early is not None and early.ended:
+            self.withdraw(number)
+            return False
+        if early is not None:
+            self.answered(number, early.known_at)
+        return is_uncounted
 
     def note_answered(self, call_id: str, now: float) -> None:
         """Record evidence, from any source, that a call was answered at `now` or before."""
-        number = self._number_of.get(call_id)
+        number = self._ids.number_of(call_id)
         if number is not None:
             self.answered(number, now)
         else:
@@ -220,7 +227,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         It surely ended after `ended_after`; minus infinity if that is unknown.
         """
         self._counted.hears_of_ends = True
-        number = self._number_of.get(call_id) or self._counted.number_of(call_id)
+        number = self._ids.number_of(call_id)
         if number is None and self._fills:
             number = self._paces.number_of(call_id)
         if number is not None:
@@ -289,7 +296,7 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         self._absorb(self._placed, snapshot.began - self._counted_after, snapshot)
         self._absorb(self._answered, snapshot.began - self._counter_lag, snapshot)
         self._trust(snapshot.began)
-        self._counted.recorded(snapshot.limits.current_concurrency, snapshot.began)
+        self._count(snapshot)
         if self._in_hand is not None:
             self._take_in_hand(self._in_hand, snapshot)
         self._admits_until = -math.inf if self.spent else snapshot.began + self._max_age

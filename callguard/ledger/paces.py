@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from callguard.accounting import Counted
+from callguard.call_ids import CallIds
 from callguard.ledger.occupancy import Occupancy, pace_of
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
@@ -112,6 +113,7 @@ class Paced:
 
     _paces: Paces
     _counted: Counted
+    _ids: CallIds
     inbound_apart: bool
 
     def pace(self, trunk: str) -> Pace | None:
@@ -137,7 +139,7 @@ class Paced:
         """
         yield from self._paces.calls_in_the_way(full)
         if self.inbound_apart:
-            yield from self._counted.call_ids()
+            yield from self._ids.of(self._counted.numbers)
 
     def unstart(self, number: int) -> None:
         """Nobody has dialled with a permit: its start, if it was charged, never was."""

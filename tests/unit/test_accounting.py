@@ -15,8 +15,7 @@ from tests.support.times import times
 def counted(calls: int, *, exact: bool = True) -> Counted:
     found = Counted(100.0, exact=exact)
     found.recorded(0, 0.0)
-    for number in range(1, calls + 1):
-        found.add(number, f"call_{number}", 0.0)
+    found.add(range(1, calls + 1), 0.0)
     found.recorded(20, 0.0)
     return found
 
@@ -24,12 +23,10 @@ def counted(calls: int, *, exact: bool = True) -> Counted:
 def test_a_call_that_is_known_to_be_over_is_own_no_more() -> None:
     """Ended calls would be ours for ever."""
     found = counted(3)
-    number = found.number_of("call_2")
-    assert number == 2
     assert found.end(2)
     assert not found.end(2)
-    assert (found.most, found.number_of("call_2")) == (2, None)
-    assert found.call_ids() == ["call_1", "call_3"]
+    assert found.most == 2
+    assert [*found.numbers] == [1, 3]
 
 
 def test_whose_the_calls_are_is_unknown_until_an_end_is_told() -> None:
@@ -47,7 +44,7 @@ def test_no_more_own_calls_go_on_than_a_snapshot_counts() -> None:
     assert found.most == 2
     found.recorded(9, 2.0)
     assert found.most == 2, "the others that came are not ours"
-    found.add(6, None, 3.0)
+    found.add([6], 3.0)
     found.recorded(9, 3.0)
     assert found.most == 3
 
@@ -66,10 +63,10 @@ def test_the_end_of_a_call_that_a_low_count_may_have_missed_frees_nothing_more()
 def test_a_call_is_forgotten_when_it_has_lasted_as_long_as_it_can() -> None:
     """Calls of whose end nobody tells would use memory for ever."""
     found = counted(3)
-    found.recorded(20, 100.0)
+    assert found.recorded(20, 100.0) == []
     assert found.most == 3
-    found.recorded(20, 100.1)
-    assert (found.most, found.call_ids()) == (0, [])
+    assert found.recorded(20, 100.1) == [1, 2, 3]
+    assert (found.most, [*found.numbers]) == (0, [])
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -78,10 +75,10 @@ def test_where_nobody_tells_of_ends_no_more_is_kept_than_can_be_going_on(told: b
     found = Counted(LONGEST_CALL)
     found.hears_of_ends = told
     for number in range(1, 1001):
-        found.add(number, f"call_{number}", float(number))
+        found.add([number], float(number))
         found.recorded(5, float(number))
-    assert len(found.call_ids()) == (1000 if told else 5)
-    assert found.number_of("call_1000") == 1000
+    assert len(found.numbers) == (1000 if told else 5)
+    assert 1000 in found.numbers
 
 
 def test_calls_from_before_the_ledger_may_be_own_ones() -> None:
@@ -90,7 +87,7 @@ def test_calls_from_before_the_ledger_may_be_own_ones() -> None:
     found.recorded(4, 0.0)
     assert found.most == 4
     found.recorded(3, 10.0)
-    found.add(1, None, 20.0)
+    found.add([1], 20.0)
     found.recorded(9, 20.0)
     assert found.most == 4
     found.end(1)
@@ -101,11 +98,15 @@ def test_calls_from_before_the_ledger_may_be_own_ones() -> None:
 
 def test_an_id_that_is_said_late_is_known() -> None:
     """The end of a call whose id came after its snapshot would be lost."""
-    found = Counted(100.0)
-    found.add(1, None, 0.0)
-    assert found.bind(1, "call_1")
-    assert not found.bind(2, "call_2")
-    assert found.number_of("call_1") == 1
+    ledger = MemoryLedger(times(counted_after=2.0, counter_lag=2.0), inbound_apart=True)
+    ledger.record(Snapshot(Limits(0, 20), 0.0, 0.0))
+    number = ledger.acquire(20, 1.0)
+    ledger.place(number, 1.0)
+    ledger.record(Snapshot(Limits(1, 20), 4.0, 4.0))
+    assert not ledger.bind(number, "call_1", 5.0), "it is counted already"
+    assert ledger.inbound == 0
+    ledger.note_ended("call_1", 6.0)
+    assert ledger.inbound == 1
 
 
 def test_own_calls_are_never_fewer_than_go_on() -> None:
@@ -119,7 +120,7 @@ def test_own_calls_are_never_fewer_than_go_on() -> None:
             for _ in range(chance.randrange(3)):
                 number += 1
                 going_on.add(number)
-                found.add(number, None, float(moment))
+                found.add([number], float(moment))
             others = max(0, others + chance.randint(-2, 2))
             still_shown = chance.randrange(3)
             found.recorded(len(going_on) + others + still_shown, float(moment))

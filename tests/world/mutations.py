@@ -473,7 +473,7 @@ MUTATIONS = (
     Mutation(
         "an own call that a snapshot counts is somebody else's",
         ACCOUNTING,
-        (("        self.most += 1\n", ""),),
+        (("        self.most += len(numbers)\n", ""),),
         "outbound calls use the slots that are reserved for inbound ones",
     ),
     Mutation(
@@ -632,8 +632,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "self.withdraw(number)\n            elif early",
-                "self.withdraw(number)\n                self.in_use -= 1\n            elif early",
+                "self.withdraw(number)\n            return False",
+                "self.withdraw(number)\n            self.in_use -= 1\n            return False",
             ),
         ),
         "a call has one slot",
@@ -641,7 +641,7 @@ MUTATIONS = (
     Mutation(
         "evidence that came early is forgotten",
         MEMORY,
-        (("early = self._early.pop(call_id, now)", "early = None"),),
+        (("early = self._early.pop(call_id, now) if is_known else None", "early = None"),),
         "slots stay taken by calls that are over",
         "tests/unit/gate/test_evidence.py",
     ),
@@ -882,8 +882,8 @@ MUTATIONS = (
         ABSORBING,
         (
             (
-                "            self._counted.add",
-                "            self._paces.leave(number)\n            self._counted.add",
+                "            moment = uncounted.pop(number)",
+                "            self._paces.leave(number)\n            moment = uncounted.pop(number)",
             ),
         ),
         "the count doesn't tell by trunk, so the trunk has one call too many",
@@ -893,8 +893,8 @@ MUTATIONS = (
         MEMORY,
         (
             (
-                "self._counted.end(number, ended_after)\n        if self._fills:",
-                "self._counted.end(number, ended_after)\n        if False:",
+                "        self._ids.forget(number)\n        if self._fills:",
+                "        self._ids.forget(number)\n        if False:",
             ),
         ),
         "a trunk is taken by calls that everybody knows to be over",

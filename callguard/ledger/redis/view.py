@@ -238,10 +238,10 @@ class View:
         self._own.answered(number, now)
         self._say("answered", number)
 
-    def bind(self, number: int, call_id: str, now: float) -> None:
-        """Record that the call of a placed permit has the provider's id `call_id`."""
-        self._own.bind(number, call_id, now)
+    def bind(self, number: int, call_id: str, now: float) -> bool:
+        """Record the provider's id of a placed call; return whether that may be uncounted."""
         self._say("bind", number, self._names.call(call_id))
+        return self._own.bind(number, call_id, now)
 
     def note_answered(self, call_id: str, now: float) -> None:
         """Record evidence that a call was answered, whichever worker placed it."""
