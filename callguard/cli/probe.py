@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import KEY_STATUSES, report, verdict
 from callguard.cli.options import BaseUrlOption, PlainHttpOption
+from callguard.cli.probe_findings import as_json, show
 from callguard.cli.running import run
 from callguard.cli.saying import complain, say
-from callguard.cli.screen import Screen
 from callguard.errors import (
     CallGuardError,
     UsageError,
 )
 from callguard.fetcher import ProviderClient
-from callguard.probe import Findings, Lag, MaybePlaced, NotPlaced, PhoneCall, Plan
+from callguard.fetcher.reading import Reading
+from callguard.probe import LimitPlan, MaybePlaced, NotPlaced, PhoneCall, Plan, price
 from callguard.probe import probe as experiment
+from callguard.probe.plan import CPS, MOST_CALLS, READING_DEADLINE
 from callguard.showing import shown
 
 __all__ = ["probe"]
@@ -49,14 +51,23 @@ class _Options:
     Attributes:
         call: the call to place.
         plan: how long and how often to watch.
-        client: the client that asks the provider; `_probe` closes it.
+        limit_plan: how to make the experiment at the limit; None to leave it out.
+        base_url, allow_plain_http: the provider's address, as for `ProviderClient`.
         as_json: whether stdout is for a program.
     """
 
     call: PhoneCall
     plan: Plan
-    client: ProviderClient
+    limit_plan: LimitPlan | None
+    base_url: str | None
+    allow_plain_http: bool
     as_json: bool
+
+    def client(self) -> ProviderClient:
+        """A client that asks the provider, for one event loop."""
+        return ProviderClient(
+            base_url=self.base_url, timeout=_TIMEOUT, allow_plain_http=self.allow_plain_http
+        )
 
     @property
     def progress(self) -> Callable[[str], None]:
@@ -96,6 +107,25 @@ def probe(
         float,
         typer.Option(metavar="SECONDS", help="How late the counter is assumed to be at most."),
     ] = _DEFAULTS.longest_lag,
+    at_the_limit: Annotated[
+        bool,
+        typer.Option(
+            "--at-the-limit", help="Then fill the workspace with calls, to see what is refused."
+        ),
+    ] = False,
+    fill_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="The number to fill the workspace with; it takes many calls at once. Else --to.",
+        ),
+    ] = None,
+    most_calls: Annotated[
+        int, typer.Option(metavar="NUMBER", help="How many calls --at-the-limit may dial.")
+    ] = MOST_CALLS,
+    cps: Annotated[
+        float, typer.Option(metavar="CPS", help="Calls that the trunk may start per second.")
+    ] = CPS,
     base_url: BaseUrlOption = None,
     allow_plain_http: PlainHttpOption = False,
 ) -> None:
@@ -103,9 +133,18 @@ def probe(
 
     Finds out whether the workspace's counter includes ringing calls, and how late it rises and
     falls. The call is real, and costs what a call costs. Let it ring for more than --longest-lag
-    (5 s), answer it, and talk for as long; a call that is not answered shows less. Probe while
-    nobody else is calling: if calls by others move the counter, the result is "not clear" instead
-    of a guess.
+    (5 s), answer it, talk for as long, and hang up; a call that is not answered shows less. Probe
+    while nobody else is calling: if calls by others move the counter, the result is "not clear"
+    instead of a guess. The last line is the call of open_gate to paste.
+
+    With --at-the-limit it then fills the workspace with calls to --fill-to, a number that takes
+    so many at once and keeps them, such as a conference or an agent of another workspace. It finds
+    out whether calls are refused by the late counter or by the calls going on (ends_free_at_once),
+    and, if somebody has called in and slots are reserved for inbound calls, which calls the
+    reservation bounds (reserved_inbound). That takes up to four calls more than the limit less the
+    reservation; nobody else can dial meanwhile. It says so before it asks, and refuses if that is
+    more than --most-calls. All calls are stopped at the end. It places none if the answers make no
+    difference.
 
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
     history. Nothing is ever dialled twice. Ctrl-C stops the call.
@@ -119,9 +158,15 @@ def probe(
     try:
         call = PhoneCall(_number("--from", from_number), _number("--to", to_number), agent)
         plan = _plan(interval, longest, longest_lag)
-        options = _Options(call, plan, _client(base_url, allow_plain_http), as_json)
-        agreed = yes or _asked(options)
-    except UsageError as error:
+        many = None
+        if at_the_limit:
+            to = call.to_number if fill_to is None else _number("--fill-to", fill_to)
+            many = _limit_plan(replace(call, to_number=to), most_calls, cps)
+        options = _Options(call, plan, many, base_url, allow_plain_http, as_json)
+        options.client()  # which checks the key and the address
+        calls = _price(options, yes=yes)
+        agreed = yes or _asked(options, calls)
+    except CallGuardError as error:
         raise typer.Exit(_failed(error, as_json)) from None
     if not agreed:
         complain("no call was placed")
@@ -142,100 +187,85 @@ def _plan(interval: float, longest: float, longest_lag: float) -> Plan:
         raise UsageError(str(error)) from None
 
 
-def _client(base_url: str | None, allow_plain_http: bool) -> ProviderClient:
-    return ProviderClient(base_url=base_url, timeout=_TIMEOUT, allow_plain_http=allow_plain_http)
+def _limit_plan(call: PhoneCall, most_calls: int, cps: float) -> LimitPlan:
+    try:
+        return LimitPlan(call, most_calls=most_calls, cps=cps)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
-def _asked(options: _Options) -> bool:
-    """Ask the person at the terminal whether to place the call.
+def _price(options: _Options, *, yes: bool) -> int:
+    """How many calls the experiment at the limit may take; 0 if it isn't to be made.
 
     Raises:
-        UsageError: there is nobody to ask.
+        UsageError: there is nobody to ask whether to place a call, or it takes too many calls.
+        CallGuardError: the limits could not be read.
     """
-    if not sys.stdin.isatty():
+    if not (yes or sys.stdin.isatty()):
         raise UsageError("no terminal to ask at: pass --yes to place the call")
-    for sentence in _announcement(options):
-        complain(sentence)
+    if options.limit_plan is None:
+        return 0
+    calls, most = asyncio.run(_priced(options.client())), options.limit_plan.most_calls
+    if calls > most:
+        raise UsageError(
+            f"--at-the-limit may dial {calls} calls here, and --most-calls is {most}: pass "
+            f"--most-calls {calls} to agree"
+        )
+    return calls
+
+
+async def _priced(client: ProviderClient) -> int:
     try:
-        return typer.confirm("Place the call?", err=True)
+        return price((await Reading(client, READING_DEADLINE).take()).limits)
+    finally:
+        await client.aclose()
+
+
+def _asked(options: _Options, calls: int) -> bool:
+    """Ask the person at the terminal whether to place the call, and up to `calls` more."""
+    for sentence in _announcement(options, calls):
+        complain(sentence)
+    question = "Place the calls?" if calls else "Place the call?"
+    try:
+        return typer.confirm(question, err=True)
     except typer.Abort:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _announcement(options: _Options) -> tuple[str, str]:
+def _announcement(options: _Options, calls: int) -> list[str]:
     call, plan = options.call, options.plan
     numbers = f"from {call.from_number} to {call.to_number}"
     answer = f"Let it ring for more than {plan.longest_lag:g} s, answer it, and talk for as long"
-    return (
-        f"One real call {numbers}, by {options.client.url('')}, at the price of a call.",
+    sentences = [
+        f"One real call {numbers}, by {options.client().url('')}, at the price of a call.",
         f"{answer}. It is stopped after {plan.longest:g} s.",
-    )
+    ]
+    if options.limit_plan is not None:
+        sentences.append(
+            f"Then up to {calls} calls to {options.limit_plan.call.to_number}, most of them at "
+            "once, each at the price of a call. They fill the workspace: for a minute or two "
+            "nobody else can dial. All are stopped at the end."
+        )
+    return sentences
 
 
 async def _probe(options: _Options) -> ExitCode:
+    client = options.client()
     try:
-        findings = await experiment(options.client, options.call, options.plan, options.progress)
+        findings = await experiment(
+            client, options.call, options.plan, options.progress, options.limit_plan
+        )
     except (CallGuardError, NotPlaced, MaybePlaced) as error:
         return _failed(error, options.as_json)
     finally:
-        await options.client.aclose()
+        await client.aclose()
     code = ExitCode.OK if findings.is_clear else ExitCode.FULL
     if options.as_json:
-        print(json.dumps(_as_json(findings) | {"exit": code}))
+        print(json.dumps(as_json(findings) | {"exit": code}))
     else:
-        _show(findings)
+        show(findings)
     return code
-
-
-def _as_json(findings: Findings) -> dict[str, object]:
-    return {
-        "clear": findings.is_clear,
-        "counts_ringing": findings.counts_ringing,
-        "snapshots": findings.snapshots,
-        "counter_lag": findings.counter_lag,
-        "rise_lag": _lag_as_json(findings.rise_lag),
-        "fall_lag": _lag_as_json(findings.fall_lag),
-        "falls_at_once": findings.falls_at_once,
-        "settings": findings.settings,
-        "reason": findings.reason,
-        "remark": findings.remark,
-    }
-
-
-def _lag_as_json(lag: Lag | None) -> dict[str, object] | None:
-    if lag is None:
-        return None
-    at_least, at_most = round(lag.at_least, 3), round(lag.at_most, 3)
-    return {"at_least": at_least, "at_most": at_most, "snapshots": lag.snapshots}
-
-
-def _show(findings: Findings) -> None:
-    if not findings.is_clear:
-        say(f"Not clear, try again: {findings.reason}.")
-        return
-    Screen().print(_table(findings))
-    if findings.remark:
-        say(f"{findings.remark[0].upper()}{findings.remark[1:]}.")
-    # Not with rich, which would wrap the line that is to be pasted.
-    print(findings.settings)
-
-
-def _table(findings: Findings) -> Table:
-    table = Table("", "found", "snapshots")
-    counted = "yes" if findings.counts_ringing else "no"
-    table.add_row("ringing calls are counted", counted, str(findings.snapshots))
-    table.add_row("the counter rises late by", *_lag_cells(findings.rise_lag))
-    table.add_row("the counter falls late by", *_lag_cells(findings.fall_lag))
-    falls_at_once = "yes" if findings.falls_at_once else "not seen"
-    table.add_row("it falls at once when a call is over", falls_at_once, "")
-    return table
-
-
-def _lag_cells(lag: Lag | None) -> tuple[str, str]:
-    if lag is None:
-        return "not seen", "0"
-    return f"{lag.at_least:.1f} to {lag.at_most:.1f} s", str(lag.snapshots)
 
 
 def _failed(error: CallGuardError | NotPlaced | MaybePlaced, as_json: bool) -> ExitCode:

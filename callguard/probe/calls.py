@@ -19,10 +19,13 @@ from callguard.fetcher import ProviderClient
 from callguard.fetcher.calls import call_path
 from callguard.probe.record import Span, State
 
-__all__ = ["NO_ROOM", "Dialled", "MaybePlaced", "NotPlaced", "PhoneCall", "PlacedCalls"]
+__all__ = ["NOT_YET", "NO_ROOM", "Dialled", "MaybePlaced", "NotPlaced", "PhoneCall", "PlacedCalls"]
 
 NO_ROOM: Final = 429
 """The status that create-phone-call answers if no call fits."""
+
+NOT_YET: Final = frozenset({404, 422})
+"""The statuses that get-call may answer for a call just placed; 422 is the documented one."""
 
 _STOP_TIMEOUT: Final = 5.0
 """Seconds to try to stop a call before leaving; after Ctrl-C the user waits for this."""

@@ -1,6 +1,7 @@
 """The experiment of ``callguard probe``: place one call, and watch the counter.
 
-`callguard.probe.conclusions` draws the conclusions.
+`callguard.probe.conclusions` draws the conclusions. `callguard.probe.at_the_limit` is a second
+experiment, which takes many calls.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from callguard.decision import Usage, decide
@@ -16,10 +18,11 @@ from callguard.fetcher import ProviderClient
 from callguard.fetcher.reading import Reading
 from callguard.lanes import DEFAULT_LANE
 from callguard.limits import Snapshot
-from callguard.probe.calls import PhoneCall, PlacedCalls
+from callguard.probe.at_the_limit import at_the_limit
+from callguard.probe.calls import NOT_YET, PhoneCall, PlacedCalls
 from callguard.probe.conclusions import conclude
 from callguard.probe.findings import Findings
-from callguard.probe.plan import READING_DEADLINE, Plan
+from callguard.probe.plan import READING_DEADLINE, LimitPlan, Plan
 from callguard.probe.record import Count, Record, Span, State, disturbed, unsteady
 
 __all__ = ["probe"]
@@ -27,15 +30,13 @@ __all__ = ["probe"]
 _LEAST_BASELINE: Final = 5
 """Counts before the call, at least."""
 
-_NOT_YET: Final = frozenset({404, 422})
-"""The statuses that get-call may answer for a call just placed; 422 is the documented one."""
-
 
 async def probe(
     client: ProviderClient,
     call: PhoneCall,
     plan: Plan,
     progress: Callable[[str], None],
+    limit_plan: LimitPlan | None = None,
 ) -> Findings:
     """Place one call, watch it and the counter until both are settled, and draw the conclusions.
 
@@ -50,6 +51,8 @@ async def probe(
         call: the call to place.
         plan: how long and how often to watch.
         progress: called with a line for each thing that happens.
+        limit_plan: how to make the experiment at the limit as well, once the first call has shown
+            whether ringing calls are counted; None to leave it out.
 
     Raises:
         NotPlaced: the provider refused the call.
@@ -59,7 +62,12 @@ async def probe(
         LimitsMalformed: an answer was malformed, before the call or later.
     """
     say = _timed(progress)
-    return await _Experiment(client, PlacedCalls(client, say), call, plan, say).run()
+    findings = await _Experiment(client, PlacedCalls(client, say), call, plan, say).run()
+    if limit_plan is None or not findings.is_clear:
+        return findings
+    falls_at_once = findings.falls_at_once
+    found = await at_the_limit(client, plan, limit_plan, falls_at_once=falls_at_once, say=say)
+    return replace(findings, at_the_limit=found)
 
 
 def _timed(progress: Callable[[str], None]) -> Callable[[str], None]:
@@ -152,7 +160,7 @@ class _Experiment:
         try:
             self._note_state(await self._calls.ask(self._call_id))
         except (LimitsUnavailable, LimitsRejected) as error:
-            if isinstance(error, LimitsRejected) and error.status not in _NOT_YET:
+            if isinstance(error, LimitsRejected) and error.status not in NOT_YET:
                 raise
             self._say(f"asking for the call failed: {error}")
 

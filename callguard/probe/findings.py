@@ -1,15 +1,15 @@
 """What ``callguard probe`` has found, and the settings that follow from it.
 
-`callguard.probe.conclusions` finds it.
+`callguard.probe.conclusions` and `callguard.probe.at_the_limit` find it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-__all__ = ["AT_ONCE", "Findings", "Lag"]
+__all__ = ["AT_ONCE", "AtTheLimit", "Findings", "Lag", "RefusedBy", "ReservedInbound"]
 
 MARGIN: Final = 2.0
 """The ratio of `Findings.counter_lag` to the largest lag seen.
@@ -30,6 +30,12 @@ that don't all take as long. A gate hears of an end, and dials the next call, no
 tenths of a second after it.
 """
 
+RefusedBy = Literal["calls", "counter"]
+"""What a dial at the limit is refused by: the calls going on, or the number reported of them."""
+
+ReservedInbound = Literal["total", "outbound"]
+"""The values of `open_gate(reserved_inbound=...)`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lag:
@@ -46,6 +52,33 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
+class AtTheLimit:
+    """The result of the experiment at the limit.
+
+    Attributes:
+        refused_by: what dials are refused by; None if that isn't known.
+        refused_by_reason: why it isn't known; empty if it is.
+        reserved_inbound: which calls have to leave the slots free that are reserved for inbound
+            calls, in the words of `open_gate`; None if that isn't known.
+        reserved_inbound_reason: why it isn't known; empty if it is.
+        needless: what wasn't asked, because every answer has the same effect, and why.
+        dials: how many calls were dialled, with those that the provider refused.
+    """
+
+    refused_by: RefusedBy | None = None
+    refused_by_reason: str = ""
+    reserved_inbound: ReservedInbound | None = None
+    reserved_inbound_reason: str = ""
+    needless: tuple[str, ...] = ()
+    dials: int = 0
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether everything that was asked was answered."""
+        return not (self.refused_by_reason or self.reserved_inbound_reason)
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """The result of the experiments.
 
@@ -57,6 +90,7 @@ class Findings:
         fall_lag: how late the counter falls after the call's end. None if no fall was seen.
         reason: why the result isn't clear; empty if it is.
         remark: what a clear result lacks, or why it is less sure; empty if nothing.
+        at_the_limit: the result of the experiment at the limit; None if there was none.
     """
 
     counts_ringing: bool | None
@@ -65,11 +99,13 @@ class Findings:
     fall_lag: Lag | None = None
     reason: str = ""
     remark: str = ""
+    at_the_limit: AtTheLimit | None = None
 
     @property
     def is_clear(self) -> bool:
-        """Whether the experiment showed if ringing calls are counted."""
-        return self.counts_ringing is not None
+        """Whether it was found if ringing calls are counted, and everything else that was asked."""
+        at_the_limit = self.at_the_limit or AtTheLimit()
+        return self.counts_ringing is not None and at_the_limit.is_clear
 
     @property
     def counter_lag(self) -> float | None:
@@ -90,6 +126,24 @@ class Findings:
         return self.fall_lag is not None and self.fall_lag.at_most <= AT_ONCE
 
     @property
+    def ends_free_at_once(self) -> bool | None:
+        """The `ends_free_at_once` to pass to `open_gate`; None if that isn't known.
+
+        If the counter falls at once, it makes no difference whether dials are refused by it or by
+        the calls going on. If it is late, only the experiment at the limit can tell.
+        """
+        if self.falls_at_once:
+            return True
+        if self.at_the_limit is None or self.at_the_limit.refused_by is None:
+            return None
+        return self.at_the_limit.refused_by == "calls"
+
+    @property
+    def reserved_inbound(self) -> ReservedInbound | None:
+        """The `reserved_inbound` to pass to `open_gate`; None if that isn't known."""
+        return None if self.at_the_limit is None else self.at_the_limit.reserved_inbound
+
+    @property
     def settings(self) -> str | None:
         """A call of `open_gate` to paste, with what was learnt; None if the first call taught
         nothing.
@@ -99,8 +153,13 @@ class Findings:
         learnt = {
             "counts_ringing": self.counts_ringing,
             "counter_lag": self.counter_lag,
+            "ends_free_at_once": self.ends_free_at_once,
+            "reserved_inbound": self.reserved_inbound,
         }
-        given = ", ".join(
-            f"{name}={value!r}" for name, value in learnt.items() if value is not None
-        )
-        return f"callguard.open_gate({given})"
+        given = [f"{name}={_literal(value)}" for name, value in learnt.items() if value is not None]
+        return f"callguard.open_gate({', '.join(given)})"
+
+
+def _literal(value: object) -> str:
+    """The value as Python source, with the quotation marks of this project."""
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,16 +1,25 @@
-"""How long and how often to look."""
+"""How long and how often to look, and how many calls to place, at most."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from callguard.arguments import checked_seconds
+from callguard.arguments import checked_rate, checked_seconds
+from callguard.probe.calls import PhoneCall
 
-__all__ = ["READING_DEADLINE", "Plan"]
+__all__ = ["CPS", "MOST_CALLS", "READING_DEADLINE", "LimitPlan", "Plan"]
 
 READING_DEADLINE: Final = 5.0
 """Seconds for one reading with all its attempts; the successful attempt dates the snapshot."""
+
+
+MOST_CALLS: Final = 10
+"""Calls that the experiment at the limit may dial, at most. Our own choice."""
+
+CPS: Final = 1.0
+"""Calls that a trunk may start per second (docs.retellai.com/deploy/outbound-call, read
+2026-11-22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +56,38 @@ class Plan:
     def patience(self) -> float:
         """Seconds to wait for the counter after the call's end, at most."""
         return 3 * self.longest_lag
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPlan:
+    """What the experiment at the limit may do.
+
+    Args:
+        call: the call to place, again and again; its number has to take so many calls at once, and
+            to keep them.
+        most_calls: how many calls may be dialled, at most.
+        cps: calls that the trunk may start per second.
+        inbound_patience: seconds to wait for somebody to call in, where slots are reserved for
+            inbound calls.
+
+    Raises:
+        TypeError: a number is not one.
+        ValueError: `cps` or `inbound_patience` is not more than 0 and finite, or `most_calls` is
+            below 1.
+    """
+
+    call: PhoneCall
+    most_calls: int = MOST_CALLS
+    cps: float = CPS
+    inbound_patience: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.most_calls < 1:
+            raise ValueError(f"the most calls must be at least 1, got {self.most_calls}")
+        checked_rate("the rate", self.cps)
+        checked_seconds("the wait for an inbound call", self.inbound_patience, above_zero=True)
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two dials: 5 % more than the rate asks for, as a gate does."""
+        return 1.05 / self.cps

@@ -225,6 +225,14 @@ class Workspace:
         """
         self._watchers.append(watcher)
 
+    def call_in(self, talk_time: float) -> Call | None:
+        """Let a call come in now, beside those of `inbound_rate`, and last `talk_time` seconds.
+
+        None if it is turned away at the limit.
+        """
+        self._catch_up()
+        return self._take_in(talk_time)
+
     def stop(self, call_id: str) -> bool:
         """End a call at once; False if it is unknown or over."""
         self._catch_up()
@@ -341,22 +349,14 @@ class Workspace:
 
     def _start_inbound(self) -> None:
         self._await_inbound()
+        self._take_in(self._settings.inbound_talk_time(self._inbound_talks))
+
+    def _take_in(self, talk_time: float) -> Call | None:
         settings = self._settings
-        talk_time = settings.inbound_talk_time(self._inbound_talks)
         if settings.inbound_respects_limit and self._tally.count + 1 > settings.full_limit:
             self._tally.inbound_turned_away += 1
-            return
-        call = Call(
-            call_id=f"call_{self._inbound_ids.getrandbits(128):032x}",
-            status="ongoing",
-            direction="inbound",
-            from_number="+10000000001",
-            to_number="+10000000000",
-            agent_id="agent_simulated",
-            metadata=None,
-            placed_at=self._now,
-            answered_at=self._now,
-        )
+            return None
+        call = _inbound(f"call_{self._inbound_ids.getrandbits(128):032x}", self._now)
         fate = answered(talk_time, ring_time=0.0)
         placed = _Placed(call, fate, Counted(rule=None))
         self._calls.add(placed)
@@ -364,6 +364,22 @@ class Workspace:
         self._tally.live += 1
         self._counter.begin(placed.counted, self._settings)
         self._after(talk_time, partial(self._end, placed, fate.reason))
+        return call
+
+
+def _inbound(call_id: str, at: float) -> Call:
+    """A call that came in at `at`, and was answered at once."""
+    return Call(
+        call_id=call_id,
+        status="ongoing",
+        direction="inbound",
+        from_number="+10000000001",
+        to_number="+10000000000",
+        agent_id="agent_simulated",
+        metadata=None,
+        placed_at=at,
+        answered_at=at,
+    )
 
 
 def _refused(call: Call) -> Call:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from callguard.simulator import Call, CallRefused, Constant, Faults, Server, serve
+from callguard.simulator import Call, CallRefused, Constant, Faults, Server, answered, serve
 from callguard.testing import VirtualWorkspace
 from tests.integration.support import LONGEST, Command, Ended, environment, served
 
@@ -98,6 +98,13 @@ def test_it_finds_the_truth_over_a_real_socket(
             "such as +14155550100, got '…O101'",
         ),
         ((*_NUMBERS, "--yes", "--interval", "nan"), "the interval must be more than 0 s"),
+        ((*_NUMBERS, "--at-the-limit"), "no terminal to ask at: pass --yes"),
+        ((*_NUMBERS, "--yes", "--at-the-limit", "--fill-to", "me"), "--fill-to must be a number"),
+        (
+            (*_NUMBERS, "--yes", "--at-the-limit", "--most-calls", "0"),
+            "the most calls must be at least 1",
+        ),
+        ((*_NUMBERS, "--yes", "--at-the-limit", "--cps", "nan"), "the rate must be"),
         ((*_NUMBERS, "--yes", "--longest", "0"), "the longest call must be more than 0 s"),
         ((*_NUMBERS, "--yes", "--base-url", "ftp://x"), "begins with https://"),
         ((*_NUMBERS, "--yes", "--base-url", "http://192.0.2.1"), "plain http to another machine"),
@@ -167,11 +174,76 @@ def test_a_dial_of_unknown_outcome_is_told_of_and_not_repeated(probed: Command, 
     assert "may have been placed, and is not tried again" in ended.err
 
 
+_LASTING: dict[str, Any] = {**_WORKSPACE, "talk_time": Constant(30.0), "fall_lag": 1.5}
+_SLOW = ("--interval", "0.25", "--longest-lag", "3")
+
+
+@pytest.mark.parametrize("by_reported", [True, False])
+def test_it_finds_what_is_refused_at_the_limit(
+    probed: Command, monkeypatch: pytest.MonkeyPatch, by_reported: bool
+) -> None:
+    """If this fails, the second experiment isn't made, or its result gets lost."""
+    world = {**_LASTING, "ring_time": Constant(4.0), "rise_lag": 1.0}
+    with VirtualWorkspace(limit=3, refuses_by_reported=by_reported, **world) as workspace:
+        monkeypatch.setattr(asyncio, "run", workspace.run)
+        arguments = (*_NUMBERS, *_SLOW, "--at-the-limit", "--fill-to", "+14155550102", "--yes")
+        ended = probed(*arguments, url=workspace.url)
+        first, *others = workspace.workspace.calls()
+        assert workspace.truth().live == 0
+    assert ended.code == 0, ended
+    assert first.to_number == "+14155550101"
+    assert {call.to_number for call in others} == {"+14155550102"}
+    assert ("the late counter" if by_reported else "the calls going on") in ended.out
+    last = ended.out.splitlines()[-1]
+    assert last.startswith("callguard.open_gate(counts_ringing=True, counter_lag=")
+    assert last.endswith(f", ends_free_at_once={not by_reported})")
+
+
+def test_a_script_gets_what_was_found_at_the_limit(
+    probed: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails, a script can't read what was found, or takes an open question for clear."""
+    world = {**_LASTING, "ring_time": Constant(4.0), "rise_lag": 1.0}
+    with VirtualWorkspace(limit=5, reserved_inbound=1, **world) as workspace:
+        monkeypatch.setattr(asyncio, "run", workspace.run)
+        arguments = (*_NUMBERS, *_SLOW, "--at-the-limit", "--yes", "--json")
+        ended = probed(*arguments, url=workspace.url)
+    found = json.loads(ended.out)
+    assert ended.code == found["exit"] == 75
+    assert found["clear"] is False
+    assert found["ends_free_at_once"] is True
+    assert found["reserved_inbound"] is None
+    assert found["settings"].endswith(", ends_free_at_once=True)")
+    assert found["at_the_limit"]["refused_by"] == "calls"
+    assert found["at_the_limit"]["reserved_inbound_reason"] == "no inbound call was going on"
+
+
+def test_more_calls_than_agreed_to_are_not_placed(probed: Command) -> None:
+    """If this fails, somebody pays for twenty calls who thought of ten."""
+    with served(limit=20, **_WORKSPACE) as server:
+        ended = probed(*_NUMBERS, *_AT_ONCE, "--at-the-limit", "--yes", url=server.url)
+        assert server.workspace.truth().placed == 0
+    assert ended.code == 64
+    assert "may dial 24 calls here, and --most-calls is 10: pass --most-calls 24" in ended.err
+
+
+def test_a_key_refused_before_the_price_is_told_of(probed: Command) -> None:
+    """If this fails, a wrong key looks like wrong use where the price is asked for first."""
+    arguments = (*_NUMBERS, *_AT_ONCE, "--at-the-limit", "--yes", "--json")
+    with served(**_WORKSPACE) as server:
+        ended = probed(*arguments, url=server.url, key="key_wrong")
+    assert ended.code == json.loads(ended.out)["exit"] == 77
+
+
 async def _placed(process: asyncio.subprocess.Process) -> None:
     """The command knows which call it has placed."""
+    await _says(process, b"placed call call_")
+
+
+async def _says(process: asyncio.subprocess.Process, words: bytes) -> None:
     assert process.stdout is not None
     async with asyncio.timeout(LONGEST):
-        while b"placed call call_" not in (line := await process.stdout.readline()):
+        while words not in (line := await process.stdout.readline()):
             assert line, "it ended"
 
 
@@ -192,6 +264,29 @@ async def test_a_signal_stops_the_call(sent: signal.Signals, code: int) -> None:
     assert process.returncode == code
     assert call.disconnection_reason == "manual_stopped"
     assert b"stopped call" in out
+    assert b"Traceback" not in err
+
+
+@pytest.mark.slow
+async def test_a_signal_stops_every_call_at_the_limit() -> None:
+    """If this fails, Ctrl-C leaves a workspace full of calls that somebody pays for."""
+    world = {**_WORKSPACE, "ring_time": Constant(1.6), "fall_lag": 1.0, "rise_lag": 0.1}
+    lasting = {"+14155550102": answered(600.0, ring_time=0.2)}
+    arguments = (*_NUMBERS, "--interval", "0.1", "--longest-lag", "1.3", "--cps", "5")
+    async with (
+        serve(limit=5, cps=None, numbers=lasting, **world) as server,
+        started(
+            *arguments, "--at-the-limit", "--fill-to", "+14155550102", "--yes", url=server.url
+        ) as process,
+    ):
+        await _says(process, b"a call was refused while 5 were going on")
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(LONGEST):
+            out, err = await process.communicate()
+        truth = server.workspace.truth()
+    assert process.returncode == 130
+    assert truth.live == 0
+    assert b"stopped 5 calls" in out
     assert b"Traceback" not in err
 
 

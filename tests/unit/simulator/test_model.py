@@ -401,6 +401,19 @@ def test_conservation() -> None:
     assert truth.inbound_turned_away > 100
 
 
+def test_a_call_can_come_in_at_any_moment() -> None:
+    """If this fails, a test can't say when somebody calls in, or the call isn't counted."""
+    clock = HandClock()
+    model = workspace(clock, limit=1)
+    call = model.call_in(10.0)
+    assert call is not None
+    assert (call.direction, model.count, model.calls("inbound")) == ("inbound", 1, [call])
+    assert model.call_in(10.0) is None
+    assert model.truth().inbound_turned_away == 1
+    clock.now += 10.0
+    assert model.count == 0
+
+
 def test_inbound_takes_the_full_limit() -> None:
     """Calls by others would be held back by the reserve that is meant for them."""
     clock = HandClock()
