@@ -52,6 +52,8 @@ class Found:
             complain(f"warning: {pause}")
         for premise in self.contents.premises:
             complain(f"warning: {premise}")
+        for suggestion in self.contents.suggestions:
+            complain(f"suggestion: {suggestion}")
         for setting in self.contents.given_up:
             complain(
                 f"warning: {setting} is given up for as long as the ledger lives, since the "

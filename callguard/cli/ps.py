@@ -55,7 +55,8 @@ def ps(
     surely later.
 
     Our calls are told from others' where all gates have `reserved_inbound="outbound"`; else it is
-    unknown whose the counted calls are. Warns if a refusal has given that setting up.
+    unknown whose the counted calls are. Warns if a refusal has given that setting up,
+    and suggests what gates have learnt.
 
     Warns of another ledger on the server with the same limits and count: two API keys of one
     workspace make two ledgers, which share no limit, unless both are given one name.

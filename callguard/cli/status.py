@@ -59,7 +59,7 @@ def status(
     they have placed and the provider may not count yet, are in use too; what is paused is shown,
     and each limited trunk. Our calls are told from others' where all gates of the ledger have
     `reserved_inbound="outbound"`; else, and without --ledger, it is unknown whose the calls are.
-    Warns if a refusal has given that setting up.
+    Warns if a refusal has given that setting up, and suggests what gates have learnt.
 
     Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
     all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the
@@ -167,7 +167,8 @@ class Standing:
         if self.contents is None:
             return {}
         shared = self.contents.as_json()
-        return {each: shared[each] for each in ("pauses", "trunks", "premises", "given_up")}
+        steered = "pauses", "trunks", "premises", "given_up", "suggestions"
+        return {each: shared[each] for each in steered}
 
     def _shared(self) -> dict[str, int]:
         if self.contents is None:

@@ -42,6 +42,8 @@ class Reporter:
         goes_by_ringing: whether the gate goes by it that ringing calls are counted, as learnt.
         what_broke: a sentence for each premise that was seen broken: its name, what was seen, and
             what to set.
+        suggests_ringing: called with whether ringing calls were learnt to be counted, where the
+            gate doesn't go by that; None for nobody.
         heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
     """
 
@@ -49,6 +51,7 @@ class Reporter:
         self.gate = gate
         self.teller = None if listener is None else _teller(listener, gate, workspace)
         self.heard_of_premise: Callable[[Broken], None] | None = None
+        self.suggests_ringing: Callable[..., None] | None = None
         self._outage_since: float | None = None
         self._readings: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
         self.what_broke: tuple[str, ...] = ()
@@ -115,6 +118,8 @@ class Reporter:
         else:
             what = "the provider seems to count ringing calls: to use that, set counts_ringing=True"
         logger.info(what, extra={"callguard.counted": counted, "callguard.applied": applied})
+        if self.suggests_ringing is not None:
+            self.suggests_ringing(counted=counted)
         if self.teller is not None:
             self.teller.ringing_learnt(counted=counted, applied=applied)
 

@@ -62,7 +62,7 @@ class Ringing:
         """Note that the provider refused a call: what was learnt is given up for good."""
         was_given_up = self.learning.given_up
         self.learning.refused()
-        if self.learning.given_up and not was_given_up:
+        if self._ledger is not None and self.learning.given_up and not was_given_up:
             self._reporter.gave_up("counts_ringing")
         self.look()
 

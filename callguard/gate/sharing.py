@@ -60,6 +60,7 @@ async def assembled_among_many(
     claimant.serve(parts)
     parts.admissions.queues.inbound_apart = inbound_apart
     parts.reporter.heard_of_premise = session.note_broken
+    parts.reporter.suggests_ringing = session.note_learnt
     try:
         await session.start()
         yield parts

@@ -18,6 +18,7 @@ from callguard.ledger.redis.own_calls import OwnCalls, usage_of
 from callguard.ledger.redis.pauses import pauses_in
 from callguard.ledger.redis.premises import LedgerPremise, premises_in
 from callguard.ledger.redis.scripts import HOLDERS
+from callguard.ledger.redis.suggestions import Suggestion, suggestions_in
 from callguard.ledger.redis.trunks import LedgerTrunk, trunks_in
 from callguard.limits import Limits, Snapshot
 
@@ -106,6 +107,7 @@ class Contents:
         trunks: those of the gates that are limited, by name.
         premises: the premises that gates have seen not to hold.
         own: the own calls of all gates, as far as they are told from others'.
+        suggestions: settings that gates have learnt, and don't go by.
     """
 
     now: float
@@ -120,6 +122,7 @@ class Contents:
     trunks: tuple[LedgerTrunk, ...] = ()
     premises: tuple[LedgerPremise, ...] = ()
     own: OwnCalls = field(default_factory=OwnCalls)
+    suggestions: tuple[Suggestion, ...] = ()
 
     @property
     def spent(self) -> bool:
@@ -180,6 +183,7 @@ class Contents:
             "given_up": self.given_up,
             "pauses": [asdict(pause) for pause in self.pauses],
             "premises": [asdict(premise) for premise in self.premises],
+            "suggestions": [asdict(each) for each in self.suggestions],
             "trunks": [asdict(trunk) for trunk in self.trunks],
             "snapshot": None
             if self.snapshot is None
@@ -239,6 +243,7 @@ def _read(answer: str | bytes) -> Contents:
         trunks=trunks_in(facts, found["starts"], found["occupied"], now),
         premises=tuple(premises_in(facts, sessions, now)),
         own=OwnCalls.found(facts, found["occupied"], now),
+        suggestions=tuple(suggestions_in(facts, sessions, now)),
     )
 
 

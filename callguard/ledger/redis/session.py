@@ -33,6 +33,7 @@ from callguard.ledger.redis.premises import PREMISE, said_of
 from callguard.ledger.redis.readings import SharedReadings
 from callguard.ledger.redis.scripts import EXCHANGE
 from callguard.ledger.redis.settings import Settings
+from callguard.ledger.redis.suggestions import LEARNT
 from callguard.ledger.redis.view import View
 from callguard.premises import Broken
 from callguard.strangers import ends_us
@@ -176,6 +177,11 @@ class Session:
         self.view.outbox.say(PREMISE, broken.premise, said_of(broken))
         if broken.begins:
             self.speak()
+
+    def note_learnt(self, *, counted: bool) -> None:
+        """Report whether ringing calls were learnt to be counted, for people who look."""
+        self.view.outbox.say(LEARNT, int(counted))
+        self.speak()
 
     async def consult(self) -> None:
         """Wait for an exchange that begins now or later. Cancelling leaves nothing behind.

@@ -101,7 +101,8 @@ number, the first three its lane as well; ``bind`` names a permit and the hash o
 names a permit, the hash of its trunk, and for how many ms a call is on that at most once it is
 placed.
 ``pause`` names a lane and a trunk by `scope_key`, and where that is paused, by whom and why.
-``premise`` names a premise that was seen not to hold, and what was seen, for people.
+``premise`` names a premise that was seen not to hold, and what was seen, for people. ``learnt``
+says by 1 that the worker has learnt that ringing calls are counted, by 0 that it doubts that again.
 """
 
 

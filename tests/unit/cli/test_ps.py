@@ -19,6 +19,7 @@ from callguard.cli.ps import contents_table, sentence
 from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting, Worker, _read
 from callguard.ledger.redis.own_calls import OwnCalls
 from callguard.ledger.redis.premises import LedgerPremise
+from callguard.ledger.redis.suggestions import Suggestion
 from callguard.limits import Limits, Snapshot
 
 NOWHERE = "redis://someone:secret@127.0.0.1:1"
@@ -168,6 +169,18 @@ def test_a_premise_that_does_not_hold_is_warned_of(capsys: pytest.CaptureFixture
         "(seen by web:1 61 s ago)\n"
     )
     assert contents.as_json()["premises"] == [asdict(seen)]
+
+
+def test_what_gates_have_learnt_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody would know without the log of a gate which setting uses more of the limit."""
+    learnt = Suggestion("counts_ringing=True", "ringing seems to be counted", ("web:1",), 61.4)
+    contents = replace(CONTENTS, suggestions=(learnt,))
+    Found("f00", contents, ()).warn()
+    assert capsys.readouterr().err == (
+        "suggestion: ringing seems to be counted (learnt by web:1, 61 s ago): to use that, open "
+        "the gates with counts_ringing=True\n"
+    )
+    assert contents.as_json()["suggestions"] == [asdict(learnt)]
 
 
 def test_a_setting_that_was_given_up_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:

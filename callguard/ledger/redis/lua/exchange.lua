@@ -7,7 +7,8 @@
 --                   its last exchange, below 0 once its lease has run out, and "void/" .. worker ->
 --                   the exchange in which it was first told so; and for each trunk that is limited
 --                   "trunk/" .. trunk -> what people see of it, and "backoff/" .. trunk, see rates.lua;
---                   and "premise/" .. premise -> "when worker what" it saw that doesn't hold
+--                   and "premise/" .. premise -> "when worker what" it saw that doesn't hold; and
+--                   "learnt/" .. worker -> when it learnt what it suggests, 0 if it doubts that again
 --       2 workers   sorted set: worker -> when its lease runs out; below 0 when it had, as -time
 --       3 sessions  hash: worker -> what people call it
 --       4 permits   hash: permit -> "since start lane", where start is "trunk:when", or "-" where the

@@ -1,7 +1,7 @@
 -- The happenings that a worker reports, and their effects; see `Happening` in wire.py.
 --
 -- Reads  the reported happenings
--- Sets   what the parts above set, and of the ledger "premise/" .. premise
+-- Sets   what the parts above set, and of the ledger "premise/" .. premise and "learnt/" .. worker
 
 local function take_in(happenings)
   for _, happening in ipairs(happenings) do
@@ -44,6 +44,8 @@ local function take_in(happenings)
       the(Rates).push_back(id_of(what), more, happening[4])
     elseif kind == 'premise' then
       set('premise/' .. what, now .. ' ' .. me .. ' ' .. more) -- for people; see premises.py
+    elseif kind == 'learnt' then
+      set('learnt/' .. me, what == 1 and now or 0) -- likewise; see suggestions.py
     end
   end
   if made[Calls] then

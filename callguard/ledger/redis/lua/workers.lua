@@ -41,8 +41,8 @@ local function Workers()
   function crew.leave()
     if bury(me, AT_ONCE) < AT_ONCE then
       grow('workers', -redis.call('ZREM', workers, me))
-      redis.call('HDEL', ledger, number_field, void_field)
-      changed[number_field], changed[void_field] = nil, nil
+      redis.call('HDEL', ledger, number_field, void_field, 'learnt/' .. me)
+      changed[number_field], changed[void_field], changed['learnt/' .. me] = nil, nil, nil
     else
       redis.call('ZADD', workers, now, me)
       set(number_field, -said.number)
@@ -78,7 +78,7 @@ local function Workers()
     local forgotten = redis.call('ZRANGEBYSCORE', workers, REMEMBERED - now, '(0', 'LIMIT', 0, BURIALS)
     for _, worker in ipairs(forgotten) do
       grow('workers', -redis.call('ZREM', workers, worker))
-      redis.call('HDEL', ledger, 'number/' .. worker, 'void/' .. worker)
+      redis.call('HDEL', ledger, 'number/' .. worker, 'void/' .. worker, 'learnt/' .. worker)
     end
   end
 
