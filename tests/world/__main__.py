@@ -4,10 +4,11 @@
     python -m tests.world --seed 42
     python -m tests.world --shared --seeds 200
 
-The first prints what was lived through, and the seed of each violation; the second replays one
-world and prints its trace. `--shared` takes worlds of several workers, whose contents are on a real
-Redis server, which loses keys, comes back from dumps, has its clock set, and fails in the middle of
-scripts, unless there are to be no such `--mishaps`. Exits with 1 where a rule was broken.
+The first prints the seed of each violation, how many worlds had what in them, and what was lived
+through; the second replays one world and prints its trace. `--shared` takes worlds of several
+workers, whose contents are on a real Redis server, which loses keys, comes back from dumps, has its
+clock set, and fails in the middle of scripts, unless there are to be no such `--mishaps`. Exits
+with 1 where a rule was broken.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from callguard.testing import RedisServer, find_server
+from tests.world.coverage import table
 from tests.world.shared import live_shared
 from tests.world.world import Outcome, live
 
@@ -47,6 +49,7 @@ class Sum:
     failed: list[int] = field(default_factory=list)
     befell: Counter[str] = field(default_factory=Counter)
     said: Counter[str] = field(default_factory=Counter)
+    had: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         self.seeds += 1
@@ -57,6 +60,7 @@ class Sum:
         self.promised += outcome.promised
         self.befell.update(outcome.befell)
         self.said.update(outcome.said)
+        self.had.update(outcome.had)
         if outcome.violations:
             self.failed.append(outcome.seed)
 
@@ -161,6 +165,7 @@ def main() -> None:
     if options.seed is not None:
         sys.exit(1 if one(options).violations else 0)
     sum_of_all = many(options)
+    print(table(sum_of_all.had))
     print(sum_of_all)
     sys.exit(1 if sum_of_all.failed else 0)
 

@@ -74,6 +74,7 @@ class Scene:
         denied: those of which that has not been taken back.
         gave_up: whether the gate has said that it counts inbound calls apart no more.
         drains: whether the gate admits nobody any more, by its own word.
+        is_misled: whether the gate takes ringing calls for counted that are not.
     """
 
     plan: Plan
@@ -88,6 +89,7 @@ class Scene:
     denied: set[str] = field(default_factory=set)
     drains: bool = False
     gave_up: bool = False
+    is_misled: bool = False
 
     def __post_init__(self) -> None:
         self.lanes = {lane.name: lane for lane in self.plan.gate.lanes}
@@ -131,9 +133,12 @@ class Scene:
         """Whether the gate that is open has let this call in."""
         return self.gave(call.key)
 
-    def missed(self, call: Call, reading: Reading) -> bool:
-        """Whether a late counter has left out a call that the gate is told to find in it."""
-        if self.plan.counter_in_time or call.number in reading.counted:
+    def missed(self, call: Call, reading: Reading, *, misled: bool) -> bool:
+        """Whether a reading has left out a call that the gate takes for counted.
+
+        A late counter does that, and one that doesn't count ringing, where the gate is `misled`.
+        """
+        if not (misled or not self.plan.counter_in_time) or call.number in reading.counted:
             return False
         return call.placed_at - self.plan.flight < reading.began - self.plan.gate.counter_lag
 
@@ -162,7 +167,7 @@ class Usage:
             return reading is not None and call.number in reading.counted
         if call.key in scene.denied:
             return False
-        return reading is None or not scene.missed(call, reading)
+        return reading is None or not scene.missed(call, reading, misled=scene.is_misled)
 
 
 class Count:
@@ -174,9 +179,9 @@ class Count:
 
         count <= ceiling(l, R) + calls of others that go on and that R does not count
 
-    plus, in a world whose counter is later than the gate is told, or whose callers lie, the calls
-    that were missed or denied. Where others keep to the lane's reserve and no limit is lowered, the
-    promise itself follows: count <= limit - reserved inbound.
+    plus, in a world whose counter is later than the gate is told, or whose callers lie, or where
+    the gate was misled, the calls that were missed or denied. Where others keep to the lane's
+    reserve and no limit is lowered, the promise itself follows: count <= limit - reserved inbound.
 
     Where the gate counts inbound calls apart, the ceiling keeps nothing free for these, and the own
     calls alone, of which all are known but for those that were denied, keep to another:
@@ -191,6 +196,7 @@ class Count:
         self._lane: LanePlan | None = None
         self._reading: Reading | None = None
         self._gate_id = ""
+        self._was_misled = False
         self._most = self._most_own = 0
         plan = scene.plan
         self.premises_held = plan.counter_in_time and plan.inbound_apart >= plan.gate.inbound_apart
@@ -204,6 +210,8 @@ class Count:
             return
         assert scene.gate is not None
         self._lane, self._reading, self._gate_id = lane, reading, scene.gate.id
+        self._was_misled = scene.is_misled
+        self.premises_held &= not scene.is_misled
         most = ceiling(reading.rules, lane)
         self._most_own = most
         if scene.apart:
@@ -271,7 +279,8 @@ class Count:
     def _is_broken(self, call: Call, reading: Reading) -> bool:
         if not call.key.startswith(self._gate_id):
             return False
-        return call.key in self._scene.lied or self._scene.missed(call, reading)
+        missed = self._scene.missed(call, reading, misled=self._was_misled)
+        return call.key in self._scene.lied or missed
 
 
 class Rates:

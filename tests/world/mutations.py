@@ -678,6 +678,20 @@ MUTATIONS = (
         "tests/campaigns/test_learning.py",
     ),
     Mutation(
+        "the score of what is learnt begins near its end",
+        LEARNING,
+        (("        self.score = 0\n", "        self.score = LEARNT - 2\n"),),
+        "two coincidences are enough to learn what isn't so",
+        "tests/unit/premises/test_learning.py",
+    ),
+    Mutation(
+        "what a refusal has ended is learnt again",
+        LEARNING,
+        (("self.learnt = not self.given_up", "self.learnt = True"),),
+        "a wrong belief costs a refused dial each time that it is learnt",
+        "tests/unit/premises/test_learning.py",
+    ),
+    Mutation(
         "what was learnt survives a refusal",
         RINGING,
         (("        self.learning.refused()\n", ""),),

@@ -245,9 +245,12 @@ class Window:
     kind: str
 
 
-Listing = Literal["all", "no ringing", "nothing", "refused", "429", "rubbish", "strange"]
+Listing = Literal["all", "no ringing", "nothing", "refused", "429", "rubbish", "strange", "late"]
 """What a list of calls shows: of those asked for all, all but those that ring, or none; an error;
-no list; or odd items and other calls besides."""
+no list; odd items and other calls besides; or how all of them were `LATE_LIST` ago."""
+
+LATE_LIST: Final = 3.0
+"""Seconds for which a late list is on its way."""
 
 ODD_LISTS: Final[tuple[Listing, ...]] = ("nothing", "refused", "429", "rubbish", "strange")
 
@@ -301,6 +304,10 @@ class Plan:
         drains: for how many seconds before each of its closings the gate drains.
         inbound_apart: whether the provider counts outbound calls alone against what it keeps for
             inbound ones. Those of somebody else are inbound.
+        teaches: whether the gate can learn of ringing, and if so, what is so, or until
+            `misleads_until` what isn't. "" is where too little happens to learn anything.
+        misleads_until: until when somebody else begins and hangs up as own ringing begins and
+            ceases. Before then the provider refuses nothing for want of room.
     """
 
     seed: int
@@ -328,6 +335,8 @@ class Plan:
     pauses: tuple[PausePlan, ...] = ()
     drains: float | None = None
     inbound_apart: bool = False
+    teaches: Literal["", "truly", "wrongly"] = ""
+    misleads_until: float = 0.0
 
 
 class _Dice:
@@ -348,8 +357,12 @@ class _Dice:
         return sorted(self.seconds(0, until) for _ in range(self.whole(0, most)))
 
 
-def draw(seed: int) -> Plan:
-    """The world of a seed."""
+def draw(seed: int, *, may_be_long: bool = True) -> Plan:
+    """The world of a seed.
+
+    Args:
+        may_be_long: whether it may be one in which there is time to learn.
+    """
     dice = _Dice(seed)
     counted = dice.chance(0.5)
     gate = _gate(dice, counted)
@@ -384,13 +397,125 @@ def draw(seed: int) -> Plan:
         strays=tuple(dice.moments(lasts, 6)),
         ahead=_Dice(f"the provider's clock of {seed}").one_of((0.0, 1000.0, 1.75e9, 1.75e9, None)),
     )
+    if may_be_long:
+        plan = _with_lessons(plan, _Dice(f"long worlds: {seed}"))
     plan = _with_trunks(plan, _Dice(f"trunks of {seed}"))
     plan = _with_hours(plan, _Dice(f"hours of {seed}"))
     plan = _with_stops(plan, _Dice(f"stops of {seed}"))
     plan = _with_calls_on_trunks(plan, _Dice(f"calls on trunks of {seed}"))
     plan = _with_questions(plan, _Dice(f"questions of {seed}"))
+    plan = _with_late_lists(plan, _Dice(f"late lists of {seed}"))
     plan = _with_inbound_apart(plan, _Dice(f"inbound apart of {seed}"))
-    return _unheard(plan, _Dice(f"what is heard of {seed}"))
+    plan = _unheard(plan, _Dice(f"what is heard of {seed}"))
+    return _misled(plan, _Dice(f"whether {seed} misleads"))
+
+
+def _with_lessons(plan: Plan, dice: _Dice) -> Plan:
+    """In one of 40 worlds there is time and evidence enough to learn whether ringing is counted.
+
+    Calls are many and short, and evidence of them comes within `PATIENCE` or never. Others call so
+    seldom that few of their calls begin or end as own ringing does.
+    """
+    if not dice.chance(0.025):
+        return plan
+    lasts = dice.seconds(500, 800)
+    gate = replace(
+        plan.gate,
+        ttl=1.0,
+        max_age=15.0,
+        counter_lag=dice.one_of((0.5, 2.0)),
+        ring_limit=dice.one_of((10.0, 20.0)),
+        lanes=tuple(replace(lane, max_wait=None, max_waiting=None) for lane in plan.gate.lanes),
+        counts_ringing=None,
+    )
+    reserve = max(lane.reserve for lane in gate.lanes)
+    room = dice.one_of((2, 3, 4))
+    callers = min(80, round(lasts * room / (15 + gate.ring_limit)))
+    return replace(
+        plan,
+        lasts=lasts,
+        gate=gate,
+        counter_in_time=True,
+        teaches="truly",
+        rules=((0.0, Rules(room + reserve, 0, dice.chance(0.3), room + reserve + 1)),),
+        closings=(),
+        calls=_short_calls(dice, gate, gate.counter_lag - plan.flight),
+        callers=tuple(_plain_caller(dice, gate, plan.flight, lasts) for _ in range(callers)),
+        others=tuple(dice.moments(lasts, dice.one_of((0, 10, 40)))),
+        windows=_windows(dice, 0.0, lasts / 4),
+        latencies=_latencies(dice, dice.one_of((0.125, 0.125, 1.0))),
+        sporadic=_sporadic(dice) if dice.chance(0.3) else ("",),
+        strays=tuple(dice.moments(lasts, 6)),
+    )
+
+
+def _short_calls(dice: _Dice, gate: GatePlan, slack: float) -> tuple[CallPlan, ...]:
+    answered = dice.one_of((0.4, 0.7, 1.0))
+    heard = dice.one_of((0.8, 1.0, 1.0))
+    late = dice.one_of((0.5, 0.5, 4.0))
+    return tuple(
+        CallPlan(
+            rings=dice.seconds(gate.ring_limit / 2, gate.ring_limit),
+            answered=dice.chance(answered),
+            talks=dice.seconds(5, 30),
+            rise=dice.seconds(0, slack),
+            fall=dice.seconds(0, gate.counter_lag),
+            started=(dice.seconds(0, late),) if dice.chance(heard) else (),
+            ended=(dice.seconds(0, late),) if dice.chance(heard) else (),
+        )
+        for _ in range(dice.whole(10, 30))
+    )
+
+
+def _plain_caller(dice: _Dice, gate: GatePlan, flight: float, lasts: float) -> CallerPlan:
+    """A caller of whose call the gate mostly knows the id as soon as the dial returns."""
+    arrives = dice.seconds(0, lasts * 0.95)
+    if dice.chance(0.2):
+        return _caller(dice, gate, flight, arrives, troubled=0.1, lies=False)
+    caller = _caller(dice, gate, flight, arrives, troubled=0.0, lies=False)
+    return replace(
+        caller,
+        way="admit",
+        lane=dice.one_of(gate.lanes).name,
+        thinks=0.0,
+        dials=(DialPlan("ok", dice.seconds(0, flight), 0.0),),
+        gives_up=False,
+        lingers=0.0,
+        named="in block",
+    )
+
+
+def _misled(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where the gate is misled for a while; in most of those with lessons that
+    don't count ringing.
+
+    Somebody else begins and hangs up as own ringing does, and all else is known. Then that ends,
+    and a crowd comes, so that the belief is put to the test.
+    """
+    if not plan.teaches or plan.counts_ringing or dice.chance(0.3):
+        return plan
+    until = plan.lasts * 0.75
+    callers = tuple(
+        replace(caller, arrives=until + dice.seconds(10, 40), not_after=None)
+        if caller.arrives > until
+        else caller
+        for caller in (*plan.callers, *plan.callers)
+    )
+    return replace(
+        plan,
+        gate=replace(plan.gate, listens=True, inbound_apart=False),
+        inbound_apart=False,
+        callers=callers,
+        calls=tuple(replace(each, started=(0.25,), ended=(0.25,)) for each in plan.calls),
+        rules=tuple((at, replace(each, limit=each.limit + 1)) for at, each in plan.rules),
+        others=(),
+        windows=(),
+        pauses=(),
+        sporadic=("",),
+        enforces=dice.chance(0.7),
+        teaches="wrongly",
+        misleads_until=until,
+    )
 
 
 def _with_questions(plan: Plan, dice: _Dice) -> Plan:
@@ -400,6 +525,13 @@ def _with_questions(plan: Plan, dice: _Dice) -> Plan:
     odd = ODD_LISTS if dice.chance(0.5) else ()
     lists = (usual, usual, usual, *(dice.one_of((usual, *odd)) for _ in range(5)))
     return replace(plan, gate=replace(plan.gate, asks=asks), lists=lists)
+
+
+def _with_late_lists(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where some lists are late; in one of seven."""
+    if dice.chance(0.85):
+        return plan
+    return replace(plan, lists=tuple("late" if dice.chance(0.3) else each for each in plan.lists))
 
 
 def _with_inbound_apart(plan: Plan, dice: _Dice) -> Plan:
@@ -735,6 +867,8 @@ class WorkerPlan:
         bells: seconds until the server's messages come, over and over; None is never.
         careful: whether it looks if a permit was lost before it dials.
         drains: when it begins to drain, to end when it has; None for never.
+        counts_together: whether its gate takes inbound calls for outbound ones, whatever the others
+            do.
     """
 
     opens: float
@@ -743,6 +877,7 @@ class WorkerPlan:
     bells: tuple[float | None, ...]
     careful: bool
     drains: float | None = None
+    counts_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -832,7 +967,7 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
             that the world is longer by what the ledger may be closed.
     """
     dice = _Dice(-1 - seed)
-    worlds = (draw(seed * 100 + number) for number in itertools.count())
+    worlds = (draw(seed * 100 + number, may_be_long=False) for number in itertools.count())
     world = next(each for each in worlds if each.gate.ttl <= 1 and each.gate.ring_limit <= 10)
     rules = replace(world.rules[0][1], limit=max(3, world.rules[0][1].limit))
     # A reading, and a place by it, take four exchanges, which take up to a second each.
@@ -843,6 +978,8 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     world = replace(world, seed=seed, gate=gate, rules=((0.0, rules),), closings=())
     workers = tuple(_worker(dice, world.lasts) for _ in range(dice.whole(2, 4)))
     workers = _one_drains(_Dice(f"drains of {seed}"), workers, world.lasts)
+    if gate.inbound_apart:
+        workers = _mixed(_Dice(f"mixed gates of {seed}"), workers)
     at_once = _Dice(f"pieces of {seed}").one_of((1, 2, 5, AT_ONCE))
     lease = dice.one_of((4.0, 10.0))
     plan = SharedPlan(world, workers, lease, at_once, mishaps=Mishaps())
@@ -933,6 +1070,13 @@ def _one_drains(
     """The same workers, of which in half of the worlds the first drains and ends."""
     at = dice.seconds(0, lasts)
     return (replace(workers[0], drains=at if dice.chance(0.5) else None), *workers[1:])
+
+
+def _mixed(dice: _Dice, workers: tuple[WorkerPlan, ...]) -> tuple[WorkerPlan, ...]:
+    """The same workers, of which in half of the worlds some count all calls together."""
+    if dice.chance(0.5):
+        return workers
+    return tuple(replace(each, counts_together=dice.chance(0.4)) for each in workers)
 
 
 def _trouble(dice: _Dice, lasts: float) -> Trouble:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from tests.support.fake_network import Reply, hang
-from tests.world.plan import LASTING, CallPlan, DialPlan, Plan, Rules
+from tests.world.plan import LASTING, LATE_LIST, CallPlan, DialPlan, Plan, Rules
 
 __all__ = ["Call", "DialError", "Provider", "Reading", "Refusal", "Watch"]
 
@@ -128,6 +128,11 @@ class Provider:
         """A call that nobody here has dialled; nobody stops it."""
         return self._begin("")
 
+    def call_in_step_with(self, call: Call) -> Call:
+        """A call by somebody else that begins now, and ends as this one ceases to ring."""
+        plan = call.plan
+        return self._begin("", CallPlan(0.0, True, plan.rings, plan.rise, plan.rise, (), ()))
+
     def call_of(self, key: str) -> Call | None:
         """The call that was placed under `key`."""
         return self._placed.get(key)
@@ -181,7 +186,8 @@ class Provider:
             self._answer(dial, reply, call.id)
 
     def _refuses(self) -> bool:
-        return self.plan.enforces and self.room() < 1
+        enforces = self.plan.enforces and self.loop.time() >= self.plan.misleads_until
+        return enforces and self.room() < 1
 
     def _answer(self, dial: DialPlan, reply: asyncio.Future[str], what: str | Exception) -> None:
         def arrive() -> None:
@@ -194,16 +200,17 @@ class Provider:
 
         self.loop.call_later(dial.back, arrive)
 
-    def _new(self, key: str) -> Call:
+    def _new(self, key: str, plan: CallPlan | None = None) -> Call:
         number = len(self.calls)
-        call = Call(number, key, self.plan.calls[number % len(self.plan.calls)], self.loop.time())
+        plan = plan or self.plan.calls[number % len(self.plan.calls)]
+        call = Call(number, key, plan, self.loop.time())
         self.calls.append(call)
         if key:
             self._placed[key] = call
         return call
 
-    def _begin(self, key: str) -> Call:
-        call = self._new(key)
+    def _begin(self, key: str, plan: CallPlan | None = None) -> Call:
+        call = self._new(key, plan)
         self.going_on[call.number] = call
         rings = min(call.plan.rings, 1.0) if self.is_calm else call.plan.rings
         call.timer = self.loop.call_later(rings, self._rung_out, call)
@@ -343,10 +350,10 @@ class Provider:
         kind = "all" if self.is_calm else self.plan.lists[self._asked % len(self.plan.lists)]
         ids = json.loads(body)["filter_criteria"]["call_id"]["value"]
         asked = [self.calls[int(each.removeprefix("call_"))] for each in ids]
-        told = [call for call in asked if kind == "all" or _status(call) != "registered"]
+        told = [call for call in asked if kind in {"all", "late"} or _status(call) != "registered"]
         items: list[Any] = [self._described(call) for call in told]
         over = [call for call in told if not call.going_on]
-        await _pass(back)
+        await _pass(back + LATE_LIST * (kind == "late"))
         match kind:
             case "refused" | "429":
                 return Reply.json({"status": "error"}, 404 if kind == "refused" else 429)

@@ -34,6 +34,7 @@ from tests.support.seeded import seeded
 from tests.world.alarms import Alarms
 from tests.world.callers import BEGINNING
 from tests.world.checkers import SLACK, Scene, ceiling
+from tests.world.coverage import features, mishaps
 from tests.world.ending import lived_out, why_it_waits
 from tests.world.losses import Image, Losses
 from tests.world.on_trunks import OnSharedTrunks
@@ -263,6 +264,7 @@ class Worker:
         self._awake.set()
         self._over = asyncio.Event()
         self.had_time_to_leave = False
+        self._counts_apart = world.plan.world.gate.inbound_apart and not plan.counts_together
 
     async def awake(self) -> None:
         """Go on at once, or when the pause is over."""
@@ -389,7 +391,7 @@ class Worker:
             counter_lag=told.counter_lag,
             min_interval=told.min_interval,
             track="ask" if told.asks else None,
-            reserved_inbound="outbound" if told.inbound_apart else "total",
+            reserved_inbound="outbound" if self._counts_apart else "total",
             listener=self.hear,
             ledger=ledger,
         ) as gate:
@@ -464,6 +466,7 @@ class SharedWorld:
             trace=tuple(lines) if keep_trace else (),
             befell=self._befell(),
             said=self.alarms.said,
+            had=(*features(self.plan.world), *mishaps(self.plan)),
         )
 
     def _befell(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ import gc
 import hashlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -19,6 +19,7 @@ from tests.support.fake_network import FakeSession
 from tests.support.seeded import seeded
 from tests.support.virtual_time import VirtualTimeLoop
 from tests.world.alarms import Alarms
+from tests.world.beliefs import Beliefs
 from tests.world.callers import BEGINNING, Caller
 from tests.world.checkers import (
     LONGEST_PAUSE,
@@ -34,6 +35,7 @@ from tests.world.checkers import (
     cap,
     ceiling,
 )
+from tests.world.coverage import features
 from tests.world.deliveries import Deliveries
 from tests.world.ending import lived_out, why_it_waits
 from tests.world.on_trunks import OnTrunks
@@ -82,6 +84,7 @@ class Outcome:
         digest: of the trace.
         befell: how often what befell the ledger's server.
         said: how often each premise was said to be broken.
+        had: what was in it, of the things that not every world has.
     """
 
     seed: int
@@ -95,6 +98,7 @@ class Outcome:
     trace: tuple[str, ...]
     befell: Mapping[str, int] = field(default_factory=dict)
     said: Mapping[str, int] = field(default_factory=dict)
+    had: Sequence[str] = ()
 
 
 class WatchedLoop(VirtualTimeLoop):
@@ -147,6 +151,7 @@ class World:
         self.usage = Usage(self.scene)
         self.count = Count(self.scene)
         self.alarms = Alarms(self.scene, lambda: self.count.premises_held)
+        self.beliefs = Beliefs(self.scene)
         self.rates = Rates(self.scene)
         self.on_trunks = OnTrunks(self.scene)
         self.pauses = Pauses(self.scene)
@@ -181,6 +186,7 @@ class World:
             digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
             trace=tuple(lines) if keep_trace else (),
             said=self.alarms.said,
+            had=(*features(self.plan), *self.beliefs.had),
         )
 
     # Its course ----------------------------------------------------------------------------------
@@ -242,6 +248,7 @@ class World:
             try:
                 async with self._gate() as gate:
                     self.scene.opened(gate)
+                    self.beliefs.opened()
                     self.rates.opened()
                     self.pauses.opened()
                     self.on_trunks.opened()
@@ -416,6 +423,8 @@ class World:
         self.dials.began(call)
         self.count.check()
         self.usage.check()
+        if call.key and self.loop.now < self.plan.misleads_until:
+            self.provider.call_in_step_with(call)
 
     def call_answered(self, call: Call) -> None:
         self.trace(f"{call.id} is answered")
@@ -430,6 +439,8 @@ class World:
         self._refusals += 1
         self.alarms.refused(for_room=for_room)
         self.count.check()
+        if for_room:
+            self.beliefs.refused(key)
         if for_room and self.count.premises_held:
             self.scene.blame("promise", "a call was refused for want of room")
 
@@ -461,7 +472,13 @@ class World:
             self.rates.refused(event.permit_id)
         elif isinstance(event, callguard.events.GivenUp):
             self.trace(f"given up: {event.setting}")
-            self.scene.gave_up = True
+            if event.setting == "counts_ringing":
+                self.beliefs.gave_up()
+            else:
+                self.scene.gave_up = True
+        elif isinstance(event, callguard.events.RingingLearnt):
+            self.trace(f"learnt: ringing is {'' if event.counted else 'not '}counted")
+            self.beliefs.learnt(counted=event.counted)
         elif isinstance(event, callguard.events.PremiseBroken):
             self.trace(f"broken: {event.premise}, said {event.said}, seen {event.seen}")
             self.alarms.broken(event)
@@ -481,6 +498,7 @@ class World:
         reading = self.scene.reading()
         self.readings.wanted()
         self.dials.admitted(event.permit_id)
+        self.beliefs.admitted(event.permit_id)
         self.pauses.admitted(event.permit_id)
         self.rates.admitted(event.permit_id, event.trunk)
         self.on_trunks.admitted(event.permit_id, event.trunk)
