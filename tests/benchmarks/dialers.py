@@ -329,6 +329,8 @@ async def gated(
     told_rate: bool = True,
     evidence: Evidence | None = None,
     min_interval: float = MIN_INTERVAL,
+    outbound_rule: bool = False,
+    reserve: int | None = None,
     workers: int = 1,
 ) -> None:
     """Enter the gate before each dial; several workers have a gate each, and ledger that they
@@ -341,6 +343,10 @@ async def gated(
         knowing = replace(knowing, counts_ringing=knowing.settings.counts_ringing)
     if told_rate:
         knowing = replace(knowing, cps=knowing.settings.cps)
+    if outbound_rule:
+        knowing = replace(knowing, reserved_inbound="outbound")
+    if reserve is not None:
+        knowing = replace(knowing, reserve=reserve)
     async with AsyncExitStack() as stack:
         gates = []
         for ledger in _ledgers(world, workers, stack):
@@ -373,6 +379,7 @@ def _gate(
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         cps=plan.cps,
+        reserved_inbound=plan.reserved_inbound,
         min_interval=min_interval,
         refused=lambda error: isinstance(error, CallRefused),
         track="ask" if plan.evidence and plan.evidence.asking else None,
@@ -421,6 +428,8 @@ UNTIL_REFUSED = "dial until refused, back off exponentially"
 
 _WEBHOOKS, _ASKING = EVIDENCE["webhooks"], EVIDENCE["asking"]
 
+_BOTH = Evidence(asking=True, webhooks=WEBHOOKS)
+
 _WAYS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "knowing nothing": gated,
     "probed": partial(gated, probed=True),
@@ -429,6 +438,12 @@ _WAYS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "webhooks": partial(gated, evidence=_WEBHOOKS),
     "webhooks, one reading a second": partial(gated, evidence=_WEBHOOKS, min_interval=1.0),
     "probed and webhooks": partial(gated, probed=True, evidence=_WEBHOOKS),
+    "asking and webhooks": partial(gated, evidence=_BOTH),
+    "outbound rule, asking": partial(gated, outbound_rule=True, evidence=_ASKING),
+    "outbound rule, webhooks": partial(gated, outbound_rule=True, probed=True, evidence=_WEBHOOKS),
+    "outbound rule, webhooks, reserve 1": partial(
+        gated, outbound_rule=True, probed=True, evidence=_WEBHOOKS, reserve=1
+    ),
 }
 """What a gate may know, besides the rate. Evidence brings its next reading forward, to
 `MIN_INTERVAL` after the one before, but in the ways that are named after their one reading a
@@ -446,6 +461,9 @@ DIALERS: Mapping[str, Dialer] = {
     **{f"{OURS}, {name}": way for name, way in _WAYS.items()},
     f"{OURS}, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
     f"{OURS}, 1 webhook in 5 lost": partial(gated, evidence=Evidence(webhooks=MANY_LOST)),
+    f"{OURS}, asking and webhooks, 1 in 50 lost": partial(
+        gated, evidence=Evidence(asking=True, webhooks=SOME_LOST)
+    ),
     UNTOLD: partial(gated, told_rate=False, evidence=_WEBHOOKS),
 }
 """By name, in the order of the table; callguard has one worker in all of these."""

@@ -63,6 +63,10 @@ _TOLD, _LOOPS = f"{OURS}, probed and webhooks", f"the same loop in {PROCESSES} p
 ROWS: Mapping[str, Row] = {
     "nothing told, asking": Row(COUNTED, f"{OURS}, asking"),
     "nothing told, webhooks": Row(COUNTED, f"{OURS}, webhooks"),
+    "nothing told, asking and webhooks": Row(COUNTED, f"{OURS}, asking and webhooks"),
+    "nothing told, asking and webhooks, 1 in 50 lost": Row(
+        COUNTED, f"{OURS}, asking and webhooks, 1 in 50 lost"
+    ),
     "nothing told, 1 webhook in 50 lost": Row(COUNTED, f"{OURS}, 1 webhook in 50 lost"),
     "nothing told, 1 webhook in 5 lost": Row(COUNTED, f"{OURS}, 1 webhook in 5 lost"),
     "told, webhooks": Row(COUNTED, _TOLD),
@@ -75,6 +79,15 @@ ROWS: Mapping[str, Row] = {
     "others call in, the total bounded; told, webhooks": Row(TOGETHER, _TOLD),
     "others call in, apart; asking": Row(APART, f"{OURS}, asking"),
     "others call in, apart; told, webhooks": Row(APART, _TOLD),
+    "others call in, apart; outbound rule, asking (nothing told)": Row(
+        APART, f"{OURS}, outbound rule, asking"
+    ),
+    "others call in, apart; outbound rule, told, webhooks": Row(
+        APART, f"{OURS}, outbound rule, webhooks"
+    ),
+    "others call in, apart; outbound rule, told, webhooks, reserve 1": Row(
+        APART, f"{OURS}, outbound rule, webhooks, reserve 1"
+    ),
     "others call in, apart; semaphore": Row(APART, SEMAPHORE),
     "refused by the late counter; told, webhooks": Row(LATE, _TOLD),
     "refused by the late counter; semaphore": Row(LATE, SEMAPHORE),
