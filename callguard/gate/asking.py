@@ -3,8 +3,9 @@
 An answer is evidence, and evidence only ever lets a gate admit sooner. So asking may cost the
 provider little, and the readings nothing. A round of questions follows a reading for which somebody
 waits, so while nobody waits nothing is asked. It is one request: a list of the calls, or where
-lists are refused a few calls one by one. `callguard.gate.budget` says how often. A fault costs its
-evidence, and nothing else.
+lists are refused a few calls one by one. `callguard.gate.budget` says how often. Rounds become
+rarer while webhooks bring evidence before it is asked for, and as frequent as before where those
+stop, by the rule of `callguard.gate.unasked`. A fault costs its evidence, and nothing else.
 
 A list is also asked about calls that the counter shows, where it is learnt from their ends what the
 counter counts.
@@ -22,6 +23,7 @@ from typing import Final, Literal, Protocol
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected
 from callguard.fetcher import CallState
 from callguard.gate.budget import Budget, Lists
+from callguard.gate.unasked import News, Unasked
 from callguard.premises.lives import PATIENCE
 from callguard.showing import named
 from callguard.strangers import ends_us, log_failure
@@ -51,8 +53,12 @@ class _Told(Protocol):
     """The recipient of the provider's answers: an `Issuer`."""
 
     def note_ringing(self, call_id: str, asked: float) -> None: ...
-    def note_answered(self, call_id: str, at: float | None = None) -> None: ...
-    def note_ended(self, call_id: str, *, refused: bool, at: float | None = None) -> None: ...
+    def note_answered(
+        self, call_id: str, at: float | None = None, *, asked: bool = False
+    ) -> None: ...
+    def note_ended(
+        self, call_id: str, *, refused: bool, at: float | None = None, asked: bool = False
+    ) -> None: ...
 
 
 @dataclass(slots=True)
@@ -69,7 +75,7 @@ class _Question:
     since: float
     asked: float = -math.inf
     besides: bool = False
-    reported: Literal["", "answered", "ended"] = ""
+    reported: Literal["", News] = ""
 
 
 class Asker:
@@ -95,6 +101,7 @@ class Asker:
         self._ring_limit = ring_limit
         self._budget = Budget()
         self._lists = Lists()
+        self._unasked = Unasked()
         self._in_question: dict[str, _Question] = {}
         self._round: asyncio.Task[None] | None = None
 
@@ -109,8 +116,9 @@ class Asker:
             besides: further calls, asked about in the same list if it has room for them.
         """
         now = self._time()
+        self._unasked.in_question(call_ids)
         is_under_way = self._round is not None and not self._round.done()
-        if is_under_way or not self._budget.allows(now, part):
+        if is_under_way or not self._budget.allows(now, part / self._unasked.rarer(now)):
             return
         known, self._in_question = self._in_question, {}
         takes_lists = self._lists.are_taken(now)
@@ -123,6 +131,10 @@ class Asker:
             self._budget.begin(now)
             together = takes_lists and len(in_turn) > 1
             self._round = begin(self._ask_all(in_turn, together), "callguard asking")
+
+    def came(self, call_id: str, news: News) -> None:
+        """Note evidence that came unasked: the more of it there is, the rarer rounds become."""
+        self._unasked.came(call_id, news)
 
     def back_off(self, error: CallGuardError) -> None:
         """Note that a reading failed: readings go first."""
@@ -208,10 +220,12 @@ class Asker:
         if state.over:
             if question.reported != "ended":
                 question.reported = "ended"
-                self._told.note_ended(call_id, refused=state.refused, at=state.ended_at)
+                self._unasked.found(call_id, "ended", asked)
+                self._told.note_ended(call_id, refused=state.refused, at=state.ended_at, asked=True)
         elif state.answered:
             if not question.reported:
                 question.reported = "answered"
-                self._told.note_answered(call_id, state.answered_at)
+                self._unasked.found(call_id, "answered", asked)
+                self._told.note_answered(call_id, state.answered_at, asked=True)
         elif state.ringing:
             self._told.note_ringing(call_id, asked)

@@ -131,7 +131,7 @@ def assemble(
     draining = Draining(home, ledger, schedule, admissions)
     serve = reporting(ledger, serving(ledger, queues, admissions.serve), reporter)
     issuer.room_made = intake.serve = serve
-    _bind(issuer, schedule, ringing)
+    _bind(issuer, schedule, asker, ringing)
     schedule.serve(intake.failed, lambda: bool(queues) or ledger.others_wait or draining.reads)
     ledger.readings.serve(intake)
     return Parts(
@@ -156,9 +156,11 @@ def _watch(ledger: Ledger) -> Watch:
     return watch
 
 
-def _bind(issuer: Issuer, schedule: Schedule, ringing: Ringing | None) -> None:
+def _bind(issuer: Issuer, schedule: Schedule, asker: Asker | None, ringing: Ringing | None) -> None:
     """Earlier parts reach later ones only by callbacks, each bound once."""
     issuer.count_changed = schedule.look
+    if asker is not None:
+        issuer.came_unasked = asker.came
     if ringing is not None:
         issuer.was_refused = ringing.refused
 

@@ -13,6 +13,7 @@ from callguard.gate.queue import Queue
 from callguard.gate.refusal import Judge
 from callguard.gate.reporting import Reporter
 from callguard.gate.states import Step
+from callguard.gate.unasked import News
 from callguard.ledger import Ledger
 from callguard.premises import Premises
 from callguard.stamps import ProviderClock
@@ -20,7 +21,7 @@ from callguard.stamps import ProviderClock
 __all__ = ["Issuer"]
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """A callback that does nothing, for as long as no other is set."""
 
 
@@ -47,6 +48,7 @@ class Issuer:
         room_made: called when a slot may have become free.
         count_changed: called when the provider's count has changed.
         was_refused: called when the ledger has heard that the provider refused a call.
+        came_unasked: called with the id and the news of a call when evidence comes unasked.
         refusals: calls that the provider refused so far.
     """
 
@@ -65,6 +67,7 @@ class Issuer:
         self.room_made: Callable[[], None] = _nothing
         self.count_changed: Callable[[], None] = _nothing
         self.was_refused: Callable[[], None] = _nothing
+        self.came_unasked: Callable[[str, News], None] = _nothing
         self.refusals = 0
         self._watch = watch
         self._clock = clock
@@ -139,6 +142,8 @@ class Issuer:
 
     def end(self, number: int, queue: Queue, call_id: str | None, step: Step | None) -> None:
         """Record that a call is over, even if it was never reported as placed."""
+        if call_id is not None:
+            self.came_unasked(call_id, "ended")
         if step is not None:
             self._give_back[step](number)
             self._premises.gave_back(self.time())
@@ -186,9 +191,14 @@ class Issuer:
                 return self.not_placed(number, queue, "release")
         return self.place(number, queue)
 
-    def note_answered(self, call_id: str, at: float | None = None) -> None:
-        """Take evidence that a call was answered, whoever placed it; `at` the provider's time."""
+    def note_answered(self, call_id: str, at: float | None = None, *, asked: bool = False) -> None:
+        """Take evidence that a call was answered, whoever placed it.
+
+        `at` is the provider's time of it, and `asked` says whether the gate asked.
+        """
         now = self.time()
+        if not asked:
+            self.came_unasked(call_id, "answered")
         if at is not None:
             self._clock.stamped(at, now)
         self.ledger.note_answered(call_id, now)
@@ -200,11 +210,15 @@ class Issuer:
         if self._histories is not None:
             self._histories.ringing(call_id, asked)
 
-    def note_ended(self, call_id: str, *, refused: bool, at: float | None = None) -> None:
+    def note_ended(
+        self, call_id: str, *, refused: bool, at: float | None = None, asked: bool = False
+    ) -> None:
         """Take evidence that a call is over, whoever placed it, or that it was refused.
 
-        `at` is the provider's time of it.
+        `at` is the provider's time of it, and `asked` says whether the gate asked.
         """
+        if not asked:
+            self.came_unasked(call_id, "ended")
         now, permit = self.time(), self._calls.permit_of(call_id)
         is_refusal = refused and self._calls.note_refusal(call_id)
         if is_refusal:

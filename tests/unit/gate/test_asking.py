@@ -311,7 +311,9 @@ def test_what_was_told_is_not_told_again() -> None:
             await asyncio.sleep(2.0)
             heard = list[str]()
             told = gate._parts.issuer
-            with patch.object(told, "note_answered", lambda call_id, _at: heard.append(call_id)):
+            with patch.object(
+                told, "note_answered", lambda call_id, *_, **__: heard.append(call_id)
+            ):
                 await asyncio.sleep(10.0)
             assert len(provider.listed) > 5
             assert heard == []
