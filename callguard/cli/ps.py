@@ -48,7 +48,8 @@ def ps(
     may not be in the provider's count yet), a row for the queued callers of each lane and gate,
     and a single row if it has neither. Each limited trunk has a line, which says when it may start
     its next call, and how many calls are on it. What is paused, by whom, since when and why, is on
-    stderr. The ledger is that of RETELL_API_KEY, or the one called --name. Looking changes nothing.
+    stderr; who waits there is known to the gates alone, and is in no figure. The ledger is that of
+    RETELL_API_KEY, or the one called --name. Looking changes nothing.
 
     A worker is (silent) if it has let half of its lease pass without a message, and (gone) if it
     has left or its lease has expired; the calls that it was dialling count until a snapshot is
@@ -129,7 +130,8 @@ def sentence(contents: Contents) -> str:
     usage, waiting = contents.usage, sum(queue.callers for queue in contents.waiting)
     own = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
     silent = sum(worker.silent for worker in contents.workers)
-    queued = f"{waiting} queued; gates: {len(contents.workers)}"
+    where = " where nothing is paused" if contents.pauses else ""
+    queued = f"{waiting} queued{where}; gates: {len(contents.workers)}"
     queued += f", {silent} of them silent" if silent else ""
     if contents.snapshot is None:
         return f"no snapshot yet, {own}; {queued}"
@@ -162,7 +164,7 @@ def _rows(contents: Contents) -> Iterator[tuple[str | None, str, str, str, str]]
             if queue.worker == label:
                 yield label, queue.lane, "waiting", str(queue.callers), f"{queue.waited:.1f} s"
         if label not in labels:
-            yield label, "", "idle", "0", ""
+            yield label, "", "idle or paused" if contents.pauses else "idle", "0", ""
 
 
 def _by_number(label: str | None) -> tuple[str, int, str]:

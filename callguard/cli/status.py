@@ -153,7 +153,7 @@ class Standing:
                 "in use": limits.current_concurrency,
                 "ours": _known(self.plain.usage.own),
                 "others": _known(self.plain.usage.others),
-                **self._shared(),
+                **self._ledger_rows(),
                 "limit": limits.concurrency_limit,
                 "reserved for inbound": limits.reserved_inbound_concurrency,
                 "burst limit": _burst_limit(limits),
@@ -169,6 +169,12 @@ class Standing:
         shared = self.contents.as_json()
         steered = "pauses", "trunks", "premises", "given_up", "suggestions"
         return {each: shared[each] for each in steered}
+
+    def _ledger_rows(self) -> dict[str, int]:
+        rows = self._shared()
+        if self.contents is not None and self.contents.pauses:
+            rows["waiting, not paused"] = rows.pop("waiting")
+        return rows
 
     def _shared(self) -> dict[str, int]:
         if self.contents is None:

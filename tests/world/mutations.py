@@ -1434,7 +1434,7 @@ MUTATIONS = (
     Mutation(
         "a worker doesn't say which pauses it knows to a ledger that has lost them",
         "ledger/redis/conversation.py",
-        (("            if self._pauses:\n", "            if not self._pauses:\n"),),
+        (("            if self._pauses:\n", "            if False:\n"),),
         "the loss of a server's data would end all pauses",
         shared=True,
     ),

@@ -16,6 +16,7 @@ from callguard.cli import main
 from callguard.cli.contents import Found
 from callguard.cli.exits import ExitCode
 from callguard.cli.ps import contents_table, sentence
+from callguard.decision import Pause
 from callguard.ledger.redis.holders import Contents, LedgerPermit, Waiting, Worker, _read
 from callguard.ledger.redis.own_calls import OwnCalls
 from callguard.ledger.redis.premises import LedgerPremise
@@ -157,6 +158,13 @@ def test_table() -> None:
 def test_sentence(changes: dict[str, object], said: str) -> None:
     """The sums would be wrong, or nobody know why nobody is admitted."""
     assert said in sentence(replace(CONTENTS, **changes))  # type: ignore[arg-type]
+
+
+def test_callers_that_wait_where_it_is_paused_are_not_said_to_be_none() -> None:
+    """Who has paused everything would believe that no lead is left, while the gates keep them."""
+    contents = replace(CONTENTS, pauses=(Pause("urgent", None, "web:1", 5.0, ""),))
+    assert "; 40 queued where nothing is paused; gates: 3" in sentence(contents)
+    assert rendered(contents)[-1] == ["web:3", "idle", "or", "paused", "0"]
 
 
 def test_a_premise_that_does_not_hold_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,7 @@ def test_a_workspace_that_is_paused_has_room_for_nobody() -> None:
     assert shown.exit_code == ExitCode.FULL
     assert 'paused from web:1 3 min ago ("carrier trouble")' in str(shown.as_json()["reason"])
     assert shown.as_json()["pauses"] == [asdict(lane), asdict(everything)]
+    assert "waiting, not paused" in rendered(shown)
 
 
 @pytest.mark.parametrize(
