@@ -223,6 +223,7 @@ def test_json() -> None:
     assert fields["waiting"][0]["callers"] == 40
     assert fields["usage"] == {
         "reported": 14,
+        "ended": 0,
         "dialling": 1,
         "uncounted": 1,
         "counted": None,
