@@ -141,6 +141,38 @@ async def _others_stay_within_the_reserve(broken: bool) -> int:
     return workspace.peak
 
 
+async def _nobody_calls_in_step(broken: bool) -> int:
+    """Somebody calls and hangs up as own calls begin and cease to ring, until that is believed.
+
+    The workspace doesn't count ringing, and the gate isn't told. The peak is of the time when that
+    is over, and only own calls go on.
+    """
+    workspace = Workspace(counts_ringing=False)
+    over = 1200.0
+
+    async def dial_on(gate: Gate, rings: float) -> None:
+        while _now() < over + 120.0:
+            async with gate.admit() as permit:
+                call = workspace.place(rings)
+                permit.placed(call_id := f"call_{len(workspace.calls)}")
+            if broken and _now() < over:
+                workspace.calls.append(Call(_now(), ended_at=_now() + rings))
+            await asyncio.sleep(rings)
+            gate.note_answered(call_id)
+            await asyncio.sleep(20.0)
+            call.ended_at = _now()
+            gate.note_ended(call_id)
+
+    async with opened(
+        workspace, counted_after=RING_LIMIT + LAG, counter_lag=LAG, learns=True
+    ) as gate:
+        callers = [asyncio.create_task(dial_on(gate, 10.0 + number)) for number in range(12)]
+        await asyncio.sleep(over + 30.0)
+        workspace.peak = workspace.going
+        await asyncio.gather(*callers)
+    return workspace.peak
+
+
 async def _what_others_add_is_inbound(broken: bool) -> int:
     """Two calls by others, inbound or not, where two more slots are reserved for inbound calls."""
     workspace = Workspace(late=0.0, limit=LIMIT + 2, reserved=2)
@@ -185,6 +217,7 @@ WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
     _rings_no_longer_than_said,
     _counts_ringing_is_true,
     _others_stay_within_the_reserve,
+    _nobody_calls_in_step,
     _what_others_add_is_inbound,
     _what_is_said_is_true,
     _no_call_lasts_longer_than_said,

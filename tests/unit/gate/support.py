@@ -55,6 +55,7 @@ async def opened(
     trunks: Iterable[Trunk] = (),
     inbound_apart: bool = False,
     ends_free: bool = False,
+    learns: bool = False,
 ) -> AsyncIterator[Gate]:
     adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
@@ -64,6 +65,7 @@ async def opened(
         min_interval=min_interval,
         max_age=max_age,
         ring_limit=ring_limit,
+        learns=learns,
     )
     every_trunk = checked_trunks(trunks, cps)
     parts = assemble(
