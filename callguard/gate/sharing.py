@@ -105,7 +105,7 @@ class _Claimant:
         logger.warning("%s", error)
         if self.parts.reporter.teller is not None:
             self.parts.reporter.teller.ledger_away(error)
-        self.parts.admissions.serve()
+        self.parts.intake.serve()
 
     def reachable(self, duration: float) -> None:
         """Report that the ledger can be reached again."""

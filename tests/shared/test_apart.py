@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Literal
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, Literal
 
 import pytest
 from redis.asyncio import Redis
@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 import callguard
 from callguard import Gate, NoHeadroom, RedisLedger
 from callguard.ledger.redis.keys import Names
-from callguard.testing import ScriptedSource
-from tests.shared.support import eventually
+from callguard.testing import RedisServer, ScriptedSource
+from tests.shared.support import Callers, eventually
+from tests.support.tcp_proxy import TcpProxy
 
 LIMIT, RESERVED = 10, 3
 
@@ -30,14 +31,16 @@ class Refusal(Exception):
 
 @asynccontextmanager
 async def on(
-    url: str,
+    at: str | RedisLedger,
     name: str,
     script: ScriptedSource,
     reserved_inbound: Literal["total", "outbound"] = "outbound",
     trunks: tuple[callguard.Trunk, ...] = (),
 ) -> AsyncIterator[Gate]:
     async with (
-        RedisLedger.from_url(url, name=name) as ledger,
+        nullcontext(at)
+        if isinstance(at, RedisLedger)
+        else RedisLedger.from_url(at, name=name) as ledger,
         callguard.open_gate(
             source=script,
             ledger=ledger,
@@ -260,3 +263,89 @@ async def test_who_counts_all_together_gives_nothing_up(redis_url: str, workspac
         await read(gate, script, 2)
         assert await given_up(redis_url, workspace_key) == []
         assert await whose(redis_url, workspace_key, gate) == (None, None)
+
+
+@asynccontextmanager
+async def with_a_share(
+    redis: RedisServer, name: str, script: ScriptedSource, **how: Any
+) -> AsyncIterator[tuple[Gate, TcpProxy]]:
+    """A gate that admits some calls by itself while the proxy keeps it from the server."""
+    async with (
+        TcpProxy("127.0.0.1", redis.port) as proxy,
+        RedisLedger.from_url(proxy.url(), name=name, local_share=9, timeout=0.5) as ledger,
+        on(ledger, name, script, **how) as gate,
+    ):
+        yield gate, proxy
+
+
+async def is_cut_off(gate: Gate, proxy: TcpProxy) -> None:
+    proxy.refuse()
+    proxy.drop()
+    gate.note_ended("call_of_somebody_else")  # so that it speaks to the server
+    await eventually(lambda: gate._parts.ledger.reads_alone)  # type: ignore[attr-defined]
+
+
+async def test_a_gate_that_is_cut_off_counts_all_together_until_it_is_back(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """It would dial outbound's share by its own calls alone, which are not all of them."""
+    script = source()
+    async with with_a_share(own_redis, workspace_key, script) as (gate, proxy):
+        await dial(gate, script, 1, 2, 3, 4)
+        await read(gate, script, 6)
+        assert gate.explain().headroom == 3
+        await is_cut_off(gate, proxy)
+        assert gate.explain().headroom == 1
+        assert gate.statistics().usage.others is None
+        await dial(gate, script, 5)
+        assert gate.explain().headroom == 0
+        proxy.heal()
+        await eventually(lambda: not gate._parts.ledger.reads_alone)  # type: ignore[attr-defined]
+        await read(gate, script, 7)
+        assert await whose(own_redis.url, workspace_key, gate) == (5, 2)
+        assert gate.explain().headroom == 2
+        await dial(gate, script, 6, 7)
+        assert await is_full(gate)
+
+
+async def test_who_waits_as_the_gate_is_cut_off_goes_by_the_careful_ceiling(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """Until the first reading of its own, the gate would use what is reserved for inbound calls."""
+    script = source()
+    async with (
+        on(own_redis.url, workspace_key, script) as other,
+        with_a_share(own_redis, workspace_key, script) as (gate, proxy),
+    ):
+        await dial(gate, script, 1, 2, 3, 4)
+        await read(gate, script, 6)
+        dialling, waiting = Callers(other), Callers(gate)
+        dialling.send(3)
+        await dialling.have_arrived(3)
+        waiting.send(3)
+        await eventually(lambda: any(gate.statistics().waiting.values()))
+        await is_cut_off(gate, proxy)
+        assert gate.explain().headroom == 0
+        assert len(waiting.arrived) == 1
+        await waiting.go()
+        await dialling.go()
+
+
+async def test_what_a_gate_dials_alone_that_counts_all_together_is_not_inbound(
+    own_redis: RedisServer, workspace_key: str
+) -> None:
+    """Its calls would raise the ceilings of the gates that count inbound calls apart."""
+    script = source()
+    async with (
+        on(own_redis.url, workspace_key, script) as one,
+        with_a_share(own_redis, workspace_key, script, reserved_inbound="total") as (other, proxy),
+    ):
+        await dial(one, script, 1, 2, 3, 4)
+        await read(one, script, 4)
+        await is_cut_off(other, proxy)
+        await dial(other, script, 5, 6)
+        proxy.heal()
+        await eventually(lambda: not other._parts.ledger.reads_alone)  # type: ignore[attr-defined]
+        await read(one, script, 6)
+        assert await whose(own_redis.url, workspace_key, one) == (None, None)
+        assert one.explain().headroom == 1

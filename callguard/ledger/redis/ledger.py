@@ -61,7 +61,7 @@ class RedisLedger:
         timeout: seconds to wait for an answer.
         local_share: calls that each gate may have dialling or uncounted at once while the server
             can't be reached, as far as the count leaves room. The count may then exceed the ceiling
-            by the shares of the other gates. None to admit nobody.
+            by what other gates have dialling or uncounted. None to admit nobody.
 
     Raises:
         TypeError: a time is not a number, or `local_share` is not a whole number.

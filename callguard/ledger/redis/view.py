@@ -31,7 +31,7 @@ class View:
     The view also keeps a ledger of this worker's own calls in memory. While the server can't be
     reached, the worker is alone, and if it has a share it uses that ledger: it grants slots like a
     process that knows of no other, but has at most `share` calls at once that are dialling or
-    uncounted. So the count may exceed the ceiling by no more than the other workers' shares.
+    uncounted. So the count may exceed the ceiling by what other workers have dialling or uncounted.
 
     Args:
         names: makes the names of calls on the server.

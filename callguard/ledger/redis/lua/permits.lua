@@ -1,7 +1,7 @@
 -- The life of permits: from dialling to uncounted, and out of the ledger.
 --
 -- Reads  dialling, uncounted, calls, early
--- Sets   permits, dialling, uncounted, calls, early; room_made
+-- Sets   permits, dialling, uncounted, calls, early; room_made; state.unlisted
 --
 -- A permit is in one of the sets `dialling` and `uncounted`, and by these the ledger counts. What
 -- `permits` has of it is for people to look at: written last and deleted first, so that an exchange that
@@ -38,6 +38,9 @@ local function Permits()
     settle_released()
     if not redis.call('ZSCORE', uncounted, id) then
       grow('dialling', redis.call('ZADD', dialling, 0, id))
+    end
+    if not said.apart then
+      set('unlisted', now)
     end
     describe(id, lane)
   end
