@@ -116,7 +116,8 @@ def open_gate(
             asking, and the ``Date`` of the provider's answers. It assumes that the provider refuses
             calls by those that are really going on, or that its count falls at once; a gate can't
             find out, and gives it up at the first refusal (the event `GivenUp`). A `FixedLimit`
-            needs it not.
+            needs it not. On a shared ledger all gates should set it: one that doesn't goes by
+            the count, and makes others forget which calls are over.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of
@@ -144,7 +145,7 @@ def open_gate(
         checked_callback("listener", listener, "an event")
     every_trunk = checked_trunks(trunks, cps)
     _check_ledger(ledger)
-    apart, ends_free = _checked_beliefs(reserved_inbound, ends_free_at_once, source, ledger)
+    beliefs = _checked_beliefs(reserved_inbound, ends_free_at_once, source)
     if source is None:
         origin = _of_retell(api_key, base_url, session, times, track, allow_plain_http)
     else:
@@ -162,8 +163,8 @@ def open_gate(
     )
     own = _ledger_at(ledger) if isinstance(ledger, str) else None
     shared = own if isinstance(ledger, str) else ledger
-    kept = shared or MemoryLedger(times, every_trunk, inbound_apart=apart, ends_free=ends_free)
-    return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk, apart))
+    kept = shared or MemoryLedger(times, every_trunk, **beliefs)
+    return Opening(partial(_opened, parts, origin, times, kept, own, every_trunk, beliefs))
 
 
 @dataclass(slots=True, eq=False, repr=False)  # so that nobody shows the secret
@@ -260,15 +261,13 @@ def _checked_beliefs(
     reserved_inbound: str,
     ends_free_at_once: bool,
     source: LimitSource | None,
-    ledger: RedisLedger | str | None,
-) -> tuple[bool, bool]:
-    """Whether inbound calls are counted apart, and whether ends free at once."""
+) -> dict[str, bool]:
+    """What a ledger believes of the provider, by the names of its arguments."""
     checked_choice("reserved_inbound", reserved_inbound, "total", "outbound")
     checked_flag("ends_free_at_once", ends_free_at_once)
-    if ends_free_at_once and ledger is not None:
-        raise UsageError("ends_free_at_once=True does not work on a shared ledger yet")
     has_count = not isinstance(source, FixedLimit)  # without a count ends free at once anyway
-    return reserved_inbound == "outbound", ends_free_at_once and has_count
+    ends_free = ends_free_at_once and has_count
+    return {"inbound_apart": reserved_inbound == "outbound", "ends_free": ends_free}
 
 
 def _times_of(source: LimitSource | None, times: Times) -> Times:
@@ -335,7 +334,7 @@ async def _opened(
     ledger: RedisLedger | MemoryLedger,
     own: RedisLedger | None,
     trunks: Sequence[Trunk],
-    inbound_apart: bool,
+    beliefs: Mapping[str, bool],
 ) -> Gate:
     """Open a gate with its parts, which are closed with it, except a ledger that isn't its `own`.
 
@@ -359,7 +358,7 @@ async def _opened(
                 times,
                 ledger,
                 trunks,
-                inbound_apart=inbound_apart,
+                **beliefs,
             )
             parts = await stack.enter_async_context(sharing)
         stack.push_async_callback(parts.aclose)

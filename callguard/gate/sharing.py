@@ -34,6 +34,7 @@ async def assembled_among_many(
     trunks: Sequence[Trunk] = (),
     *,
     inbound_apart: bool = False,
+    ends_free: bool = False,
 ) -> AsyncIterator[Parts]:
     """Assemble a gate's parts with a ledger and readings that all gates on `ledger` share.
 
@@ -45,10 +46,19 @@ async def assembled_among_many(
         ledger: the shared ledger.
         trunks: the ways to the telephone network, the default one among them.
         inbound_apart: whether inbound calls are counted apart.
+        ends_free: whether calls that are known to be over free their slots at once.
     """
     claimant = _Claimant()
     gate_id = uuid.uuid4().hex
-    session = ledger.session(gate_id, secret, times, claimant, trunks, inbound_apart=inbound_apart)
+    session = ledger.session(
+        gate_id,
+        secret,
+        times,
+        claimant,
+        trunks,
+        inbound_apart=inbound_apart,
+        ends_free=ends_free,
+    )
     parts = assemble(
         source,
         session.view,

@@ -147,8 +147,7 @@ class Conversation:
             "happenings": happenings,
             "claims": asked,
         }
-        if self._view.trunks.apart is not None:
-            request["apart"] = self._view.trunks.apart
+        self._view.trunks.add_to(request)
         if self._view.trunks.fill:
             self._ask_about_trunks(request)
         if (word := self._ledger_clock.word(self._sent_at)) is not None:
@@ -321,7 +320,7 @@ class Conversation:
             self._pauses_version = 0
             self._readings.begin_anew(heard.epoch)
             self._ledger_clock.begin_anew()
-            if self._view.trunks.apart is not None and not self._view.inbound_apart:
+            if self._view.gave_up:
                 self._view.outbox.say("refuse")  # of which this ledger may know nothing
         self._joined = True
         self._acknowledged = self._number

@@ -148,7 +148,8 @@ class Contents:
         """The usage by the latest snapshot, as the gates have it."""
         uncounted = sum(permit.state == "uncounted" for permit in self.permits)
         reported = None if self.snapshot is None else self.snapshot.limits.current_concurrency
-        return usage_of(self.own.most, reported, len(self.permits) - uncounted, uncounted)
+        dialling = len(self.permits) - uncounted
+        return usage_of(self.own.most, reported, dialling, uncounted, self.own.ended())
 
     @property
     def unsettled(self) -> int:
@@ -161,7 +162,8 @@ class Contents:
             permit.counted_in is not None and permit.counted_in >= 0 for permit in self.permits
         )
         reported, dialling = limits.current_concurrency, self.usage.dialling
-        return usage_of(self.own.most, reported, dialling, uncounted)
+        ended = self.own.ended_by(reported, dialling, uncounted)
+        return usage_of(self.own.most, reported, dialling, uncounted, ended)
 
     def inbound_by(self, usage: Usage) -> int | None:
         """Others' calls at this usage, where gates count inbound calls apart; else None."""
@@ -170,7 +172,7 @@ class Contents:
     @property
     def given_up(self) -> list[str]:
         """The settings that rest on the provider's word alone, and that a refusal has ended."""
-        return ["reserved_inbound"] if self.own.given_up else []
+        return list(self.own.given_up)
 
     def as_json(self) -> dict[str, object]:
         """Return the contents as JSON objects, arrays, numbers and strings."""

@@ -155,6 +155,7 @@ class RedisLedger:
         trunks: Sequence[Trunk] = (),
         *,
         inbound_apart: bool = False,
+        ends_free: bool = False,
     ) -> Session:
         """Make a worker's connection to the ledger, in the event loop; the caller starts it.
 
@@ -165,6 +166,7 @@ class RedisLedger:
             claimant: takes slots and news.
             trunks: the gate's trunks, which must be the same at all gates.
             inbound_apart: whether inbound calls are counted apart.
+            ends_free: whether calls that are known to be over free their slots at once.
         """
         from callguard.ledger.redis.session import Session
 
@@ -174,7 +176,7 @@ class RedisLedger:
             worker,
             this_process(),
             names,
-            replace(self.settings(times), inbound_apart=inbound_apart),
+            replace(self.settings(times), inbound_apart=inbound_apart, ends_free=ends_free),
             claimant,
             key_mark(workspace),
             share=self._local_share,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from typing import Final
 
+from callguard.ledger.redis.heard import HeardSnapshots
 from callguard.ledger.redis.settings import AT_ONCE
 from callguard.ledger.redis.wire import Happening
 
@@ -13,6 +15,10 @@ __all__ = ["Outbox"]
 
 _Key = tuple[str, str | int | None]
 """The kind of a happening, and the number of the permit to which it happened."""
+
+_Evidence = tuple[str, float]
+"""The kind of the evidence, and a moment after which a call surely ended, on the event loop's
+clock; minus infinity if that is unknown."""
 
 MOST_EVIDENCE: Final = 10_000
 """Calls whose evidence is kept until it is reported; forgetting more only costs the evidence."""
@@ -29,15 +35,17 @@ class Outbox:
 
     Args:
         at_once: how many happenings go into one exchange, evidence included.
+        heard: the snapshots by which an end is dated; None to date none.
     """
 
-    __slots__ = ("_at_once", "_batch", "_evidence", "_happenings", "_held_alone")
+    __slots__ = ("_at_once", "_batch", "_evidence", "_happenings", "_heard", "_held_alone")
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int = AT_ONCE, heard: HeardSnapshots | None = None) -> None:
         self._at_once = at_once
+        self._heard = heard
         self._happenings: dict[_Key, Happening] = {}
-        self._evidence: dict[str, str] = {}
-        self._batch: tuple[dict[_Key, Happening], dict[str, str]] = ({}, {})
+        self._evidence: dict[str, _Evidence] = {}
+        self._batch: tuple[dict[_Key, Happening], dict[str, _Evidence]] = ({}, {})
         # Permits that were granted without the server, which may know of these by now.
         self._held_alone: set[int] = set()
 
@@ -50,12 +58,24 @@ class Outbox:
         self._happenings.pop(key, None)
         self._happenings[key] = (kind, *what)
 
-    def note(self, kind: str, call: str) -> None:
-        """Add evidence about a call; an end overrides an answer."""
-        if self._evidence.get(call) != NOTE_ENDED:
-            self._evidence[call] = kind
+    def note(self, kind: str, call: str, ended_after: float = -math.inf) -> None:
+        """Add evidence about a call; an end overrides an answer, and the first end another.
+
+        Args:
+            kind: what is known of the call.
+            call: the hash of its id.
+            ended_after: a moment after which it surely ended, in seconds on the event loop's clock.
+        """
+        known, _ = self._evidence.get(call, ("", 0.0))
+        if known != NOTE_ENDED:
+            self._evidence[call] = kind, ended_after
         if len(self._evidence) > MOST_EVIDENCE:
             del self._evidence[next(iter(self._evidence))]
+
+    def forget_moments(self) -> None:
+        """Forget when calls have ended, because the event loop's clock stood still."""
+        for call, (kind, _) in self._evidence.items():
+            self._evidence[call] = kind, -math.inf
 
     def forget(self, number: int) -> bool:
         """Drop the happenings of a permit that is over, if the server can't know of the permit.
@@ -82,7 +102,12 @@ class Outbox:
         evidence = dict(itertools.islice(self._evidence.items(), room))
         self._batch = happenings, evidence
         self._held_alone.update(int(said[1]) for said in happenings.values() if said[0] == "adopt")
-        return [*happenings.values(), *((kind, call) for call, kind in evidence.items())]
+        return [*happenings.values(), *map(self._dated, evidence, evidence.values())]
+
+    def _dated(self, call: str, evidence: _Evidence) -> Happening:
+        kind, ended_after = evidence
+        heard = 0 if self._heard is None else self._heard.before(ended_after)
+        return (kind, call, heard) if heard else (kind, call)
 
     @property
     def batch_is_all(self) -> bool:
@@ -107,8 +132,8 @@ class Outbox:
         for key, happening in happenings.items():
             if self._happenings.get(key) is happening:
                 del self._happenings[key]
-        for call, kind in evidence.items():
-            if self._evidence.get(call) == kind:
+        for call, (kind, _) in evidence.items():
+            if self._evidence.get(call, ("", 0.0))[0] == kind:
                 del self._evidence[call]
         self._held_alone.difference_update(
             int(said[1]) for said in happenings.values() if said[0] == "adopt"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from callguard.decision import Usage
 
 __all__ = ["OwnCalls", "usage_of"]
 
 
-def usage_of(most: int | None, reported: int | None, dialling: int, uncounted: int) -> Usage:
+def usage_of(
+    most: int | None, reported: int | None, dialling: int, uncounted: int, ended: int = 0
+) -> Usage:
     """Return a usage that distinguishes own calls from others'.
 
     Args:
@@ -19,32 +22,34 @@ def usage_of(most: int | None, reported: int | None, dialling: int, uncounted: i
         reported: the snapshot's count, or None.
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
+        ended: calls that the usage is lower by, where ends free at once.
     """
-    if most is None:
-        return Usage(reported, dialling, uncounted)
-    counted = min(max(0, most - dialling - uncounted), reported or 0)
-    return Usage(reported, dialling, uncounted, counted)
+    counted = None
+    if most is not None:
+        counted = max(0, min(most - dialling - uncounted, (reported or 0) - ended))
+    return Usage(reported, dialling, uncounted, counted, ended)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnCalls:
-    """The calls of all gates on a ledger whose gates count inbound calls apart.
+    """The calls of all gates on a ledger on which own calls are listed until they are over.
 
     Attributes:
         most: how many can be going on, as the gates have it; None where that isn't known: because
-            no gate counts inbound calls apart, so that nobody keeps a list of own calls, or because
-            some may be missing from it.
+            no gate has its calls listed, or because some may be missing there.
         apart: whether any gate on this ledger is set to count inbound calls apart.
-        given_up: whether a refusal has ended that.
+        given_up: the settings that rest on the provider's word alone, and that a refusal has ended.
+        window: what the snapshots in hand say; None where ends don't free at once.
     """
 
     most: int | None = None
     apart: bool = False
-    given_up: bool = False
+    given_up: tuple[str, ...] = ()
+    window: Window | None = None
 
     @classmethod
     def found(cls, facts: Mapping[str, str], occupied: Iterable[str], now: float) -> Self:
-        """Find them by the rule of lua/occupancy.lua.
+        """Find them by the rules of lua/occupancy.lua and lua/in_hand.lua.
 
         Args:
             facts: the fields of the ledger's hash.
@@ -55,12 +60,58 @@ class OwnCalls:
         def fact(name: str) -> float:
             return float(facts.get(name, 0))
 
-        if not (apart := fact("apart")):
+        apart, ends = fact("apart"), fact("ends")
+        if not (lasts := max(apart, ends)):
             return cls()
-        longest = max(fact("longest"), apart)
+        longest = max(fact("longest"), lasts)
         unlisted = max(fact("unknown_since"), fact("unlisted"))
+        listed = sum(text.startswith("#") for text in occupied)
         most = None
         if not unlisted or unlisted + longest < now:
-            listed = sum(text.startswith("#") for text in occupied)
             most = listed + (int(fact("older")) if fact("opened") + longest >= now else 0)
-        return cls(most, apart=True, given_up=fact("refused_once") > 0)
+        believed = {"reserved_inbound": apart, "ends_free_at_once": ends}
+        refused = fact("refused_once") > 0
+        given_up = tuple(setting for setting, is_set in believed.items() if is_set and refused)
+        is_kept = ends and not refused and "." in facts.get("raw", "")
+        window = Window.parse(facts, listed, now) if is_kept else None
+        return cls(most, apart=apart > 0, given_up=given_up, window=window)
+
+    def ended(self) -> int:
+        """Calls that the usage is lower by, since the latest snapshot counts them still."""
+        return 0 if self.window is None else self.window.ended
+
+    def ended_by(self, count: int, dialling: int, uncounted: int) -> int:
+        """The same for a snapshot that begins now and counts so many calls; see `usage_of`."""
+        return 0 if self.window is None else self.window.ended_by(count, dialling, uncounted)
+
+
+class Window(NamedTuple):
+    """The snapshots in hand, where ends free at once; in calls.
+
+    Attributes:
+        ended: calls that the usage is lower by, since the latest snapshot counts them still.
+        others: calls that are left to others.
+        listed: own calls, whether they are counted or not.
+        left: calls that are own ones no more, and that a snapshot which begins now may count.
+    """
+
+    ended: int
+    others: int
+    listed: int
+    left: int
+
+    @classmethod
+    def parse(cls, facts: Mapping[str, str], listed: int, now: float) -> Self:
+        """Parse the fields of the ledger's hash, where `listed` own calls are listed."""
+        said = json.loads(facts["in_hand"])
+        ended = int(facts["ended"])
+        others = int(facts["current"]) - said["counted"] - ended
+        since = now - said["lag"]
+        left = sum(calls for at, calls in said["left"] if at >= since)
+        return cls(ended, others, listed, left)
+
+    def ended_by(self, count: int, dialling: int, uncounted: int) -> int:
+        """The calls that the usage is lower by, by a snapshot that begins now."""
+        leaves = count - (self.listed - dialling - uncounted)
+        proves = count - max(self.listed, dialling + uncounted) - self.left
+        return leaves - min(leaves, max(self.others, proves))

@@ -255,6 +255,7 @@ class SharedReadings:
         """Note that the ledger, and so its clock, is another one."""
         self._epoch = epoch
         self.knows = 0
+        self._view.heard.forget()
         self._failure = None
         self._given = self._used = None
 
@@ -275,6 +276,7 @@ class SharedReadings:
             return
         snapshot = Snapshot(shared.limits, local(shared.began), local(shared.received))
         self.knows = shared.began
+        self._view.heard.add(shared.began, self._clock())
         self._failure = None
         self._took_the_latest = shared.reader == self._worker
         self._due_at, self._free_at = snapshot.began + self._ttl, -math.inf

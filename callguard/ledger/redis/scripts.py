@@ -62,6 +62,7 @@ EXCHANGE = Script(
         "pauses",
         "paused",
         "rates",
+        "in_hand",
         "occupancy",
         "permits",
         "claims",

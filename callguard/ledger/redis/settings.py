@@ -26,6 +26,7 @@ class Settings:
         at_once: the most permits that one exchange grants, absorbs or takes for placed, and the
             most happenings that it reports; the rest comes in the next exchanges.
         inbound_apart: whether inbound calls are counted apart.
+        ends_free: whether calls that are known to be over free their slots at once.
     """
 
     times: Times
@@ -34,6 +35,7 @@ class Settings:
     timeout: float
     at_once: int = AT_ONCE
     inbound_apart: bool = False
+    ends_free: bool = False
 
     @property
     def heartbeat(self) -> float:

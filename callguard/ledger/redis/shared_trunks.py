@@ -10,6 +10,7 @@ from callguard.ledger.occupancy import lasting
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.trunks import apart_ms
+from callguard.ledger.redis.wire import Request
 from callguard.trunks import Trunk
 
 __all__ = ["SharedTrunks", "lasting_ms"]
@@ -26,8 +27,6 @@ class SharedTrunks:
         due_at: by trunk, from when on its rate lets the next call start.
         calls: by trunk that takes only so many calls, those that can be on it.
         fill: whether any trunk takes only so many calls.
-        apart: where inbound calls are counted apart, for how many ms a call can go on at most once
-            it is placed; else None.
     """
 
     def __init__(self, trunks: Sequence[Trunk], settings: Settings) -> None:
@@ -39,11 +38,22 @@ class SharedTrunks:
         self.fill = bool(self._filling)
         self._asked: Sequence[Trunk] = ()
         longest = settings.times.ring_limit + longest_of(trunks)
-        self.apart = math.ceil(1000 * longest) if settings.inbound_apart else None
+        # Where the server has to know of every own call until it is over: for how many ms a call
+        # can go on at most once it is placed.
+        lists = settings.inbound_apart or settings.ends_free
+        self._listed = math.ceil(1000 * longest) if lists else None
+        self._settings = settings
 
     def __bool__(self) -> bool:
         """Whether anything limits any of them."""
         return bool(self._limited)
+
+    def add_to(self, request: Request) -> None:
+        """Say in a request whether every own call is listed, and what for."""
+        if self._listed is not None and self._settings.inbound_apart:
+            request["apart"] = self._listed
+        if self._listed is not None and self._settings.ends_free:
+            request["ends"] = self._listed
 
     def question(
         self, claimed: Collection[Trunk | None], *, about_all: bool
@@ -69,11 +79,11 @@ class SharedTrunks:
     def joining(self, trunk: str | None) -> tuple[str, int] | None:
         """What a call is entered on its trunk with; None where the trunk takes any number.
 
-        Where inbound calls are counted apart, every call is on a trunk for the server.
+        Where every own call is listed, each is on a trunk for the server.
         """
         limited = self._limited.get(trunk or "")
         if limited is None or limited.calls is None:
-            return None if self.apart is None else ("-", self.apart)
+            return None if self._listed is None else ("-", self._listed)
         return trunk_hash(limited.name), self._lasting_ms(limited)
 
     def pushing_back(self, trunk: str | None) -> tuple[str, int] | None:

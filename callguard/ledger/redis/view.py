@@ -11,13 +11,14 @@ from callguard.decision import Usage, Withheld
 from callguard.ledger.memory import MemoryLedger
 from callguard.ledger.occupancy import Occupancy
 from callguard.ledger.protocol import Readings
+from callguard.ledger.redis.heard import HeardSnapshots
 from callguard.ledger.redis.held import Held
 from callguard.ledger.redis.keys import Names, trunk_hash
 from callguard.ledger.redis.outbox import NOTE_ANSWERED, NOTE_ENDED, Outbox
 from callguard.ledger.redis.pauses import PAUSING, scope_key
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.shared_trunks import SharedTrunks
-from callguard.ledger.redis.wire import News
+from callguard.ledger.redis.told import Told
 from callguard.limits import Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
@@ -25,7 +26,7 @@ from callguard.trunks import Trunk
 __all__ = ["View"]
 
 
-class View:
+class View(Told):
     """A `Ledger` that reports its changes to a server, and has the usage that the server answered.
 
     The view also keeps a ledger of this worker's own calls in memory. While the server can't be
@@ -42,7 +43,7 @@ class View:
 
     Attributes:
         granted: permits granted so far.
-        inbound_apart: whether inbound calls are counted apart; False once a call was refused.
+        heard: when this worker heard of the latest snapshots.
         alone: whether the server can't be reached.
         next_number: a number that no permit has had.
         outbox: the happenings and evidence to report.
@@ -63,11 +64,12 @@ class View:
         share: int | None = None,
         trunks: Sequence[Trunk] = (),
     ) -> None:
+        super().__init__(settings)
         self.granted = 0
-        self.inbound_apart, self.ends_free = settings.inbound_apart, False
+        self.heard = HeardSnapshots()
         self.alone = False
         self.next_number = 1
-        self.outbox = Outbox(settings.at_once)
+        self.outbox = Outbox(settings.at_once, self.heard if settings.ends_free else None)
         self.others_wait = False
         self.valid_until = -math.inf
         self.trunks = SharedTrunks(trunks, settings)
@@ -78,7 +80,6 @@ class View:
         self._share = share
         self._own = MemoryLedger(settings.times, trunks, inbound_apart=settings.inbound_apart)
         self.own_readings = self._own.readings
-        self._news = News((0, 0), spent=False, lost=False, snapshot=None)
         self._held = Held()
 
     # What the gate asks --------------------------------------------------------------------------
@@ -104,9 +105,8 @@ class View:
         """The usage in calls; without a snapshot, only its own part."""
         if self.alone and self._share is not None:
             return self._own.in_use
-        snapshot, (dialling, uncounted) = self._own.snapshot, self._news.counts
-        reported = 0 if snapshot is None else snapshot.limits.current_concurrency
-        return dialling + uncounted + reported
+        snapshot = self._own.snapshot
+        return self._told_in_use(0 if snapshot is None else snapshot.limits.current_concurrency)
 
     @property
     def spent(self) -> bool:
@@ -136,8 +136,7 @@ class View:
     def usage(self) -> Usage:
         """The usage by the server's latest answer, or by the worker's own ledger if it is alone."""
         own = self._own.usage()
-        shared = self._news.usage(own.reported, apart=self.inbound_apart)
-        return replace(own, counted=None) if self.reads_alone else shared
+        return replace(own, counted=None) if self.reads_alone else self._told_usage(own.reported)
 
     def unsettled(self) -> int:
         """Calls of this worker's own that are dialling or uncounted."""
@@ -252,7 +251,7 @@ class View:
     def note_ended(self, call_id: str, now: float, ended_after: float = -math.inf) -> None:
         """Record evidence that a call is over, whichever worker placed it."""
         self._own.note_ended(call_id, now, ended_after)
-        self.outbox.note(NOTE_ENDED, self._names.call(call_id))
+        self.outbox.note(NOTE_ENDED, self._names.call(call_id), ended_after)
         self._speak()
 
     def note_change(self, now: float) -> None:
@@ -285,6 +284,8 @@ class View:
     def note_sleep(self, slept: float, now: float) -> None:
         """Note that the machine slept for `slept` seconds, while the worker's lease went on."""
         self.valid_until -= slept
+        self.heard.forget()
+        self.outbox.forget_moments()
         self._own.note_sleep(slept, now)
 
     # What the server answers ---------------------------------------------------------------------
@@ -311,11 +312,6 @@ class View:
         These are the permits that are dialling still, with their lanes.
         """
         return self._held.lose(self.outbox.pending())
-
-    def see(self, news: News) -> None:
-        """Take over the server's latest view of the whole ledger."""
-        self._news = news
-        self.inbound_apart &= news.own is None or news.own >= 0
 
     def _say(self, kind: str, *what: str | int) -> None:
         self.outbox.say(kind, *what)

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
 from callguard.backoff import LEAST_BACKOFF, LONGEST_BACKOFF
 from callguard.decision import Usage
+from callguard.in_hand import MOST, WINDOW
 from callguard.ledger.early import EARLY_EVIDENCE, EARLY_EVIDENCE_SECONDS
 from callguard.ledger.protocol import DatedPause
 from callguard.ledger.redis.failure import Failure, Reason
@@ -58,8 +59,9 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
 
     It consists of words, separated by spaces: first the worker and the values that each exchange
     needs, then the prefix of every channel's name and values that few exchanges need. Numbers are
-    rounded up, in milliseconds, except the last of each part, which are in calls. Constants of both
-    sides are among them, so that none is written twice.
+    rounded up, in milliseconds, except the last of the first part, which is in calls, and the last
+    two of the other, in calls and in snapshots. Constants of both sides are among them, so that
+    none is written twice.
     """
     times = settings.times
     often = (times.counted_after, times.max_age, settings.lease, JITTER)
@@ -73,6 +75,7 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
         PATIENCE,
         EARLY_EVIDENCE_SECONDS,
         LONGEST_PUSH_BACK,
+        WINDOW,
     )
     words = (
         worker,
@@ -81,6 +84,7 @@ def constants(worker: str, names: Names, settings: Settings) -> bytes:
         names.channels,
         *map(_ms, seldom),
         EARLY_EVIDENCE,
+        MOST,
     )
     return " ".join(map(str, words)).encode()
 
@@ -95,7 +99,8 @@ Happening = tuple[str | int, ...]
 ``adopt``, ``hold``, ``place``, ``release``, ``withdraw`` and ``answered`` name a permit by its
 number, the first three its lane as well; ``bind`` names a permit and the hash of its call,
 ``note_answered``, ``note_ended`` and ``note_refused`` the hash alone; ``refuse`` and
-``note_change`` name nothing.
+``note_change`` name nothing. ``note_ended`` may also say when a snapshot began that the worker had
+heard of before the call surely ended.
 ``unstart`` names a permit, ``restart`` a permit, the hash of its trunk, and its lane, and
 ``push_back`` a permit, the hash of its trunk, and how many ms apart starts are there. ``join``
 names a permit, the hash of its trunk, and for how many ms a call is on that at most once it is
@@ -215,6 +220,7 @@ class Request(TypedDict):
             for how many ms a call is on it at most once it is placed; left out for none.
         apart: for how many ms a call can go on at most once it is placed; left out where all calls
             are counted together.
+        ends: the same; left out where ends don't free at once.
         next: the number of the first permit that it would be granted.
         happenings: the happenings since the last exchange, in order.
         claims: the claims of its callers.
@@ -242,6 +248,7 @@ class Request(TypedDict):
     pauses: NotRequired[int]
     trunks: NotRequired[list[tuple[str, int]]]
     apart: NotRequired[int]
+    ends: NotRequired[int]
     sent: NotRequired[int]
     silent: NotRequired[int]
     renew: NotRequired[bool]
@@ -301,6 +308,7 @@ class News(NamedTuple):
         snapshot: the latest snapshot; None if the worker knows it.
         own: the most calls of all workers that can be going on; None where that isn't known, and
             below 0 once the provider has refused a call.
+        ended: calls that the usage is lower by, where ends free at once.
     """
 
     counts: tuple[int, int]
@@ -308,15 +316,18 @@ class News(NamedTuple):
     lost: bool
     snapshot: SharedSnapshot | None
     own: int | None = None
+    ended: int = 0
 
-    def usage(self, reported: int | None, *, apart: bool) -> Usage:
+    def usage(self, reported: int | None, *, apart: bool, ends_free: bool) -> Usage:
         """The usage of all workers.
 
         Args:
             reported: the snapshot's count, or None.
-            apart: whether inbound calls are counted apart, so that own calls are told from others'.
+            apart: whether inbound calls are counted apart.
+            ends_free: whether calls that are known to be over free their slots at once.
         """
-        return usage_of(self.own if apart else None, reported, *self.counts)
+        own = self.own if apart or ends_free else None
+        return usage_of(own, reported, *self.counts, self.ended if ends_free else 0)
 
     @classmethod
     def parse(cls, said: Mapping[str, Any], knows: int = 0) -> Self:
@@ -338,6 +349,7 @@ class News(NamedTuple):
             bool(said["lost"]),
             None if snapshot is None else SharedSnapshot.parse(snapshot),
             own[0] if own else None,
+            _wholes(said.get("ended") or 0, least=0)[0],
         )
 
 

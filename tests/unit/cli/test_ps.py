@@ -193,7 +193,7 @@ def test_what_gates_have_learnt_is_suggested(capsys: pytest.CaptureFixture[str])
 
 def test_a_setting_that_was_given_up_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody would see why all gates keep below a ceiling that they were told is not theirs."""
-    contents = replace(CONTENTS, own=OwnCalls(12, apart=True, given_up=True))
+    contents = replace(CONTENTS, own=OwnCalls(12, apart=True, given_up=("reserved_inbound",)))
     Found("f00", contents, ()).warn()
     assert capsys.readouterr().err == (
         "warning: reserved_inbound is given up for as long as the ledger lives, since the provider "

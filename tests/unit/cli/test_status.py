@@ -144,7 +144,9 @@ def test_inbound_calls_that_are_counted_apart() -> None:
     assert {"ours": "15", "others": "4"}.items() <= {
         name.strip(): value.strip() for _, name, value, _ in lines
     }.items()
-    given_up = standing(limits, replace(CONTENTS, own=OwnCalls(15, apart=True, given_up=True)))
+    given_up = standing(
+        limits, replace(CONTENTS, own=OwnCalls(15, apart=True, given_up=("reserved_inbound",)))
+    )
     assert (given_up.exit_code, given_up.plain.headroom) == (ExitCode.FULL, -3)
     assert given_up.as_json()["given_up"] == ["reserved_inbound"]
     unknown = standing(limits).as_json()

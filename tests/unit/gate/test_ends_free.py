@@ -11,7 +11,7 @@ from email.utils import formatdate
 import pytest
 
 import callguard
-from callguard import FixedLimit, Gate, UsageError
+from callguard import FixedLimit, Gate
 from callguard.events import Event, GivenUp
 from callguard.testing import run
 from tests.support.fake_network import FakeSession, Reply, limits_reply
@@ -172,12 +172,6 @@ def test_a_fixed_limit_has_no_count_from_which_an_end_could_be_missing() -> None
             assert not gate._parts.ledger.ends_free
 
     run(main())
-
-
-def test_a_shared_ledger_does_not_take_the_setting() -> None:
-    """Gates on a shared ledger would go by a rule that their ledger doesn't have."""
-    with pytest.raises(UsageError, match="shared ledger"):
-        callguard.open_gate("key", ledger="redis://localhost", ends_free_at_once=True)
 
 
 @pytest.mark.parametrize("wrong", ["yes", None, 1])

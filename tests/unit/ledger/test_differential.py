@@ -8,6 +8,7 @@ steps of 2 ms and more, because the server rounds by one, to the safe side.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from redis import Redis
 
-from callguard import CallGuardError, Limits, Snapshot, Trunk
+from callguard import CallGuardError, Limits, Snapshot, Trunk, accounting, in_hand
 from callguard.ledger import Claim, DatedPause, MemoryLedger, Times, early
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.readings import SharedRight
@@ -36,7 +37,7 @@ FEW = Trunk("few", cps=None, calls=3, longest_call=LONGEST_CALL / 1000)
 """A trunk on which there may be fewer calls than the workspace takes."""
 
 
-def settings_of(ttl: int, min_interval: int) -> Settings:
+def settings_of(ttl: int, min_interval: int, *, ends_free: bool = False) -> Settings:
     """How long things last where readings are so many ms apart."""
     times = Times(
         counted_after=COUNTED_AFTER / 1000,
@@ -46,7 +47,7 @@ def settings_of(ttl: int, min_interval: int) -> Settings:
         max_age=MAX_AGE / 1000,
         ring_limit=RING_LIMIT / 1000,
     )
-    return Settings(times, lease=1e6, grace=0.0, timeout=1.0)
+    return Settings(times, lease=1e6, grace=0.0, timeout=1.0, ends_free=ends_free)
 
 
 STEPS = (2, 50, 100, 400, MAX_AGE, MAX_AGE + 2)
@@ -58,6 +59,7 @@ Happening = tuple[Any, ...]
 NEXT = {
     "dialling": ("place", "place", "release", "note_answered", "note_ended"),
     "placed": ("bind", "bind", "answered", "note_answered", "note_ended", "withdraw"),
+    "counted": ("note_ended_now", "note_ended_now", "note_ended_before", "note_ended"),
     "given back": ("restore",),
 }
 """What can happen to a call, by what became of it."""
@@ -174,6 +176,7 @@ class Both:
                 ring_limit=RING_LIMIT,
             ),
             [replace(FEW, longest_call=LONGEST_CALL)],
+            ends_free=self.ledger.settings.ends_free,
         )
         self.sides = [Side(name, self.ledger) for name in ("one", "two")]
         # When it became known of calls, before they were bound, that they were answered.
@@ -192,6 +195,8 @@ class Both:
     def step(self, milliseconds: int) -> None:
         """Time passes; all that has happened was told before."""
         self.agree()
+        if self.memory._in_hand:  # or it would know of those that left now a little later
+            self.memory._in_hand.note_time(self.now)
         self.ledger.now += milliseconds
 
     def tell_all(self) -> None:
@@ -236,7 +241,8 @@ class Both:
 
     def happens_next(self, choice: int, which: int, call: Call) -> None:
         """One of the things that can happen to a call; evidence comes to any worker."""
-        can_happen = NEXT[call.state]
+        is_counted = call.bound and call.counted_at < self.now and self.memory.ends_free
+        can_happen = NEXT["counted" if is_counted else call.state]
         name = can_happen[choice % len(can_happen)]
         told_by = self.sides[which % 2] if name.startswith("note") else call.side
         getattr(self, name)(call, told_by.view)
@@ -290,9 +296,17 @@ class Both:
         view.note_answered(call.name, self.now)
         self.memory.note_answered(call.name, self.now)
 
-    def note_ended(self, call: Call, view: View) -> None:
-        view.note_ended(call.name, self.now)
-        self.memory.note_ended(call.name, self.now)
+    def note_ended(self, call: Call, view: View, after: float = -math.inf) -> None:
+        view.note_ended(call.name, self.now / 1000, after / 1000)
+        self.memory.note_ended(call.name, self.now, after)
+
+    def note_ended_now(self, call: Call, view: View) -> None:
+        """The call surely ended after all that happened before now."""
+        self.note_ended(call, view, self.now - 1)
+
+    def note_ended_before(self, call: Call, view: View) -> None:
+        """It surely ended after what happened a while ago."""
+        self.note_ended(call, view, self.now - 401)
 
     def _note_answer(self, call: Call) -> None:
         self._answered_last = self.now
@@ -338,7 +352,8 @@ class Both:
         self.tell_all()
         for side in self.sides:
             side.exchange()
-            assert side.view.usage() == replace(self.memory.usage(), counted=None)
+            usage = self.memory.usage()
+            assert replace(side.view.usage(), counted=None) == replace(usage, counted=None)
             assert side.view.in_use == self.memory.in_use
             assert side.view.spent is self.memory.spent
             assert side.view.withheld == self.memory.withheld
@@ -407,15 +422,23 @@ def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None
     both.agree()
 
 
+@pytest.mark.parametrize("ends_free", [False, True])
 @pytest.mark.parametrize(("ttl", "min_interval"), [(1, 0), (60, 20)])
 def test_both_ledgers_give_the_same_answers(
-    client: Redis, workspace_key: str, monkeypatch: pytest.MonkeyPatch, ttl: int, min_interval: int
+    client: Redis,
+    workspace_key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ttl: int,
+    min_interval: int,
+    ends_free: bool,
 ) -> None:
     """The law would hold in one process and not among many, or the other way round."""
     in_milliseconds = 1000 * early.EARLY_EVIDENCE_SECONDS
     monkeypatch.setattr(early, "EARLY_EVIDENCE_SECONDS", in_milliseconds)
+    monkeypatch.setattr(in_hand, "WINDOW", 1000 * in_hand.WINDOW)
+    monkeypatch.setattr(accounting, "LONGEST_CALL", 1000 * accounting.LONGEST_CALL)
     numbers = itertools.count()
-    told = settings_of(ttl, min_interval)
+    told = settings_of(ttl, min_interval, ends_free=ends_free)
 
     @settings(max_examples=100)
     @given(histories)

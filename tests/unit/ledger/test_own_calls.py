@@ -39,3 +39,5 @@ def test_given_up_is_only_what_was_believed() -> None:
     assert OwnCalls.found(FACTS | refused, LISTED, NOW).given_up
     assert not OwnCalls.found(FACTS, LISTED, NOW).given_up
     assert not OwnCalls.found(refused, LISTED, NOW).given_up
+    both = OwnCalls.found(FACTS | {"ends": "1"} | refused, LISTED, NOW)
+    assert both.given_up == ("reserved_inbound", "ends_free_at_once")

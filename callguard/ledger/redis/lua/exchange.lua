@@ -1,6 +1,6 @@
 -- One worker tells what has happened since its last exchange, and is told what it may do now. This
--- is the last part; the parts before it are state, writing, pauses, paused, rates, permits,
--- claims, workers, readings, slots and happenings.
+-- is the last part; the parts before it are state, writing, pauses, paused, rates, in_hand, occupancy,
+-- permits, claims, workers, readings, slots and happenings.
 --
 -- KEYS  1 ledger     hash: epoch, the clock, the latest snapshot, who has the right to the next, how many
 --                   the parts below have, and for each worker "number/" .. worker -> the number of
@@ -96,9 +96,10 @@ local right = said.wants_reading and the(Readings).right() or nil
 if is_torn('claims') then
   the(Claims).begin_anew()
 end
+local ended = said.ends and the(InHand).ended() or 0
 local others, grants, again, dues = false
 if #said.claims > 0 or state.claims > 0 or state.look_at > 0 then
-  local in_use = state.current + state.dialling + state.uncounted
+  local in_use = state.current + state.dialling + state.uncounted - ended
   others, grants, again, dues = the(Slots).give(in_use)
 end
 if state.absorbing > 0 then
@@ -124,7 +125,8 @@ end
 local spent = state.began <= state.spent_until
 return cjson.encode({
   status = 'ok', now = now, epoch = state.epoch, void = void > 0 or nil, again = again,
-  others = others, counts = { state.dialling, state.uncounted, said.apart and the(Occupancy).own() or nil },
+  others = others, counts = { state.dialling, state.uncounted, listed_for and the(Occupancy).own() or nil },
+  ended = ended > 0 and ended or nil,
   spent = spent, lost = spent and state.began <= state.lost_until,
   grants = grants, dues = dues, right_to_read = right,
   on_trunks = said.trunks and the(Occupancy).calls_on(said.trunks) or nil,

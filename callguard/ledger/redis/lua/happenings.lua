@@ -15,7 +15,7 @@ local function take_in(happenings)
     elseif kind == 'hold' then
       the(Permits).hold(id_of(what), more)
     elseif kind == 'withdraw' then
-      the(Calls).drop(id_of(what))
+      the(Calls).drop(id_of(what), 0)
     elseif kind == 'answered' then
       the(Calls).answered(id_of(what), now)
     elseif kind == 'bind' then
@@ -23,7 +23,7 @@ local function take_in(happenings)
     elseif kind == 'note_answered' then
       the(Calls).note_answered(what)
     elseif kind == 'note_ended' then
-      the(Calls).note_ended(what)
+      the(Calls).note_ended(what, said.epoch == state.epoch and more or 0) -- a moment of that ledger's clock
     elseif kind == 'note_refused' then
       the(Calls).note_refused(what)
     elseif kind == 'note_change' then

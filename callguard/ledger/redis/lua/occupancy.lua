@@ -1,11 +1,11 @@
 -- Who is on the trunks that take so many calls at once, until each call is surely over.
 -- callguard/ledger/occupancy.py has the same rule for gates that share nothing.
 --
--- Reads  occupied; said.apart; state.unknown_since, unlisted, older, opened and refused_once
+-- Reads  occupied; state.unknown_since, unlisted, older, opened and refused_once
 -- Sets   occupied; state.longest
 --
--- Where inbound calls are counted apart (callguard/accounting.py), all own calls are here, those on no
--- such trunk too, so that there are half as many own calls as members. The ceiling of a claim is then
+-- Where inbound calls are counted apart (callguard/accounting.py), or ends free at once (in_hand.lua), all own
+-- calls are here, those on no such trunk too, so that there are half as many own calls as members. The ceiling of a claim is then
 -- higher by as much as others' calls have of what is reserved for them.
 --
 -- A call has two members, so that it is found both ways: "trunk over permit", in the order in which the
@@ -125,6 +125,7 @@ local function Occupancy()
     local one = found(id)
     if one then
       remove(one)
+      departed = departed + 1
     end
     return one ~= nil
   end
@@ -163,10 +164,10 @@ local function Occupancy()
   end
 
   -- How many own calls can be going on; nil where some may not be here: because the ledger was lost, or
-  -- a worker that doesn't count inbound calls apart was given a slot; below 0 once the provider has
+  -- a worker that has its calls not listed was given a slot; below 0 once the provider has
   -- refused a call. What the first snapshot counts may be own calls from before the ledger.
   function part.own()
-    local longest = math.max(state.longest, said.apart or 0)
+    local longest = math.max(state.longest, listed_for or 0)
     local unlisted = math.max(state.unknown_since, state.unlisted)
     if state.refused_once > 0 then
       return -1

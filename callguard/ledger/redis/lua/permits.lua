@@ -97,15 +97,17 @@ local function Calls()
     in_chunks('HDEL', calls, fields)
   end
 
-  -- A permit leaves the ledger, whether it is dialling or uncounted.
-  function part.drop(id)
+  -- A permit leaves the ledger, whether it is dialling or uncounted. If its call was absorbed, it is known
+  -- to have ended after the snapshot that began at `heard` was received, and those before; 0 for none.
+  function part.drop(id, heard)
     local was_on_trunk = state.occupied > 0 and the(Occupancy).leave(id)
     redis.call('HDEL', permits, id)
     local was_uncounted = redis.call('ZREM', uncounted, id) == 1
-    if was_uncounted then
-      grow('uncounted', -1)
-    else
-      grow('dialling', -redis.call('ZREM', dialling, id))
+    local was_dialling = not was_uncounted and redis.call('ZREM', dialling, id) == 1
+    grow('uncounted', was_uncounted and -1 or 0)
+    grow('dialling', was_dialling and -1 or 0)
+    if was_on_trunk and heard > 0 and not (was_uncounted or was_dialling) then
+      ended_after[#ended_after + 1] = heard
     end
     if was_uncounted or was_on_trunk then
       part.forget({ id }, true)
@@ -120,7 +122,9 @@ local function Calls()
     end
     redis.call('HDEL', permits, unpack(ids))
     part.forget(ids, false)
-    grow('uncounted', -redis.call('ZREM', uncounted, unpack(ids)))
+    local count = redis.call('ZREM', uncounted, unpack(ids))
+    grow('uncounted', -count)
+    absorbed = absorbed + count
     room_made = true
   end
 
@@ -141,7 +145,7 @@ local function Calls()
       the(Rates).push_back_of(id)
     end
     if ended_at then
-      part.drop(id)
+      part.drop(id, 0)
     elseif answered_at then
       part.answered(id, tonumber(answered_at))
     end
@@ -179,10 +183,11 @@ local function Calls()
     end
   end
 
-  function part.note_ended(call)
+  -- Where that is known, the call ended after the snapshot that began at `heard` was received.
+  function part.note_ended(call, heard)
     local id = redis.call('HGET', calls, 'c' .. call)
     if id then
-      part.drop(id)
+      part.drop(id, heard)
     else
       remember('e' .. call)
     end

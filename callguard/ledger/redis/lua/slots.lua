@@ -48,7 +48,7 @@ local function Slots()
         next_order = before and before.next_order or 0,
         called_at = 0, since = now - claim.waited, served = 0, granted = 0, before = before,
         trunk = claim.trunk or '-', most = claim.most or 0, span = claim.span or 0,
-        calls = claim.calls or 0, longest = claim.longest or said.apart or 0 }
+        calls = claim.calls or 0, longest = claim.longest or listed_for or 0 }
       if said.apart then
         own[i].ceiling = claim.ceiling + the(Occupancy).above(claim, in_use)
       end
@@ -82,7 +82,7 @@ local function Slots()
     elseif current then
       local id = id_of(said.next + #grants)
       local start = claim.most > 0 and the(Rates).start(claim, id) or '-'
-      if claim.calls > 0 or said.apart then
+      if claim.calls > 0 or listed_for then
         the(Occupancy).start(claim, id)
       end
       claim.order = claim.next_order > 0 and claim.next_order or next_order()
@@ -138,7 +138,7 @@ local function Slots()
     if #grants > 0 then
       written[permits] = state.dialling == 0 or written[permits]
       grow('dialling', in_chunks('ZADD', dialling, members))
-      if not said.apart then
+      if not listed_for then
         set('unlisted', now)
       end
       in_chunks('HSET', permits, texts)

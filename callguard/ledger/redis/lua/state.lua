@@ -25,12 +25,12 @@ local function the(Part)
   return part
 end
 
--- The constants that few exchanges need: in ms, but for `early`, which is calls.
+-- The constants that few exchanges need: in ms, but for `early`, which is calls, and `in_hand`, snapshots.
 local function Few()
   local few = {}
   few.channel, few.counter_lag, few.ttl, few.min_interval, few.grace, few.least_backoff, few.longest_backoff,
-    few.patience, few.early_for, few.longest_push_back, few.early =
-    string.match(ARGV[2], string.rep('(%S+) ', 10) .. '(%S+)', more)
+    few.patience, few.early_for, few.longest_push_back, few.window, few.early, few.in_hand =
+    string.match(ARGV[2], string.rep('(%S+) ', 12) .. '(%S+)', more)
   return few
 end
 
@@ -38,6 +38,9 @@ end
 local room_made = false
 
 local begun_anew = false -- what stands in the ledger is of a ledger that is no more
+
+-- For how many ms a call can go on, where this worker has its calls listed; see occupancy.lua.
+local listed_for = said.apart or said.ends
 
 -- The numbers of the ledger. What most exchanges need is read at once, and any other number when it is
 -- asked for; a number that is not there is 0.
@@ -76,6 +79,10 @@ local state = {
   rates_since = tonumber(found[27] or 0),
 }
 local changed = {}
+
+-- Whether the last exchange kept the window of in_hand.lua. Every exchange writes `raw`, and one that keeps
+-- the window writes it with a point, which any other leaves out.
+local kept = said.ends and string.find(found[4] or '', '.', 1, true) ~= nil
 
 local function text_in_ledger(name)
   return changed[name] or not begun_anew and redis.call('HGET', ledger, name) or nil
@@ -124,5 +131,6 @@ if state.clock > 0 then
   if stepped ~= 0 or word and now + JITTER < word then
     -- Readings under way are dated by what has passed on a worker's clock since it got the right.
     set('distrusted', state.poll + 1)
+    kept = false
   end
 end

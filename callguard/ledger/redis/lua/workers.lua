@@ -1,9 +1,9 @@
 -- The workers that share the ledger: they join, renew their leases, and leave or fall silent.
 --
--- Reads  workers, dialling; who joins, renews or leaves, and what it holds; said.apart
+-- Reads  workers, dialling; who joins, renews or leaves, and what it holds; said.apart and ends
 -- Sets   workers, sessions, permits, dialling, uncounted, claims, queue, called, calls; of the ledger
 --        the number and the void of each worker, epoch, before, opened, protocol, counted_after, lease,
---        lost_until, spent_until, swept and apart, and "trunk/" .. trunk
+--        lost_until, spent_until, swept, apart and ends, and "trunk/" .. trunk
 
 local SWEEP = 250 -- between two looks for leases that have run out
 local BEFORE = 1000 -- characters of the epochs before this one: those of the last 30
@@ -139,7 +139,7 @@ local function Workers()
     end
     redis.call('UNLINK', workers, sessions, permits, dialling, uncounted)
     redis.call('UNLINK', claims, queue, called, calls, starts, occupied)
-    begun_anew = true
+    begun_anew, kept = true, false
     local counted_after, lease, refused_once = state.counted_after, state.lease, state.refused_once
     for name in pairs(state) do
       state[name], changed[name] = 0, nil
@@ -226,6 +226,9 @@ local function Workers()
     end
     if said.apart then
       set('apart', math.max(state.apart, said.apart)) -- for people
+    end
+    if said.ends then
+      set('ends', math.max(state.ends, said.ends)) -- likewise
     end
     for trunk, text in pairs(joining.trunks or {}) do
       set('trunk/' .. trunk, text)

@@ -31,7 +31,7 @@ end
 -- next exchange finds the ledger torn.
 local function save()
   set('clock', now)
-  set('raw', raw)
+  set('raw', kept and string.format('%d.0', raw) or raw)
   local flat = {}
   for name, value in pairs(changed) do
     flat[#flat + 1] = name
