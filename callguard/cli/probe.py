@@ -24,6 +24,7 @@ from callguard.errors import (
 )
 from callguard.fetcher import ProviderClient
 from callguard.fetcher.reading import Reading
+from callguard.limits import Limits
 from callguard.probe import LimitPlan, MaybePlaced, NotPlaced, PhoneCall, Plan, price
 from callguard.probe import probe as experiment
 from callguard.probe.plan import CPS, MOST_CALLS, READING_DEADLINE
@@ -164,8 +165,8 @@ def probe(
             many = _limit_plan(replace(call, to_number=to), most_calls, cps)
         options = _Options(call, plan, many, base_url, allow_plain_http, as_json)
         options.client()  # which checks the key and the address
-        calls = _price(options, yes=yes)
-        agreed = yes or _asked(options, calls)
+        limits = _affordable(options, yes=yes)
+        agreed = yes or _asked(options, limits)
     except CallGuardError as error:
         raise typer.Exit(_failed(error, as_json)) from None
     if not agreed:
@@ -194,8 +195,8 @@ def _limit_plan(call: PhoneCall, most_calls: int, cps: float) -> LimitPlan:
         raise UsageError(str(error)) from None
 
 
-def _price(options: _Options, *, yes: bool) -> int:
-    """How many calls the experiment at the limit may take; 0 if it isn't to be made.
+def _affordable(options: _Options, *, yes: bool) -> Limits | None:
+    """The limits by which the experiment at the limit is made; None if it isn't to be made.
 
     Raises:
         UsageError: there is nobody to ask whether to place a call, or it takes too many calls.
@@ -204,28 +205,28 @@ def _price(options: _Options, *, yes: bool) -> int:
     if not (yes or sys.stdin.isatty()):
         raise UsageError("no terminal to ask at: pass --yes to place the call")
     if options.limit_plan is None:
-        return 0
-    calls, most = asyncio.run(_priced(options.client())), options.limit_plan.most_calls
-    if calls > most:
+        return None
+    limits, most = asyncio.run(_limits(options.client())), options.limit_plan.most_calls
+    if price(limits) > most:
         raise UsageError(
-            f"--at-the-limit may dial {calls} calls here, and --most-calls is {most}: pass "
-            f"--most-calls {calls} to agree"
+            f"--at-the-limit may dial {price(limits)} calls here, and --most-calls is {most}: pass "
+            f"--most-calls {price(limits)} to agree"
         )
-    return calls
+    return limits
 
 
-async def _priced(client: ProviderClient) -> int:
+async def _limits(client: ProviderClient) -> Limits:
     try:
-        return price((await Reading(client, READING_DEADLINE).take()).limits)
+        return (await Reading(client, READING_DEADLINE).take()).limits
     finally:
         await client.aclose()
 
 
-def _asked(options: _Options, calls: int) -> bool:
-    """Ask the person at the terminal whether to place the call, and up to `calls` more."""
-    for sentence in _announcement(options, calls):
+def _asked(options: _Options, limits: Limits | None) -> bool:
+    """Ask the person at the terminal whether to place the call, or all that `limits` takes."""
+    for sentence in _announcement(options, limits):
         complain(sentence)
-    question = "Place the calls?" if calls else "Place the call?"
+    question = "Place the call?" if limits is None else "Place the calls?"
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
@@ -233,19 +234,23 @@ def _asked(options: _Options, calls: int) -> bool:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _announcement(options: _Options, calls: int) -> list[str]:
-    call, plan = options.call, options.plan
+def _announcement(options: _Options, limits: Limits | None) -> list[str]:
+    call, plan, many = options.call, options.plan, options.limit_plan
     numbers = f"from {call.from_number} to {call.to_number}"
     answer = f"Let it ring for more than {plan.longest_lag:g} s, answer it, and talk for as long"
     sentences = [
         f"One real call {numbers}, by {options.client().url('')}, at the price of a call.",
         f"{answer}. It is stopped after {plan.longest:g} s.",
     ]
-    if options.limit_plan is not None:
+    if many is not None and limits is not None:
         sentences.append(
-            f"Then up to {calls} calls to {options.limit_plan.call.to_number}, most of them at "
-            "once, each at the price of a call. They fill the workspace: for a minute or two "
-            "nobody else can dial. All are stopped at the end."
+            f"Then up to {price(limits)} calls to {many.call.to_number}, most of them at once, "
+            "each at the price of a call. They fill the workspace: for a minute or two nobody else "
+            "can dial. All are stopped at the end."
+        )
+    if limits is not None and limits.reserved_inbound_concurrency:
+        sentences.append(
+            "Slots are reserved for inbound calls: be ready to call a number of the workspace."
         )
     return sentences
 

@@ -2,8 +2,8 @@
 
 The workspace is filled with the probe's own calls until the provider refuses one more. Then
 
-- *what a dial is refused by*: two calls are stopped, and when they are known to be over, one is
-  dialled at once, while the counter, which is late, still shows a full workspace. If that call is
+- *what a dial is refused by*: a call is stopped, and when it is known to be over, another one is
+  dialled at once, while the counter, which is late, still shows a full workspace. If that one is
   accepted, dials are refused by the calls that are really going on. If it is refused, and accepted
   as soon as the counter has fallen, they are refused by the counter.
 - *what is reserved for inbound calls*: with an inbound call going on, the counter is brought to the
@@ -13,45 +13,33 @@ The workspace is filled with the probe's own calls until the provider refuses on
 The laws that this file holds:
 
 - That the counter still showed a full workspace is proven by a reading that began after the dial's
-  answer. Two calls are stopped, and one is dialled: so if the counter had fallen by then, the new
-  call could not have brought it back.
-- A dial comes no sooner than the trunk's rate allows, so a refusal is not for the rate. The
-  workspace is full only if two dials in a row were refused.
-- The counter has to be where others' calls and the probe's own ones put it. If it is anywhere else,
-  nothing is concluded.
-- No more calls are dialled than the plan says, and every call that was placed is stopped.
+  answer. If the call was accepted, that reading may also show the new call instead of the one that
+  is over. So the counter has to be seen to change once more: it falls or rises, and comes back.
+- The workspace is full only if two dials in a row were refused.
+- Every call that was placed is stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from callguard.errors import CallGuardError, LimitsRejected, LimitsUnavailable
+from callguard.errors import CallGuardError
 from callguard.fetcher import ProviderClient
-from callguard.fetcher.calls import REFUSED_REASON
-from callguard.fetcher.reading import Reading
-from callguard.limits import Limits, Snapshot
-from callguard.probe.calls import NO_ROOM, NOT_YET, MaybePlaced, NotPlaced, PlacedCalls
-from callguard.probe.findings import AtTheLimit, RefusedBy
+from callguard.limits import Limits
+from callguard.probe.calls import MaybePlaced, NotPlaced, PlacedCalls
+from callguard.probe.filling import RING_LIMIT, Filling, NotClear
+from callguard.probe.findings import AT_ONCE, AtTheLimit, RefusedBy
 from callguard.probe.inbound import has_inbound
-from callguard.probe.plan import READING_DEADLINE, LimitPlan, Plan
-from callguard.probe.record import Count, State, unsteady
+from callguard.probe.plan import LimitPlan, Plan
 
 __all__ = ["at_the_limit", "price"]
 
 _FURTHER: Final = 4
 """Calls that are dialled beyond those that fill the workspace: two to see that it is full, one when
-two are over, and one when the counter shows that."""
-
-_STOPPED: Final = 2
-"""Calls that are stopped at the limit."""
-
-_RING_LIMIT: Final = 30.0
-"""Seconds that a call rings at most, by default (SDK 6.2.13, `ring_duration_ms`)."""
+one is over, and one when the counter shows that."""
 
 _LOOK_FOR_INBOUND: Final = 2.0
 """Seconds between two looks for an inbound call."""
@@ -67,10 +55,6 @@ _BURST: Final = (
     "burst is on, so calls are refused only at the burst limit, and cost a surcharge from the "
     "limit on: turn it off to probe"
 )
-
-
-class _NotClear(Exception):
-    """What was asked can't be told, or not safely."""
 
 
 def price(limits: Limits) -> int:
@@ -101,7 +85,8 @@ async def at_the_limit(
     """
     calls = PlacedCalls(client, say)
     try:
-        experiment = _Experiment(client, calls, plan, limit_plan, say)
+        filling = Filling(client, calls, plan, limit_plan, say)
+        experiment = _Experiment(client, filling, limit_plan, plan.longest_lag, say)
         return await experiment.run(asks_refusal=not falls_at_once)
     finally:
         await calls.stop(calls.live)
@@ -111,35 +96,30 @@ class _Experiment:
     def __init__(
         self,
         client: ProviderClient,
-        calls: PlacedCalls,
-        plan: Plan,
+        filling: Filling,
         limit_plan: LimitPlan,
+        settling: float,
         say: Callable[[str], None],
     ) -> None:
         self._client = client
-        self._calls = calls
-        self._plan = plan
+        self._filling = filling
         self._limit_plan = limit_plan
+        self._settling = settling
         self._say = say
         self._time = asyncio.get_running_loop().time
         self._found = AtTheLimit()
         self._asks_refusal = self._asks_inbound = False
-        self._others = 0
-        self._own: list[str] = []
-        self._dials = 0
-        self._due = -math.inf
-        self._dies_later = False
 
     async def run(self, *, asks_refusal: bool) -> AtTheLimit:
         try:
-            limits = (await self._read()).limits
+            limits = (await self._filling.read()).limits
             self._decide_what_to_ask(limits, asks_refusal=asks_refusal)
             if self._asks_refusal or self._asks_inbound:
                 await self._answer(limits)
-        except (_NotClear, CallGuardError, NotPlaced, MaybePlaced) as reason:
+        except (NotClear, CallGuardError, NotPlaced, MaybePlaced) as reason:
             self._say(f"not clear: {reason}")
             self._leave_open(str(reason))
-        return replace(self._found, dials=self._dials)
+        return replace(self._found, dials=self._filling.dials)
 
     def _decide_what_to_ask(self, limits: Limits, *, asks_refusal: bool) -> None:
         self._asks_refusal = asks_refusal
@@ -157,23 +137,26 @@ class _Experiment:
 
     async def _answer(self, limits: Limits) -> None:
         if reason := _unsuitable(limits, self._limit_plan.most_calls):
-            raise _NotClear(reason)
+            raise NotClear(reason)
         if self._asks_inbound:
             await self._find_inbound()
         if not (self._asks_refusal or self._asks_inbound):
             return
-        self._others = await self._steady()
+        await self._filling.count_others()
+        others = self._filling.others
         outbound = limits.concurrency_limit - limits.reserved_inbound_concurrency
-        most = min(limits.concurrency_limit, self._others + outbound)
-        if self._others >= outbound or (self._asks_refusal and most - self._others < _STOPPED):
-            raise _NotClear(f"others have {self._others} calls, which leaves too little room")
-        await self._fill(outbound)
+        most = min(limits.concurrency_limit, others + outbound)
+        if others >= outbound:
+            raise NotClear(
+                f"others have {others} calls, and outbound ones may have {outbound}: that "
+                "leaves too little room"
+            )
+        await self._filling.fill(outbound)
         full = await self._dial_until_refused(outbound, most)
         if self._asks_inbound:
             await self._conclude_inbound(apart=full > outbound)
         if self._asks_refusal:
-            refused_by = await self._refused_by(full)
-            self._found = replace(self._found, refused_by=refused_by)
+            await self._conclude_refusal(full)
 
     # Inbound calls
 
@@ -196,12 +179,12 @@ class _Experiment:
             await asyncio.sleep(_LOOK_FOR_INBOUND)
             if await has_inbound(self._client):
                 self._say("an inbound call is going on")
-                await asyncio.sleep(self._plan.longest_lag)
+                await asyncio.sleep(self._settling)
                 return True
         return False
 
     async def _conclude_inbound(self, *, apart: bool) -> None:
-        if not (self._others and await has_inbound(self._client)):
+        if not (self._filling.others and await has_inbound(self._client)):
             self._leave_inbound_open("the inbound call wasn't counted, or was over too early")
             return
         self._found = replace(self._found, reserved_inbound="outbound" if apart else "total")
@@ -214,31 +197,6 @@ class _Experiment:
 
     # Calls at the limit
 
-    async def _steady(self) -> int:
-        """The calls that others have; the counter has to show as many for `longest_lag`."""
-        counts: list[Count] = []
-        ends = self._time() + self._plan.longest_lag
-        while not counts or counts[-1].during.latest < ends:
-            if counts:
-                await asyncio.sleep(self._plan.interval)
-            counts.append(Count.of(await self._read()))
-            if reason := unsteady(counts):
-                raise _NotClear(reason)
-        return counts[-1].calls
-
-    async def _fill(self, full: int) -> None:
-        """Place calls until the counter shows `full` of them, with those by others."""
-        self._say(f"placing calls until the counter shows {full}")
-        while self._others + len(self._own) < full:
-            await self._pace()
-            if await self._dial() is None:
-                count = self._others + len(self._own)
-                raise _NotClear(
-                    f"a call was refused while {count} of {full} were going on: others may be "
-                    "calling, or the trunk may take fewer calls per second than --cps says"
-                )
-        await self._settles(full)
-
     async def _dial_until_refused(self, full: int, most: int) -> int:
         """Dial at a counter that shows `full`, and above; the count at which no call fits.
 
@@ -248,137 +206,62 @@ class _Experiment:
         """
         while await self._one_more(full):
             if full >= most:
-                raise _NotClear(f"a call was accepted while {full} were going on, at the limit")
+                raise NotClear(f"a call was accepted while {full} were going on, at the limit")
             full += 1
         return full
 
     async def _one_more(self, full: int) -> bool:
         """Whether one more call is accepted at a counter that shows `full`."""
-        if await self._is_accepted(full):
+        if await self._filling.is_accepted(full):
             return True
-        if await self._is_accepted(full):
-            raise _NotClear("a call was refused, and the next one accepted, at the same count")
+        if await self._filling.is_accepted(full):
+            raise NotClear("a call was refused, and the next one accepted, at the same count")
         return False
 
-    async def _is_accepted(self, full: int) -> bool:
-        await self._pace()
-        call_id = await self._dial()
-        if call_id is not None and await self._settles(full + 1, call_id):
-            self._say(f"a call was accepted while {full} were going on")
-            return True
-        if await self._count() != full:
-            raise _NotClear(await self._strange(full))
-        self._say(f"a call was refused while {full} were going on")
-        return False
+    async def _conclude_refusal(self, full: int) -> None:
+        """Stop a call in a full workspace, of which the counter shows `full`, and dial another."""
+        count, stopped = await self._filling.stop_one()
+        call_id = None
+        if count == full:
+            call_id = await self._filling.dial()
+            count = await self._filling.count()
+        if count >= full:
+            refused_by = await self._refused_by(call_id, full, count)
+            self._found = replace(self._found, refused_by=refused_by)
+        elif self._time() - stopped <= AT_ONCE:
+            # Unless it was a call by others that ended: then the counter settles lower.
+            await self._filling.settles(full - (call_id is None), call_id, ring=RING_LIMIT)
+            self._say("the counter fell at once")
+            needless = (*self._found.needless, _FALLS_AT_ONCE)
+            self._found = replace(self._found, falls_at_once=True, needless=needless)
+        else:
+            raise NotClear(
+                "the counter fell late, but before the next call could be dialled: it may be clear "
+                "from nearer to the provider"
+            )
 
-    async def _refused_by(self, full: int) -> RefusedBy:
-        """Dial at a counter that still shows calls that are over."""
-        await self._pace()
-        await self._end(self._own[:_STOPPED])
-        call_id = await self._dial()
-        if await self._count() < full:
-            raise _NotClear("the counter had fallen before the next call could be dialled")
-        if call_id is not None and await self._settles(full - _STOPPED + 1, call_id):
-            if self._dies_later:
-                raise _NotClear("refused calls die some time after the dial, maybe not at once")
-            self._say("a call was accepted while the counter showed calls that were over")
-            return "calls"
-        self._say("a call was refused while the counter showed calls that were over")
-        await self._settles(full - _STOPPED)
-        if not await self._is_accepted(full - _STOPPED):
-            raise _NotClear("calls were refused even when the counter had fallen")
-        return "counter"
+    async def _refused_by(self, call_id: str | None, full: int, count: int) -> RefusedBy:
+        """What a call was refused by, or accepted in spite of.
 
-    async def _end(self, call_ids: Sequence[str]) -> None:
-        """Stop these calls, and wait until they are known to be over."""
-        await self._calls.stop(call_ids)
-        self._own = [each for each in self._own if each not in call_ids]
-        ends = self._time() + self._plan.longest_lag
-        for call_id in call_ids:
-            while not ((state := await self._state(call_id)) and state.is_over):
-                if self._time() >= ends:
-                    raise _NotClear("a call that was stopped was not over soon enough")
-
-    async def _pace(self) -> None:
-        await asyncio.sleep(max(self._due - self._time(), 0.0))
-
-    async def _dial(self) -> str | None:
-        """Dial, now; the call's id, or None if there is no room for it."""
-        if self._dials >= self._limit_plan.most_calls:
-            raise _NotClear(f"it would take more than {self._limit_plan.most_calls} calls")
-        self._dials += 1
-        try:
-            dialled = await self._calls.dial(self._limit_plan.call)
-        except NotPlaced as refusal:
-            if refusal.status != NO_ROOM:
-                raise
-            return None
-        finally:
-            self._due = self._time() + self._limit_plan.pace
-        self._own.append(dialled.call_id)
-        return dialled.call_id
-
-    async def _settles(self, count: int, newest: str | None = None) -> bool:
-        """Wait until the counter has shown `count` for `longest_lag`.
-
-        Returns:
-            False if the call `newest` was refused meanwhile, by dying after its dial.
+        Args:
+            call_id: the call's id; None if it was refused.
+            full: what the counter showed, with a call that was over.
+            count: what it shows after the call's dial.
         """
-        ends = self._time() + _RING_LIMIT + self._plan.patience
-        since = math.inf
-        while True:
-            began = self._time()
-            if newest is not None and await self._was_refused(newest):
-                return False
-            snapshot = await self._read()
-            is_there = snapshot.limits.current_concurrency == count
-            since = min(since, snapshot.began) if is_there else math.inf
-            if snapshot.received - since >= self._plan.longest_lag:
-                return True
-            if snapshot.received >= ends:
-                raise _NotClear(await self._strange(count))
-            await asyncio.sleep(max(began + self._plan.interval - self._time(), 0.0))
-
-    async def _was_refused(self, call_id: str) -> bool:
-        state = await self._state(call_id)
-        if state is None or not state.is_over:
-            return False
-        if state.reason != REFUSED_REASON:
-            raise _NotClear(self._ended(call_id, state))
-        self._own.remove(call_id)
-        self._dies_later = True
-        return True
-
-    async def _strange(self, count: int) -> str:
-        """Why the counter doesn't show `count`, as far as it can be told."""
-        seen = await self._count()
-        for call_id in self._own:
-            state = await self._state(call_id)
-            if state is not None and state.is_over:
-                return self._ended(call_id, state)
-        return f"the counter shows {seen} and not {count}, so others may be calling"
-
-    def _ended(self, call_id: str, state: State) -> str:
-        why = state.reason or state.status
-        call = self._calls.named(call_id)
-        return f"{call} ended by itself ({why}): the number has to take all calls and keep them"
-
-    async def _state(self, call_id: str) -> State | None:
-        """The state of a call; None if it isn't known at the moment."""
-        try:
-            return await self._calls.ask(call_id)
-        except LimitsUnavailable:
-            return None
-        except LimitsRejected as error:
-            if error.status in NOT_YET:
-                return None
-            raise
-
-    async def _count(self) -> int:
-        return (await self._read()).limits.current_concurrency
-
-    async def _read(self) -> Snapshot:
-        return await Reading(self._client, READING_DEADLINE).take()
+        filling = self._filling
+        has_changed = call_id is None or count > full or await filling.changes_from(full)
+        if call_id is not None and await filling.settles(full, call_id, ring=RING_LIMIT):
+            if filling.dies_later:
+                raise NotClear("refused calls die some time after the dial, maybe not at once")
+            if not has_changed:
+                raise NotClear("the counter wasn't seen to change, so it may have fallen before")
+            self._say("a call was accepted while the counter showed one that was over")
+            return "calls"
+        self._say("a call was refused while the counter showed one that was over")
+        await filling.settles(full - 1)
+        if not await filling.is_accepted(full - 1):
+            raise NotClear("calls were refused even when the counter had fallen")
+        return "counter"
 
 
 def _unsuitable(limits: Limits, most_calls: int) -> str:

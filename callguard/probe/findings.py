@@ -61,6 +61,7 @@ class AtTheLimit:
         reserved_inbound: which calls have to leave the slots free that are reserved for inbound
             calls, in the words of `open_gate`; None if that isn't known.
         reserved_inbound_reason: why it isn't known; empty if it is.
+        falls_at_once: whether the counter was seen to fall at once when calls were stopped.
         needless: what wasn't asked, because every answer has the same effect, and why.
         dials: how many calls were dialled, with those that the provider refused.
     """
@@ -69,6 +70,7 @@ class AtTheLimit:
     refused_by_reason: str = ""
     reserved_inbound: ReservedInbound | None = None
     reserved_inbound_reason: str = ""
+    falls_at_once: bool = False
     needless: tuple[str, ...] = ()
     dials: int = 0
 
@@ -123,6 +125,8 @@ class Findings:
     @property
     def falls_at_once(self) -> bool:
         """Whether the counter was seen to fall at once; False if it is late, or wasn't seen."""
+        if self.at_the_limit is not None and self.at_the_limit.falls_at_once:
+            return True
         return self.fall_lag is not None and self.fall_lag.at_most <= AT_ONCE
 
     @property

@@ -218,6 +218,22 @@ def test_a_script_gets_what_was_found_at_the_limit(
     assert found["at_the_limit"]["reserved_inbound_reason"] == "no inbound call was going on"
 
 
+def test_it_finds_that_inbound_calls_are_apart(
+    probed: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails, the line to paste lacks what the experiment has shown."""
+    world = {**_LASTING, "ring_time": Constant(4.0), "rise_lag": 1.0}
+    with VirtualWorkspace(limit=5, reserved_inbound=2, inbound_apart=True, **world) as workspace:
+        monkeypatch.setattr(asyncio, "run", workspace.run)
+        workspace.workspace.call_in(3600.0)
+        workspace.run(asyncio.sleep(3.0))
+        ended = probed(*_NUMBERS, *_SLOW, "--at-the-limit", "--yes", url=workspace.url)
+    assert ended.code == 0, ended
+    assert "outbound calls alone" in ended.out
+    last = ended.out.splitlines()[-1]
+    assert last.endswith(', ends_free_at_once=True, reserved_inbound="outbound")')
+
+
 def test_more_calls_than_agreed_to_are_not_placed(probed: Command) -> None:
     """If this fails, somebody pays for twenty calls who thought of ten."""
     with served(limit=20, **_WORKSPACE) as server:
@@ -290,14 +306,14 @@ async def test_a_signal_stops_every_call_at_the_limit() -> None:
     assert b"Traceback" not in err
 
 
-async def _at_a_terminal(server: Server, answer: bytes) -> tuple[int | None, str]:
+async def _at_a_terminal(server: Server, answer: bytes, *arguments: str) -> tuple[int | None, str]:
     """The command's exit code, and what it asked, where somebody types `answer`.
 
     Once it has placed a call it is interrupted: how the call goes is not asked here.
     """
     ours, theirs = os.openpty()
     try:
-        async with started(*_NUMBERS, *_QUICK, url=server.url, stdin=theirs) as process:
+        async with started(*_NUMBERS, *_QUICK, *arguments, url=server.url, stdin=theirs) as process:
             os.write(ours, answer)
             if answer == YES:
                 await _placed(process)
@@ -323,3 +339,14 @@ async def test_a_person_is_asked_first(answer: bytes, code: int, placed: int) ->
     assert "One real call from +14155550100 to +14155550101" in asked
     assert server.url in asked
     assert "Place the call? [y/N]" in asked
+
+
+@pytest.mark.slow
+async def test_a_person_is_told_the_price_first() -> None:
+    """If this fails, somebody agrees to calls without knowing how many, or what to do."""
+    async with serve(limit=8, reserved_inbound=2, **_WORKSPACE) as server:
+        ended, asked = await _at_a_terminal(server, NO, "--at-the-limit")
+        assert (ended, server.workspace.truth().placed) == (1, 0)
+    assert "Then up to 10 calls to +14155550101" in asked
+    assert "be ready to call a number of the workspace" in asked
+    assert "Place the calls? [y/N]" in asked
