@@ -332,13 +332,16 @@ async def gated(
     outbound_rule: bool = False,
     reserve: int | None = None,
     workers: int = 1,
+    ends_free: bool = False,
 ) -> None:
     """Enter the gate before each dial; several workers have a gate each, and ledger that they
     share.
 
     The leads are handed out evenly; a webhook comes to whichever worker is next.
     """
-    knowing = replace(world.plan, evidence=evidence and _seeded(world, evidence))
+    knowing = replace(
+        world.plan, evidence=evidence and _seeded(world, evidence), ends_free_at_once=ends_free
+    )
     if probed:
         knowing = replace(knowing, counts_ringing=knowing.settings.counts_ringing)
     if told_rate:
@@ -379,8 +382,9 @@ def _gate(
         counts_ringing=plan.counts_ringing,
         counter_lag=plan.counter_lag,
         cps=plan.cps,
-        reserved_inbound=plan.reserved_inbound,
         min_interval=min_interval,
+        reserved_inbound=plan.reserved_inbound,
+        ends_free_at_once=plan.ends_free_at_once,
         refused=lambda error: isinstance(error, CallRefused),
         track="ask" if plan.evidence and plan.evidence.asking else None,
         ledger=ledger,
@@ -449,6 +453,18 @@ _WAYS: Mapping[str, Callable[..., Awaitable[None]]] = {
 `MIN_INTERVAL` after the one before, but in the ways that are named after their one reading a
 second."""
 
+_FREE: Mapping[str, Callable[..., Awaitable[None]]] = {
+    "asking, ends free": partial(gated, evidence=_ASKING, ends_free=True),
+    "webhooks, ends free": partial(gated, evidence=_WEBHOOKS, ends_free=True),
+    "outbound rule, webhooks, ends free": partial(
+        gated, outbound_rule=True, probed=True, evidence=_WEBHOOKS, ends_free=True
+    ),
+    "probed and webhooks, ends free": partial(
+        gated, probed=True, evidence=_WEBHOOKS, ends_free=True
+    ),
+}
+"""Where an ended call makes room at once."""
+
 DIALERS: Mapping[str, Dialer] = {
     ORACLE: oracle,
     LOOP: loops,
@@ -458,7 +474,7 @@ DIALERS: Mapping[str, Dialer] = {
     "the same, a lead is dialled until it is placed": partial(semaphore, pauses=FOR_EVER),
     "the same, 1 webhook in 50 lost": partial(semaphore, pauses=FOR_EVER, plan=SOME_LOST),
     UNTIL_REFUSED: backing_off,
-    **{f"{OURS}, {name}": way for name, way in _WAYS.items()},
+    **{f"{OURS}, {name}": way for name, way in {**_WAYS, **_FREE}.items()},
     f"{OURS}, 1 webhook in 50 lost": partial(gated, evidence=Evidence(webhooks=SOME_LOST)),
     f"{OURS}, 1 webhook in 5 lost": partial(gated, evidence=Evidence(webhooks=MANY_LOST)),
     f"{OURS}, asking and webhooks, 1 in 50 lost": partial(

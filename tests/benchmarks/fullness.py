@@ -59,6 +59,7 @@ class Row:
 
 
 _TOLD, _LOOPS = f"{OURS}, probed and webhooks", f"the same loop in {PROCESSES} processes"
+_FREE = f"{_TOLD}, ends free"
 
 ROWS: Mapping[str, Row] = {
     "nothing told, asking": Row(COUNTED, f"{OURS}, asking"),
@@ -70,12 +71,16 @@ ROWS: Mapping[str, Row] = {
     "nothing told, 1 webhook in 50 lost": Row(COUNTED, f"{OURS}, 1 webhook in 50 lost"),
     "nothing told, 1 webhook in 5 lost": Row(COUNTED, f"{OURS}, 1 webhook in 5 lost"),
     "told, webhooks": Row(COUNTED, _TOLD),
+    "nothing told, webhooks, ends free": Row(COUNTED, f"{OURS}, webhooks, ends free"),
+    "nothing told, asking, ends free": Row(COUNTED, f"{OURS}, asking, ends free"),
+    "told, webhooks, ends free": Row(COUNTED, _FREE),
     "loop": Row(COUNTED, LOOP),
     "loop in 4 processes": Row(COUNTED, _LOOPS),
     "semaphore": Row(COUNTED, SEMAPHORE),
     "until refused": Row(COUNTED, UNTIL_REFUSED),
     "ringing not counted, asking": Row(NOT_COUNTED, f"{OURS}, asking"),
     "ringing not counted, webhooks": Row(NOT_COUNTED, f"{OURS}, webhooks"),
+    "ringing not counted, webhooks, ends free": Row(NOT_COUNTED, f"{OURS}, webhooks, ends free"),
     "others call in, the total bounded; told, webhooks": Row(TOGETHER, _TOLD),
     "others call in, apart; asking": Row(APART, f"{OURS}, asking"),
     "others call in, apart; told, webhooks": Row(APART, _TOLD),
@@ -88,8 +93,12 @@ ROWS: Mapping[str, Row] = {
     "others call in, apart; outbound rule, told, webhooks, reserve 1": Row(
         APART, f"{OURS}, outbound rule, webhooks, reserve 1"
     ),
+    "others call in, apart; outbound rule, told, ends free": Row(
+        APART, f"{OURS}, outbound rule, webhooks, ends free"
+    ),
     "others call in, apart; semaphore": Row(APART, SEMAPHORE),
     "refused by the late counter; told, webhooks": Row(LATE, _TOLD),
+    "refused by the late counter; told, ends free": Row(LATE, _FREE),
     "refused by the late counter; semaphore": Row(LATE, SEMAPHORE),
     "one reading in ten hangs; asking": Row(HANGING, f"{OURS}, asking"),
     "one reading in ten hangs; told, webhooks": Row(HANGING, _TOLD),

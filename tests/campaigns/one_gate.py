@@ -105,6 +105,7 @@ async def carry_out(plan: Plan) -> Report:
         lanes=[callguard.Lane("default", reserve=plan.reserve, default=True)],
         cps=plan.cps,
         reserved_inbound=plan.reserved_inbound,
+        ends_free_at_once=plan.ends_free_at_once,
         track="ask" if plan.evidence and plan.evidence.asking else None,
     ) as gate:
         courier = open_courier(workspace, plan, gate)

@@ -33,6 +33,7 @@ class Plan:
         counts_ringing, counter_lag, reserve, cps: what the gates are told.
         reserved_inbound: which calls leave the slots free that are reserved for inbound ones, by
             what the gates are told.
+        ends_free_at_once: whether the gates are told that an ended call makes room at once.
         evidence: what they learn of calls; None for nothing.
         faults_rate: the share of the readings that goes wrong.
         faults: what may go wrong with them.
@@ -54,6 +55,7 @@ class Plan:
     reserve: int = 0
     cps: float | None = None
     reserved_inbound: Literal["total", "outbound"] = "total"
+    ends_free_at_once: bool = False
     evidence: Evidence | None = None
     faults_rate: float = 0.0
     faults: tuple[Fault, ...] = FAULTS
