@@ -33,6 +33,9 @@ __all__ = [
 SLACK = 1e-6
 """Seconds by which sums of times may differ."""
 
+IN_HAND = 5.0
+"""Seconds for which a reading stays in hand beside later ones, where ends free at once."""
+
 LONGEST_PAUSE = 30.0
 """Seconds for which a trunk may pause after a refusal at most, unless its
 starts are further apart."""
@@ -72,7 +75,7 @@ class Scene:
         perhaps_refused_at: the same, where it may not have heard yet.
         lied: the permits that were said not to have been dialled, and may have been.
         denied: those of which that has not been taken back.
-        gave_up: whether the gate has said that it counts inbound calls apart no more.
+        gave_up: whether the gate has said that it believes the provider no more.
         drains: whether the gate admits nobody any more, by its own word.
         is_misled: whether the gate takes ringing calls for counted that are not.
     """
@@ -109,6 +112,20 @@ class Scene:
     def apart(self) -> bool:
         """Whether the gate may count inbound calls apart: until it is told of a refusal."""
         return self.plan.gate.inbound_apart and self.refused_at == -inf and not self.gave_up
+
+    @property
+    def ends_free(self) -> bool:
+        """Whether ended calls may make room at once: until the gate is told of a refusal."""
+        return self.plan.gate.ends_free and self.refused_at == -inf and not self.gave_up
+
+    def in_hand(self, reading: Reading) -> list[Reading]:
+        """The readings by which a gate goes that has this one as its latest."""
+        if not self.ends_free:
+            return [reading]
+        since, until = reading.over_at - IN_HAND - SLACK, reading.over_at
+        near = self.provider.readings[max(0, reading.serial - 100) : reading.serial + 3]
+        good = (each for each in near if each.outcome == "ok")
+        return [each for each in good if since <= each.over_at <= until]
 
     def gave(self, permit_id: str) -> bool:
         """Whether the gate that is open gave this permit, and hears what is said of it."""
@@ -155,16 +172,27 @@ class Usage:
             return
         usage, reading = scene.gate.statistics().usage, scene.reading()
         least = sum(self._is_known(call, reading) for call in scene.provider.going_on.values())
-        total = usage.dialling + usage.uncounted + (usage.reported or 0)
+        total = usage.dialling + usage.uncounted + (usage.reported or 0) - usage.ended
         if total < least:
             scene.blame("usage", f"{least} calls go on, and the usage is {usage}")
-        if min(usage.dialling, usage.uncounted) < 0:
+        if min(usage.dialling, usage.uncounted, usage.ended) < 0:
             scene.blame("usage", f"less than nothing: {usage}")
+
+    def check_ends(self) -> None:
+        """No end makes room at once unless that was asked for, nor after a refusal."""
+        scene = self._scene
+        if scene.gate is None or scene.ends_free:
+            return
+        usage = scene.gate.statistics().usage
+        if usage.ended:
+            scene.blame("given up", f"{usage}")
 
     def _is_known(self, call: Call, reading: Reading | None) -> bool:
         scene = self._scene
         if not scene.is_own(call):
-            return reading is not None and call.number in reading.counted
+            return reading is not None and all(
+                call.number in each.counted for each in scene.in_hand(reading)
+            )
         if call.key in scene.denied:
             return False
         return reading is None or not scene.missed(call, reading, misled=scene.is_misled)
@@ -188,6 +216,8 @@ class Count:
 
         own calls that go on <= cap(l, R) - reserved inbound
 
+    Where ends free at once, the calls of others count that some reading in hand does not count.
+
     Where nobody listens, there is only the promise, and only where nobody else calls.
     """
 
@@ -195,11 +225,13 @@ class Count:
         self._scene = scene
         self._lane: LanePlan | None = None
         self._reading: Reading | None = None
+        self._in_hand: list[Reading] = []
         self._gate_id = ""
         self._was_misled = False
         self._most = self._most_own = 0
         plan = scene.plan
         self.premises_held = plan.counter_in_time and plan.inbound_apart >= plan.gate.inbound_apart
+        self.premises_held &= not plan.refuses_by_count
         if not plan.gate.listens and (plan.others or plan.closings):
             self.premises_end()
 
@@ -212,6 +244,7 @@ class Count:
         self._lane, self._reading, self._gate_id = lane, reading, scene.gate.id
         self._was_misled = scene.is_misled
         self.premises_held &= not scene.is_misled
+        self._in_hand = scene.in_hand(reading)
         most = ceiling(reading.rules, lane)
         self._most_own = most
         if scene.apart:
@@ -234,7 +267,7 @@ class Count:
         if lane is None or reading is None or reading.rules is None:
             return
         going_on = scene.provider.going_on.values()
-        unknown = sum(self._is_unknown(call, reading) for call in going_on)
+        unknown = sum(map(self._is_unknown, going_on))
         own_unknown = sum(self._is_broken(call, reading) for call in going_on)
         count, most = len(going_on), self._most
         if count > most + unknown + own_unknown:
@@ -256,7 +289,7 @@ class Count:
         if self._reading is None:
             return False
         going_on = self._scene.provider.going_on.values()
-        return sum(self._is_unknown(call, self._reading) for call in going_on) < least
+        return sum(map(self._is_unknown, going_on)) < least
 
     def premises_end(self) -> None:
         """Limits were lowered, say."""
@@ -272,9 +305,9 @@ class Count:
         if self.premises_held and count > highest:
             scene.blame("promise", f"{count} calls, and the premises held: at most {highest}")
 
-    def _is_unknown(self, call: Call, reading: Reading) -> bool:
+    def _is_unknown(self, call: Call) -> bool:
         own = call.key.startswith(self._gate_id)
-        return not own and call.number not in reading.counted
+        return not own and not all(call.number in each.counted for each in self._in_hand)
 
     def _is_broken(self, call: Call, reading: Reading) -> bool:
         if not call.key.startswith(self._gate_id):
@@ -561,7 +594,7 @@ class Order:
         if reading is None or reading.rules is None or not self._may_be_used(reading):
             return
         for name in waiting:
-            total = usage.dialling + usage.uncounted + (usage.reported or 0)
+            total = usage.dialling + usage.uncounted + (usage.reported or 0) - usage.ended
             if total + 1 <= ceiling(reading.rules, scene.lanes[name]):
                 scene.blame("stuck", f"somebody waits on {name} with room: {usage}")
 

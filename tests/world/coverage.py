@@ -24,6 +24,8 @@ def features(plan: Plan) -> list[str]:
         "lessons": plan.teaches != "",
         "misled": plan.teaches == "wrongly",
         "inbound apart": gate.inbound_apart,
+        "ends free": gate.ends_free,
+        "refusals by the count": plan.refuses_by_count,
         "trunks with rates": any(trunk.cps for trunk in gate.trunks),
         "trunks that fill": any(trunk.calls for trunk in gate.trunks),
         "burst": any(lane.burst for lane in gate.lanes),

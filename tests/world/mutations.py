@@ -86,6 +86,7 @@ SCHEDULE = "gate/schedule.py"
 READINGS = "ledger/readings.py"
 DECISION = "decision.py"
 ACCOUNTING = "accounting.py"
+IN_HAND = "in_hand.py"
 LUA = "ledger/redis/lua/"
 RATES = LUA + "rates.lua"
 CONVERSATION = "ledger/redis/conversation.py"
@@ -94,6 +95,7 @@ SCRIPTS = "tests/unit/ledger/test_scripts.py"
 FAULTS = "tests/unit/ledger/test_faults.py"
 STATEMENT = "tests/unit/ledger/test_statement.py"
 HISTORIES_TESTS = "tests/unit/premises/test_histories.py"
+IN_HAND_TESTS = "tests/unit/test_in_hand.py"
 
 MUTATIONS = (
     Mutation(
@@ -507,6 +509,62 @@ MUTATIONS = (
         (("self._before: int | None = None if exact else 0", "self._before: int | None = 0"),),
         "a program that is started again dials beside its calls from before",
         "tests/unit/test_accounting.py",
+    ),
+    Mutation(
+        "an end frees a slot at once though the call may have ended before the snapshot",
+        IN_HAND,
+        (("if not (each.frees and each.received < ended_after):", "if not each.frees:"),),
+        "a call that the count lacks is subtracted from it",
+    ),
+    Mutation(
+        "own calls that a snapshot may have missed are taken off its count",
+        "ledger/freeing.py",
+        (
+            (
+                "        counted = len(self._counted)\n        in_hand.record(",
+                "        counted = len(self._counted) + self.unsettled()\n        in_hand.record(",
+            ),
+        ),
+        "their slots are free as soon as they are dialled",
+    ),
+    Mutation(
+        "an end frees two slots at once",
+        IN_HAND,
+        (("each.left += 1\n", "each.left += 2\n            each.left -= 1\n"),),
+        "another call is taken to be over, too",
+    ),
+    Mutation(
+        "that ends free at once is believed after a refusal",
+        MEMORY,
+        (("        self._keep_ends()\n", ""),),
+        "a wrong belief costs one refused call after another",
+    ),
+    Mutation(
+        "calls of others that a later snapshot proves are overlooked by an earlier one",
+        IN_HAND,
+        (("min(least, max(each.left, proven))", "min(least, each.left)"),),
+        "they are dialled on top of",
+        IN_HAND_TESTS,
+    ),
+    Mutation(
+        "others have no fewer than no calls",
+        IN_HAND,
+        (("_Snapshot(received, count - counted,", "_Snapshot(received, max(0, count - counted),"),),
+        "own calls of whose end nobody tells hold slots for hours",
+    ),
+    Mutation(
+        "snapshots stay in hand as long as there is no sleep",
+        IN_HAND,
+        (("snapshots[0].received < received - WINDOW", "False"),),
+        "others that come are overlooked for as long as that",
+        IN_HAND_TESTS,
+    ),
+    Mutation(
+        "snapshots from before a sleep free slots after it",
+        IN_HAND,
+        (("            each.frees = False\n", ""),),
+        "a call that ended while the machine slept is subtracted from a count without it",
+        IN_HAND_TESTS,
     ),
     Mutation(
         "the end of an own call raises no ceiling until the next reading",

@@ -269,6 +269,7 @@ class GatePlan:
     lanes: tuple[LanePlan, ...]
     trunks: tuple[TrunkPlan, ...] = (TrunkPlan("default", None, None),)
     inbound_apart: bool = False
+    ends_free: bool = False
     listens: bool = True
 
     @property
@@ -308,6 +309,8 @@ class Plan:
             `misleads_until` what isn't. "" is where too little happens to learn anything.
         misleads_until: until when somebody else begins and hangs up as own ringing begins and
             ceases. Before then the provider refuses nothing for want of room.
+        refuses_by_count: whether the provider refuses by its counter, which is late.
+        stamps_ahead: seconds by which the clock that stamps calls is ahead of the provider's.
     """
 
     seed: int
@@ -337,6 +340,8 @@ class Plan:
     inbound_apart: bool = False
     teaches: Literal["", "truly", "wrongly"] = ""
     misleads_until: float = 0.0
+    refuses_by_count: bool = False
+    stamps_ahead: float = 0.0
 
 
 class _Dice:
@@ -406,6 +411,7 @@ def draw(seed: int, *, may_be_long: bool = True) -> Plan:
     plan = _with_questions(plan, _Dice(f"questions of {seed}"))
     plan = _with_late_lists(plan, _Dice(f"late lists of {seed}"))
     plan = _with_inbound_apart(plan, _Dice(f"inbound apart of {seed}"))
+    plan = _with_ends_free(plan, _Dice(f"ends of {seed}"))
     plan = _unheard(plan, _Dice(f"what is heard of {seed}"))
     return _misled(plan, _Dice(f"whether {seed} misleads"))
 
@@ -503,8 +509,9 @@ def _misled(plan: Plan, dice: _Dice) -> Plan:
     )
     return replace(
         plan,
-        gate=replace(plan.gate, listens=True, inbound_apart=False),
+        gate=replace(plan.gate, listens=True, inbound_apart=False, ends_free=False),
         inbound_apart=False,
+        refuses_by_count=False,
         callers=callers,
         calls=tuple(replace(each, started=(0.25,), ended=(0.25,)) for each in plan.calls),
         rules=tuple((at, replace(each, limit=each.limit + 1)) for at, each in plan.rules),
@@ -557,12 +564,31 @@ def _with_inbound_apart(plan: Plan, dice: _Dice) -> Plan:
     )
 
 
-def _unheard(plan: Plan, dice: _Dice) -> Plan:
-    """The same world, where nobody listens; in a tenth of those that count all calls together.
+def _with_ends_free(plan: Plan, dice: _Dice) -> Plan:
+    """In a third of the worlds whose counter is in time, ended calls make room at once.
 
-    Nobody would hear there when inbound calls are counted apart no more.
+    Most of these providers refuse by the calls that really go on, and the others by their counter.
+    They say the time, or nothing would be different.
     """
-    if plan.gate.inbound_apart or not dice.chance(0.1):
+    if not plan.counter_in_time or not dice.chance(0.35):
+        return plan
+    by_count = dice.chance(0.2)
+    return replace(
+        plan,
+        gate=replace(plan.gate, ends_free=True),
+        ahead=dice.one_of((0.0, 1000.0, 1.75e9)),
+        stamps_ahead=dice.one_of((0.0, -0.5, 0.25, 0.5)),
+        enforces=plan.enforces or by_count or dice.chance(0.3),
+        refuses_by_count=by_count,
+    )
+
+
+def _unheard(plan: Plan, dice: _Dice) -> Plan:
+    """The same world, where nobody listens; in a tenth of those that believe nothing.
+
+    Nobody would hear in the others when the gate gives that up.
+    """
+    if plan.gate.inbound_apart or plan.gate.ends_free or not dice.chance(0.1):
         return plan
     return replace(plan, gate=replace(plan.gate, listens=False))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -140,7 +141,7 @@ class Provider:
     def recorded(self, at: float | None) -> float | None:
         """A moment by the provider's own clock, where its records say any."""
         ahead = self.plan.ahead
-        return None if at is None or ahead is None else at + ahead
+        return None if at is None or ahead is None else at + ahead + self.plan.stamps_ahead
 
     def room(self) -> int:
         """Outbound calls that the provider still admits."""
@@ -148,6 +149,9 @@ class Provider:
         bursts = rules.burst_enabled and rules.burst_limit > rules.limit
         most = rules.burst_limit if bursts else rules.limit
         room = most - len(self.going_on)
+        if self.plan.refuses_by_count:
+            now = self.loop.time()
+            room -= sum(not each.going_on and self._shows(each, now) for each in self.calls)
         if not self.plan.inbound_apart:
             return room - rules.reserved_inbound
         outbound = sum(bool(call.key) for call in self.going_on.values())
@@ -285,7 +289,10 @@ class Provider:
                 return Reply.json([])
         payload = self._limits(reading)
         _spoil(payload, fault)
-        return Reply.json(payload)
+        if self.plan.ahead is None:
+            return Reply.json(payload)
+        date = formatdate(self.loop.time() + self.plan.ahead, usegmt=True)
+        return Reply.json(payload, Date=date)
 
     def _odd(self, reading: Reading) -> int:
         return self.plan.odd[reading.serial % len(self.plan.odd)]

@@ -285,6 +285,7 @@ class World:
             counter_lag=told.counter_lag,
             min_interval=told.min_interval,
             reserved_inbound="outbound" if told.inbound_apart else "total",
+            ends_free_at_once=told.ends_free,
             listener=self._hear if told.listens else None,
             track="ask" if told.asks else None,
         ) as gate:
@@ -399,7 +400,7 @@ class World:
         await asyncio.sleep(READING_DEADLINE)
         statistics = gate.statistics()
         usage = statistics.usage
-        if (usage.reported, usage.dialling, usage.uncounted) != (0, 0, 0):
+        if (usage.reported, usage.dialling, usage.uncounted, usage.ended) != (0, 0, 0, 0):
             self.scene.blame("ledger", f"nobody calls, and the usage is {usage}")
         if any(statistics.waiting.values()):
             self.scene.blame("ledger", f"nobody waits, and queued are {dict(statistics.waiting)}")
@@ -493,7 +494,7 @@ class World:
         statistics = gate.statistics()
         usage, untold = statistics.usage, statistics.admitted - self._told
         # All that fit are admitted before any is told of: this one came before those untold.
-        total = usage.dialling + usage.uncounted + (usage.reported or 0) - untold
+        total = usage.dialling + usage.uncounted + (usage.reported or 0) - usage.ended - untold
         self.trace(f"admitted {self._named(event.permit_id)} on {event.lane} to {total}")
         reading = self.scene.reading()
         self.readings.wanted()
@@ -548,6 +549,7 @@ class World:
     def _look(self) -> None:
         """All is done that can be done at this instant."""
         self.usage.check()
+        self.usage.check_ends()
         if self.plan.gate.listens:
             self.on_trunks.check()
         self.order.check()
