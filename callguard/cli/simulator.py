@@ -293,7 +293,7 @@ def _rate(option: str, text: str) -> float | None:
     except ValueError:
         cps = math.nan
     if not is_rate(cps):
-        raise ValueError(f"{option} must have a CPS above 0, or none, got {text!r}")
+        raise ValueError(f"{option} needs a rate above 0, or none, got {text!r}")
     return cps
 
 

@@ -67,6 +67,7 @@ class SharedDialer:
         self._workers = workers
         self._ledger = ledger
         self._contents = contents
+        self._away: LedgerUnavailable | None = None
 
     async def dial(self, leads: Sequence[Lead]) -> None:
         """Dial all leads, unless workers fail. Cancelling this kills the workers."""
@@ -78,7 +79,10 @@ class SharedDialer:
             await asyncio.wait([looking])
 
     def reckoning(self) -> Reckoning:
-        """The figures that the gates decide by, as they were in the ledger at the last look."""
+        """The figures that the gates decide by, as they were in the ledger at the last look.
+
+        The reason is that the ledger's server is away, if it didn't answer.
+        """
         contents = self._contents
         waiting = Counter[str]()
         for queue in contents.waiting:
@@ -96,14 +100,18 @@ class SharedDialer:
         return Reckoning(
             usage=contents.usage.total,
             waiting={lane: waiting[lane] for lane in LANES},
-            reason=str(decision),
+            reason=str(self._away or decision),
         )
 
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(_INTERVAL)
-            with suppress(LedgerUnavailable):  # the picture stands still until the server is back
+            try:
                 self._contents = await self._ledger.look(self._workers.api_key)
+            except LedgerUnavailable as error:
+                self._away = error  # the figures stand still until the server is back
+            else:
+                self._away = None
 
 
 class _Workers:

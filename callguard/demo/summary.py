@@ -35,7 +35,7 @@ _FIGURES: Final[Mapping[str, Callable[[Outcome], str]]] = {
 
 
 _MEANING: Final = (
-    f"Lost: refused {TRIES} times and given up. "
+    f"Lost: refused {TRIES} times and given up, or not called by the end. "
     f"Surcharge: ${SURCHARGE:.2f} a minute for each call that began above the limit."
 )
 

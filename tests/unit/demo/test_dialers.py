@@ -18,6 +18,9 @@ from callguard.demo.campaign import Plan
 from callguard.demo.gated import GateDialer
 from callguard.demo.leads import BULK, URGENT, Caller, Lead, dialled_once, leads
 from callguard.demo.looped import LoopDialer
+from callguard.demo.shared import SharedDialer
+from callguard.errors import LedgerUnavailable
+from callguard.ledger.redis.holders import Contents
 from callguard.simulator import Workspace, WorkspaceSettings
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
@@ -226,3 +229,55 @@ def test_many_processes_dial_at_the_rate_of_one(ledger: str | None) -> None:
     """The demo with workers would be of a workspace that takes more than people have."""
     plan = Plan(150, 1, gated=True, workers=4, ledger=ledger)
     assert plan.workspace.cps == pytest.approx(plan.speed)
+
+
+class NoWorkers:
+    """Workers that dial nobody, for a while."""
+
+    api_key = "key"
+
+    async def dial(self, leads: int) -> None:
+        await asyncio.sleep(1.0)
+
+
+class ComesBack:
+    """A ledger whose server is away at first."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def look(self, workspace: str) -> Contents:
+        self.looks += 1
+        if self.looks < 5:
+            raise LedgerUnavailable("the server can't be reached")
+        return NOTHING
+
+
+NOTHING = Contents(
+    now=0.0,
+    known=True,
+    workers=(),
+    permits=(),
+    waiting=(),
+    snapshot=None,
+    spent_until=0.0,
+    lost_until=0.0,
+)
+
+
+def test_the_picture_of_a_ledger_says_that_its_server_is_away() -> None:
+    """A picture that stands still would say that calls are going on, for minutes."""
+
+    async def reasons() -> list[str]:
+        dialer = SharedDialer(cast("Any", NoWorkers()), cast("Any", ComesBack()), NOTHING)
+        dialling = asyncio.create_task(dialer.dial([]))
+        said = [dialer.reckoning().reason]
+        while not dialling.done():
+            await asyncio.sleep(0.05)
+            if (reason := dialer.reckoning().reason) != said[-1]:
+                said.append(reason)
+        return said
+
+    before, away, after = run(reasons())
+    assert away == "the server can't be reached"
+    assert before == after
