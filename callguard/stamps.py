@@ -7,7 +7,9 @@ Two clocks are never compared but by what their answers prove. The laws that thi
   time, and less than `RESOLUTION` more.
 - A stamp was made before we heard of it, so the provider's clock shows no less by then.
 - The two clocks drift apart by no more than `DRIFT`. So each answer bounds from both sides how far
-  the provider's clock is ahead, for ever, but less and less tightly; the tightest bounds hold.
+  the provider's clock is ahead, for ever, but less and less tightly; the tightest bounds hold. Of
+  the upper ones it is the second tightest, by another ``Date`` than the tightest: an answer from a
+  cache that doesn't say so has a ``Date`` that is too early, and alone it must prove nothing.
 - The machine that stamps is not the one that answers: their clocks differ by `SLACK` at most.
 - If the bounds contradict each other, a clock was set, or an answer or a record is wrong. Then
   nothing is known, and no stamp is used for `CALM`.
@@ -44,19 +46,24 @@ class ProviderClock:
     Moments are in seconds on the event loop's clock, and stamps in seconds on the provider's.
     """
 
-    __slots__ = ("_at", "_least", "_most", "_usable_from")
+    __slots__ = ("_at", "_least", "_most", "_tightest", "_tightest_date", "_usable_from")
+
+    _least: float
+    _most: float
+    _tightest: float
+    _tightest_date: float
 
     def __init__(self) -> None:
         self._usable_from = -math.inf
-        # The bounds, by which the provider's clock is ahead at the moment `_at`.
-        self._least, self._most, self._at = -math.inf, math.inf, 0.0
+        self._at = 0.0
+        self.forget()
 
     def dated(self, date: float, began: float, received: float) -> None:
         """Record an answer dated `date`, whose request began at `began`; it came at `received`."""
         self._pass_time(received)
         drift = DRIFT * (received - began)
         self._least = max(self._least, date - received - drift)
-        self._most = min(self._most, date + RESOLUTION - began + drift)
+        self._bound(date, date + RESOLUTION - began + drift)
         self._check(received)
 
     def stamped(self, stamp: float, now: float) -> None:
@@ -76,13 +83,28 @@ class ProviderClock:
 
     def forget(self, slept: float = 0.0, now: float = 0.0) -> None:  # noqa: ARG002
         """Forget the bounds, because our clock stood still for `slept` seconds, until `now`."""
-        self._least, self._most = -math.inf, math.inf
+        # The bounds, by which the provider's clock is ahead at the moment `_at`.
+        self._least, self._most, self._tightest = -math.inf, math.inf, math.inf
+        self._tightest_date = -math.inf
+
+    def _bound(self, date: float, most: float) -> None:
+        """Record an upper bound by a `Date`, of which the tightest one counts."""
+        if date == self._tightest_date:
+            self._tightest = min(self._tightest, most)
+        elif most < self._tightest:
+            self._most = self._tightest
+            self._tightest, self._tightest_date = most, date
+        else:
+            self._most = min(self._most, most)
 
     def _pass_time(self, now: float) -> None:
         drift = DRIFT * abs(now - self._at)
-        self._least, self._most, self._at = self._least - drift, self._most + drift, now
+        self._least -= drift
+        self._most += drift
+        self._tightest += drift
+        self._at = now
 
     def _check(self, now: float) -> None:
-        if self._least > self._most + SLACK:
+        if self._least > self._tightest + SLACK:
             self.forget()
             self._usable_from = now + CALM

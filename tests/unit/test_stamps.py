@@ -33,6 +33,7 @@ def test_a_stamp_lies_after_what_the_latest_possible_clock_shows(
 ) -> None:
     """An end would be taken for later than it was, and a slot be counted as free that is taken."""
     clock = ProviderClock()
+    clock.dated(date - 1.0, began - 1.0, received - 1.0)
     clock.dated(date, began, received)
     assert clock.surely_after(stamp, now) == pytest.approx(after, abs=0.05)
     assert clock.surely_after(stamp, now) <= after
@@ -97,9 +98,23 @@ def test_a_contradiction_is_believed_for_a_while_by_nobody(
     for second in range(21, 20 + int(CALM)):
         clock.dated(1_000.0 + second, second + 0.4, second + 0.5)
         assert clock.surely_after(1_019.0, second + 0.5) == UNKNOWN
-    now = 21.1 + CALM
-    clock.dated(1_000.0 + math.floor(now), now, now)
+    now = 22.1 + CALM
+    for moment in (now - 1.0, now):
+        clock.dated(1_000.0 + math.floor(moment), moment, moment)
     assert 17.0 < clock.surely_after(1_019.0, now) <= 19.0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("late", [0, 5])
+def test_a_date_from_a_cache_that_contradicts_nothing_proves_nothing(times: int, late: int) -> None:
+    """Every end would be dated too late for as long as that bound is the tightest."""
+    clock = ProviderClock()
+    for second in range(10, 20):
+        if second == 10 + late:
+            for began in [second + 0.75, second + 0.8][-times:]:
+                clock.dated(999.0 + second, began, second + 0.9)
+        clock.dated(1_000.0 + second, second + 0.8, second + 0.9)
+    assert UNKNOWN < clock.surely_after(1_019.9, 20.0) <= 19.9
 
 
 def test_a_sleep_of_the_machine_makes_it_begin_anew() -> None:
@@ -109,4 +124,5 @@ def test_a_sleep_of_the_machine_makes_it_begin_anew() -> None:
     clock.forget(3600.0, 11.0)
     assert clock.surely_after(4_600.0, 11.0) == UNKNOWN
     clock.dated(4_611.0, 11.0, 11.1)
+    clock.dated(4_612.0, 12.0, 12.0)
     assert clock.surely_after(4_611.0, 12.0) == pytest.approx(9.5, abs=0.05)
