@@ -25,7 +25,7 @@ from typing import Final
 from callguard.backoff import backoff
 from callguard.trunks import Trunk
 
-__all__ = ["LATE_BY", "LATE_PART", "LONGEST_PUSH_BACK", "Pace"]
+__all__ = ["LATE_BY", "LATE_PART", "LONGEST_PUSH_BACK", "Pace", "paced"]
 
 LATE_PART: Final = 0.02
 """The part of a span by which a start may be late and still count from when it was due, at most. So
@@ -41,7 +41,7 @@ that a trunk whose rate was set too high still dials. Our own choice."""
 
 
 class Pace:
-    """The starts of one trunk that has a rate.
+    """The starts of one trunk that has a rate, evenly spaced.
 
     Args:
         trunk: the trunk.
@@ -53,36 +53,26 @@ class Pace:
 
     __slots__ = (
         "_apart",
+        "_due_before",
         "_late_by",
         "_latest",
-        "_latest_at",
-        "_moments",
-        "_most",
         "_not_before",
         "_previous",
-        "_previous_at",
         "_redeemed",
         "_refusals",
         "_span",
-        "_started",
         "_tries",
         "due_at",
     )
 
     def __init__(self, trunk: Trunk) -> None:
         self.due_at = -math.inf
-        self._most = trunk.most
         self._span = trunk.span
         self._apart = trunk.span / trunk.most
         self._late_by = min(LATE_PART * trunk.span, LATE_BY)
-        # The permits of the latest start and of the one before, and from when these count. If
-        # several calls may start in a span, instead that many of the latest starts, oldest first:
-        # their permits, and their moments. Numbers only, so that the garbage collector has nothing
-        # to walk through, however many there are.
+        # The permits of the latest start and of the one before, and when the latest was due.
         self._latest = self._previous = 0
-        self._latest_at = self._previous_at = -math.inf
-        self._started: deque[int] = deque(maxlen=trunk.most)
-        self._moments: deque[float] = deque(maxlen=trunk.most)
+        self._due_before = -math.inf
         self._not_before = -math.inf
         # The refusals in a row; the permits that started since the first of them; and the permit
         # whose dial ended a row, with that row's length, in case its call is refused after all.
@@ -97,16 +87,11 @@ class Pace:
 
     def start(self, number: int, now: float) -> None:
         """Charge a start to the permit `number`; the trunk must be due."""
-        if self._most == 1:
-            self._previous, self._previous_at = self._latest, self._latest_at
-            self._latest = number
-            self._latest_at = self.due_at if 0.0 <= now - self.due_at <= self._late_by else now
-            self.due_at = self._latest_at + self._span
-        else:
-            self._started.append(number)
-            self._moments.append(now)
-            if len(self._moments) == self._most:
-                self.due_at = self._moments[0] + self._span
+        due_at = self._due_before = self.due_at
+        self._previous = self._latest
+        self._latest = number
+        at = due_at if 0.0 <= now - due_at <= self._late_by else now
+        self.due_at = at + self._span
         if self._refusals:
             self._tries.add(number)
 
@@ -116,11 +101,15 @@ class Pace:
         A start that is no longer remembered delays no other, so there is nothing to take back. With
         evenly spaced starts the latest two are remembered, of which the latest delays the next.
         """
-        self._tries.discard(number)
-        if not self._forget(number):
+        if self._refusals:
+            self._tries.discard(number)
+        if number == self._latest:
+            self._latest = self._previous
+            self.due_at = max(self._due_before, self._not_before)
+        elif number != self._previous:
             return False
-        after = self._latest_at + self._span if self._most == 1 else -math.inf
-        self.due_at = max(after, self._not_before)
+        self._previous = 0
+        self._due_before = -math.inf
         return True
 
     def restart(self, number: int, now: float) -> None:
@@ -128,29 +117,13 @@ class Pace:
 
         It may be closer to others than the rate allows; the next one is not.
         """
-        charged = (self._latest, self._previous) if self._most == 1 else self._started
-        if number not in charged:
+        if not self._remembers(number):
             due_at, self.due_at = self.due_at, -math.inf  # it counts from now
             self.start(number, now)
             self.due_at = max(due_at, self.due_at)
 
-    def _forget(self, number: int) -> bool:
-        if self._most == 1:
-            return self._forget_even(number)
-        started = self._started
-        for i in range(len(started) - 1, -1, -1):
-            if started[i] == number:
-                del started[i], self._moments[i]
-                return True
-        return False
-
-    def _forget_even(self, number: int) -> bool:
-        if number not in (self._latest, self._previous):
-            return False
-        if number == self._latest:
-            self._latest, self._latest_at = self._previous, self._previous_at
-        self._previous, self._previous_at = 0, -math.inf
-        return True
+    def _remembers(self, number: int) -> bool:
+        return number in (self._latest, self._previous)
 
     def push_back(self, number: int, now: float) -> None:
         """Delay the next start, because the provider refused the dial of the permit `number`.
@@ -175,8 +148,56 @@ class Pace:
 
     def note_sleep(self, slept: float) -> None:
         """Date everything back by `slept` seconds for which the clock stood still."""
-        self._moments = deque((at - slept for at in self._moments), maxlen=self._most)
-        self._latest_at -= slept
-        self._previous_at -= slept
+        self._due_before -= slept
         self._not_before -= slept
         self.due_at -= slept
+
+
+class _Window(Pace):
+    """The starts of a trunk on which several may start in a span."""
+
+    __slots__ = ("_moments", "_most", "_started")
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__(trunk)
+        self._most = trunk.most
+        # That many of the latest starts, oldest first: their permits, and their moments. Numbers
+        # only, so that the garbage collector has nothing to walk through, however many there are.
+        self._started: deque[int] = deque(maxlen=trunk.most)
+        self._moments: deque[float] = deque(maxlen=trunk.most)
+
+    def start(self, number: int, now: float) -> None:
+        moments = self._moments
+        moments.append(now)
+        self._started.append(number)
+        if len(moments) == self._most:
+            self.due_at = moments[0] + self._span
+        if self._refusals:
+            self._tries.add(number)
+
+    def give_back(self, number: int) -> bool:
+        if self._refusals:
+            self._tries.discard(number)
+        started, moments = self._started, self._moments
+        if started and started[-1] == number:
+            started.pop()
+            moments.pop()
+        elif number in started:
+            at = started.index(number)
+            del started[at], moments[at]
+        else:
+            return False
+        self.due_at = self._not_before
+        return True
+
+    def _remembers(self, number: int) -> bool:
+        return number in self._started
+
+    def note_sleep(self, slept: float) -> None:
+        super().note_sleep(slept)
+        self._moments = deque((at - slept for at in self._moments), maxlen=self._most)
+
+
+def paced(trunk: Trunk) -> Pace:
+    """The starts of a trunk by its rate."""
+    return Pace(trunk) if trunk.most == 1 else _Window(trunk)

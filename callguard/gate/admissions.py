@@ -268,7 +268,8 @@ class Admissions:
                 self._tell_granted(waiter)
                 return
             queue.leave(waiter, now)
-        self._ledger.unstart(number)
+        trunk = claim.trunk
+        self._ledger.unstart(number, None if trunk is None else self._ledger.pace(trunk.name))
         self._ledger.release(number)
 
     def fail(self, error: CallGuardError, why: Literal["closed", "rejected"]) -> None:

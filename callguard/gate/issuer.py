@@ -129,7 +129,7 @@ class Issuer:
     def cancel(self, number: int, queue: Queue, step: Step) -> None:
         """Give back the slot and the start of a permit with which nobody dialled."""
         if queue.trunk is not None:
-            self.ledger.unstart(number)
+            self.ledger.unstart(number, queue.pace)
         self.not_placed(number, queue, step)
 
     def not_placed(self, number: int, queue: Queue, step: Step) -> None:

@@ -139,13 +139,14 @@ class MemoryLedger(Absorbing, Paced, Unshared):
         """
         if self.in_use >= ceiling or now > self._admits_until:
             return 0
+        number = self.granted + 1
         if pace is not None:
             if now < pace.due_at:
                 return 0
-            pace.start(self.granted + 1, now)
+            pace.start(number, now)
         self.in_use += 1
-        self.granted += 1
-        return self.granted
+        self.granted = number
+        return number
 
     def place(self, number: int, now: float) -> None:
         """The dial of a dialling permit has returned: it is uncounted until a snapshot shows it."""

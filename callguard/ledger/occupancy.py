@@ -19,7 +19,7 @@ from itertools import islice, takewhile
 from typing import Final
 
 from callguard.call_ids import CallIds
-from callguard.pacing import Pace
+from callguard.pacing import Pace, paced
 from callguard.trunks import Trunk
 
 __all__ = ["Occupancy", "lasting", "pace_of"]
@@ -55,7 +55,7 @@ class Occupancy(Pace):
 
     def __init__(self, trunk: Trunk, most: int, ring_limit: float) -> None:
         self.trunk = trunk
-        self.rate = Pace(trunk)
+        self.rate = paced(trunk)
         self._most_calls = most
         self._room_at = -math.inf
         self._lasts = lasting(trunk, ring_limit)
@@ -174,4 +174,4 @@ def lasting(trunk: Trunk, ring_limit: float) -> float:
 
 def pace_of(trunk: Trunk, ring_limit: float) -> Pace:
     """What says when a limited trunk is due."""
-    return Pace(trunk) if trunk.calls is None else Occupancy(trunk, trunk.calls, ring_limit)
+    return paced(trunk) if trunk.calls is None else Occupancy(trunk, trunk.calls, ring_limit)

@@ -52,12 +52,6 @@ class Paces:
             if each.is_full or each.trunk.name in full:
                 yield from each.call_ids
 
-    def give_back(self, number: int) -> None:
-        """Nobody has dialled with a permit: its start, if it was charged, never was."""
-        for pace in self._by_trunk.values():
-            if pace.give_back(number):
-                break
-
     def place(self, number: int, now: float) -> bool:
         """The dial of a permit has returned; whether that has to be said of others, too."""
         paces = self._by_trunk.values()
@@ -141,6 +135,7 @@ class Paced:
         if self.inbound_apart:
             yield from self._ids.of(self._counted.numbers)
 
-    def unstart(self, number: int) -> None:
-        """Nobody has dialled with a permit: its start, if it was charged, never was."""
-        self._paces.give_back(number)
+    def unstart(self, number: int, pace: Pace | None) -> None:
+        """Nobody has dialled with a permit: its start on a trunk, if it was charged, never was."""
+        if pace is not None:
+            pace.give_back(number)

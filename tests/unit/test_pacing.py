@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard import Trunk
-from callguard.pacing import LATE_BY, LATE_PART, LONGEST_PUSH_BACK, Pace
+from callguard.pacing import LATE_BY, LATE_PART, LONGEST_PUSH_BACK, paced
 
 TRUNKS = st.sampled_from(
     [
@@ -38,7 +38,7 @@ def test_no_stretch_of_time_has_more_starts_than_the_rate_allows(
     trunk: Trunk, steps: list[tuple[str, int]]
 ) -> None:
     """The provider would refuse calls, because the gate saved up or gave back too much."""
-    pace, now, number, starts = Pace(trunk), 100.0, 0, dict[int, float]()
+    pace, now, number, starts = paced(trunk), 100.0, 0, dict[int, float]()
     for step, which in steps:
         known = list(starts)
         if step == "wait":
@@ -65,7 +65,7 @@ def test_no_stretch_of_time_has_more_starts_than_the_rate_allows(
 @given(trunk=TRUNKS, waits=st.lists(st.integers(0, 9), max_size=60))
 def test_a_call_may_start_as_soon_as_the_rate_allows(trunk: Trunk, waits: list[int]) -> None:
     """A trunk would be slower than it has to be."""
-    pace, now, starts = Pace(trunk), 100.0, list[float]()
+    pace, now, starts = paced(trunk), 100.0, list[float]()
     for number, wait in enumerate(waits):
         now += trunk.span * wait / 8
         is_due = now >= pace.due_at
@@ -78,7 +78,7 @@ def test_a_call_may_start_as_soon_as_the_rate_allows(trunk: Trunk, waits: list[i
 
 def test_the_lateness_of_timers_does_not_add_up() -> None:
     """Each start would come a little later than it might, and a trunk be slower than its rate."""
-    pace, now = Pace(Trunk("a", cps=5.0)), 100.0
+    pace, now = paced(Trunk("a", cps=5.0)), 100.0
     for number in range(300):
         pace.start(number + 1, now)
         now = pace.due_at + 0.003
@@ -92,7 +92,7 @@ def test_a_start_that_is_later_than_a_timer_counts_from_when_it_came(
     """Lateness would be saved up, and used by starts that come too close to each other."""
     trunk = Trunk("a", cps=cps)
     for late, counts_from in [(0.99 * late_by, 0.0), (1.01 * late_by, 1.01 * late_by)]:
-        pace = Pace(trunk)
+        pace = paced(trunk)
         pace.start(1, 0.0)
         pace.start(2, trunk.span + late)
         assert pace.due_at == pytest.approx(2 * trunk.span + counts_from, abs=1e-9)
@@ -100,7 +100,7 @@ def test_a_start_that_is_later_than_a_timer_counts_from_when_it_came(
 
 def test_a_window_counts_each_start_from_when_it_came() -> None:
     """The carrier's window would hold one start too many."""
-    pace = Pace(Trunk("a", cps=2.0, window=1.0))
+    pace = paced(Trunk("a", cps=2.0, window=1.0))
     for number, now in enumerate([0.0, 0.1, 1.051, 1.151]):
         pace.start(number + 1, now)
     assert pace.due_at == pytest.approx(1.051 + 1.05)
@@ -108,7 +108,7 @@ def test_a_window_counts_each_start_from_when_it_came() -> None:
 
 def test_of_two_starts_that_nobody_dialled_neither_was() -> None:
     """The next start would count from a moment at which nothing was due."""
-    pace = Pace(Trunk("a"))
+    pace = paced(Trunk("a"))
     for number, now in enumerate([0.0, 1.05, 2.1]):
         pace.start(number + 1, now)
     assert pace.give_back(2)
@@ -119,14 +119,14 @@ def test_of_two_starts_that_nobody_dialled_neither_was() -> None:
 
 def test_a_trunk_that_was_idle_starts_one_call_and_no_more() -> None:
     """Starts would be saved up, and come in a burst that the provider refuses."""
-    pace = Pace(Trunk("a"))
+    pace = paced(Trunk("a"))
     pace.start(1, 1000.0)
     assert pace.due_at == 1001.05
 
 
 def test_the_start_of_a_call_that_nobody_dialled_never_was() -> None:
     """A caller that changes its mind would cost the next one a second."""
-    pace = Pace(Trunk("a"))
+    pace = paced(Trunk("a"))
     pace.start(1, 0.0)
     assert pace.give_back(1)
     assert pace.due_at <= 0.0
@@ -134,7 +134,7 @@ def test_the_start_of_a_call_that_nobody_dialled_never_was() -> None:
 
 def test_giving_back_a_start_before_the_latest_moves_nothing() -> None:
     """The starts after it would be closer together than the rate allows."""
-    pace = Pace(Trunk("a"))
+    pace = paced(Trunk("a"))
     pace.start(1, 0.0)
     pace.start(2, 1.05)
     pace.give_back(1)
@@ -143,7 +143,7 @@ def test_giving_back_a_start_before_the_latest_moves_nothing() -> None:
 
 def test_pauses_after_refusals_grow_up_to_a_bound_until_a_dial_succeeds() -> None:
     """A provider that is slower than was said would be asked again and again at the same rate."""
-    pace, now, pauses = Pace(Trunk("a")), 0.0, list[float]()
+    pace, now, pauses = paced(Trunk("a")), 0.0, list[float]()
     for number in range(8):
         pace.start(number, now)
         pace.push_back(number, now)
@@ -160,7 +160,7 @@ def test_pauses_after_refusals_grow_up_to_a_bound_until_a_dial_succeeds() -> Non
 
 def test_of_dials_that_are_refused_together_the_first_counts() -> None:
     """A dozen that were under way at once would stop the trunk for as long as a dozen in a row."""
-    pace = Pace(Trunk("a", cps=10.0, window=1.0))
+    pace = paced(Trunk("a", cps=10.0, window=1.0))
     for number in range(10):
         pace.start(number, 0.0)
     for number in range(10):
@@ -176,7 +176,7 @@ def test_a_rate_below_the_longest_pause_keeps_its_own() -> None:
     """A refusal would make a slow trunk faster."""
     trunk = Trunk("a", cps=0.01)
     assert trunk.span > LONGEST_PUSH_BACK
-    pace = Pace(trunk)
+    pace = paced(trunk)
     pace.start(1, 0.0)
     pace.push_back(1, 0.0)
     assert pace.due_at == trunk.span
@@ -184,7 +184,7 @@ def test_a_rate_below_the_longest_pause_keeps_its_own() -> None:
 
 def test_the_seconds_of_a_sleep_count_for_the_rate() -> None:
     """After a sleep a trunk would wait, though its last start was hours ago."""
-    pace = Pace(Trunk("a"))
+    pace = paced(Trunk("a"))
     pace.start(1, 10.0)
     pace.note_sleep(5.0)
     assert pace.due_at == pytest.approx(6.05)

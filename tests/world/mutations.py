@@ -238,7 +238,7 @@ MUTATIONS = (
         "dialling permits are forgotten",
         MEMORY,
         (
-            ("        self.in_use += 1\n        self.granted += 1", "        self.granted += 1"),
+            ("        self.in_use += 1\n        self.granted =", "        self.granted ="),
             (
                 "        self._placed[number] = now\n",
                 ("        self.in_use += 1\n        self._placed[number] = now\n"),
@@ -825,8 +825,8 @@ MUTATIONS = (
         PACING,
         (
             (
-                "self.due_at if 0.0 <= now - self.due_at <= self._late_by else now\n",
-                "max(self.due_at, now - 4 * self._span)\n",
+                "due_at if 0.0 <= now - due_at <= self._late_by else now\n",
+                "max(due_at, now - 4 * self._span)\n",
             ),
         ),
         "after a pause calls start in a burst, which the provider refuses",
@@ -834,13 +834,13 @@ MUTATIONS = (
     Mutation(
         "however late a start is, it counts from when it was due",
         PACING,
-        (("now - self.due_at <= self._late_by else", "now - self.due_at <= self._span else"),),
+        (("now - due_at <= self._late_by else", "now - due_at <= self._span else"),),
         "lateness is saved up, and two starts come at once",
     ),
     Mutation(
         "the lateness of starts adds up",
         PACING,
-        (("self.due_at if 0.0 <= now - self.due_at <= self._late_by else now", "now"),),
+        (("due_at if 0.0 <= now - due_at <= self._late_by else now", "now"),),
         "fewer calls start than the rate allows",
         "tests/unit/test_pacing.py",
     ),
@@ -861,7 +861,7 @@ MUTATIONS = (
     Mutation(
         "a window takes as many again at its edge",
         PACING,
-        (("if len(self._moments) == self._most:\n", "if number % self._most == 0:\n"),),
+        (("if len(moments) == self._most:\n", "if number % self._most == 0:\n"),),
         "a carrier that counts any rolling window refuses what is too much",
     ),
     Mutation(
@@ -1558,7 +1558,7 @@ MUTATIONS = (
     Mutation(
         "a slot that comes after the lease keeps its start",
         "ledger/redis/conversation.py",
-        (("                self._view.unstart(number)\n", ""),),
+        (("self._view.unstart(number, None)", "pass"),),
         "a call that is never dialled would use up the rate",
         "tests/unit/ledger/test_rates.py",
     ),

@@ -345,7 +345,7 @@ class Conversation:
                 self._view.hold(number, claim.lane, trunk, self._clock())
                 self._claimant.granted(claim, number, usage)
             else:
-                self._view.unstart(number)
+                self._view.unstart(number, None)  # it was charged on the server alone
                 self._view.withdraw(number)
 
 

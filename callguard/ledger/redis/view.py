@@ -169,11 +169,11 @@ class View(Told):
         own = self._own.calls_on(trunk, now)
         return own if self.reads_alone else self.trunks.calls.get(trunk, own)
 
-    def unstart(self, number: int) -> None:
+    def unstart(self, number: int, pace: Pace | None) -> None:
         """Nobody has dialled with a permit: its start, if it was charged, never was."""
         if self.trunks:
             self.trunks.due_at.clear()
-            self._own.unstart(number)
+            self._own.unstart(number, pace)
             self._say("unstart", number)
 
     def acquire(self, ceiling: int, now: float, pace: Pace | None = None) -> int:

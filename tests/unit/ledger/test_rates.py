@@ -17,7 +17,7 @@ from callguard.ledger import Claim
 from callguard.ledger.redis.keys import trunk_hash
 from callguard.ledger.redis.settings import Settings
 from callguard.ledger.redis.trunks import said_of
-from callguard.pacing import Pace
+from callguard.pacing import paced
 from tests.unit.ledger.bent_clock import (
     RING_LIMIT,
     BentLedger,
@@ -62,7 +62,7 @@ def test_the_server_and_one_process_keep_the_same_rate(
     """The two implementations of the rule would part, and only one of them be right."""
     with BentLedger(client, workspace_key, settings(lease=1e5, **PATIENT)) as ledger:
         (worker,) = joined(ledger, "one")
-        paces = {trunk.name: Pace(trunk) for trunk in TRUNKS}
+        paces = {trunk.name: paced(trunk) for trunk in TRUNKS}
         held: list[tuple[int, Trunk]] = []
         cancelled: list[tuple[int, Trunk]] = []
         for what, which, wait in steps:
@@ -144,7 +144,7 @@ def test_a_start_that_is_late_by_a_little_counts_from_when_it_was_due(
 ) -> None:
     """The lateness of exchanges would add up, or be saved up for starts too close to each other."""
     (worker,) = joined(ledger, "one")
-    pace, began = Pace(trunk), ledger.now
+    pace, began = paced(trunk), ledger.now
     asked = [(0, 0), (1, 3), (2, 0), (3, 6), (4, 1), (4, 5), (4, 6), (5, 5), (5, 6)]
     given = []
     for number, (spans, late) in enumerate(asked):
@@ -288,7 +288,7 @@ def test_a_refusal_that_another_worker_hears_of_pushes_the_trunk_back_for_all(
     ledger.now += 10
     one.read()
     assert one.ask(9, trunk=trunk) == 1
-    pace = Pace(trunk)
+    pace = paced(trunk)
     pace.start(1, 0.01)
     ledger.now += 5000
     pace.succeed(1)
