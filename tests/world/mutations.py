@@ -1393,6 +1393,14 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "an exchange sets aside as many slots as there are",
+        SLOTS,
+        (("while served and aside < AT_ONCE do", "while served do"),),
+        "the server serves nobody else meanwhile",
+        "tests/unit/ledger/test_order.py",
+        shared=True,
+    ),
+    Mutation(
         "a worker that doesn't know what is paused gets slots",
         LUA + "slots.lua",
         ((" and knows_pauses()", ""),),

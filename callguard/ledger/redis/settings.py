@@ -23,8 +23,9 @@ class Settings:
         lease: a worker's silence after which the calls that it was dialling count as placed.
         grace: how long a new ledger admits nobody, so that a worker that knew another can object.
         timeout: how long one exchange may take.
-        at_once: the most permits that one exchange grants, absorbs or takes for placed, and the
-            most happenings that it reports; the rest comes in the next exchanges.
+        at_once: the most permits that one exchange grants, absorbs or takes for placed, the most
+            slots that it sets aside, unless more claims have a turn, and the most happenings that
+            it reports; the rest comes in the next exchanges.
         inbound_apart: whether inbound calls are counted apart.
         ends_free: whether calls that are known to be over free their slots at once.
     """

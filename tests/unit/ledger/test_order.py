@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from redis import Redis
 
 from callguard.ledger.redis import wire
+from callguard.ledger.redis.settings import AT_ONCE
 from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim, joined
 from tests.unit.ledger.bent_clock import settings as ledger_settings
 
@@ -182,3 +183,38 @@ def test_lanes_of_equal_priority_take_turns_on_a_server(ledger: BentLedger) -> N
     ]
     served = one.say(claims=claims)
     assert [index for index, _ in served["grants"]] == [0, 1, 0, 1, 0, 0, 0]
+
+
+def released(ledger: BentLedger, *names: str) -> list[Worker]:
+    """Workers that hold nothing and all wait but the first, which has three times `AT_ONCE`."""
+    one, *others = joined(ledger, *names)
+    for _ in range(3):
+        one.ask(3 * AT_ONCE, 1000)
+    for each in others:
+        assert not each.ask(3 * AT_ONCE, 1000)
+    return [one, *others]
+
+
+def test_an_exchange_sets_aside_no_more_slots_than_it_grants(ledger: BentLedger) -> None:
+    """The server would serve nobody else while it hands out slots by the thousand."""
+    one, two, six = released(ledger, "one", "two", "six")
+    assert one.ask(3 * AT_ONCE, 1000, happenings=one.returned()) == AT_ONCE // 2, "in turn"
+    for _ in range(8):
+        for each in (two, six, one):
+            each.ask(3 * AT_ONCE, 1000)
+    held = [len(each.held) for each in (one, two, six)]
+    assert sum(held) == 3 * AT_ONCE
+    assert min(held) > AT_ONCE * 0.8
+
+
+def test_slots_for_workers_that_do_not_come_are_asked_for_once_more_and_then_later(
+    ledger: BentLedger,
+) -> None:
+    """Free slots would stay unused, or be asked for all the time until somebody comes."""
+    one, _, _ = released(ledger, "one", "two", "six")
+    assert one.say(*one.returned())["again"] == 0
+    assert one.say()["again"] == PATIENCE + 1
+    ledger.now += PATIENCE + 1
+    while one.ask(3 * AT_ONCE, 1000):
+        pass
+    assert len(one.held) == 3 * AT_ONCE

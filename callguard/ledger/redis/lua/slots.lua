@@ -9,7 +9,8 @@
 -- known since when it waits. In one process equals go by arrival instead; see callguard/gate/queues.py.
 -- Slots of others are set aside, and their workers called to come for them; the next order of a claim
 -- is settled when it is called, so that a worker that comes late has lost nothing. A worker that doesn't
--- come is passed over after `patience`.
+-- come is passed over after `patience`. Once as many slots are set aside as one exchange grants, every
+-- claim has had its turn and no other turn begins; the next exchanges go on from there.
 --
 -- Looked at are a worker's own claims, those that were called and may come still, and of the queue
 -- the first of each priority and ceiling, as many as there may be slots for. So what an exchange costs
@@ -23,6 +24,7 @@ local function Slots()
   local own = {} -- this worker's claims
   local current -- whether its ceilings are of the latest snapshot
   local grants, set_aside = {}, {} -- what this worker gets, and the claims of others that are to get more
+  local aside, calls_new = 0, false -- slots that are set aside, and whether any is for a claim not called yet
   local members, texts = {}, {} -- what is written of the permits that are granted
   -- The trunks, each by one of its claims, on which somebody may have to wait for that.
   local waiting_on = {}
@@ -78,6 +80,7 @@ local function Slots()
     end
     if not claim.index then
       set_aside[claim.key] = claim
+      aside, calls_new = aside + 1, calls_new or claim.called_at == 0
       claim.next_order = claim.next_order > 0 and claim.next_order or next_order()
     elseif current then
       local id = id_of(said.next + #grants)
@@ -96,7 +99,7 @@ local function Slots()
   -- Give slots to the claims of a group, in turn. Returns how many are in use then.
   local function serve(group, usage)
     local served = true
-    while served do
+    while served and aside < AT_ONCE do
       served = false
       for _, claim in ipairs(group) do
         local wants = claim.served < claim.count and usage < claim.ceiling and #grants < AT_ONCE
@@ -162,7 +165,7 @@ local function Slots()
         at = math.min(at, due_at(claim))
       end
     end
-    if #grants == AT_ONCE then
+    if #grants == AT_ONCE or aside >= AT_ONCE and (calls_new or #grants > 0) then
       at = now -- there may be more
     end
     at = at < NEVER and at or 0
