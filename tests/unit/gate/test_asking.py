@@ -434,6 +434,27 @@ def test_an_answer_that_is_late_delays_no_reading_and_closing_ends_its_round() -
     run(main())
 
 
+def test_a_list_that_is_overtaken_by_webhooks_frees_each_slot_once() -> None:
+    """A late list would free a slot that its caller has given to the next call."""
+
+    async def main() -> None:
+        states = {f"call_{number}": CallState(over=True) for number in range(3)}
+        provider = Provider(states)
+        provider.seconds = 3.0
+        async with full(provider, 3, waiting=4) as (gate, crowd):
+            await asyncio.sleep(1.0)
+            assert (len(provider.listed), crowd.arrived) == (1, [])
+            gate.note_ended("call_0")
+            gate.note_answered("call_1")
+            await settle()
+            assert crowd.arrived == ["waits 0"]
+            await asyncio.sleep(4.0)
+            assert crowd.arrived == ["waits 0", "waits 1", "waits 2"]
+            assert gate.statistics().usage.dialling == 3
+
+    run(main())
+
+
 def test_of_very_many_calls_each_has_its_turn() -> None:
     """One answer would be of any size, or the youngest calls never be asked about."""
 
