@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.support.virtual_time import run
 from tests.world.ending import lived_out
 from tests.world.mutations import MUTATIONS, ROOT, Mutation, judge
+from tests.world.plan import draw
 from tests.world.shared import live_shared
 from tests.world.world import live
 
@@ -86,6 +88,14 @@ def test_the_checkers_bite(name: str) -> None:
 def test_the_checkers_of_losses_bite() -> None:
     """What a ledger may do that was lost would be anything at all."""
     assert judge(_mutation(BITTEN_TOGETHER), seeds=20).by == "closed"
+
+
+@pytest.mark.slow
+def test_in_long_worlds_gates_learn_and_are_misled() -> None:
+    """Nothing that follows from what is learnt of ringing would be tested by any world."""
+    long = (seed for seed in itertools.count(1000) if draw(seed).teaches)
+    had = {each for seed in itertools.islice(long, 10) for each in live(seed).had}
+    assert had >= {"learnt", "learnt wrongly", "learnt, given up at a refusal"}
 
 
 def test_a_world_that_does_not_end_is_a_violation() -> None:
