@@ -124,6 +124,11 @@ class Usage:
             return "ours and others unknown"
         return f"{self.own} ours, {self.others} others"
 
+    @property
+    def left_out(self) -> str:
+        """What is left out of the reported calls, in words that follow their number; or ""."""
+        return f", {self.ended} of them over or counted twice" if self.ended else ""
+
     def as_json(self) -> dict[str, int | None]:
         """Return the parts and the sums, as a JSON object; what is unknown is null."""
         return asdict(self) | {"total": self.total, "own": self.own, "others": self.others}
@@ -478,8 +483,7 @@ _WITHHELD: Final[Mapping[Constraint | None, str]] = {
 def _reason(decision: Decision) -> str:
     usage, limits, age = decision.usage, decision.limits, decision.age
     unsettled = f"{usage.dialling} dialling, {usage.uncounted} uncounted"
-    ended = f"{usage.ended} of them over or counted twice, " if usage.ended else ""
-    reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago, {ended}"
+    reported = "" if age is None else f"{usage.reported} reported {age:.1f} s ago{usage.left_out}, "
     whose = "" if usage.others is None else f"{usage.whose}; "
     parts = f"({whose}{reported}{unsettled})"
     if decision.pause is not None:

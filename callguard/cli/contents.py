@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callguard.arguments import is_sendable
 from callguard.cli.saying import complain
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from callguard.ledger.redis.neighbours import Neighbour
 
 __all__ = ["Found", "key_of_ledger", "look"]
+
+
+_INSTEAD: Final = {
+    "reserved_inbound": "inbound calls count together with all others",
+    "ends_free_at_once": "a call that is over makes room when the count falls",
+}
+"""What holds instead of a setting that was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Found:
         for setting in self.contents.given_up:
             complain(
                 f"warning: {setting} is given up for as long as the ledger lives, since the "
-                "provider has refused a call: inbound calls count together with all others"
+                f"provider has refused a call: {_INSTEAD[setting]}"
             )
         for other in self.lookalikes:
             complain(

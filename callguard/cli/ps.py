@@ -138,7 +138,7 @@ def sentence(contents: Contents) -> str:
     counted = f"{usage.reported} counted {contents.now - contents.snapshot.began:.1f} s ago"
     spent = "; nothing is admitted before a later snapshot" if contents.spent else ""
     of = f"{usage.total} of {_limit(contents.snapshot.limits)}"
-    return f"usage {of}: {usage.whose}; {counted}, {own}; {queued}{spent}"
+    return f"usage {of}: {usage.whose}; {counted}{usage.left_out}, {own}; {queued}{spent}"
 
 
 def _limit(limits: Limits) -> str:

@@ -9,14 +9,16 @@ harm would be no premise.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from callguard import Gate, Lane, Limits, Snapshot, Trunk
+from callguard import Gate, Lane, Limits, NoHeadroom, Snapshot, Trunk
+from callguard.stamps import ProviderClock
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
 from tests.unit.gate.support import opened
@@ -24,6 +26,9 @@ from tests.unit.gate.support import opened
 LIMIT = 5
 RING_LIMIT = 30.0
 LAG = 2.0
+
+AHEAD = 1000.0
+"""Seconds by which the provider's clock is ahead of the loop's."""
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Workspace(ScriptedSource):
     calls: list[Call] = field(default_factory=list)
     peak: int = 0
     asked: list[float] = field(default_factory=list)
+    clock: ProviderClock = field(default_factory=ProviderClock)
 
     def place(self, rings: float = 0.0) -> Call:
         call = Call(_now(), rings)
@@ -58,11 +64,12 @@ class Workspace(ScriptedSource):
     async def get(self, *, newer_than: float | None = None) -> Snapshot:
         at = _now()
         self.asked.append(at)
-        counted = self._counted(at - self.late)
+        counted = self.counted(at - self.late)
+        self.clock.dated(float(math.floor(at + AHEAD)), at, at)
         limits = Limits(counted, self.limit, reserved_inbound_concurrency=self.reserved)
         return Snapshot(limits, at, at)
 
-    def _counted(self, at: float) -> int:
+    def counted(self, at: float) -> int:
         return sum(
             call.placed_at + (0.0 if self.counts_ringing else call.rings) <= at < call.ended_at
             for call in self.calls
@@ -211,6 +218,99 @@ async def _no_call_lasts_longer_than_said(broken: bool) -> int:
     return workspace.peak
 
 
+@asynccontextmanager
+async def _full(workspace: Workspace) -> AsyncIterator[Gate]:
+    """A gate whose ended calls make room at once, and whose calls snapshots have counted for long.
+
+    The answers said the time often enough to know the provider's clock almost exactly.
+    """
+    async with opened(
+        workspace,
+        counted_after=LAG,
+        counter_lag=LAG,
+        ends_free=True,
+        clock=workspace.clock,
+    ) as gate:
+        for number in range(LIMIT):
+            async with gate.try_admit() as permit:
+                workspace.place()
+                permit.placed(f"call_{number}")
+        for _ in range(20):
+            await asyncio.sleep(0.95)
+            await gate._parts.schedule.renew()
+        yield gate
+
+
+async def _dial_what_fits(gate: Gate, workspace: Workspace) -> int:
+    """Dial until a call is denied; return how many were not."""
+    before = len(workspace.calls)
+    with suppress(NoHeadroom):
+        while True:
+            async with gate.try_admit() as permit:
+                workspace.place()
+                permit.placed()
+    return len(workspace.calls) - before
+
+
+async def _refused_by_calls_that_go_on(broken: bool) -> int:
+    """A provider that refuses by the calls that go on, or by its late counter."""
+    workspace = Workspace()
+    async with _full(workspace) as gate:
+        await asyncio.sleep(2.0)
+        workspace.calls[0].ended_at = _now()
+        gate.note_ended("call_0", at=AHEAD + _now())
+        shown = workspace.counted(_now() - workspace.late)
+        dialled = await _dial_what_fits(gate, workspace)
+    assert dialled == 1
+    return shown + dialled if broken else workspace.peak
+
+
+async def _others_stay_within_the_reserve_for_long(broken: bool) -> int:
+    """Two calls by others in 2 s, one between two readings, and a reserve for one or for two."""
+    workspace = Workspace(late=0.0, counts_ringing=False)
+    lane = Lane("default", reserve=1 if broken else 2, default=True)
+    async with opened(
+        workspace, lane, counted_after=RING_LIMIT, counter_lag=0.0, ends_free=True
+    ) as gate:
+        for _ in range(2):
+            async with gate.try_admit() as permit:
+                workspace.place(rings=25.0)
+                permit.placed()
+        for _ in range(2):
+            workspace.place()
+            await asyncio.sleep(1.0)
+            await gate._parts.schedule.renew()
+        await _dial_what_fits(gate, workspace)
+    return workspace.peak
+
+
+async def _stamps_are_right(broken: bool) -> int:
+    """Ends that are stamped 0.5 s too late, or 1.5 s, by a clock that is so far ahead."""
+    workspace = Workspace(late=0.0)
+    async with _full(workspace) as gate:
+        await asyncio.sleep(0.5)
+        workspace.calls[0].ended_at = ended_at = _now()
+        await asyncio.sleep(0.5)
+        await gate._parts.schedule.renew()
+        await asyncio.sleep(1.0)
+        await _dial_what_fits(gate, workspace)
+        gate.note_ended("call_0", at=AHEAD + ended_at + (1.5 if broken else 0.5))
+        await _dial_what_fits(gate, workspace)
+    return workspace.peak
+
+
+async def _what_is_said_to_be_over_is_over(broken: bool) -> int:
+    """A webhook that tells of an end, whether or not the call is over."""
+    workspace = Workspace()
+    async with _full(workspace) as gate:
+        await asyncio.sleep(2.0)
+        if not broken:
+            workspace.calls[0].ended_at = _now()
+        gate.note_ended("call_0", at=AHEAD + _now())
+        await _dial_what_fits(gate, workspace)
+    return workspace.peak
+
+
 WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
     _one_gate,
     _counter_no_later_than_said,
@@ -221,6 +321,10 @@ WORLDS: list[Callable[[bool], Coroutine[None, None, int]]] = [
     _what_others_add_is_inbound,
     _what_is_said_is_true,
     _no_call_lasts_longer_than_said,
+    _refused_by_calls_that_go_on,
+    _others_stay_within_the_reserve_for_long,
+    _stamps_are_right,
+    _what_is_said_to_be_over_is_over,
 ]
 
 

@@ -190,6 +190,17 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
         ),
         (
             Lane("bulk"),
+            limits(20, current=19),
+            Usage(19, 1, 2, counted=14, ended=2),
+            {},
+            (
+                "denied: 20 of 20 in use (17 ours, 3 others; 19 reported 0.4 s ago, 2 of them over "
+                "or counted twice, 1 dialling, 2 uncounted); reserve 0; "
+                "burst not allowed on lane 'bulk'"
+            ),
+        ),
+        (
+            Lane("bulk"),
             limits(20, current=3),
             Usage(3, 0, 0),
             {},

@@ -17,6 +17,7 @@ from callguard.gate.opening import OPENS_WITHIN
 from callguard.gate.refusal import Judge
 from callguard.lanes import DEFAULT_LANE
 from callguard.ledger import MemoryLedger, Times
+from callguard.stamps import ProviderClock
 from callguard.testing import ScriptedSource
 from callguard.trunks import DEFAULT_TRUNK, Trunk, checked_trunks
 
@@ -56,6 +57,7 @@ async def opened(
     inbound_apart: bool = False,
     ends_free: bool = False,
     learns: bool = False,
+    clock: ProviderClock | None = None,
 ) -> AsyncIterator[Gate]:
     adds_default = with_default and not any(lane.default for lane in lanes)
     times = Times(
@@ -78,6 +80,7 @@ async def opened(
         listener=listener,
         workspace="a workspace",
         questions=questions if ask is None else OneByOne(ask),
+        clock=clock,
     )
     async with gate_of(parts) as gate:
         yield gate
