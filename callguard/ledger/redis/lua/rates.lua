@@ -107,10 +107,15 @@ local function Rates()
 
   -- The start that was taken just now is charged to a permit; returns what its text has of that.
   function rates.start(claim, id)
-    local at = found[claim.trunk].at
-    members[#members + 1] = claim.trunk .. ' ' .. sortable(at) .. ' ' .. id
-    taken[claim.trunk] = claim
-    return string.format('%s:%d', claim.trunk, at)
+    local one = found[claim.trunk]
+    if one.shown ~= one.at then -- of many that start together, all but the permit is the same
+      one.shown, taken[claim.trunk] = one.at, claim
+      one.member = claim.trunk .. ' ' .. sortable(one.at) .. ' '
+      one.text = string.format('%s:%d', claim.trunk, one.at)
+    end
+    members[#members + 1] = 0
+    members[#members + 1] = one.member .. id
+    return one.text
   end
 
   -- Starts that matter no more go once there are many.
@@ -119,7 +124,7 @@ local function Rates()
       grow('starts', -redis.call('ZREMRANGEBYLEX', starts, '[' .. trunk .. ' ',
         '(' .. trunk .. ' ' .. matters_from(claim.most, claim.span)))
     end
-    grow('starts', in_chunks('ZADD', starts, scored(0, members)))
+    grow('starts', in_chunks('ZADD', starts, members))
   end
 
   -- Since when a permit is, its trunk, and when it started there; nil where that has no rate.
