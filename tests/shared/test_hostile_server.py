@@ -68,6 +68,33 @@ async def test_a_command_that_is_denied_is_told_as_the_gate_opens(
                     pass
 
 
+@pytest.mark.parametrize("setting", ["maxmemory", "min-replicas-to-write"])
+async def test_a_server_without_memory_or_replicas_loses_nothing(
+    own_redis: RedisServer, workspace_key: str, setting: str
+) -> None:
+    """A script would stop half way, and the ledger count as lost, or the old master go on alone."""
+    async with (
+        provider(limit=3) as workspace,
+        RedisLedger.from_url(own_redis.url, name=workspace_key) as ledger,
+        Redis.from_url(own_redis.url) as client,
+        sharing(workspace, ledger) as gate,
+        gate.admit() as held,
+    ):
+        main_key = Names(workspace_key).keys[0]
+        epoch = await client.hget(main_key, "epoch")
+        await client.config_set(setting, 1)
+        callers = Callers(gate)
+        callers.send(1)
+        await eventually(lambda: "can't be reached" in str(gate.explain()))
+        assert not callers.arrived
+        await client.config_set(setting, 0)
+        await callers.have_arrived(1)
+        assert (await contents(client, workspace_key)).held == (2, 0)
+        assert await client.hget(main_key, "epoch") == epoch
+        assert not held.lost
+        await callers.go()
+
+
 @pytest.mark.parametrize(
     ("policy", "warned"),
     [("allkeys-lru", True), ("volatile-ttl", True), ("noeviction", False)],
