@@ -51,7 +51,7 @@ ROWS = {
     UNTIL_REFUSED: "dial until refused, back off",
     f"{OURS}, asking": "callguard, out of the box",
     f"{OURS}, webhooks": "callguard, hearing webhooks",
-    f"{OURS}, probed and webhooks": "callguard, probed, hearing webhooks",
+    f"{OURS}, probed and webhooks, ends free": "callguard, probed, hearing webhooks",
 }
 """The dialers that are drawn, and what a reader calls them; the tables have the rest."""
 
