@@ -158,10 +158,11 @@ class PlacedCalls:
         if stopped:
             one = len(stopped) == 1
             self._say(f"stopped {self.named(stopped[0]) if one else f'{len(stopped)} calls'}")
-        for call_id, fault in zip(ids, faults, strict=True):
-            if fault is not None:
-                why = fault or f"no answer within {patience:g} s"
-                self._say(f"could not stop {self.named(call_id)}, which may still go on: {why}")
+        failed = {each: fault for each, fault in zip(ids, faults, strict=True) if fault is not None}
+        if failed:
+            named = ", ".join(map(self.named, failed))
+            why = next(filter(None, failed.values()), f"no answer within {patience:g} s")
+            self._say(f"could not stop {named}, which may still go on: {why}")
 
     def named(self, call_id: str) -> str:
         """The call, in words."""

@@ -19,8 +19,19 @@ from callguard.probe.at_the_limit import at_the_limit, price
 from callguard.probe.calls import PhoneCall
 from callguard.probe.findings import AT_ONCE, AtTheLimit
 from callguard.probe.plan import LimitPlan, Plan
-from callguard.simulator import Call, CallRefused, Constant, Faults, Server, Uniform, serve
+from callguard.simulator import (
+    Call,
+    CallRefused,
+    Constant,
+    Faults,
+    Server,
+    Uniform,
+    WorkspaceSettings,
+    serve,
+)
+from tests.support.fake_network import Reply
 from tests.support.virtual_time import jumping, run
+from tests.unit.probe.workspace_session import WorkspaceSession
 
 PLAN = LimitPlan(PhoneCall("+14155550100", "+14155550101"), most_calls=20)
 
@@ -232,7 +243,22 @@ async def test_a_server_that_dies_ends_it_and_says_what_may_go_on() -> None:
     result = await finding
     assert result.refused_by is None
     assert result.refused_by_reason
-    assert sum("may still go on" in line for line in lines) >= 3
+    [told] = [line for line in lines if "may still go on" in line]
+    assert told.count("call call_") >= 3
+
+
+@jumping
+async def test_a_key_that_is_refused_meanwhile_ends_it_and_every_call() -> None:
+    """If this fails, a revoked key looks like a finding, or leaves calls going on."""
+    answers = {"/get-concurrency": [None] * 20 + [Reply(401)] * 99}
+    session = WorkspaceSession(
+        WorkspaceSettings(limit=6, answer_rate=1.0, talk_time=Constant(600.0)), answers=answers
+    )
+    client = ProviderClient("key_of_this_test", session=session)
+    result = await at_the_limit(client, Plan(), PLAN, falls_at_once=False, say=lambda line: None)
+    assert "HTTP 401" in result.refused_by_reason
+    assert len(session.dials) == 6
+    assert sorted(session.stopped) == sorted(call.call_id for call in session.workspace.calls())
 
 
 @jumping

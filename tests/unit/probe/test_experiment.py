@@ -261,6 +261,8 @@ def decidable(
 
 def is_right(findings: Findings, truth: WorkspaceSettings) -> bool:
     claims_lag = findings.counter_lag is not None
+    if findings.falls_at_once and truth.fall_lag > AT_ONCE:
+        return False
     if not findings.is_clear:
         return not claims_lag
     return findings.counts_ringing == truth.counts_ringing and (
@@ -549,6 +551,24 @@ def test_a_call_that_cannot_be_stopped_is_told_of() -> None:
     findings, lines = run(main())
     assert not findings.is_clear
     assert sum("could not stop call" in line for line in lines) == 2
+
+
+def test_a_stop_that_meets_a_fault_is_tried_again() -> None:
+    """If this fails, one hiccup of the network leaves a call going on that somebody pays for."""
+
+    async def main() -> tuple[Findings, list[str]]:
+        truth = settings(talk_time=Constant(3600.0))
+        answers: dict[str, list[Reply | None]] = {"/v2/stop-call": [Reply(503)]}
+        session = WorkspaceSession(truth, answers=answers)
+        lines: list[str] = []
+        findings = await probed(session, lines=lines, plan=Plan(longest=20.0))
+        assert len(session.stopped) == 2
+        return findings, lines
+
+    findings, lines = run(main())
+    assert findings.is_clear
+    assert any("stopped call" in line for line in lines)
+    assert not any("could not stop" in line for line in lines)
 
 
 @pytest.mark.parametrize("pressed_at", [10.05, 10.15, 12.0, 25.0])
