@@ -486,6 +486,6 @@ DIALERS: Mapping[str, Dialer] = {
 
 SHARED_DIALERS: Mapping[str, Dialer] = {
     f"{OURS}, {name}, {PROCESSES} workers": partial(way, workers=PROCESSES)
-    for name, way in _WAYS.items()
+    for name, way in {**_WAYS, **_FREE}.items()
 }
 """Those that need `World.ledger`."""

@@ -48,6 +48,7 @@ def mishaps(plan: SharedPlan) -> list[str]:
         "failing scripts": plan.mishaps.failings,
         "workers in trouble": any(worker.troubles for worker in plan.workers),
         "mixed gates": any(worker.counts_together for worker in plan.workers),
+        "gates that go by the count": any(each.goes_by_the_count for each in plan.workers),
     }
     return [name for name, befalls in had.items() if befalls]
 

@@ -92,6 +92,7 @@ RATES = LUA + "rates.lua"
 CONVERSATION = "ledger/redis/conversation.py"
 SHARED_READINGS = "ledger/redis/readings.py"
 SCRIPTS = "tests/unit/ledger/test_scripts.py"
+ENDS_TESTS = "tests/unit/ledger/test_ends_shared.py"
 FAULTS = "tests/unit/ledger/test_faults.py"
 STATEMENT = "tests/unit/ledger/test_statement.py"
 HISTORIES_TESTS = "tests/unit/premises/test_histories.py"
@@ -588,6 +589,86 @@ MUTATIONS = (
         "each gate has a call refused for the same wrong belief",
         "tests/shared/test_apart.py",
         shared=True,
+    ),
+    Mutation(
+        "on a server an end frees a slot though nobody knows when the call ended",
+        LUA + "in_hand.lua",
+        (("snapshot.leaves = snapshot.leaves + unknown\n", ""),),
+        "a call that the count lacks is subtracted from it",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "on a server an end frees a slot by snapshots that came after it",
+        LUA + "in_hand.lua",
+        (("(snapshot.began > heard and 1 or 0)", "0"),),
+        "a call that the count lacks is subtracted from it",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "on a server an end frees two slots, where another call ends as well",
+        LUA + "permits.lua",
+        (
+            (
+                "      ended_after[#ended_after + 1] = heard\n",
+                "      for _ = 1, 2 do ended_after[#ended_after + 1] = heard end\n",
+            ),
+        ),
+        "the other may have ended before the snapshot",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "on a server that ends free at once is believed after a refusal",
+        LUA + "in_hand.lua",
+        (("state.refused_once == 0 and state.began > 0 and keep()", "state.began > 0 and keep()"),),
+        "a wrong belief costs one refused call after another",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "on a server others that a later snapshot proves are overlooked by an earlier one",
+        LUA + "in_hand.lua",
+        (("math.max(snapshots[i].leaves, proven)", "snapshots[i].leaves"),),
+        "they are dialled on top of",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "on a server calls that have just ended prove others",
+        LUA + "in_hand.lua",
+        (("      calls = calls + each[2]\n", ""),),
+        "the slots stay taken until the counter has noticed, for which this was to be",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "snapshots stay in hand on a server for ever",
+        LUA + "in_hand.lua",
+        (("snapshots[1].received < state.received - few.window", "false"),),
+        "others that come are overlooked for as long as that",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "what a gate did that goes by the count is taken for nothing",
+        LUA + "state.lua",
+        (("string.find(found[4] or '', '.', 1, true) ~= nil", "true"),),
+        "what it has absorbed hides what has ended",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "the window of a server survives a step of its clock",
+        LUA + "state.lua",
+        (
+            (
+                "    set('distrusted', state.poll + 1)\n    kept = false\n",
+                "    set('distrusted', state.poll + 1)\n",
+            ),
+        ),
+        "it lasts as long as the clock went back",
+        ENDS_TESTS,
+    ),
+    Mutation(
+        "a call ended after what its worker heard of at that moment",
+        "ledger/redis/heard.py",
+        (("if heard < moment)", "if heard <= moment)"),),
+        "the snapshot may have come a moment later",
+        "tests/unit/ledger/test_heard.py",
     ),
     Mutation(
         "a lane bursts as far as the workspace may",

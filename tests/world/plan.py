@@ -893,6 +893,7 @@ class WorkerPlan:
         bells: seconds until the server's messages come, over and over; None is never.
         careful: whether it looks if a permit was lost before it dials.
         drains: when it begins to drain, to end when it has; None for never.
+        goes_by_the_count: whether ended calls make no room at once there, whatever the others do.
         counts_together: whether its gate takes inbound calls for outbound ones, whatever the others
             do.
     """
@@ -904,6 +905,7 @@ class WorkerPlan:
     careful: bool
     drains: float | None = None
     counts_together: bool = False
+    goes_by_the_count: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -995,6 +997,8 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     dice = _Dice(-1 - seed)
     worlds = (draw(seed * 100 + number, may_be_long=False) for number in itertools.count())
     world = next(each for each in worlds if each.gate.ttl <= 1 and each.gate.ring_limit <= 10)
+    if not world.gate.ends_free:
+        world = _with_ends_free(world, _Dice(f"ends of a shared ledger, {seed}"))
     rules = replace(world.rules[0][1], limit=max(3, world.rules[0][1].limit))
     # A reading, and a place by it, take four exchanges, which take up to a second each.
     # Callers are in the queue meanwhile, also where there is room.
@@ -1006,6 +1010,8 @@ def draw_shared(seed: int, *, mishaps: bool = True) -> SharedPlan:
     workers = _one_drains(_Dice(f"drains of {seed}"), workers, world.lasts)
     if gate.inbound_apart:
         workers = _mixed(_Dice(f"mixed gates of {seed}"), workers)
+    if gate.ends_free:
+        workers = _with_plain_ones(_Dice(f"plain gates of {seed}"), workers)
     at_once = _Dice(f"pieces of {seed}").one_of((1, 2, 5, AT_ONCE))
     lease = dice.one_of((4.0, 10.0))
     plan = SharedPlan(world, workers, lease, at_once, mishaps=Mishaps())
@@ -1103,6 +1109,13 @@ def _mixed(dice: _Dice, workers: tuple[WorkerPlan, ...]) -> tuple[WorkerPlan, ..
     if dice.chance(0.5):
         return workers
     return tuple(replace(each, counts_together=dice.chance(0.4)) for each in workers)
+
+
+def _with_plain_ones(dice: _Dice, workers: tuple[WorkerPlan, ...]) -> tuple[WorkerPlan, ...]:
+    """In a third of the worlds in which ended calls make room at once, not at every gate."""
+    if not dice.chance(0.35):
+        return workers
+    return tuple(replace(each, goes_by_the_count=dice.chance(0.4)) for each in workers)
 
 
 def _trouble(dice: _Dice, lasts: float) -> Trouble:

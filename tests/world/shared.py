@@ -109,17 +109,18 @@ class SharedServer(BentServer):
     def exchange(self, now: int, *request: str | bytes, fails: str = "") -> tuple[bytes, Published]:
         return super().exchange(now + self.step, *request, fails=fails or self.fails)
 
-    def contents(self) -> tuple[dict[str, Any] | None, set[str]]:
+    def contents(self) -> tuple[dict[str, Any] | None, set[str], int]:
         """The reading in the ledger, unless they were lost since it began, and the permits that it
-        doesn't stand for."""
-        fields = ["limits", "began", "lost_until"]
+        doesn't stand for; and by how many calls the usage is lower, since they are over."""
+        fields = ["limits", "began", "lost_until", "raw", "ended"]
         found = self.client.hmget(self.names.keys[0].decode(), fields)
-        limits, began, lost_until = cast("list[bytes | None]", found)
+        limits, began, lost_until, raw, ended = cast("list[bytes | None]", found)
         dialling, uncounted = self.names.keys[4:6]
         permits = [*self.client.zrange(dialling, 0, -1), *self.client.zrange(uncounted, 0, -1)]
         good = limits is not None and int(began or 0) > int(lost_until or 0)
         reading = json.loads(limits) if limits and good else None
-        return reading, {permit.decode() for permit in permits}
+        is_kept = b"." in (raw or b"")
+        return reading, {permit.decode() for permit in permits}, int(ended or 0) if is_kept else 0
 
     def pauses(self) -> tuple[bytes | None, bytes]:
         """What is paused in the ledger, None if there is none, and in one that is begun anew."""
@@ -265,6 +266,7 @@ class Worker:
         self._over = asyncio.Event()
         self.had_time_to_leave = False
         self._counts_apart = world.plan.world.gate.inbound_apart and not plan.counts_together
+        self._ends_free = world.plan.world.gate.ends_free and not plan.goes_by_the_count
 
     async def awake(self) -> None:
         """Go on at once, or when the pause is over."""
@@ -392,6 +394,7 @@ class Worker:
             min_interval=told.min_interval,
             track="ask" if told.asks else None,
             reserved_inbound="outbound" if self._counts_apart else "total",
+            ends_free_at_once=self._ends_free,
             listener=self.hear,
             ledger=ledger,
         ) as gate:
@@ -427,7 +430,8 @@ class SharedWorld:
         self.server.forget()
         trunks = plan.world.gate.trunks
         fill = any(trunk.calls for trunk in trunks)
-        self.server.has_trunks_that_fill = fill or plan.world.gate.inbound_apart
+        gate = plan.world.gate
+        self.server.has_trunks_that_fill = fill or gate.inbound_apart or gate.ends_free
         self.provider = Provider(plan.world, self, loop)
         self.scene = Scene(plan.world, self.provider, loop.time)
         self.losses = Losses(
@@ -758,7 +762,7 @@ class SharedWorld:
         """Every call that goes on is in the reading that the ledger has, or has a permit there."""
         if self.losses.pending or not self.plan.world.counter_in_time:
             return
-        limits, permits = self.server.contents()
+        limits, permits, ended = self.server.contents()
         if limits is None:
             return
         reading = self.provider.readings[limits["remaining_purchase_limit"]]
@@ -766,6 +770,10 @@ class SharedWorld:
             known = call.number in reading.counted or call.key in permits
             if call.key and not known and not self._is_excused(call.key):
                 self.scene.blame("usage", f"{call.id} goes on, and is in no contents")
+        own = [call.key for call in self.provider.going_on.values() if call.key]
+        least = sum(not self._is_excused(key) for key in own)
+        if (usage := limits["current_concurrency"] + len(permits) - ended) < least:
+            self.scene.blame("usage", f"{usage}, {ended} of them over, and {least} go on")
 
     def call_answered(self, call: Call) -> None:
         self._deliver(call, call.plan.started, "started")
@@ -779,6 +787,7 @@ class SharedWorld:
         world = self.plan.world
         in_time = world.counter_in_time and not self.is_calm
         in_time = in_time and world.inbound_apart >= world.gate.inbound_apart
+        in_time = in_time and not world.refuses_by_count
         involved = [key, *(call.key for call in self.provider.going_on.values())]
         excused = any(map(self._is_excused, involved))
         if for_room and in_time and not self._careless and not excused:

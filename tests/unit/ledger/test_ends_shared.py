@@ -345,3 +345,26 @@ def test_people_see_what_a_new_reading_would_show(
     expected = seen.ended_by(current, dialling=0, uncounted=0)
     worker.read(current)
     assert worker.say().get("ended", 0) == expected
+
+
+def test_one_end_that_is_sure_hides_no_other(full: tuple[Ending, int]) -> None:
+    """Of two ends in one exchange, that without a moment would free a slot as well."""
+    worker, began = full
+    both = worker.say(["note_ended", call(1), began], ["note_ended", call(2)])
+    assert both["ended"] == 1
+
+
+def test_what_a_worker_without_it_did_is_not_taken_for_nothing(ledger: BentLedger) -> None:
+    """What it absorbed would hide what has ended meanwhile, by its word."""
+    worker, plain = Ending(ledger, "one"), Worker(ledger, "plain")
+    joined(ledger, worker, plain)
+    placed(worker, CEILING - 1)
+    read(ledger, worker, CEILING - 1, after=6000)
+    assert worker.ask(CEILING) == 1
+    worker.say(["place", worker.held.pop(), "default"])
+    ledger.now += 2500
+    assert worker.ask(CEILING + 1) == 1
+    worker.say(*worker.returned())
+    turn = plain.say(["note_ended", call(1)], wants_reading=True, renew=True)["right_to_read"]
+    plain.record(turn, CEILING)
+    assert usage(worker.say(), CEILING) == CEILING

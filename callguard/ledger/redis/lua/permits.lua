@@ -39,7 +39,7 @@ local function Permits()
     if not redis.call('ZSCORE', uncounted, id) then
       grow('dialling', redis.call('ZADD', dialling, 0, id))
     end
-    if not said.apart then
+    if not listed_for then
       set('unlisted', now)
     end
     describe(id, lane)
