@@ -8,8 +8,8 @@ Two clocks are never compared but by what their answers prove. The laws that thi
 - A stamp was made before we heard of it, so the provider's clock shows no less by then.
 - The two clocks drift apart by no more than `DRIFT`. So each answer bounds from both sides how far
   the provider's clock is ahead, for ever, but less and less tightly; the tightest bounds hold. Of
-  the upper ones it is the second tightest, by another ``Date`` than the tightest: an answer from a
-  cache that doesn't say so has a ``Date`` that is too early, and alone it must prove nothing.
+  the upper ones the tightest is believed as far as another ``Date`` agrees, to within `AGREES`: an
+  answer from a cache that doesn't say so has a ``Date`` that is too early, and is alone with that.
 - The machine that stamps is not the one that answers: their clocks differ by `SLACK` at most.
 - If the bounds contradict each other, a clock was set, or an answer or a record is wrong. Then
   nothing is known, and no stamp is used for `CALM`.
@@ -35,6 +35,10 @@ that (RFC 5905, 500 PPM), and both may be slewed."""
 SLACK: Final = 0.5
 """Seconds by which the clocks of a provider's machines differ, at most. Machines that keep time by
 NTP differ by milliseconds; stamps that were 0.3 s late and no slack cost refusals in a model."""
+
+AGREES: Final = 0.05
+"""Seconds by which the tightest bound may be below the second tightest and is believed: a tenth of
+`SLACK`, out of which it is taken. Our own choice."""
 
 CALM: Final = 60.0
 """Seconds without a contradiction after which stamps are used again. Our own choice."""
@@ -77,7 +81,7 @@ class ProviderClock:
         if now < self._usable_from or self._most == math.inf:
             return -math.inf
         # The bound is that of now; it was wider by the drift when the stamp was made.
-        most = self._most + DRIFT * abs(now - self._at)
+        most = max(self._tightest, self._most - AGREES) + DRIFT * abs(now - self._at)
         age = max(0.0, now - (stamp - most)) / (1.0 - DRIFT)
         return stamp - most - DRIFT * age - SLACK
 

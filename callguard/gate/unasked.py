@@ -7,6 +7,9 @@ The laws that this file holds:
   and that costs `MISSED` points.
 - For every `TREND` points, questions are half as frequent, but never less than one in `RAREST`.
 
+A gate on a shared ledger hears of what comes to itself only, not of what comes to other gates. That
+of its own calls which came to others, and which it had to ask for, counts as missed.
+
 So where webhooks bring everything, one question in eight is asked. Where they stop, the next answer
 has what they would have brought, and `PATIENCE` later questions are as frequent as before.
 """
