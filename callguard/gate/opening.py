@@ -107,17 +107,18 @@ def open_gate(
             ``"total"`` for all together, which is safe; ``"outbound"`` for the gate's own alone, so
             that inbound calls in progress cost outbound ones nothing. The provider documents the
             second (docs.retellai.com/deploy/concurrency, read 2026-11-22), but a gate can't find
-            out whether it is so, and gives it up at the first refusal (the event `GivenUp`). It
-            assumes that what others add is inbound: web calls and batches are not. It needs
-            evidence of ends. On a shared ledger it has an effect while all gates set it.
+            out whether it is so (``callguard probe --at-the-limit`` can), and gives it up at the
+            first refusal (the event `GivenUp`). It assumes that what others add is inbound: web
+            calls and batches are not. It needs evidence of ends. On a shared ledger it has an
+            effect while all gates set it.
         ends_free_at_once: whether a call that is known to be over makes room at once, and not when
             the count falls. It needs the provider's own time of the end, from webhooks
             (``end_timestamp``, docs.retellai.com/features/webhook-overview, read 2026-11-22) or
             asking, and the ``Date`` of the provider's answers. It assumes that the provider refuses
             calls by those that are really going on, or that its count falls at once; a gate can't
-            find out, and gives it up at the first refusal (the event `GivenUp`). A `FixedLimit`
-            needs it not. On a shared ledger all gates should set it: one that doesn't goes by
-            the count, and makes others forget which calls are over.
+            find out (``callguard probe`` can), and gives it up at the first refusal (the event
+            `GivenUp`). A `FixedLimit` needs it not. On a shared ledger all gates should set it: one
+            that doesn't goes by the count, and makes others forget which calls are over.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of
