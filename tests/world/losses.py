@@ -24,7 +24,8 @@ class Loss:
         excused_until: when every reading counts all that was lost, whoever notices.
         knowing: the workers that know better; None for all there are.
         sure: whether anything is missing at all.
-        tried_at: when an exchange failed that may have noticed it, and kept that.
+        tried_at: when an exchange may have noticed it, and kept that, which failed or was the last
+            of its worker.
     """
 
     excused_until: float
@@ -101,10 +102,7 @@ class Losses:
     def fail(self) -> None:
         """A script has failed half way: all of what it did is kept, or some, or nothing."""
         self.failures += 1
-        now = self._now()
-        for number, loss in enumerate(self.pending):
-            if loss.tried_at is None:
-                self.pending[number] = replace(loss, tried_at=now)
+        self._may_be_noticed(self.pending)
         if all(loss.sure for loss in self.pending):
             self.pending.append(self._loss(None, sure=False))
 
@@ -117,7 +115,9 @@ class Losses:
         # One that comes from another ledger may know better without an answer: it was told.
         told = begun_anew and bool(said["epoch"])
         known = [loss for loss in self.pending if told or loss.known_to(worker)]
-        if known and not said.get("leaves"):
+        if known and said.get("leaves"):
+            self._may_be_noticed(known)
+        elif known:
             self._settle(known, said, begun_anew=begun_anew)
         granted = [
             f"{worker}-{said['next'] + number}" for number in range(len(answer.get("grants") or ()))
@@ -127,6 +127,13 @@ class Losses:
         if granted and self._now() < self._closed_until:
             left = self._closed_until - self._now()
             self._blame("closed", f"{granted} admitted {left:.4f} s too early after a loss")
+
+    def _may_be_noticed(self, which: list[Loss]) -> None:
+        """The ledger may be closed from now on, but nobody is left who says so."""
+        now = self._now()
+        for number, loss in enumerate(self.pending):
+            if loss in which and loss.tried_at is None:
+                self.pending[number] = replace(loss, tried_at=now)
 
     def _settle(self, known: list[Loss], said: Mapping[str, Any], *, begun_anew: bool) -> None:
         """One that knew better has spoken; the pause that follows is for all that was lost."""
