@@ -671,6 +671,30 @@ MUTATIONS = (
         "tests/unit/ledger/test_heard.py",
     ),
     Mutation(
+        "what a gate dials alone that counts all together is taken for inbound",
+        LUA + "permits.lua",
+        (("      set('unlisted', now)\n", ""),),
+        "outbound calls use the slots that are reserved for inbound ones",
+        "tests/shared/test_apart.py",
+        shared=True,
+    ),
+    Mutation(
+        "who waits as a gate is cut off goes by the ceiling that others' calls have raised",
+        "gate/sharing.py",
+        (("self.parts.intake.serve()", "self.parts.admissions.serve()"),),
+        "the gate knows no more how many of the calls are own ones",
+        "tests/shared/test_apart.py",
+        shared=True,
+    ),
+    Mutation(
+        "other gates read right after a second request",
+        SCHEDULE,
+        (("wait=self._wait(now)", "wait=0.0"),),
+        "the provider gets more requests by many gates than by one",
+        "tests/unit/ledger/test_second_request.py",
+        shared=True,
+    ),
+    Mutation(
         "a lane bursts as far as the workspace may",
         DECISION,
         (
