@@ -409,6 +409,17 @@ ENDED_WHILE_COUNTED: list[tuple[list[Happening], Happening]] = [
 ]
 """A call on the trunk is in the count, and then it is known from its id that it is over."""
 
+ENDED_AFTER_THE_SNAPSHOT: list[tuple[list[Happening], Happening]] = [
+    ([PLACE, BIND, ("happens_next", 0, 0, 1), ("happens_next", 0, 0, 1)], ("step", 2)),
+    ([], ("read_as_it_shows", 0, 2, 0)),
+    ([], ("step", 50)),
+    ([("happens_next", 0, 1, 0), ("happens_next", 3, 1, 1)], ("step", 50)),
+    ([], ("begin_reading", 1)),
+    ([], ("finish_reading", 0, 3)),
+    ([], ("step", 50)),
+]
+"""Of two counted calls one surely ended after the snapshot, and a later one counts more."""
+
 
 def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None:
     """Let everything happen to both, to four calls at first; a call is told by its age."""
@@ -444,6 +455,7 @@ def test_both_ledgers_give_the_same_answers(
     @given(histories)
     @example(CHANGED_MEANWHILE)
     @example(ENDED_WHILE_COUNTED)
+    @example(ENDED_AFTER_THE_SNAPSHOT)
     def agree(history: list[tuple[list[Happening], Happening]]) -> None:
         workspace = f"{workspace_key} {next(numbers)}"
         with BentLedger(client, workspace, told) as ledger:
