@@ -35,10 +35,10 @@ SHARED_SEEDS = (
 KEPT = (9, 23, 35, 98, 108, 145, 418, 2225, 13316, 14699)
 """Seeds that have shown a defect of the library once."""
 
-ACCUSED = (3293, 4545, 6629)
+ACCUSED = (3293, 4545, 6629, 103166)
 """Seeds in which a checker once blamed the library for what it may do: to admit by a reading from
-before a refusal that a closed gate heard, or that was delivered twice, and to read because a
-refused caller is back in the queue."""
+before a refusal that a closed gate heard, or that was delivered twice, to read because a refused
+caller is back in the queue, and to be refused by what outbound calls may use since a moment ago."""
 
 BITTEN = (
     "leaving the block gives the slot back",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import itertools
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -328,10 +329,11 @@ class World:
         before = self.provider.rules
         self.trace(f"rules: {rules}")
         self.provider.rules = rules
-        # Where inbound calls are counted apart, the reservation lowers no ceiling of all calls.
-        height = cap if self.plan.gate.inbound_apart else ceiling
-        if any(height(rules, lane) < height(before, lane) for lane in self.plan.gate.lanes):
-            self.count.premises_end()
+        # Where inbound calls are counted apart, all calls have one ceiling, own calls another.
+        heights = (cap, ceiling) if self.plan.gate.inbound_apart else (ceiling,)
+        for height, lane in itertools.product(heights, self.plan.gate.lanes):
+            if height(rules, lane) < height(before, lane):
+                self.count.premises_end()
 
     def _pause(self, plan: PausePlan) -> None:
         gate = self.scene.gate
