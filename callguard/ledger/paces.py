@@ -109,6 +109,7 @@ class Paced:
     _counted: Counted
     _ids: CallIds
     inbound_apart: bool
+    ends_free: bool
 
     def pace(self, trunk: str) -> Pace | None:
         """When a trunk is due, for `acquire`; None where nothing limits it."""
@@ -125,15 +126,20 @@ class Paced:
     def calls_in_the_way(self, full: Collection[str] = ()) -> Iterable[str]:
         """The ids of calls that are in somebody's way unless they are over.
 
-        They are those on trunks that are full, and where inbound calls are counted apart all of the
-        ledger's own that a snapshot counts, since they take up outbound's share.
+        They are those on trunks that are full, and all of the ledger's own that a snapshot counts:
+        where inbound calls are counted apart, since they take up outbound's share, and where ends
+        free at once.
 
         Args:
             full: the names of trunks that others have filled.
         """
         yield from self._paces.calls_in_the_way(full)
-        if self.inbound_apart:
-            yield from self._ids.of(self._counted.numbers)
+        if self.inbound_apart or self.ends_free:
+            yield from self.counted_calls()
+
+    def counted_calls(self) -> Iterable[str]:
+        """The ids of own calls that a snapshot surely counts, and that are not known to be over."""
+        return self._ids.of(self._counted.numbers)
 
     def unstart(self, number: int, pace: Pace | None) -> None:
         """Nobody has dialled with a permit: its start on a trunk, if it was charged, never was."""

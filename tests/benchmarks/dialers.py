@@ -456,6 +456,7 @@ second."""
 _FREE: Mapping[str, Callable[..., Awaitable[None]]] = {
     "asking, ends free": partial(gated, evidence=_ASKING, ends_free=True),
     "webhooks, ends free": partial(gated, evidence=_WEBHOOKS, ends_free=True),
+    "probed and asking, ends free": partial(gated, probed=True, evidence=_ASKING, ends_free=True),
     "outbound rule, webhooks, ends free": partial(
         gated, outbound_rule=True, probed=True, evidence=_WEBHOOKS, ends_free=True
     ),

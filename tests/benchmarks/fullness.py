@@ -73,6 +73,7 @@ ROWS: Mapping[str, Row] = {
     "told, webhooks": Row(COUNTED, _TOLD),
     "nothing told, webhooks, ends free": Row(COUNTED, f"{OURS}, webhooks, ends free"),
     "nothing told, asking, ends free": Row(COUNTED, f"{OURS}, asking, ends free"),
+    "told, asking, ends free": Row(COUNTED, f"{OURS}, probed and asking, ends free"),
     "told, webhooks, ends free": Row(COUNTED, _FREE),
     "loop": Row(COUNTED, LOOP),
     "loop in 4 processes": Row(COUNTED, _LOOPS),

@@ -134,18 +134,20 @@ def test_own_calls_are_never_fewer_than_go_on() -> None:
             assert found.most >= len(going_on)
 
 
-@pytest.mark.parametrize("inbound_apart", [False, True])
-def test_own_calls_are_asked_about_where_they_take_up_outbounds_share(inbound_apart: bool) -> None:
-    """A call whose end nobody tells would take up outbound's share for two hours."""
+@pytest.mark.parametrize(
+    "settings", [{}, {"inbound_apart": True}, {"ends_free": True}], ids=["none", "apart", "free"]
+)
+def test_counted_calls_are_asked_about_where_their_ends_make_room(settings: dict[str, bool]) -> None:
+    """One would take up outbound's share for two hours, or a slot until the counter falls."""
     usual = times(counted_after=2.0, counter_lag=2.0)
-    ledger = MemoryLedger(usual, inbound_apart=inbound_apart)
+    ledger = MemoryLedger(usual, **settings)
     ledger.record(Snapshot(Limits(0, 20), 0.0, 0.0))
     number = ledger.acquire(20, 0.5)
     ledger.place(number, 1.0)
     ledger.bind(number, "call_1", 1.0)
     assert list(ledger.calls_in_the_way()) == [], "it is asked about as an uncounted one"
     ledger.record(Snapshot(Limits(1, 20), 4.0, 4.0))
-    assert list(ledger.calls_in_the_way()) == (["call_1"] if inbound_apart else [])
+    assert list(ledger.calls_in_the_way()) == (["call_1"] if settings else [])
     ledger.refuse(5.0)
     assert list(ledger.calls_in_the_way()) == []
 

@@ -147,8 +147,10 @@ class View(Told):
         return self._own.uncounted_calls()
 
     def calls_in_the_way(self) -> Iterable[str]:
-        """The ids of this worker's calls on trunks that all workers together have filled."""
-        return self._own.calls_in_the_way(self.trunks.full)
+        """The ids of this worker's calls that are in somebody's way unless they are over."""
+        yield from self._own.calls_in_the_way(self.trunks.full)
+        if self.ends_free:
+            yield from self._own.counted_calls()
 
     def lost(self, number: int, now: float) -> bool:
         """Whether the server took `number` for a placed call while it was dialling."""
