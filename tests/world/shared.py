@@ -240,9 +240,12 @@ PROBE_SECONDS = 30.0
 CLOSING_SECONDS = 60.0
 """Seconds within which all workers have closed their gates."""
 
-LEAVING_SECONDS = 2.0
-"""Seconds for which a worker that closes tries to leave: `RedisLedger`'s `timeout`. One that can't
-is gone when its lease has run out."""
+EXCHANGE_SECONDS = 2.0
+"""Seconds for which an exchange is waited for: `RedisLedger`'s `timeout`."""
+
+LEAVING_SECONDS = EXCHANGE_SECONDS
+"""Seconds for which a worker that closes tries to leave. One that can't is gone when its lease has
+run out."""
 
 
 class Worker:
@@ -643,11 +646,15 @@ class SharedWorld:
         except (callguard.CallGuardError, Refusal, DialError, OSError) as error:
             word = type(error).__name__
             if isinstance(error, callguard.AdmissionTimeout):
-                self._check_hours(name, plan, "in the queue")
+                # One that doesn't wait goes as soon as an exchange has said that there is no slot.
+                asks = EXCHANGE_SECONDS if plan.timeout == 0.0 else 0.0
+                self._check_hours(name, plan, "in the queue", asks)
         self.trace(f"{name} goes: {word}")
 
-    def _check_hours(self, name: str, plan: CallerPlan, where: str) -> None:
-        if plan.not_after is not None and self.loop.now > max(plan.not_after, plan.arrives) + SLACK:
+    def _check_hours(self, name: str, plan: CallerPlan, where: str, grace: float = 0.0) -> None:
+        if plan.not_after is None:
+            return
+        if self.loop.now > max(plan.not_after, plan.arrives) + grace + SLACK:
             self.scene.blame("too late", f"{name} is {where}, after {plan.not_after}")
 
     async def _dial(self, worker: Worker, plan: CallerPlan, permit: callguard.Permit) -> None:
