@@ -135,19 +135,21 @@ def test_own_calls_are_never_fewer_than_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"inbound_apart": True}, {"ends_free": True}], ids=["none", "apart", "free"]
+    ("inbound_apart", "ends_free"), [(False, False), (True, False), (False, True)]
 )
-def test_counted_calls_are_asked_about_where_their_ends_make_room(settings: dict[str, bool]) -> None:
+def test_counted_calls_are_asked_about_where_an_end_makes_room(
+    inbound_apart: bool, ends_free: bool
+) -> None:
     """One would take up outbound's share for two hours, or a slot until the counter falls."""
     usual = times(counted_after=2.0, counter_lag=2.0)
-    ledger = MemoryLedger(usual, **settings)
+    ledger = MemoryLedger(usual, inbound_apart=inbound_apart, ends_free=ends_free)
     ledger.record(Snapshot(Limits(0, 20), 0.0, 0.0))
     number = ledger.acquire(20, 0.5)
     ledger.place(number, 1.0)
     ledger.bind(number, "call_1", 1.0)
     assert list(ledger.calls_in_the_way()) == [], "it is asked about as an uncounted one"
     ledger.record(Snapshot(Limits(1, 20), 4.0, 4.0))
-    assert list(ledger.calls_in_the_way()) == (["call_1"] if settings else [])
+    assert list(ledger.calls_in_the_way()) == (["call_1"] if inbound_apart or ends_free else [])
     ledger.refuse(5.0)
     assert list(ledger.calls_in_the_way()) == []
 
