@@ -297,6 +297,8 @@ class Both:
         self.memory.note_answered(call.name, self.now)
 
     def note_ended(self, call: Call, view: View, after: float = -math.inf) -> None:
+        if after > -math.inf:
+            self.tell_all()  # an end that comes before the call's id frees nothing on a server
         view.note_ended(call.name, self.now / 1000, after / 1000)
         self.memory.note_ended(call.name, self.now, after)
 
