@@ -77,7 +77,7 @@ class Counted:
         self._counted_at: dict[int, float] = {}
 
     def __len__(self) -> int:
-        """Calls that are not known to be over, though more than the snapshot counts."""
+        """How many calls are not known to be over, even if the snapshot counts fewer."""
         return len(self._counted_at)
 
     @property

@@ -82,8 +82,8 @@ class Usage:
             on still; None until the end of a call was reported, and on a shared ledger unless
             inbound calls are counted apart, since they can't be distinguished from others' calls
             then.
-        ended: how many of the reported calls are over since, or are dialling or uncounted ones as
-            well, as the snapshots in hand prove; 0 unless ends free at once.
+        ended: how many of the reported calls are over by now, or are in the usage a second time as
+            dialling or uncounted, as the snapshots in hand prove; 0 unless ends free at once.
     """
 
     reported: int | None

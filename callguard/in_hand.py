@@ -1,20 +1,20 @@
-"""What the snapshots in hand leave to others, where ends free at once. No I/O, and no clock.
+"""How many calls the snapshots in hand leave to others, where ends free at once. No I/O, no clock.
 
 The laws that this file holds:
 
 - *Own* are here all calls of the ledger that are dialling, uncounted, or surely counted and not
-  known to be over. No sum is kept at 0 or above: a call of whose end nobody tells is one own call
-  too many and one of others' too few, and so holds nothing.
+  known to be over. No sum is cut off at 0: a call whose end nobody reports is one own call too many
+  and one call by others too few, so it holds no slot.
 - *In hand* are the latest snapshot, and those received up to `WINDOW` before it.
 - A snapshot *leaves* to others what it counts beyond the own calls that were surely counted when it
   came. When one of these is known to be over, each snapshot in hand leaves one more, unless the
   call surely ended after that snapshot was received: a counter drops no call before its end, so
-  the snapshot counts this one. Snapshots that never counted the call leave one more, too, which is
-  safe.
+  the snapshot counts this one. A snapshot that never counted the call leaves one more as well,
+  which is safe.
 - A snapshot *proves* that others have what it counts beyond every own call that it may count: those
-  that were own when it came, and those that were own until `counter_lag` before it began, or later.
-- Of what the snapshots in hand leave the least holds, but none leaves less than what a later one
-  proves. So others that came since an early snapshot are not overlooked.
+  that are own when it comes, and those that left own no earlier than `counter_lag` before it began.
+- Of what the snapshots in hand leave, the least holds. But none leaves less than a later one
+  proves, so calls by others that are proven are not overlooked because of an earlier snapshot.
 
 ledger/redis/lua/in_hand.lua has the same rule for gates that share a ledger.
 """
@@ -30,11 +30,12 @@ __all__ = ["MOST", "WINDOW", "InHand"]
 
 WINDOW: Final = 5.0
 """Seconds for which a snapshot stays in hand beside later ones. In simulated campaigns, windows of
-5 to 8 s gave the same share of the limit, and a shorter one is exposed to others for less long."""
+5 to 8 s used the same share of the limit, and a shorter one overlooks calls by others for less
+time."""
 
 MOST: Final = 32
-"""Snapshots that are in hand at most: half as many again as come in `WINDOW` at the default
-`min_interval`. Without the oldest ones others can only be thought to be more."""
+"""The most snapshots in hand: half as many again as come in `WINDOW` at the default
+`min_interval`. Dropping the oldest ones can only raise the number that is left to others."""
 
 
 @dataclass(slots=True)
@@ -70,14 +71,14 @@ class InHand:
         self.others = 0
         self._counter_lag = counter_lag
         self._snapshots: deque[_Snapshot] = deque(maxlen=MOST)
-        # Calls that are own ones no more, and by when; and those that were since it was last said
-        # how late it is.
+        # By when calls left own, and how many; and how many have left since the last note of the
+        # time.
         self._left_at: deque[tuple[float, int]] = deque()
         self._leaving = 0
         self._woke_at = -math.inf
 
     def leave(self) -> None:
-        """Note that a call is an own one no more, whether it was counted or not."""
+        """Note that a call has left own, whether it was counted or not."""
         self._leaving += 1
 
     def note_time(self, now: float) -> None:
@@ -87,7 +88,7 @@ class InHand:
             self._leaving = 0
 
     def end(self, ended_after: float = -math.inf) -> None:
-        """Note that an own call that was surely counted is not any more: it is over, or forgotten.
+        """Note that an own call that was surely counted is over, or forgotten.
 
         Args:
             ended_after: a moment after which it surely ended; minus infinity if that is unknown.
@@ -122,8 +123,8 @@ class InHand:
     def note_sleep(self, slept: float, now: float) -> None:
         """Note that the clock stood still for `slept` seconds, until `now`.
 
-        Only the latest snapshot stays in hand. Neither that one nor one that was under way
-        meanwhile frees anything, because the order of its receipt and an end isn't known.
+        Only the latest snapshot stays in hand. Neither that one nor one that was in flight
+        meanwhile frees anything, because it isn't known whether it came before or after an end.
         """
         self._woke_at = now
         while len(self._snapshots) > 1:

@@ -1,21 +1,22 @@
-"""The provider's clock: when a call surely was not over yet, by the stamp of its record.
+"""The provider's clock: the moment until which a call surely went on, by the stamp of its end.
 
-Two clocks are never compared but by what their answers prove. The laws that this file holds:
+Two clocks are compared only by what the provider's answers prove. The laws that this file holds:
 
 - An answer that says the time, as HTTP's ``Date`` does, was made between the beginning of its
   request and its arrival. So at some moment between them the provider's clock showed at least that
   time, and less than `RESOLUTION` more.
 - A stamp was made before we heard of it, so the provider's clock shows no less by then.
 - The two clocks drift apart by no more than `DRIFT`. So each answer bounds from both sides how far
-  the provider's clock is ahead, for ever, but less and less tightly; the tightest bounds hold. Of
-  the upper ones the tightest is believed as far as another ``Date`` agrees, to within `AGREES`: an
-  answer from a cache that doesn't say so has a ``Date`` that is too early, and is alone with that.
+  the provider's clock is ahead. These bounds hold for ever, but widen; the tightest ones count.
+- The tightest upper bound is believed only as far as another ``Date`` agrees with it, to within
+  `AGREES`. An answer from a cache may have a ``Date`` that is too early, without saying that it
+  comes from a cache. Then no other ``Date`` agrees.
 - The machine that stamps is not the one that answers: their clocks differ by `SLACK` at most.
 - If the bounds contradict each other, a clock was set, or an answer or a record is wrong. Then
   nothing is known, and no stamp is used for `CALM`.
 
-The question is which moment a stamp surely lies *after*. So only the upper bound is used, and the
-lower one to detect that a clock was set. An unknown moment is minus infinity.
+The question is which moment a stamp surely lies *after*. The upper bound answers it, and the lower
+one only detects that a clock was set. An unknown moment is minus infinity.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ that (RFC 5905, 500 PPM), and both may be slewed."""
 
 SLACK: Final = 0.5
 """Seconds by which the clocks of a provider's machines differ, at most. Machines that keep time by
-NTP differ by milliseconds; stamps that were 0.3 s late and no slack cost refusals in a model."""
+NTP differ by milliseconds. In a model without slack, stamps that were 0.3 s late cost refusals."""
 
 AGREES: Final = 0.05
-"""Seconds by which the tightest bound may be below the second tightest and is believed: a tenth of
-`SLACK`, out of which it is taken. Our own choice."""
+"""How many seconds below the second tightest bound the tightest one is believed: a tenth of
+`SLACK`, which covers it. Our own choice."""
 
 CALM: Final = 60.0
 """Seconds without a contradiction after which stamps are used again. Our own choice."""
@@ -80,19 +81,19 @@ class ProviderClock:
         """A moment after which the stamped event surely happened; minus infinity if unknown."""
         if now < self._usable_from or self._most == math.inf:
             return -math.inf
-        # The bound is that of now; it was wider by the drift when the stamp was made.
+        # This bound is for now. When the stamp was made, it was wider by the drift since.
         most = max(self._tightest, self._most - AGREES) + DRIFT * abs(now - self._at)
         age = max(0.0, now - (stamp - most)) / (1.0 - DRIFT)
         return stamp - most - DRIFT * age - SLACK
 
     def forget(self, slept: float = 0.0, now: float = 0.0) -> None:  # noqa: ARG002
         """Forget the bounds, because our clock stood still for `slept` seconds, until `now`."""
-        # The bounds, by which the provider's clock is ahead at the moment `_at`.
+        # The bounds of how far the provider's clock is ahead at the moment `_at`.
         self._least, self._most, self._tightest = -math.inf, math.inf, math.inf
         self._tightest_date = -math.inf
 
     def _bound(self, date: float, most: float) -> None:
-        """Record an upper bound by a `Date`, of which the tightest one counts."""
+        """Record an upper bound that a `Date` gives; of several, the tightest one counts."""
         if date == self._tightest_date:
             self._tightest = min(self._tightest, most)
         elif most < self._tightest:

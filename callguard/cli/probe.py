@@ -1,4 +1,4 @@
-"""``callguard probe``: learns from one call what the provider doesn't document."""
+"""``callguard probe``: learns from calls of one's own what the provider doesn't document."""
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ def probe(
     so many at once and keeps them, such as a conference or an agent of another workspace. It finds
     out whether calls are refused by the late counter or by the calls going on (ends_free_at_once),
     and, if somebody has called in and slots are reserved for inbound calls, which calls the
-    reservation bounds (reserved_inbound). That takes up to four calls more than the limit less the
-    reservation; nobody else can dial meanwhile. It says so before it asks, and refuses if that is
-    more than --most-calls. All calls are stopped at the end. It places none if the answers make no
-    difference.
+    reservation bounds (reserved_inbound). It dials up to four calls more than the limit less the
+    reservation, and nobody else can dial meanwhile. It says the number before it asks, and places
+    no call at all if the number is above --most-calls. All calls are stopped at the end. It places
+    none of them if the answers would make no difference.
 
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
-    history. Nothing is ever dialled twice. Ctrl-C stops the call.
+    history. A dial whose outcome is unknown is not repeated. Ctrl-C stops all calls.
 
     Exit code: 0 clear, 75 not clear (try again later), 1 no call was placed (the provider refused
     it, or the question was answered with no), 77 the key was refused, 69 the provider can't be

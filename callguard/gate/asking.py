@@ -7,8 +7,8 @@ lists are refused a few calls one by one. `callguard.gate.budget` says how often
 rarer while webhooks bring evidence before it is asked for, and as frequent as before where those
 stop, by the rule of `callguard.gate.unasked`. A fault costs its evidence, and nothing else.
 
-A list is also asked about calls that the counter shows, where it is learnt from their ends what the
-counter counts.
+While the gate learns from the ends of calls what the counter includes, a list is also asked about
+calls that the counter shows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from callguard.tasks import begin
 __all__ = ["Asker", "Questions"]
 
 BESIDES_AGAIN: Final = PATIENCE / 2
-"""Seconds until a call that is asked about besides is asked about again: evidence that is later
+"""Seconds until the gate asks again about a call that it asks about besides. Evidence that is later
 than `PATIENCE` is too late to learn by, and each listed call costs the provider a few kilobytes."""
 
 ONE_BY_ONE: Final = 2
@@ -112,7 +112,7 @@ class Asker:
 
         Args:
             call_ids: the calls in question, all of them; what matters most comes first.
-            part: the part that this gate has of all rounds, where many gates ask.
+            part: this gate's share of all rounds, where many gates ask.
             besides: further calls, asked about in the same list if it has room for them.
         """
         now = self._time()

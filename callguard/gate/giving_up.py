@@ -1,4 +1,4 @@
-"""Reports what a gate has given up at a refusal: what rests on the provider's word alone."""
+"""Reports the settings that a gate gave up at a refusal, as they rest on the provider's word."""
 
 from __future__ import annotations
 

@@ -115,10 +115,11 @@ def open_gate(
             the count falls. It needs the provider's own time of the end, from webhooks
             (``end_timestamp``, docs.retellai.com/features/webhook-overview, read 2026-11-22) or
             asking, and the ``Date`` of the provider's answers. It assumes that the provider refuses
-            calls by those that are really going on, or that its count falls at once; a gate can't
-            find out (``callguard probe`` can), and gives it up at the first refusal (the event
-            `GivenUp`). A `FixedLimit` needs it not. On a shared ledger all gates should set it: one
-            that doesn't goes by the count, and makes others forget which calls are over.
+            calls by those that are really going on, or that its count falls at once. A gate can't
+            find that out (``callguard probe`` can), and gives the setting up at the first refusal
+            (the event `GivenUp`). With a `FixedLimit` it changes nothing. On a shared ledger all
+            gates should set it: one that doesn't goes by the count, and makes the others forget
+            which calls are over.
         refused: a function that says whether an exception from the block means that the provider
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of

@@ -48,10 +48,10 @@ class Ringing:
         return self.counted and self._ledger is not None
 
     def calls_in_question(self) -> Iterable[str]:
-        """Return the ids of the counted calls: an end that nobody tells of looks like others' move.
+        """Return the ids of the counted calls: an unreported end looks like somebody else's.
 
-        There are none where nothing comes of it: on a shared ledger, after a refusal, and while the
-        evidence that ringing calls are not counted is as strong as it gets.
+        There are none where an answer would change nothing: on a shared ledger, after a refusal,
+        and while the evidence that ringing calls are not counted is as strong as it gets.
         """
         learning = self.learning
         if self._ledger is None or learning.given_up or learning.score <= AFRESH:

@@ -5,13 +5,13 @@ The laws that this file holds:
 - Each piece of evidence about a call that was in question counts one point if it comes unasked.
 - If an answer has it first, and it does not come unasked within `PATIENCE` either, it was missed,
   and that costs `MISSED` points.
-- For every `TREND` points, questions are half as frequent, but never less than one in `RAREST`.
+- Every `TREND` points make questions half as frequent, down to one in `RAREST`.
 
-A gate on a shared ledger hears of what comes to itself only, not of what comes to other gates. That
-of its own calls which came to others, and which it had to ask for, counts as missed.
+A gate on a shared ledger hears only of the evidence that comes to itself. If evidence about its own
+calls came to another gate, and it had to ask for that, this counts as missed.
 
 So where webhooks bring everything, one question in eight is asked. Where they stop, the next answer
-has what they would have brought, and `PATIENCE` later questions are as frequent as before.
+has what they would have brought, and `PATIENCE` later, questions are as frequent as before.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ MISSED: Final = 10
 don't become less frequent. Our own choice."""
 
 RAREST: Final = 8
-"""One question in so many is asked, at the least. What was missed is known after 8 s then, which is
-a quarter of the time for which an uncounted call is in the way by default."""
+"""At least one question in so many is asked. What was missed is then known after 8 s, which is a
+quarter of the time for which an uncounted call is in the way by default."""
 
 MOST: Final = 10_000
-"""The latest calls and pieces of evidence that are remembered: more than a workspace has going at
-once. Forgetting one only makes a question come sooner, or later."""
+"""How many calls, and how many pieces of evidence, are remembered: more than a workspace has going
+at once. Forgetting the oldest one only makes a question come sooner, or later."""
 
 
 class Unasked:
@@ -72,13 +72,13 @@ class Unasked:
                 self._score = min(self._score + 1, TREND * (RAREST.bit_length() - 1))
 
     def found(self, call_id: str, news: News, now: float) -> None:
-        """Note that an answer has a piece of evidence, at `now`, which may have come before."""
+        """Note that an answer has a piece of evidence at `now`; it may have come unasked before."""
         piece = call_id, news
         if piece not in self._came:
             self._found.setdefault(piece, now)
 
     def rarer(self, now: float) -> int:
-        """Return how many times as far apart as otherwise questions may be, at `now`."""
+        """Return by what factor questions may be rarer than otherwise, at `now`."""
         missed = [piece for piece, at in self._found.items() if at + PATIENCE <= now]
         for piece in missed:
             del self._found[piece]

@@ -1,4 +1,4 @@
-"""The usage of a ledger in memory, and the ends of counted calls that free slots at once."""
+"""The usage of a ledger in memory, and the ends that free slots at once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Freeing:
     Args:
         times: the durations that the ledger uses.
         lasts: seconds for which a call may go on once a snapshot has counted it.
-        exact: whether own calls must not be fewer than go on.
+        exact: whether the number of own calls must never be too low.
         ends_free: whether calls that are known to be over free their slots at once.
 
     Attributes:
-        ends_free: the same; False once that was given up.
+        ends_free: whether they do; False once that was given up.
         in_use: the usage in calls; without a snapshot, only its own part.
         snapshot: the latest snapshot, or None.
     """
@@ -33,7 +33,7 @@ class Freeing:
         self.ends_free = ends_free
         self._in_hand = InHand(times.counter_lag) if ends_free else None
         self._counted = Counted(lasts, exact=exact, in_hand=self._in_hand)
-        # By how much the usage is less than the count, dialling and uncounted together.
+        # By how much the usage is lower than the count, dialling and uncounted calls together.
         self._ended = 0
 
     def unsettled(self) -> int:
@@ -43,7 +43,7 @@ class Freeing:
         return self.in_use + self._ended - reported
 
     def _free(self) -> None:
-        """Leave out of the usage what the snapshots in hand prove to be over, or in it twice."""
+        """Leave calls out of the usage that the snapshots in hand prove to be over, or in twice."""
         ended = 0
         if self._in_hand is not None and self.snapshot is not None:
             count = self.snapshot.limits.current_concurrency

@@ -1,12 +1,13 @@
-"""The experiment at the limit: by what the provider refuses a dial, and what inbound calls cost.
+"""The experiment at the limit: what dials are refused by, and which calls the reservation bounds.
 
-The workspace is filled with the probe's own calls until the provider refuses one more. Then
+The workspace is filled with the probe's own calls until the provider refuses one more. That answers
+two questions:
 
-- *what a dial is refused by*: a call is stopped, and when it is known to be over, another one is
-  dialled at once, while the counter, which is late, still shows a full workspace. If that one is
-  accepted, dials are refused by the calls that are really going on. If it is refused, and accepted
-  as soon as the counter has fallen, they are refused by the counter.
-- *what is reserved for inbound calls*: with an inbound call going on, the counter is brought to the
+- *What are dials refused by?* A call is stopped. As soon as it is known to be over, another one is
+  dialled, while the counter, which is late, still shows a full workspace. If that one is accepted,
+  dials are refused by the calls that are really going on. If it is refused, and another one is
+  accepted as soon as the counter has fallen, they are refused by the counter.
+- *What is reserved for inbound calls?* With an inbound call going on, the counter is brought to the
   limit less the reservation. If one more outbound call is accepted, the reservation bounds outbound
   calls alone; if it is refused, all calls together. The inbound call has to go on until then.
 
@@ -39,7 +40,7 @@ __all__ = ["at_the_limit", "price"]
 
 _FURTHER: Final = 4
 """Calls that are dialled beyond those that fill the workspace: two to see that it is full, one when
-one is over, and one when the counter shows that."""
+a call is over, and one when the counter shows that."""
 
 _LOOK_FOR_INBOUND: Final = 2.0
 """Seconds between two looks for an inbound call."""
@@ -79,8 +80,8 @@ async def at_the_limit(
         client: the client that asks the provider.
         plan: how often to read the counter, and how late it is at most.
         limit_plan: the call to place, how often, and how fast.
-        falls_at_once: whether the counter falls at once when a call is over. It makes no difference
-            then what dials are refused by, so that isn't asked.
+        falls_at_once: whether the counter falls at once when a call is over. If so, it makes no
+            difference what dials are refused by, and that isn't asked.
         say: called with each event, in words.
     """
     calls = PlacedCalls(client, say)
@@ -198,10 +199,10 @@ class _Experiment:
     # Calls at the limit
 
     async def _dial_until_refused(self, full: int, most: int) -> int:
-        """Dial at a counter that shows `full`, and above; the count at which no call fits.
+        """Dial until a call is refused; return the count at which that was.
 
         Args:
-            full: what the counter shows.
+            full: what the counter shows at first.
             most: the highest count that any rule allows.
         """
         while await self._one_more(full):
@@ -219,7 +220,7 @@ class _Experiment:
         return False
 
     async def _conclude_refusal(self, full: int) -> None:
-        """Stop a call in a full workspace, of which the counter shows `full`, and dial another."""
+        """Stop a call in a workspace that is full at a count of `full`, and dial another."""
         count, stopped = await self._filling.stop_one()
         call_id = None
         if count == full:
@@ -241,12 +242,12 @@ class _Experiment:
             )
 
     async def _refused_by(self, call_id: str | None, full: int, count: int) -> RefusedBy:
-        """What a call was refused by, or accepted in spite of.
+        """What dials are refused by, from one that was made just after a call was over.
 
         Args:
-            call_id: the call's id; None if it was refused.
-            full: what the counter showed, with a call that was over.
-            count: what it shows after the call's dial.
+            call_id: the dialled call's id; None if it was refused.
+            full: what the counter showed, the call that was over included.
+            count: what the counter showed after the dial.
         """
         filling = self._filling
         has_changed = call_id is None or count > full or await filling.changes_from(full)

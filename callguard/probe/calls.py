@@ -34,7 +34,7 @@ _STOP_AGAIN: Final = 0.5
 """Seconds until a stop that met a transient fault is tried again."""
 
 _STOPS_AT_ONCE: Final = 8
-"""Requests to stop a call that are under way at a time, at most. Our own choice."""
+"""The most requests to stop a call that are in flight at once. Our own choice."""
 
 _SECONDS_A_STOP: Final = 0.25
 """Seconds that each further call adds to the time for stopping many. Our own choice."""
@@ -149,7 +149,7 @@ class PlacedCalls:
 
     async def stop(self, call_ids: Sequence[str]) -> None:
         """Stop these calls as far as possible; raises nothing but a second cancellation."""
-        ids = tuple(call_ids)  # which may be those in `live`, of which each stop removes one
+        ids = tuple(call_ids)  # it may be `live` itself, from which each stop removes its call
         turns = asyncio.Semaphore(_STOPS_AT_ONCE)
         patience = _STOP_TIMEOUT + _SECONDS_A_STOP * (len(ids) - 1)
         ends = self._time() + patience

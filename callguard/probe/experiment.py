@@ -71,7 +71,7 @@ async def probe(
 
 
 def _timed(progress: Callable[[str], None]) -> Callable[[str], None]:
-    """What says an event with the seconds since now."""
+    """Return a function that reports an event, with the seconds since this call."""
     time = asyncio.get_running_loop().time
     began = time()
     return lambda what: progress(f"{time() - began:6.1f} s  {what}")

@@ -3,8 +3,8 @@
 The laws that this file holds:
 
 - A dial comes no sooner than the trunk's rate allows, so a refusal is not for the rate.
-- The counter has to be where others' calls and the probe's own ones put it. If it is anywhere else,
-  nothing is clear.
+- The counter has to show the calls by others and the probe's own ones together. If it shows
+  anything else, nothing is clear.
 - No more calls are dialled than the plan says.
 """
 
@@ -32,11 +32,11 @@ RING_LIMIT: Final = 30.0
 
 
 _QUICK: Final = 0.05
-"""Seconds between two readings where each may show a change that is gone in the next one."""
+"""Seconds between two readings, while a change may show for a moment only."""
 
 
 class NotClear(Exception):
-    """What was asked can't be told, or not safely."""
+    """The question can't be answered, or not safely."""
 
 
 class Filling:
@@ -122,7 +122,7 @@ class Filling:
         await asyncio.sleep(max(self._due - self._time(), 0.0))
 
     async def dial(self) -> str | None:
-        """Dial, now; the call's id, or None if there is no room for it."""
+        """Dial at once; return the call's id, or None if it was refused for lack of room."""
         if self.dials >= self._limit_plan.most_calls:
             raise NotClear(f"it would take more than {self._limit_plan.most_calls} calls")
         self.dials += 1
@@ -167,7 +167,7 @@ class Filling:
         """Stop a call when the next may be dialled, and wait until it is known to be over.
 
         Returns:
-            What the counter showed when it was, and when the stop began.
+            What the counter showed when the call was known to be over, and when the stop began.
         """
         await self.pace()
         stopped = self.own.pop(0)

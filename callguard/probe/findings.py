@@ -23,15 +23,15 @@ SHORTEST_COUNTER_LAG: Final = 1.0
 """The least `Findings.counter_lag`, in seconds: one call without a lag proves little."""
 
 AT_ONCE: Final = 0.75
-"""Seconds within which a counter has to fall to fall at once.
+"""A counter that falls within so many seconds falls at once.
 
-It is the interval between two readings, half a second by default, and half of that for requests
-that don't all take as long. A gate hears of an end, and dials the next call, no sooner than a few
-tenths of a second after it.
+That is the interval between two readings, half a second by default, and half of that for requests
+that don't all take equally long. A gate hears of an end, and dials the next call, no sooner than a
+few tenths of a second after the end.
 """
 
 RefusedBy = Literal["calls", "counter"]
-"""What a dial at the limit is refused by: the calls going on, or the number reported of them."""
+"""What a dial at the limit is refused by: the calls going on, or the count that is reported."""
 
 ReservedInbound = Literal["total", "outbound"]
 """The values of `open_gate(reserved_inbound=...)`."""
@@ -62,7 +62,7 @@ class AtTheLimit:
             calls, in the words of `open_gate`; None if that isn't known.
         reserved_inbound_reason: why it isn't known; empty if it is.
         falls_at_once: whether the counter was seen to fall at once when calls were stopped.
-        needless: what wasn't asked, because every answer has the same effect, and why.
+        needless: what wasn't asked, because no answer would make a difference, and why.
         dials: how many calls were dialled, with those that the provider refused.
     """
 
@@ -105,7 +105,7 @@ class Findings:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it was found if ringing calls are counted, and everything else that was asked."""
+        """Whether it is known if ringing calls are counted, and all else that was asked."""
         at_the_limit = self.at_the_limit or AtTheLimit()
         return self.counts_ringing is not None and at_the_limit.is_clear
 

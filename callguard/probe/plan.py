@@ -71,7 +71,7 @@ class LimitPlan:
             inbound calls.
 
     Raises:
-        TypeError: a number is not one.
+        TypeError: an argument is not a number.
         ValueError: `cps` or `inbound_patience` is not more than 0 and finite, or `most_calls` is
             below 1.
     """

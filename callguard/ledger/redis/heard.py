@@ -2,7 +2,8 @@
 
 A snapshot was received before any worker heard of it. So a call that surely ended after this worker
 heard of a snapshot ended after that snapshot was received, and so after all those before it. The
-server is told which of them it is, since moments of two workers' clocks are never compared.
+worker tells the server which snapshot that was, since moments of two workers' clocks are never
+compared.
 """
 
 from __future__ import annotations

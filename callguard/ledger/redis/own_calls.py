@@ -22,7 +22,7 @@ def usage_of(
         reported: the snapshot's count, or None.
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
-        ended: calls that the usage is lower by, where ends free at once.
+        ended: how many calls the usage is lower by, where ends free at once.
     """
     counted = None
     if most is not None:
@@ -35,8 +35,8 @@ class OwnCalls:
     """The calls of all gates on a ledger on which own calls are listed until they are over.
 
     Attributes:
-        most: how many can be going on, as the gates have it; None where that isn't known: because
-            no gate has its calls listed, or because some may be missing there.
+        most: how many can be going on at most; None if that isn't known, because no gate has its
+            calls listed, or because some may be missing from the list.
         apart: whether any gate on this ledger is set to count inbound calls apart.
         given_up: the settings that rest on the provider's word alone, and that a refusal has ended.
         window: what the snapshots in hand say; None where ends don't free at once.
@@ -53,7 +53,8 @@ class OwnCalls:
 
         Args:
             facts: the fields of the ledger's hash.
-            occupied: each as "#permit trunk over longest" among others.
+            occupied: the members of the sorted set of own calls, such as
+                "#permit trunk over longest"; each call has one of these.
             now: the ledger's time in ms.
         """
 
@@ -77,7 +78,7 @@ class OwnCalls:
         return cls(most, apart=apart > 0, given_up=given_up, window=window)
 
     def ended(self) -> int:
-        """Calls that the usage is lower by, since the latest snapshot counts them still."""
+        """How many calls the usage is lower by, because the latest snapshot still counts them."""
         return 0 if self.window is None else self.window.ended
 
     def ended_by(self, count: int, dialling: int, uncounted: int) -> int:
@@ -89,10 +90,10 @@ class Window(NamedTuple):
     """The snapshots in hand, where ends free at once; in calls.
 
     Attributes:
-        ended: calls that the usage is lower by, since the latest snapshot counts them still.
-        others: calls that are left to others.
+        ended: those that the usage is lower by, because the latest snapshot still counts them.
+        others: those that are left to others.
         listed: own calls, whether they are counted or not.
-        left: calls that are own ones no more, and that a snapshot which begins now may count.
+        left: those that have left own, and that a snapshot which begins now may still count.
     """
 
     ended: int
@@ -111,7 +112,7 @@ class Window(NamedTuple):
         return cls(ended, others, listed, left)
 
     def ended_by(self, count: int, dialling: int, uncounted: int) -> int:
-        """The calls that the usage is lower by, by a snapshot that begins now."""
+        """How many calls the usage is lower by, if a snapshot begins now and counts `count`."""
         leaves = count - (self.listed - dialling - uncounted)
         proves = count - max(self.listed, dialling + uncounted) - self.left
         return leaves - min(leaves, max(self.others, proves))

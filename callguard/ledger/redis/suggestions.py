@@ -9,7 +9,8 @@ from typing import Final
 __all__ = ["LEARNT", "Suggestion", "suggestions_in"]
 
 LEARNT: Final = "learnt"
-"""The kind of the happening that a gate has learnt a setting, or doubts it again; see wire.py."""
+"""The kind of happening that says that a gate has learnt a setting, or doubts it again; see
+wire.py."""
 
 _FIELD: Final = "learnt/"
 """The prefix of the field in the ledger's hash; the worker's id follows."""
@@ -22,7 +23,7 @@ class Suggestion:
     Attributes:
         setting: the setting and its value, such as "counts_ringing=True".
         why: what was learnt.
-        workers: the labels of the gates that have learnt it, those that did so first in front.
+        workers: the labels of the gates that have learnt it, in the order in which they did.
         age: seconds since the first of them did.
     """
 
@@ -41,9 +42,9 @@ class Suggestion:
 def suggestions_in(
     facts: Mapping[str, str], sessions: Mapping[str, str], now: float
 ) -> Iterator[Suggestion]:
-    """The suggestions of the workers that are there still.
+    """The suggestions of the workers that are still on the ledger.
 
-    A worker that is gone may have been replaced by one that has the setting.
+    A worker that has left may have been replaced by one that has the setting.
 
     Args:
         facts: the fields of the ledger's hash.

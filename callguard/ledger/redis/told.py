@@ -1,4 +1,4 @@
-"""What the server of a shared ledger told a worker last of the counts."""
+"""The counts that the server of a shared ledger last reported to a worker."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ __all__ = ["Told"]
 
 
 class Told:
-    """The part of a `View` that has the server's counts, and the settings by which they are used.
+    """The part of a `View` that has the server's counts, and the settings that say how to use them.
 
     Args:
         settings: the ledger's settings.
 
     Attributes:
         inbound_apart: whether inbound calls are counted apart; False once a call was refused.
-        ends_free: whether calls that are known to be over free their slots at once; likewise.
+        ends_free: whether calls that are known to be over free their slots at once; False once a
+            call was refused.
     """
 
     def __init__(self, settings: Settings) -> None:

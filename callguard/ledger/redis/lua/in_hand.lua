@@ -1,45 +1,46 @@
--- Ends free at once: of the own calls that the latest snapshot counts, those that are over by now hold no
--- slot any more. callguard/in_hand.py has the same rule for gates that share nothing, and its laws.
+-- Ends free at once: an own call that the latest snapshot counts holds no slot once it is known to be over.
+-- callguard/in_hand.py has the same rule for a ledger in memory, and its laws.
 --
 -- Reads  occupied, dialling, uncounted, refused_once, current, began and received of the state; of the
 --        ledger in_hand
--- Sets   of the ledger in_hand: JSON of the snapshots in hand, see below; and ended, for people
+-- Sets   of the ledger in_hand: the window, which is JSON of the snapshots in hand, see below; and ended, for
+--        people
 --
 -- All own calls are listed in `occupied`. Those of them that are neither dialling nor uncounted have been
--- absorbed, so the latest snapshot surely counted them. Nobody says how that number changes: each exchange
--- compares it with what the one before has left, and with what it has absorbed itself. What is missing has
--- ended. Whatever isn't listed, as a call of a worker without this rule, or of a ledger that was lost, is in
--- the usage as others' calls are.
+-- absorbed, so the latest snapshot surely counted them. How many of them have ended is found by comparison:
+-- each exchange takes the number that the one before has left, adds what it has absorbed itself, and compares
+-- the sum with the present number. What is missing has ended. A call that isn't listed, such as one of a
+-- worker without this rule, or of a ledger that was lost, is in the usage as a call by others.
 --
--- A worker without this rule changes the calls and doesn't keep the window, also one of another release. So
--- the window counts only where the last exchange kept it; see `kept` in state.lua.
+-- A worker without this rule, or of an older release, may change calls, and doesn't keep the window. So the
+-- window counts only if the last exchange kept it; see `kept` in state.lua.
 
--- What this exchange did: calls that it absorbed, and those that have left the ledger's own; and for each
--- that had been absorbed and surely ended after a snapshot was heard of, when the latest of these began.
+-- What this exchange did: how many calls it absorbed, and how many have left own. And for each that had been
+-- absorbed and surely ended after a snapshot was heard of: when the latest such snapshot began.
 local absorbed, departed, ended_after = 0, 0, {}
 
-local MOMENTS = 64 -- of calls that left own ones; the oldest are taken together
+local MOMENTS = 64 -- at which calls left own; the two oldest are merged if there are more
 
 local function InHand()
   local part = {}
   local ended -- calls; nil until it is known
 
-  -- The snapshots in hand, the oldest first: for each when it began and was received, and the calls that it
-  -- `leaves` to others, and `proves` that others have. And how many own calls were `counted`, and as pairs
-  -- when calls have `left` own ones, and how many; and for people how late the counter is, the `lag`.
+  -- The snapshots in hand, the oldest first: for each, when it began and was received, and how many calls it
+  -- `leaves` to others and `proves` that others have. Besides, how many own calls were `counted`; pairs of
+  -- when calls `left` own, and how many; and for people the `lag`, by which the counter is late.
   local function found()
     local text = kept and text_in_ledger('in_hand')
     return text and cjson.decode(text) or { snapshots = {}, left = {} }
   end
 
-  -- Own calls that the latest snapshot surely counted, and that aren't known to be over. It is below 0 where
+  -- How many own calls the latest snapshot surely counted that aren't known to be over. It is below 0 if
   -- calls are dialling that aren't listed.
   local function counted()
     return state.occupied / 2 - state.dialling - state.uncounted
   end
 
-  -- Calls that were absorbed, and are no more: each leaves one more to others, but for the snapshots that
-  -- were received before it surely ended.
+  -- For each absorbed call that has ended, every snapshot leaves one more to others, unless it was received
+  -- before the call surely ended.
   local function free(window)
     local unknown = math.max(0, window.counted + absorbed - #ended_after - counted())
     for _, snapshot in ipairs(window.snapshots) do
@@ -58,7 +59,8 @@ local function InHand()
     end
   end
 
-  -- The latest snapshot may count every call that is an own one, and those that left own ones a moment ago.
+  -- The latest snapshot may count every own call, and those that left own no earlier than `counter_lag`
+  -- before it began.
   local function may_count(window)
     local since = state.began - the(Few).counter_lag
     while window.left[1] and window.left[1][1] < since do
@@ -81,7 +83,7 @@ local function InHand()
       leaves = state.current - counted(), proves = state.current - may_count(window) }
   end
 
-  -- Of what the snapshots leave to others the least, but none leaves less than what a later one proves.
+  -- Of what the snapshots leave to others, the least holds, but none leaves less than a later one proves.
   local function others(snapshots)
     local least, proven = math.huge, -math.huge
     for i = #snapshots, 1, -1 do
@@ -110,8 +112,8 @@ local function InHand()
     return math.max(0, state.current - counted() - others(window.snapshots))
   end
 
-  -- How many calls the usage is lower by, since the latest snapshot counts them and they are over. It
-  -- can be asked for once the ends and the snapshot of this exchange were taken in.
+  -- How many calls the usage is lower by, because they are over and the latest snapshot still counts them.
+  -- Ask for it only after the ends and the snapshot of this exchange were taken in.
   function part.ended()
     if not ended then
       ended = state.refused_once == 0 and state.began > 0 and keep() or 0

@@ -4,9 +4,10 @@
 -- Reads  occupied; state.unknown_since, unlisted, older, opened and refused_once
 -- Sets   occupied; state.longest
 --
--- Where inbound calls are counted apart (callguard/accounting.py), or ends free at once (in_hand.lua), all own
--- calls are here, those on no such trunk too, so that there are half as many own calls as members. The ceiling of a claim is then
--- higher by as much as others' calls have of what is reserved for them.
+-- Where inbound calls are counted apart (callguard/accounting.py), or ends free at once (in_hand.lua), all
+-- own calls are here, also those on no such trunk. So there are half as many own calls as members. Where
+-- inbound calls are counted apart, the ceiling of a claim is then higher by as much as others' calls have of
+-- what is reserved for them.
 --
 -- A call has two members, so that it is found both ways: "trunk over permit", in the order in which the
 -- calls of a trunk are over at the latest, and "#permit trunk over longest". A call whose dial has not
