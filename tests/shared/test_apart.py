@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
-from typing import Any, Literal
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 
 import callguard
-from callguard import Gate, NoHeadroom, RedisLedger
+from callguard import Gate, RedisLedger
 from callguard.ledger.redis.keys import Names
 from callguard.testing import RedisServer, ScriptedSource
+from tests.shared.beliefs import (
+    believing,
+    both_believing,
+    dial,
+    given_up,
+    have_one_refused,
+    is_full,
+    lose_the_belief,
+    read,
+    reads_that_it_is_given_up,
+    usage,
+)
 from tests.shared.support import Callers, eventually
 from tests.support.tcp_proxy import TcpProxy
 
 LIMIT, RESERVED = 10, 3
+
+
+on = partial(believing, reserved_inbound="outbound")
+both_on = partial(both_believing, reserved_inbound="outbound")
 
 
 def source() -> ScriptedSource:
@@ -25,85 +41,10 @@ def source() -> ScriptedSource:
     return script
 
 
-class Refusal(Exception):
-    """The provider's no."""
-
-
-@asynccontextmanager
-async def on(
-    at: str | RedisLedger,
-    name: str,
-    script: ScriptedSource,
-    reserved_inbound: Literal["total", "outbound"] = "outbound",
-    trunks: tuple[callguard.Trunk, ...] = (),
-) -> AsyncIterator[Gate]:
-    async with (
-        nullcontext(at)
-        if isinstance(at, RedisLedger)
-        else RedisLedger.from_url(at, name=name) as ledger,
-        callguard.open_gate(
-            source=script,
-            ledger=ledger,
-            cps=None,
-            ttl=0.1,
-            counter_lag=0.05,
-            counts_ringing=True,
-            reserved_inbound=reserved_inbound,
-            refused=lambda error: isinstance(error, Refusal),
-            trunks=trunks,
-        ) as gate,
-    ):
-        yield gate
-
-
-async def dial(gate: Gate, script: ScriptedSource, *calls: int, trunk: str | None = None) -> None:
-    """Place calls, each of which the provider counts at once."""
-    for number in calls:
-        async with gate.admit(trunk=trunk, timeout=5.0) as permit:
-            counted = script.limits.current_concurrency + 1
-            script.answer(LIMIT, counted, reserved_inbound=RESERVED)
-            permit.placed(f"call_{number}")
-
-
-async def read(gate: Gate, script: ScriptedSource, current: int) -> None:
-    """Have the ledger read a count that surely shows all calls from before."""
-    script.answer(LIMIT, current, reserved_inbound=RESERVED)
-
-    async def is_counted() -> bool:
-        await gate._parts.schedule.renew()
-        usage = gate.statistics().usage
-        return (usage.reported, usage.dialling, usage.uncounted) == (current, 0, 0)
-
-    await eventually(is_counted)
-
-
 async def whose(url: str, name: str, gate: Gate) -> tuple[int | None, int | None]:
-    """Own calls and others', which a gate and a look at the ledger have to tell alike."""
-    async with RedisLedger.from_url(url, name=name) as ledger:
-        seen = (await ledger.look("key")).usage
-    assert gate.statistics().usage == seen
+    """Own calls and others'."""
+    seen = await usage(url, name, gate)
     return seen.own, seen.others
-
-
-async def given_up(url: str, name: str) -> list[str]:
-    """The settings that a look at the ledger finds to have been given up."""
-    async with RedisLedger.from_url(url, name=name) as ledger:
-        return (await ledger.look("key")).given_up
-
-
-async def reads_that_it_is_given_up(gate: Gate) -> bool:
-    """Whether a gate knows so; one where nobody waits learns of it with its next snapshot."""
-    await gate._parts.schedule.renew()
-    return bool(gate.statistics().given_up)
-
-
-async def is_full(gate: Gate) -> bool:
-    try:
-        async with gate.try_admit() as permit:
-            permit.cancel()
-    except NoHeadroom:
-        return True
-    return False
 
 
 async def test_gates_on_one_ledger_use_outbounds_share_together(
@@ -111,10 +52,7 @@ async def test_gates_on_one_ledger_use_outbounds_share_together(
 ) -> None:
     """Each gate would dial its own share, or an inbound call would cost both an outbound one."""
     script = source()
-    async with (
-        on(redis_url, workspace_key, script) as one,
-        on(redis_url, workspace_key, script) as other,
-    ):
+    async with both_on(redis_url, workspace_key, script) as (one, other):
         await dial(one, script, 1, 2, 3, 4)
         await dial(other, script, 5, 6, 7)
         assert await is_full(one)
@@ -154,20 +92,12 @@ async def test_a_refusal_at_one_gate_ends_the_belief_at_all(
 ) -> None:
     """Each gate would have its own call refused for the same wrong belief."""
     script = source()
-    async with (
-        on(redis_url, workspace_key, script) as one,
-        on(redis_url, workspace_key, script) as other,
-    ):
+    async with both_on(redis_url, workspace_key, script) as (one, other):
         await dial(one, script, 1, 2, 3, 4)
         await read(one, script, 7)
         assert not await is_full(other)
-        assert await given_up(redis_url, workspace_key) == []
-        with pytest.raises(Refusal):
-            async with one.admit():
-                raise Refusal
-        assert one.statistics().given_up == ["reserved_inbound"]
-        await eventually(lambda: reads_that_it_is_given_up(other))
-        assert await given_up(redis_url, workspace_key) == ["reserved_inbound"]
+        lost = await lose_the_belief(redis_url, workspace_key, one, other)
+        assert lost == ["reserved_inbound"]
         assert one.statistics().usage.others is None
         assert "; reserved_inbound was given up at a refusal" in str(other.explain())
         assert await is_full(one)
@@ -183,15 +113,12 @@ async def test_a_ledger_that_forgot_the_refusal_hears_of_it_again(
     """Each loss of the ledger would cost one more refused dial, once its own calls are known."""
     script = source()
     async with (
-        on(redis_url, workspace_key, script) as one,
-        on(redis_url, workspace_key, script) as other,
+        both_on(redis_url, workspace_key, script) as (one, other),
         Redis.from_url(redis_url) as client,
     ):
         await dial(one, script, 1, 2)
-        with pytest.raises(Refusal):
-            async with one.admit():
-                raise Refusal
-        await eventually(lambda: reads_that_it_is_given_up(other))
+        await have_one_refused(one)
+        await reads_that_it_is_given_up(other)
         await one.aclose()
         await client.delete(Names(workspace_key).keys[0])
 
@@ -206,9 +133,7 @@ async def test_a_refusal_is_forgotten_with_the_ledger(redis_url: str, workspace_
     script = source()
     async with Redis.from_url(redis_url) as client:
         async with on(redis_url, workspace_key, script) as gate:
-            with pytest.raises(Refusal):
-                async with gate.admit():
-                    raise Refusal
+            await have_one_refused(gate)
         keys = Names(workspace_key).keys
         hour, longest_call = 3600.0, 7230.0
         assert hour < await client.pttl(keys[0]) / 1000 <= hour + longest_call
@@ -226,7 +151,7 @@ async def test_a_gate_that_counts_all_together_makes_all_do_so(
     script = source()
     async with (
         on(redis_url, workspace_key, script) as one,
-        on(redis_url, workspace_key, script, "total") as other,
+        on(redis_url, workspace_key, script, reserved_inbound="total") as other,
     ):
         await dial(one, script, 1, 2, 3, 4)
         await read(one, script, 6)
@@ -255,11 +180,9 @@ async def test_calls_from_before_the_ledger_may_be_outbound_ones(
 async def test_who_counts_all_together_gives_nothing_up(redis_url: str, workspace_key: str) -> None:
     """People would be warned of a setting that no gate has, or read that no call is ours."""
     script = source()
-    async with on(redis_url, workspace_key, script, "total") as gate:
+    async with on(redis_url, workspace_key, script, reserved_inbound="total") as gate:
         await dial(gate, script, 1, 2)
-        with pytest.raises(Refusal):
-            async with gate.admit():
-                raise Refusal
+        await have_one_refused(gate)
         await read(gate, script, 2)
         assert await given_up(redis_url, workspace_key) == []
         assert await whose(redis_url, workspace_key, gate) == (None, None)
