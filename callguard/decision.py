@@ -79,9 +79,9 @@ class Usage:
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
         counted: calls of the ledger's own that the snapshot surely counts, and that can be going
-            on still; None until the end of a call was reported, and on a shared ledger unless
-            inbound calls are counted apart, since they can't be distinguished from others' calls
-            then.
+            on still. None until the end of a call was reported. On a shared ledger, None unless
+            inbound calls are counted apart or ends free at once, since only then its own calls are
+            listed.
         ended: how many of the reported calls are over by now, or are in the usage a second time as
             dialling or uncounted, as the snapshots in hand prove; 0 unless ends free at once.
     """

@@ -55,9 +55,9 @@ def ps(
     has left or its lease has expired; the calls that it was dialling count until a snapshot is
     surely later.
 
-    Our calls are told from others' where all gates have `reserved_inbound="outbound"`; else it is
-    unknown whose the counted calls are. Warns if a refusal has given that setting up,
-    and suggests what gates have learnt.
+    Our calls are distinguished from others' if all gates have `reserved_inbound="outbound"` or
+    `ends_free_at_once=True`; else it is unknown whose the counted calls are. Warns if a refusal has
+    given such a setting up, and suggests what gates have learnt.
 
     Warns of another ledger on the server with the same limits and count: two API keys of one
     workspace make two ledgers, which share no limit, unless both are given one name.

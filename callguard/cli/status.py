@@ -57,9 +57,10 @@ def status(
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
     history. With --ledger, the calls that gates on a shared ledger are dialling, and those that
     they have placed and the provider may not count yet, are in use too; what is paused is shown,
-    and each limited trunk. Our calls are told from others' where all gates of the ledger have
-    `reserved_inbound="outbound"`; else, and without --ledger, it is unknown whose the calls are.
-    Warns if a refusal has given that setting up, and suggests what gates have learnt.
+    and each limited trunk. Our calls are distinguished from others' if all gates of the ledger have
+    `reserved_inbound="outbound"` or `ends_free_at_once=True`; else, and without --ledger, it is
+    unknown whose the calls are. Warns if a refusal has given such a setting up, and suggests what
+    gates have learnt.
 
     Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
     all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the

@@ -35,7 +35,7 @@ class GateStatistics:
         premises_broken: by premise of the promise, how often it was seen to be wrong, counted from
             the first report on; premises that hold are left out.
         on_trunk: by trunk that takes only so many calls, how many are on it, and the most.
-        given_up: what can't be known for certain, and was given up at a refusal:
+        given_up: the settings that rest on the provider's word alone, and that a refusal has ended:
             "reserved_inbound", "ends_free_at_once", or "counts_ringing" where that was learnt.
         ringing_score: how strong the evidence is that ringing calls are counted, from -20 to 20; at
             20 they are taken for counted. None if the gate doesn't learn it.

@@ -391,8 +391,8 @@ class KnownPauses(NamedTuple):
     """What is paused, and what was resumed.
 
     Attributes:
-        version: the version of it.
-        text: it, as it stands on the server.
+        version: how often that has changed.
+        text: the same, as the server has it.
         pauses: what is paused.
         shown: the server's time in seconds, by which the pauses are dated.
     """

@@ -1,21 +1,21 @@
 -- The pauses for all workers: of everything, a lane, a trunk, or a lane on a trunk.
 --
 -- Reads  of the ledger's hash and of `paused`, pauses and pauses_version
--- Sets   them: JSON of by, reason and since, by scope; of since alone for a scope that was resumed; and how
---        often that has changed, by which a worker knows whether what it knows holds
+-- Sets   them: `pauses` is JSON, by scope, of by, reason and since, or of since alone if the scope was resumed;
+--        `pauses_version` is how often that has changed, which shows a worker whether it is up to date
 --
--- They stand twice. Exchanges go by the ledger's hash, which expires, and can be lost. `paused` never expires,
--- and is there for as long as anything is paused: the ledger that comes next begins with it. Where the two
--- differ, the later version holds. A server that has lost both is told by the workers that join: of each
--- scope the latest change holds, so none undoes a resume that it hasn't heard of.
+-- Both are stored twice. Exchanges go by the ledger's hash, which expires, and can be lost. `paused` never
+-- expires, and is there for as long as anything is paused: the next ledger begins with it. Where the two
+-- differ, the later version holds. A server that has lost both hears of the pauses from the workers that join.
+-- For each scope the latest change holds, so no worker undoes a resume that it hasn't heard of.
 --
--- Since when is in ms on the server's clock, and is the moment of the latest change of a scope. Nothing is
--- decided by it but which change is later: the ledger's clock stands still while there is no worker, and a
--- pause outlives them all.
+-- `since` is the moment of a scope's latest change, in ms on the server's clock. It only decides which change
+-- is later. The ledger's clock would not do: it stands still while there is no worker, and a pause outlives
+-- them all.
 
-local RESUMED = 86400000 -- since a scope was resumed, until nobody knows of that any more
+local RESUMED = 86400000 -- ms for which it is remembered that a scope was resumed
 
--- The pauses once somebody pauses a scope too, or once it is resumed where there is no `by`. A change is
+-- The pauses after somebody has paused a scope, or after it was resumed if there is no `by`. A change is dated
 -- later than the one before it, whatever the server's clock did.
 local function pauses_after(text, scope, moment, by, reason)
   local all = cjson.decode(text or '{}')
@@ -29,7 +29,7 @@ local function pauses_after(text, scope, moment, by, reason)
   return cjson.encode(all)
 end
 
--- The pauses with what else is known of them, or nil if that is nothing new.
+-- The pauses with the later changes in `known`, or nil if there are none.
 local function pauses_with(text, known)
   local all, is_new = cjson.decode(text), false
   for scope, change in pairs(cjson.decode(known)) do

@@ -97,8 +97,8 @@ local function Calls()
     in_chunks('HDEL', calls, fields)
   end
 
-  -- A permit leaves the ledger, whether it is dialling or uncounted. If its call was absorbed, it is known
-  -- to have ended after the snapshot that began at `heard` was received, and those before; 0 for none.
+  -- A permit leaves the ledger, whether it is dialling or uncounted. If its call was absorbed, the call surely
+  -- ended after the snapshot that began at `heard` was received, and after all before it; 0 if none is known.
   function part.drop(id, heard)
     local was_on_trunk = state.occupied > 0 and the(Occupancy).leave(id)
     redis.call('HDEL', permits, id)
