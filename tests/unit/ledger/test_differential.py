@@ -297,10 +297,17 @@ class Both:
         self.memory.note_answered(call.name, self.now)
 
     def note_ended(self, call: Call, view: View, after: float = -math.inf) -> None:
+        """A call is over. The server hears of a time of its end in the same order as the memory.
+
+        An end frees nothing there if it comes before the call's id, or after the same end without
+        a time, which another worker may be about to tell.
+        """
         if after > -math.inf:
-            self.tell_all()  # an end that comes before the call's id frees nothing on a server
+            self.tell_all()
         view.note_ended(call.name, self.now / 1000, after / 1000)
         self.memory.note_ended(call.name, self.now, after)
+        if after > -math.inf:
+            self.tell_all()
 
     def note_ended_now(self, call: Call, view: View) -> None:
         """The call surely ended after all that happened before now."""
