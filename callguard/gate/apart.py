@@ -14,8 +14,8 @@ def serving(ledger: Ledger, queues: Queues, serve: Callable[[], None]) -> Callab
     """Return the function that serves the queues: `serve`, or one that updates the ceilings first.
 
     An own call that is known to be over is one of others' until a snapshot misses it, so its end
-    raises the ceilings at once. They fall only with a snapshot, or by a refusal, after which all
-    calls are counted together; or as far as the usage falls, where ends free at once.
+    raises the ceilings at once. They fall only with a snapshot, by a refusal, after which all calls
+    are counted together, or where ends free at once, by no more than the usage falls.
 
     Args:
         ledger: the gate's ledger.
