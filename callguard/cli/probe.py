@@ -138,14 +138,14 @@ def probe(
     while nobody else is calling: if calls by others move the counter, the result is "not clear"
     instead of a guess. The last line is the call of open_gate to paste.
 
-    With --at-the-limit it then fills the workspace with calls to --fill-to, a number that takes
-    so many at once and keeps them, such as a conference or an agent of another workspace. It finds
-    out whether calls are refused by the late counter or by the calls going on (ends_free_at_once),
-    and, if somebody has called in and slots are reserved for inbound calls, which calls the
-    reservation bounds (reserved_inbound). It dials up to four calls more than the limit less the
-    reservation, and nobody else can dial meanwhile. It says the number before it asks, and places
-    no call at all if the number is above --most-calls. All calls are stopped at the end. It places
-    none of them if the answers would make no difference.
+    With --at-the-limit, and if that was clear, it then fills the workspace with calls to --fill-to,
+    a number that takes so many at once and keeps them, such as a conference or an agent of another
+    workspace. It finds out whether calls are refused by the late counter or by the calls going on
+    (ends_free_at_once), and, if somebody has called in and slots are reserved for inbound calls,
+    which calls the reservation bounds (reserved_inbound). If the answers would make no difference,
+    it leaves this out. It dials up to four calls more than the limit less the reservation, and
+    nobody else can dial meanwhile. It says the number before it asks, and places no call at all if
+    the number is above --most-calls. All calls are stopped at the end.
 
     The key is read from RETELL_API_KEY only: on the command line it would stay in the shell's
     history. A dial whose outcome is unknown is not repeated. Ctrl-C stops all calls.
