@@ -55,10 +55,6 @@ class Absorbing(Freeing):
         """
         return self._ids.of(sorted((*self._placed, *self._answered, *self._on_trust)))
 
-    def counted_calls(self) -> list[str]:
-        """The ids of the calls that the snapshot in hand surely counts, as far as known."""
-        return list(self._ids.of(self._counted.numbers))
-
     def answered(self, number: int, now: float) -> None:
         """Record that the call of a placed permit was answered, at `now` or before."""
         placed = self._placed.get(number)
