@@ -140,11 +140,19 @@ class Scene:
     def reading(self) -> Reading | None:
         """The reading that the gate has in hand."""
         assert self.gate is not None
-        if self.drains:
-            return None  # it explains nothing any more
+        if self.drains:  # it explains nothing any more
+            return self._of_age(self.gate.statistics().snapshot_age)
         limits = self.gate.explain().limits
         serial = None if limits is None else limits.remaining_purchase_limit
         return None if serial is None else self.provider.readings[serial]
+
+    def _of_age(self, age: float | None) -> Reading | None:
+        """The reading that began so many seconds ago."""
+        if age is None:
+            return None
+        began = self.now() - age
+        good = (each for each in reversed(self.provider.readings) if each.outcome == "ok")
+        return next((each for each in good if abs(each.began - began) < SLACK), None)
 
     def is_own(self, call: Call) -> bool:
         """Whether the gate that is open has let this call in."""
