@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable
 from datetime import datetime
 from inspect import iscoroutinefunction
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from callguard.showing import named, shown
 
 __all__ = [
     "checked_call_id",
     "checked_callback",
+    "checked_callbacks",
     "checked_choice",
     "checked_flag",
     "checked_list",
@@ -250,6 +251,17 @@ def checked_callback(name: str, value: T, takes: str) -> T:
             "write `def`, and start a task in it if it has to await something"
         )
     return value
+
+
+def checked_callbacks(name: str, value: object, takes: str) -> tuple[Any, ...]:
+    """Return the argument `name`, a function as for `checked_callback`, or several, as a tuple.
+
+    Raises:
+        TypeError: one of them can't be called, or is a coroutine function.
+    """
+    if callable(value) or isinstance(value, str) or not isinstance(value, Iterable):
+        return (checked_callback(name, value, takes),)
+    return tuple(checked_callback(f"each {name}", each, takes) for each in value)
 
 
 def is_sendable(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The events that a gate reports to its listener: frozen records, one class for each kind.
+"""The events that a gate reports to its listeners: frozen records, one class for each kind.
 
 Each event names its gate and its workspace. Events contain only numbers, texts and records of
 these, so ``json.dumps({"event": type(event).__name__} | dataclasses.asdict(event))`` works.
@@ -310,6 +310,11 @@ class Listener(Protocol):
 
     It should return at once. Its exceptions are logged and break nothing, except KeyboardInterrupt
     and SystemExit, which end the process.
+
+    A listener that also has a method ``opened(gate)`` is handed the `Gate` once that is open, in
+    the event loop, so that it can ask for `Gate.statistics`. Before that it may hear events of the
+    first reading. If it has a method ``closed(gate)``, that is called once when the gate is closed;
+    events of background tasks may follow. Both are optional.
     """
 
     def __call__(self, event: Event, /) -> None:

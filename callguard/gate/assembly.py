@@ -88,7 +88,7 @@ def assemble(
     trunks: Sequence[Trunk] = (),
     times: Times,
     judge: Judge,
-    listener: Listener | None,
+    listeners: Sequence[Listener],
     workspace: str,
     questions: Questions | None = None,
     clock: ProviderClock | None = None,
@@ -105,7 +105,7 @@ def assemble(
         trunks: the ways to the telephone network, the default one among them.
         times: the durations that the ledger uses.
         judge: decides what a failed dial means.
-        listener: called with every event.
+        listeners: called with every event.
         workspace: the hash of the workspace for events.
         questions: asks the provider about calls; None not to ask.
         clock: the provider's clock, by which calls are stamped; None if that is unknown.
@@ -116,7 +116,7 @@ def assemble(
     """
     home = Home()
     watch = watch or _watch(ledger)
-    reporter = Reporter(listener, gate_id or uuid.uuid4().hex, workspace)
+    reporter = Reporter(listeners, gate_id or uuid.uuid4().hex, workspace)
     schedule = Schedule(source, ledger.readings, begins=watch.look)
     ringing = _ringing(ledger, times, reporter) if times.learns else None
     premises = _premises(source, lanes, trunks, times, watch, ringing, alone=consult is None)

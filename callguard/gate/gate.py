@@ -296,9 +296,12 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
         Live calls are not touched. Closing twice is allowed. If this is cancelled, everything is
         ended nevertheless, before the cancellation is passed on.
         """
+        was_open = self._home.open_in is not None or self._home.draining
         self._home.close()
         error = GateClosed("the gate was closed while this caller waited in the queue")
         self._admissions.fail(error, "closed")
+        if was_open and self._teller is not None:
+            self._teller.closed(self)
         await self._closing.aclose()
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 from callguard.arguments import (
-    checked_callback,
+    checked_callbacks,
     checked_choice,
     checked_flag,
     checked_seconds,
@@ -64,7 +64,7 @@ def open_gate(
     reserved_inbound: Literal["total", "outbound"] = "total",
     ends_free_at_once: bool = False,
     refused: Callable[[Exception], bool] | None = None,
-    listener: Listener | None = None,
+    listener: Listener | Iterable[Listener] | None = None,
     track: Literal["ask"] | None = "ask",
     ledger: RedisLedger | str | None = None,
     allow_plain_http: bool = False,
@@ -124,7 +124,7 @@ def open_gate(
             refused the call, for dials through another address or another client. None for a
             status of 429 in the provider's own answer to the dial, as in the exceptions of
             retell-sdk, httpx, aiohttp and requests; the answer of another service is no refusal.
-        listener: called with every event; see `callguard.events`.
+        listener: called with every event; or several, such as a list; see `callguard.events`.
         track: ``"ask"`` to ask the provider, while callers wait, about the placed calls that a
             reading may have missed: one list-calls for each reading, and no more than about one a
             second. None not to ask. A gate with a `source` of its own asks nobody.
@@ -143,8 +143,7 @@ def open_gate(
     times = _checked_times(ttl, max_age, counts_ringing, ring_limit, counter_lag, min_interval)
     times = _times_of(source, times)
     checked_choice("track", track, "ask", None)
-    if listener is not None:
-        checked_callback("listener", listener, "an event")
+    listeners = () if listener is None else checked_callbacks("listener", listener, "an event")
     every_trunk = checked_trunks(trunks, cps)
     _check_ledger(ledger)
     beliefs = _checked_beliefs(reserved_inbound, ends_free_at_once, source)
@@ -159,7 +158,7 @@ def open_gate(
         trunks=every_trunk,
         times=times,
         judge=Judge(origin.base_url, refused),
-        listener=listener,
+        listeners=listeners,
         questions=origin.questions,
         clock=None if origin.fetcher is None else origin.fetcher.clock,
     )
@@ -372,7 +371,12 @@ async def _opened(
                 "for another rate, and None for none",
                 default.cps,
             )
-        return Gate(parts, stack.pop_all())
+        closing = AsyncExitStack()
+        gate = Gate(parts, closing)
+        if parts.reporter.teller is not None:
+            parts.reporter.teller.opened(gate)
+        closing.push_async_callback(stack.pop_all().aclose)
+        return gate
 
 
 def _ledger_at(address: str) -> RedisLedger:

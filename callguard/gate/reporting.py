@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -29,15 +29,15 @@ logger = logging.getLogger("callguard")
 
 
 class Reporter:
-    """Reports to the listener and the log, and counts; no decision uses this.
+    """Reports to the listeners and the log, and counts; no decision uses this.
 
     Args:
-        listener: called with every event, or None.
+        listeners: called with every event.
         gate: the gate's id.
         workspace: the hash of the workspace for events.
 
     Attributes:
-        teller: reports to the listener; None without a listener.
+        teller: reports to the listeners; None without any.
         gate: the gate's id.
         goes_by_ringing: whether the gate goes by it that ringing calls are counted, as learnt.
         what_broke: a sentence for each premise that was seen broken: its name, what was seen, and
@@ -47,9 +47,9 @@ class Reporter:
         heard_of_premise: called each time that a premise was seen not to hold; None for nobody.
     """
 
-    def __init__(self, listener: Listener | None, gate: str, workspace: str) -> None:
+    def __init__(self, listeners: Sequence[Listener], gate: str, workspace: str) -> None:
         self.gate = gate
-        self.teller = None if listener is None else _teller(listener, gate, workspace)
+        self.teller = _teller(listeners, gate, workspace) if listeners else None
         self.heard_of_premise: Callable[[Broken], None] | None = None
         self.suggests_ringing: Callable[..., None] | None = None
         self._outage_since: float | None = None
@@ -166,10 +166,10 @@ class Reporter:
             self.teller.outage_ended(duration)
 
 
-def _teller(listener: Listener, gate: str, workspace: str) -> Teller:
+def _teller(listeners: Sequence[Listener], gate: str, workspace: str) -> Teller:
     from callguard.gate.telling import Teller  # brings the events
 
-    return Teller(listener, gate, workspace)
+    return Teller(listeners, gate, workspace)
 
 
 def _standing(limits: Limits) -> Limits:

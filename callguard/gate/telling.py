@@ -1,4 +1,4 @@
-"""The events for the listener.
+"""The events for the listeners.
 
 Only a gate with a listener imports this. Most gates have none, and making the events' classes takes
 a twentieth of callguard's import time.
@@ -6,7 +6,8 @@ a twentieth of callguard's import time.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from callguard.decision import Pause, Tier
 from callguard.errors import CallGuardError
@@ -40,6 +41,9 @@ from callguard.premises import Broken
 from callguard.showing import named
 from callguard.strangers import log_failure
 
+if TYPE_CHECKING:
+    from callguard.gate.gate import Gate
+
 __all__ = ["Teller"]
 
 
@@ -51,28 +55,48 @@ class Names(TypedDict):
 
 
 class Teller:
-    """Reports to the listener; see `callguard.events` for the events.
+    """Reports to the listeners; see `callguard.events` for the events.
 
     Args:
-        listener: called with every event.
+        listeners: called with every event, one after the other.
         gate: the gate's id.
         workspace: the hash of the workspace for events.
     """
 
-    def __init__(self, listener: Listener, gate: str, workspace: str) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Sequence[Listener], gate: str, workspace: str) -> None:
+        self._listeners = listeners
         self._names: Names = {"gate": gate, "workspace": workspace}
 
     def _tell(self, event: Event) -> None:
-        """Pass `event` to the listener; its exceptions are logged and go no further."""
-        try:
-            self._listener(event)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001, `future.result()` raises CancelledError, say
-            log_failure(
-                f"the listener {named(self._listener)} failed on {type(event).__name__}", error
-            )
+        """Pass `event` to every listener; their exceptions are logged and go no further."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001, `future.result()` raises CancelledError
+                _log(listener, type(event).__name__, error)
+
+    # Of the gate -------------------------------------------------------------------------------
+
+    def opened(self, gate: Gate) -> None:
+        """Hand the open gate to those listeners that have a method `opened`."""
+        self._hand("opened", gate)
+
+    def closed(self, gate: Gate) -> None:
+        """Tell those listeners that have a method `closed` that the gate is closed."""
+        self._hand("closed", gate)
+
+    def _hand(self, method: str, gate: Gate) -> None:
+        for listener in self._listeners:
+            try:
+                take = getattr(listener, method, None)
+                if callable(take):
+                    take(gate)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001, as above
+                _log(listener, method, error)
 
     # Of a caller -------------------------------------------------------------------------------
 
@@ -151,6 +175,10 @@ class Teller:
 
     def ledger_back(self, duration: float) -> None:
         self._tell(LedgerBack(duration, **self._names))
+
+
+def _log(listener: Listener, occasion: str, error: BaseException) -> None:
+    log_failure(f"the listener {named(listener)} failed on {occasion}", error)
 
 
 def _told(error: CallGuardError) -> tuple[str, str]:

@@ -77,7 +77,7 @@ async def opened(
         trunks=every_trunk,
         times=times,
         judge=Judge(PROVIDER, refused),
-        listener=listener,
+        listeners=() if listener is None else (listener,),
         workspace="a workspace",
         questions=questions if ask is None else OneByOne(ask),
         clock=clock,

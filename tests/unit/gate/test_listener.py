@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from callguard import AdmissionTimeout, Lane, LimitsUnavailable, Usage
+from callguard import AdmissionTimeout, Gate, Lane, LimitsUnavailable, Listener, Usage, open_gate
 from callguard.events import (
     Admitted,
     Cancelled,
@@ -92,6 +92,71 @@ def test_a_listener_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) 
         run(main())
     assert "faulty" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_each_of_several_listeners_hears_although_one_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A fault in somebody's log would blind the metrics."""
+    before: list[Event] = []
+    after: list[Event] = []
+
+    def faulty(event: Event) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        listeners = iter([before.append, faulty, after.append])
+        async with open_gate(source=ScriptedSource(limit=1), listener=listeners) as gate:
+            async with gate.admit() as permit:
+                permit.cancel()
+
+    with caplog.at_level(logging.ERROR, logger="callguard"):
+        run(main())
+    assert [type(event) for event in before] == [ReadingTaken, Admitted, Cancelled]
+    assert after == before
+    assert caplog.text.count("faulty failed on") == 3
+
+
+class Companion:
+    """A listener that is handed its gate, and fails if it is told to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self._fails = fails
+        self.seen: list[tuple[str, Gate]] = []
+
+    def __call__(self, event: Event) -> None:
+        pass
+
+    def opened(self, gate: Gate) -> None:
+        self._note("opened", gate)
+
+    def closed(self, gate: Gate) -> None:
+        self._note("closed", gate)
+
+    def _note(self, what: str, gate: Gate) -> None:
+        self.seen.append((what, gate))
+        if self._fails:
+            raise ZeroDivisionError
+
+
+def test_a_listener_is_handed_its_gate_once_it_is_open_and_once_it_is_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Metrics could not ask for the statistics, or would go on asking a closed gate."""
+    faulty, sound = Companion(fails=True), Companion()
+
+    async def main() -> None:
+        listeners: list[Listener] = [faulty, sound]
+        async with open_gate(source=ScriptedSource(limit=1), listener=listeners) as gate:
+            assert sound.seen == [("opened", gate)]
+            await gate.aclose()
+            assert sound.seen == [("opened", gate), ("closed", gate)]
+        assert sound.seen == faulty.seen == [("opened", gate), ("closed", gate)]
+
+    with caplog.at_level(logging.ERROR, logger="callguard"):
+        run(main())
+    assert "Companion failed on opened" in caplog.text
+    assert "Companion failed on closed" in caplog.text
 
 
 def test_statistics_are_a_frozen_picture_with_every_part() -> None:

@@ -93,7 +93,7 @@ class World(RuleBasedStateMachine):
             lanes=[DEFAULT_LANE],
             times=times,
             judge=Judge(PROVIDER),
-            listener=None,
+            listeners=(),
             workspace="a workspace",
         )
         closing = AsyncExitStack()

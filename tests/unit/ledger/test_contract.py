@@ -127,7 +127,7 @@ def open_gate(request: pytest.FixtureRequest, counter: Counter, no_grace: None) 
             trunks=trunks,
             times=lasting,
             judge=Judge(PROVIDER),
-            listener=listener,
+            listeners=() if listener is None else (listener,),
         )
         async with (
             asyncio.timeout(PATIENCE),
