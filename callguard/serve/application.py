@@ -1,0 +1,74 @@
+"""The server's application: what every request passes, and who answers which."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from callguard.errors import CallGuardError
+from callguard.serve.forwarding import FORWARDER, Forwarder
+from callguard.serve.problems import Problem, problem_of
+from callguard.serve.settings import SETTINGS, ServeSettings
+from callguard.serve.starting import start, start_path
+from callguard.serve.workspaces import WORKSPACES, Workspaces
+
+__all__ = ["application"]
+
+logger = logging.getLogger("callguard")
+
+
+def application(settings: ServeSettings) -> web.Application:
+    """Return the proxy as an aiohttp application; `callguard.serve.running` runs it.
+
+    Whoever runs it otherwise must set ``handler_cancellation=True``, or a client that hangs up
+    stays in the queue, and ``auto_decompress=False``, or bodies are changed on the way.
+
+    Args:
+        settings: the server's settings.
+    """
+    app = web.Application(middlewares=[_problems], client_max_size=settings.bounds.max_body)
+    app[SETTINGS] = settings
+    app[FORWARDER] = Forwarder(settings)
+    app[WORKSPACES] = Workspaces(settings)
+    app.cleanup_ctx.append(_closed_in_the_end)
+    app.add_routes(_routes())
+    return app
+
+
+def _routes() -> Iterable[web.RouteDef]:
+    """The routes of all modules; what none of them answers is the provider's."""
+    yield web.route("*", "/{path:.*}", _forwarded)
+
+
+async def _forwarded(request: web.Request) -> web.StreamResponse:
+    if start_path(request) is not None:
+        return await start(request)
+    return await request.app[FORWARDER].forward(request)
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error as a problem, and none with a secret."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except CallGuardError as error:
+        return problem_of(error).response()
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return Problem(error.status, error.reason).response()
+    except Exception as error:  # noqa: BLE001 - a client gets an answer, whatever it is
+        # Only the kind of error: the request is in the traceback, and so the key.
+        logger.error("a request failed: %s", type(error).__name__)  # noqa: TRY400
+        return Problem(500, "this server failed, and its log says where").response()
+
+
+async def _closed_in_the_end(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await app[WORKSPACES].aclose()
+    await app[FORWARDER].aclose()

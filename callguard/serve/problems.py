@@ -1,0 +1,114 @@
+"""Answers of ``application/problem+json`` (RFC 9457), and the problems that errors stand for."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from callguard.decision import Decision
+from callguard.errors import (
+    AdmissionError,
+    CallGuardError,
+    GateClosed,
+    LedgerUnavailable,
+    LimitsError,
+    UsageError,
+)
+
+__all__ = ["AGAIN_IN", "Problem", "numbers", "problem_of"]
+
+AGAIN_IN: Final = 5.0
+"""Seconds after which a client is told to come back if nothing better is known. Our own choice."""
+
+_LONGEST_RETRY_AFTER: Final = 60
+"""Seconds. The provider's own client ignores a longer one (retell-sdk 6.2.13)."""
+
+
+class Problem(Exception):
+    """The answer to a request that can't be carried out; a handler may raise it.
+
+    Args:
+        status: the HTTP status.
+        detail: what happened, with which value, and what to do, in sentences.
+        kind: the last part of the type ``urn:callguard:…``; None where the status says all.
+        retry_after: seconds after which another attempt may succeed; None if it can't.
+        numbers: further members of the JSON object.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str | None = None,
+        retry_after: float | None = None,
+        **numbers: object,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.retry_after = retry_after
+        self.numbers = numbers
+
+    def response(self) -> web.Response:
+        """Return the answer."""
+        members = {
+            "type": "about:blank" if self.kind is None else f"urn:callguard:{self.kind}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **self.numbers,
+        }
+        headers = {"Cache-Control": "no-store"}
+        if self.retry_after is not None:
+            seconds = max(1, math.ceil(self.retry_after))
+            headers["Retry-After"] = str(min(seconds, _LONGEST_RETRY_AFTER))
+        return web.Response(
+            status=self.status,
+            body=json.dumps(members).encode(),
+            content_type="application/problem+json",
+            headers=headers,
+        )
+
+
+def problem_of(error: CallGuardError) -> Problem:
+    """The problem that an error of the gate stands for; it never holds a secret."""
+    match error:
+        case AdmissionError():
+            return Problem(
+                429,
+                str(error),
+                kind="not-admitted",
+                retry_after=AGAIN_IN if error.retry_after is None else error.retry_after,
+                **numbers(error.decision),
+            )
+        case GateClosed():
+            detail = "this server admits no more calls, because it stops; come back to the next one"
+            return Problem(503, detail, kind="draining", retry_after=AGAIN_IN)
+        case LimitsError() | LedgerUnavailable():
+            return Problem(503, str(error), kind="unavailable", retry_after=AGAIN_IN)
+        case UsageError():
+            return Problem(400, str(error), kind="usage")
+        case _:
+            return Problem(500, str(error))
+
+
+def numbers(decision: Decision) -> dict[str, object]:
+    """The numbers that a decision was made from, as members of a JSON object; unknown is null."""
+    limits, ceilings, eta = decision.limits, decision.ceilings, decision.eta
+    return {
+        "constraint": decision.constraint,
+        "lane": decision.lane.name,
+        "trunk": decision.trunk,
+        "limit": None if limits is None else limits.concurrency_limit,
+        "usage": decision.usage.as_json(),
+        "ceiling": None if ceilings is None else ceilings.highest,
+        "headroom": decision.headroom,
+        "lifts_in": decision.lifts_in,
+        "eta": None if eta is None else {"p50": eta.p50, "p90": eta.p90},
+    }

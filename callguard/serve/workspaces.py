@@ -1,0 +1,251 @@
+"""The open gates: one for each API key, opened at first use and closed when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+from callguard.errors import CallGuardError
+from callguard.gate import Gate, connect
+from callguard.ledger import workspace_hash
+from callguard.serve.problems import AGAIN_IN, Problem
+from callguard.serve.settings import ServeSettings, WorkspaceSettings
+
+__all__ = ["WORKSPACES", "Workspace", "Workspaces"]
+
+logger = logging.getLogger("callguard")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workspace:
+    """One workspace whose gate is open.
+
+    Attributes:
+        id: the hash of its key, which others may read.
+        gate: the gate in front of its calls.
+        settings: how the gate was opened.
+    """
+
+    id: str
+    gate: Gate
+    settings: WorkspaceSettings
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A workspace that is open or being opened.
+
+    Attributes:
+        opening: opens it; its result is the workspace.
+        users: how many use it now.
+        idle_since: when the last user left, in seconds on the event loop's clock.
+    """
+
+    opening: asyncio.Task[Workspace]
+    users: int = 0
+    idle_since: float = 0.0
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """The workspace, if it is open."""
+        task = self.opening
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+
+class Workspaces:
+    """The workspaces of one server, found by key or by id.
+
+    A gate is closed `ServeSettings.idle` seconds after its last use, or later while a pause is in
+    force there, which would end with it. That is no less than the time after which the count shows
+    every call that was placed, so the next gate's first snapshot misses none.
+
+    Args:
+        settings: the server's settings.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        self._entries: dict[str, _Entry] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+        self.draining = False
+
+    def find(self, workspace_id: str) -> Workspace | None:
+        """The workspace with this id, if its gate is open."""
+        entry = self._entries.get(workspace_id)
+        return None if entry is None else entry.workspace
+
+    def open(self) -> tuple[Workspace, ...]:
+        """The workspaces whose gates are open."""
+        found = (entry.workspace for entry in self._entries.values())
+        return tuple(workspace for workspace in found if workspace is not None)
+
+    @asynccontextmanager
+    async def use(self, key: str) -> AsyncIterator[Workspace]:
+        """Use the workspace of `key`, whose gate stays open during the block.
+
+        All that come while it is being opened share one opening. Cancelling this leaves the
+        opening to the others.
+
+        Raises:
+            LimitsRejected: the provider refused the key; nothing was kept of it.
+            CallGuardError: the gate can't be opened.
+            Problem: too many gates are open, or the server stops.
+        """
+        workspace_id = workspace_hash(key)
+        entry = self._entries.get(workspace_id) or self._enter(workspace_id, key)
+        del key  # so that no traceback shows it
+        entry.users += 1
+        try:
+            await asyncio.wait([entry.opening])
+            yield self._opened(entry)
+        finally:
+            entry.users -= 1
+            if not entry.users:
+                entry.idle_since = _now()
+                self._set_timer()
+
+    @asynccontextmanager
+    async def use_open(self, workspace_id: str) -> AsyncIterator[Workspace]:
+        """Use a workspace whose gate is open; it stays open during the block.
+
+        Raises:
+            Problem: no gate of such a workspace is open.
+        """
+        entry = self._entries.get(workspace_id)
+        if entry is None or entry.workspace is None:
+            raise Problem(404, "no workspace with this id is open here", kind="no-such-workspace")
+        entry.users += 1
+        try:
+            yield self._opened(entry)
+        finally:
+            entry.users -= 1
+            if not entry.users:
+                entry.idle_since = _now()
+                self._set_timer()
+
+    async def drain(self) -> None:
+        """Admit nobody any more, and wait until the count shows every call; see `Gate.drain`.
+
+        Cancelling this leaves the gates draining.
+        """
+        self.draining = True
+        await asyncio.gather(*(workspace.gate.drain() for workspace in self.open()))
+
+    async def aclose(self) -> None:
+        """Close every gate. Live calls are not touched."""
+        self.draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+        entries, self._entries = self._entries, {}
+        for entry in entries.values():
+            entry.opening.cancel()
+            await asyncio.wait([entry.opening])
+            if entry.workspace is not None:
+                await entry.workspace.gate.aclose()
+        if self._closing:
+            await asyncio.wait(self._closing)
+        if self._session is not None:
+            await self._session.close()
+
+    def _enter(self, workspace_id: str, key: str) -> _Entry:
+        if self.draining:
+            raise Problem(
+                503,
+                "this server stops, and opens no more workspaces; come back to the next one",
+                kind="draining",
+                retry_after=AGAIN_IN,
+            )
+        most = self._settings.bounds.max_workspaces
+        if len(self._entries) >= most:
+            raise Problem(
+                503,
+                f"{most} workspaces are open here, and no more may be; come back later",
+                kind="too-many-workspaces",
+                retry_after=AGAIN_IN,
+            )
+        entry = _Entry(asyncio.create_task(self._open(workspace_id, key)))
+        self._entries[workspace_id] = entry
+        entry.opening.add_done_callback(lambda _: self._forget_failed(workspace_id, entry))
+        return entry
+
+    async def _open(self, workspace_id: str, key: str) -> Workspace:
+        settings = self._settings.of(workspace_id)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        gate = await connect(
+            key,
+            base_url=self._settings.provider_url,
+            session=self._session,
+            lanes=settings.lanes,
+            trunks=settings.trunks,
+            cps=settings.cps,
+            ledger=settings.ledger,
+            allow_plain_http=self._settings.allow_plain_http,
+            **settings.options,
+        )
+        logger.info("workspace %s: its gate is open", workspace_id)
+        return Workspace(workspace_id, gate, settings)
+
+    def _forget_failed(self, workspace_id: str, entry: _Entry) -> None:
+        if entry.workspace is None and self._entries.get(workspace_id) is entry:
+            del self._entries[workspace_id]
+
+    @staticmethod
+    def _opened(entry: _Entry) -> Workspace:
+        task = entry.opening
+        if task.cancelled():
+            raise Problem(503, "this server stops", kind="draining", retry_after=AGAIN_IN)
+        error = task.exception()
+        if isinstance(error, CallGuardError):
+            raise copy.copy(error)  # each gets its own, because raising adds to its traceback
+        return task.result()
+
+    # Closing ------------------------------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        if self._timer is None and not self.draining and self._entries:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._settings.idle, self._close_idle)
+
+    def _close_idle(self) -> None:
+        self._timer = None
+        latest = _now() - self._settings.idle
+        idle = [key for key, entry in self._entries.items() if not entry.users]
+        for workspace_id in idle:
+            entry = self._entries[workspace_id]
+            workspace = entry.workspace
+            if workspace is None or entry.idle_since > latest or _is_kept(workspace):
+                continue
+            del self._entries[workspace_id]
+            closing = asyncio.create_task(workspace.gate.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            logger.info("workspace %s: its gate is closed, because it was idle", workspace_id)
+        if any(not entry.users for entry in self._entries.values()):
+            self._set_timer()
+
+
+def _is_kept(workspace: Workspace) -> bool:
+    """Whether something would end with the gate: a pause, or what a refusal has taught it."""
+    statistics = workspace.gate.statistics()
+    return bool(statistics.pauses or statistics.given_up)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+WORKSPACES: Final = web.AppKey("workspaces", Workspaces)
+"""Where the application keeps its workspaces."""
