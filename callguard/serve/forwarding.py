@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import aiohttp
@@ -85,7 +86,7 @@ class Forwarder:
 
     def sent(
         self, request: web.Request, body: AsyncIterator[bytes] | bytes | None
-    ) -> aiohttp.client._RequestContextManager:
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Send a request on, with `body` in place of its own.
 
         Raises:
