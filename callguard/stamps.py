@@ -63,6 +63,11 @@ class ProviderClock:
         self._at = 0.0
         self.forget()
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Seconds that the provider's clock is ahead, at least and at most; infinite if unknown."""
+        return self._least, self._tightest
+
     def dated(self, date: float, began: float, received: float) -> None:
         """Record an answer dated `date`, whose request began at `began`; it came at `received`."""
         self._pass_time(received)

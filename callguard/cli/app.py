@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 import callguard
 from callguard.cli.demo import demo
 from callguard.cli.demo_worker import demo_worker
+from callguard.cli.doctor import doctor
 from callguard.cli.drain import drain
 from callguard.cli.pause import pause, resume
 from callguard.cli.probe import probe
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command(cls=_Command)(demo)
 app.command(cls=_Command)(status)
+app.command(cls=_Command)(doctor)
 app.command(cls=_Command)(ps)
 app.command(cls=_Command)(pause)
 app.command(cls=_Command)(resume)

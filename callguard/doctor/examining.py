@@ -1,0 +1,68 @@
+"""The examination: gathers the facts of a case, and runs every check on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from callguard.doctor import clock, provider, rates, workspace
+from callguard.doctor.case import Case, Setup
+from callguard.doctor.finding import SEVERITIES, Finding
+from callguard.doctor.readings import Readings, take
+from callguard.errors import UsageError
+
+__all__ = ["CHECKS", "examine", "judge"]
+
+CHECKS: Final[Mapping[str, Callable[[Case], Iterable[Finding]]]] = {
+    "key": provider.key,
+    "address": provider.address,
+    "answers": provider.answers,
+    "clock": clock.clock,
+    "limit": workspace.limit,
+    "lanes": workspace.lanes,
+    "room": workspace.room,
+    "burst": workspace.burst,
+    "trunks": rates.trunks,
+    "filling": rates.filling,
+}
+"""Every check by its name. docs/doctor.md has a table of them, with what each asks."""
+
+
+async def examine(setup: Setup) -> list[Finding]:
+    """Gather the facts, and judge them. Cancelling leaves nothing behind.
+
+    Args:
+        setup: what is examined.
+
+    Returns:
+        The findings, the worst first.
+    """
+    return judge(Case(setup=setup, readings=await _readings(setup)))
+
+
+def judge(case: Case) -> list[Finding]:
+    """Run every check on a case, also if one of them fails; the worst findings come first."""
+    findings = [each for name, check in CHECKS.items() for each in _run(name, check, case)]
+    return sorted(findings, key=lambda each: SEVERITIES.index(each.severity))
+
+
+def _run(name: str, check: Callable[[Case], Iterable[Finding]], case: Case) -> list[Finding]:
+    try:
+        return list(check(case))
+    except Exception as fault:  # noqa: BLE001 - whatever one check meets, the others go on
+        return [
+            Finding(
+                name,
+                "unknown",
+                f"the check failed with {type(fault).__name__}",
+                "this is a defect of callguard, and says nothing of your setup",
+                "report it, with the options of the command",
+            )
+        ]
+
+
+async def _readings(setup: Setup) -> Readings:
+    try:
+        return await take(setup.api_key, setup.base_url, allow_plain_http=setup.allow_plain_http)
+    except UsageError:  # the checks of the key and of the address say which
+        return Readings()

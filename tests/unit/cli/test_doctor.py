@@ -1,0 +1,82 @@
+"""The command `callguard doctor`: its options, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from callguard.cli import main
+from callguard.cli.doctor_findings import exit_code
+from callguard.cli.exits import ExitCode
+from callguard.cli.setup_options import parse_cps, parse_lane, parse_trunk
+from callguard.doctor import Finding, Severity
+from callguard.lanes import Lane
+from callguard.trunks import Trunk
+
+
+def test_lanes_and_trunks_are_those_of_the_gates() -> None:
+    """Another lane than the gates' own would be examined."""
+    assert parse_lane("bulk") == Lane("bulk")
+    assert parse_lane("urgent:burst=5,reserve=2") == Lane("urgent", burst=5, reserve=2)
+    said = "a:burst=all,priority=-1,max_wait=2.5,max_waiting=7"
+    assert parse_lane(said) == Lane("a", priority=-1, burst="all", max_wait=2.5, max_waiting=7)
+    assert parse_trunk("twilio:cps=5,calls=50") == Trunk("twilio", cps=5.0, calls=50)
+    said = "b:cps=30,window=5,longest_call=60"
+    assert parse_trunk(said) == Trunk("b", cps=30.0, window=5.0, longest_call=60.0)
+    assert parse_trunk("gateway:cps=none") == Trunk("gateway", cps=None)
+    assert (parse_cps("2.5"), parse_cps("none")) == (2.5, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--lane", "a:bursts=5"], "'bursts' is no setting; they are priority, reserve, burst"),
+        (["--lane", "a:burst"], "'burst' is no setting"),
+        (["--lane", "a:reserve=two"], "reserve can't be 'two'"),
+        (["--lane", "a:reserve=-1"], "reserve must be at least 0"),
+        (["--lane", ":reserve=1"], "name"),
+        (["--lane", "a", "--lane", "a"], "names of their own"),
+        (["--trunk", "a:cps=0"], "cps must be"),
+        (["--trunk", "default"], "must not be called 'default'"),
+        (["--cps", "fast"], "--cps must be a number or none"),
+        (["--cps", "0"], "cps must be"),
+        (["--average-call", "0"], "--average-call must be more than 0 s"),
+    ],
+)
+def test_options_that_can_not_be_right(
+    arguments: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typing error would end in a traceback, or examine something else."""
+    assert main(["doctor", *arguments, "--json"]) == ExitCode.WRONG_USE
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert json.loads(captured.out)["exit"] == ExitCode.WRONG_USE
+
+
+@pytest.mark.parametrize(
+    ("severities", "code"),
+    [
+        (["ok"], ExitCode.OK),
+        (["note", "ok"], ExitCode.OK),
+        (["unknown", "note"], ExitCode.FULL),
+        (["warning", "unknown"], ExitCode.FAILED),
+        (["error"], ExitCode.FAILED),
+    ],
+)
+def test_exit_code(severities: Sequence[Severity], code: ExitCode) -> None:
+    """A script would dial where something is wrong, or take what nobody knows for right."""
+    assert exit_code([Finding("key", each, "it is") for each in severities]) == code
+
+
+def test_without_a_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who has set nothing yet would see a traceback, or a setup without faults."""
+    monkeypatch.delenv("RETELL_API_KEY", raising=False)
+    monkeypatch.delenv("RETELL_BASE_URL", raising=False)
+    assert main(["doctor"]) == ExitCode.FAILED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "error\tkey\tno API key"
+    assert lines[2] == "\t\t→ set RETELL_API_KEY to a key from the provider's dashboard"
+    assert lines[-1] == "1 error, 1 unknown, 2 ok"
