@@ -9,7 +9,11 @@ from typing import Final
 
 from callguard.errors import LimitsMalformed
 
-__all__ = ["Limits", "Snapshot"]
+__all__ = ["SURCHARGE", "Limits", "Snapshot"]
+
+SURCHARGE: Final = 0.10
+"""USD a minute, for the whole length of each call that began above the limit
+(docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
 
 MOST_GOING: Final = 1_000_000
 """The highest possible count of calls: a thousand times the largest limit that is sold. An unsigned

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
+from callguard.limits import SURCHARGE
 from callguard.simulator import Truth
 
-__all__ = ["SURCHARGE", "Outcome", "Progress", "Reckoning", "surcharge"]
-
-SURCHARGE: Final = 0.10
-"""USD a minute, for the whole length of each call that began above the limit
-(docs.retellai.com/deploy/concurrency, read 2026-11-22)."""
+__all__ = ["Outcome", "Progress", "Reckoning", "surcharge"]
 
 
 def surcharge(truth: Truth) -> float:

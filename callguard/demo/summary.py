@@ -9,7 +9,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from callguard.demo.looped import TRIES
-from callguard.demo.progress import SURCHARGE, Outcome
+from callguard.demo.progress import Outcome
+from callguard.limits import SURCHARGE
 
 __all__ = ["summary", "verdict"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from callguard.decision import Decision
 from callguard.eta import Eta
 from callguard.gate.assembly import Parts
 from callguard.lanes import Lane
+from callguard.ledger import PlacedState
 from callguard.trunks import DEFAULT_TRUNK, Trunk
 
 if TYPE_CHECKING:
@@ -20,6 +22,26 @@ class Observing:
     """The part of a `Gate` that explains its state."""
 
     _parts: Parts
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The gate's lanes, higher ones first."""
+        return tuple(sorted(self._parts.admissions.queues.lanes, key=lambda lane: lane.priority))
+
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        """The gate's trunks that are limited."""
+        return tuple(trunk for trunk in self._parts.admissions.queues.trunks if trunk.is_limited)
+
+    def placed_permits(self) -> Mapping[str, PlacedState]:
+        """By the ids of the gate's permits, its placed calls that can be going on.
+
+        A call is "uncounted" until a snapshot surely counts it, then "counted" until it is known
+        to be over, or more calls are counted as going on than the provider counts.
+        """
+        issuer = self._parts.issuer
+        found = self._parts.ledger.placed_permits()
+        return {issuer.id_of(number): state for number, state in found.items()}
 
     def explain(
         self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK

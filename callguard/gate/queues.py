@@ -39,6 +39,7 @@ class Queues:
     Attributes:
         known: the queues by what callers have named so far: by lane, and by trunk.
         lanes: the gate's.
+        trunks: the gate's.
         rated: the names of the trunks that have a rate.
         filling: those that take only so many calls at once.
         inbound_apart: whether a shared ledger is asked to count inbound calls apart; may be set.
@@ -55,6 +56,7 @@ class Queues:
         time: Callable[[], float] = monotonic,
     ) -> None:
         self.lanes: Sequence[Lane] = list(lanes)
+        self.trunks: Sequence[Trunk] = list(trunks)
         self._trunks: Mapping[str, Trunk] = {
             trunk.name: trunk for trunk in (Trunk(DEFAULT_TRUNK, cps=None), *trunks)
         }

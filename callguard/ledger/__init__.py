@@ -3,7 +3,16 @@
 from typing import TYPE_CHECKING
 
 from callguard.ledger.memory import MemoryLedger
-from callguard.ledger.protocol import Claim, Claimant, DatedPause, Ledger, Reader, Readings, Right
+from callguard.ledger.protocol import (
+    Claim,
+    Claimant,
+    DatedPause,
+    Ledger,
+    PlacedState,
+    Reader,
+    Readings,
+    Right,
+)
 from callguard.ledger.redis.keys import workspace_hash
 from callguard.ledger.times import Times
 
@@ -16,6 +25,7 @@ __all__ = [
     "DatedPause",
     "Ledger",
     "MemoryLedger",
+    "PlacedState",
     "Reader",
     "Readings",
     "RedisLedger",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from callguard.call_ids import CallIds
 from callguard.ledger.freeing import Freeing
+from callguard.ledger.protocol import PlacedState
 from callguard.ledger.times import Times
 from callguard.limits import Snapshot
 
@@ -54,6 +55,12 @@ class Absorbing(Freeing):
         Those that are taken for counted only because of what was learnt are among them.
         """
         return self._ids.of(sorted((*self._placed, *self._answered, *self._on_trust)))
+
+    def placed_permits(self) -> Mapping[int, PlacedState]:
+        """The permits of the placed calls that can be going on, as far as each is known."""
+        states: dict[int, PlacedState] = dict.fromkeys(self._counted.numbers, "counted")
+        states.update(dict.fromkeys((*self._placed, *self._answered), "uncounted"))
+        return states
 
     def answered(self, number: int, now: float) -> None:
         """Record that the call of a placed permit was answered, at `now` or before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from callguard.decision import Usage, Withheld
 from callguard.errors import CallGuardError
@@ -11,7 +11,19 @@ from callguard.limits import Limits, Snapshot
 from callguard.pacing import Pace
 from callguard.trunks import Trunk
 
-__all__ = ["Claim", "Claimant", "DatedPause", "Ledger", "Reader", "Readings", "Right"]
+__all__ = [
+    "Claim",
+    "Claimant",
+    "DatedPause",
+    "Ledger",
+    "PlacedState",
+    "Reader",
+    "Readings",
+    "Right",
+]
+
+PlacedState: TypeAlias = Literal["uncounted", "counted"]
+"""The state of a placed call that can be going on: whether a snapshot surely counts it."""
 
 
 R = TypeVar("R", bound="Right")
@@ -206,6 +218,7 @@ class Ledger(Protocol):
     def usage(self) -> Usage: ...
     def unsettled(self) -> int: ...
     def uncounted_calls(self) -> Mapping[str, int]: ...
+    def placed_permits(self) -> Mapping[int, PlacedState]: ...
     def calls_in_the_way(self) -> Iterable[str]: ...
     def pace(self, trunk: str) -> Pace | None: ...
     def due_at(self, trunk: str) -> float: ...

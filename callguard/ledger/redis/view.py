@@ -53,6 +53,7 @@ class View(Told):
         dated: the latest snapshot that the server brought, whose dates allow for any sleep.
         readings: who takes the next snapshot, and when; to be set.
         own_readings: when this worker reads while it is alone.
+        placed_permits: returns the permits of this worker's placed calls that can be going on.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class View(Told):
         self._share = share
         self._own = MemoryLedger(settings.times, trunks, inbound_apart=settings.inbound_apart)
         self.own_readings = self._own.readings
+        self.placed_permits = self._own.placed_permits
         self._held = Held()
 
     # What the gate asks --------------------------------------------------------------------------
