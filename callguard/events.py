@@ -314,7 +314,8 @@ class Listener(Protocol):
     A listener that also has a method ``opened(gate)`` is handed the `Gate` once that is open, in
     the event loop, so that it can ask for `Gate.statistics`. Before that it may hear events of the
     first reading. If it has a method ``closed(gate)``, that is called once when the gate is closed;
-    events of background tasks may follow. Both are optional.
+    events of background tasks may follow. An attribute ``hears``, a collection of event classes,
+    names the events that it is called with; others are not made for it. All three are optional.
     """
 
     def __call__(self, event: Event, /) -> None:

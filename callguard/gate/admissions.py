@@ -81,7 +81,8 @@ class Admissions:
         self._readings = ledger.readings
         self.issuer: Final = issuer
         self.explainer: Final = explainer
-        self._teller = reporter.teller
+        self._teller = teller = reporter.teller
+        self._tells_admitted = teller is not None and teller.hears_admitted
         self._consult = consult
         self._alarm = Alarm(home.loop, self.serve)
 
@@ -106,8 +107,12 @@ class Admissions:
         if now >= self._alarm.at:
             self._alarm.ring()
         number = self._ledger.acquire(queue.ceiling, now, queue.pace)
-        if number and (now > self._readings.due_at or self._teller is not None):
-            self._follow_up(queue, number, now)
+        if number:
+            queue.admitted += 1
+            if queue.bursts and self.tier(queue) == "burst":
+                queue.burst += 1
+            if now > self._readings.due_at or self._tells_admitted:
+                self._follow_up(queue, number, now)
         return number
 
     def tier(self, queue: Queue) -> Tier:
@@ -118,7 +123,7 @@ class Admissions:
         try:
             if now > self._readings.due_at:
                 self._schedule.want()
-            if self._teller is not None:
+            if self._tells_admitted:
                 self._tell_admitted(queue, number, self.tier(queue), waited=0.0)
         except BaseException:
             self.issuer.cancel(number, queue, "release")  # nobody gets it
@@ -239,9 +244,10 @@ class Admissions:
             number = ledger.acquire(queue.ceiling, now, queue.pace)
             if not number:
                 break
-            queue.leave_granted(now)
-            waiter.future.set_result((number, self.tier(queue) if queue.bursts else "normal"))
-            if self._teller is not None:
+            tier: Tier = self.tier(queue) if queue.bursts else "normal"
+            queue.leave_granted(now, tier)
+            waiter.future.set_result((number, tier))
+            if self._tells_admitted:
                 granted.append(waiter)
         if queues.due_at < self._alarm.at:
             self._alarm.set(queues.due_at, now)
@@ -263,8 +269,9 @@ class Admissions:
         while (queue := self.queues.next_of(claim)) is not None:
             waiter = queue.first()
             if not waiter.future.done():
-                queue.leave_granted(now)
-                waiter.future.set_result((number, queue.ceilings.tier(usage)))
+                tier = queue.ceilings.tier(usage)
+                queue.leave_granted(now, tier)
+                waiter.future.set_result((number, tier))
                 self._tell_granted(waiter)
                 return
             queue.leave(waiter, now)
@@ -307,7 +314,7 @@ class Admissions:
         return self.explainer.timed_out(queue)
 
     def _tell_granted(self, waiter: Waiter) -> None:
-        if self._teller is not None and waiter.grant is not None:
+        if self._tells_admitted and waiter.grant is not None:
             number, tier = waiter.grant
             waited = self._watch.time() - waiter.since
             self._tell_admitted(waiter.queue, number, tier, waited)

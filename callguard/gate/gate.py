@@ -284,7 +284,7 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
             raise UsageError(
                 "the gate was left more often than entered; use `async with gate:`"
             ) from None
-        if error is None and self._teller is None:
+        if error is None and not self._issuer.tells_placed:
             time = self._time
             self._ledger.place(number, time())
         else:

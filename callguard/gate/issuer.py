@@ -43,7 +43,8 @@ class Issuer:
         home: the gate's event loop and state.
         judge: decides what a failed dial means.
         ledger: the gate's ledger.
-        teller: reports to the gate's listener; None without one.
+        teller: reports to the gate's listeners; None without any.
+        tells_placed: whether a listener hears of placed calls.
         time: the event loop's clock, in seconds.
         room_made: called when a slot may have become free.
         count_changed: called when the provider's count has changed.
@@ -80,6 +81,7 @@ class Issuer:
         }
         self._gate = reporter.gate
         self.teller: Final = reporter.teller
+        self.tells_placed: Final = self.teller is not None and self.teller.hears_placed
         self._calls = Calls()
         self._premises = premises
         self._histories = premises.histories
@@ -97,7 +99,7 @@ class Issuer:
         """Record that a dial has returned, or was given up, so that its call counts as placed."""
         time = self.time
         self.ledger.place(number, time())
-        if self.teller is not None:
+        if self.tells_placed:
             self._tell_placed(number, queue, call_id)
         if queue.fills:
             self.room_made()  # there is none yet, but from now on it is known when at the latest

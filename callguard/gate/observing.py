@@ -78,7 +78,7 @@ class Observing:
         Raises:
             UsageError: the gate belongs to another event loop.
         """
-        from callguard.gate.statistics import GateStatistics
+        from callguard.gate.statistics import GateStatistics, QueueAdmissions
 
         parts, queues = self._parts, self._parts.admissions.queues
         if parts.home.open_in is not None:
@@ -107,4 +107,15 @@ class Observing:
             given_up=list(parts.reporter.given_up),
             ringing_score=None if ringing is None else ringing.score,
             ringing_learnt=ringing is not None and ringing.applied,
+            limits=None if snapshot is None else snapshot.limits,
+            admissions=[
+                QueueAdmissions(
+                    queue.lane.name,
+                    queue.limited,
+                    queue.admitted - queue.burst,
+                    queue.burst,
+                    queue.waits.picture(),
+                )
+                for queue in queues
+            ],
         )

@@ -114,7 +114,7 @@ class Permit(Unique, EnteredAsync):
         if self._state is DIALLING:
             self._state = LEFT
             issuer, queue = self._admissions.issuer, self._queue
-            if issuer.teller is None and not queue.fills:
+            if not (issuer.tells_placed or queue.fills):
                 time = issuer.time
                 issuer.ledger.place(self._number, time())
             else:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from callguard.decision import Ceilings, Tier
 from callguard.eta import Flow
+from callguard.gate.waits import WaitTally
 from callguard.lanes import Lane
 from callguard.limits import Limits
 from callguard.pacing import Pace
@@ -104,6 +105,9 @@ class Queue:
         flow: how fast they go who wait.
         paused: whether nobody is admitted from here until that is lifted.
         length: how many wait.
+        admitted: callers admitted so far, at once or after a wait.
+        burst: those of them whose calls may cost burst's surcharge.
+        waits: how long those waited that had to.
     """
 
     __slots__ = (
@@ -111,6 +115,8 @@ class Queue:
         "_rivals",
         "_siblings",
         "_waiters",
+        "admitted",
+        "burst",
         "bursts",
         "ceiling",
         "ceilings",
@@ -121,6 +127,7 @@ class Queue:
         "pace",
         "paused",
         "trunk",
+        "waits",
         "way",
     )
 
@@ -146,6 +153,9 @@ class Queue:
         self.bursts = False
         self.flow = Flow()
         self.length = 0
+        self.admitted = 0
+        self.burst = 0
+        self.waits = WaitTally()
         self._endless = lane.max_wait is None and lane.max_waiting is None
         self._waiters: deque[Waiter] = deque()
 
@@ -235,19 +245,27 @@ class Queue:
             elif each.lane.priority < self.lane.priority:
                 self.flow.fall_behind()
 
-    def leave_granted(self, now: float) -> None:
-        """Remove the first caller, which was granted a slot."""
+    def leave_granted(self, now: float, tier: Tier) -> None:
+        """Remove and count the first caller, which was granted a slot."""
         waiters = self._waiters
         waiter = waiters.popleft()
         waiter.queued = False
         if waiter.timer is not None:
             waiter.timer.cancel()
         self.flow.grant(now)
+        self.count(tier)
+        self.waits.count(now - waiter.since)
         self.length -= 1
         if not self.length:
             self.flow.end(now)
         while waiters and not waiters[0].queued:
             waiters.popleft()
+
+    def count(self, tier: Tier) -> None:
+        """Count a caller that was admitted."""
+        self.admitted += 1
+        if tier == "burst":
+            self.burst += 1
 
     def leave(self, waiter: Waiter, now: float) -> bool:
         """Leave the queue; whether the caller was in it until now."""

@@ -8,9 +8,30 @@ from dataclasses import dataclass, field
 from callguard.decision import Ceilings, OnTrunk, Outage, Pause, Usage
 from callguard.eta import Eta
 from callguard.gate.reporting import Outcome
+from callguard.gate.waits import Waits
+from callguard.limits import Limits
 from callguard.premises import Premise
 
-__all__ = ["GateStatistics"]
+__all__ = ["GateStatistics", "QueueAdmissions"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAdmissions:
+    """The admissions of a lane on a trunk since the gate was opened.
+
+    Attributes:
+        lane: the lane's name.
+        trunk: the trunk's name; None if nothing limits it.
+        normal: calls that cost nothing extra.
+        burst: calls that may cost burst's surcharge.
+        waits: how long those callers waited that were not admitted at once.
+    """
+
+    lane: str
+    trunk: str | None
+    normal: int
+    burst: int
+    waits: Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +61,8 @@ class GateStatistics:
         ringing_score: how strong the evidence is that ringing calls are counted, from -20 to 20; at
             20 they are taken for counted. None if the gate doesn't learn it.
         ringing_learnt: whether the gate has learnt that ringing calls are counted, and goes by it.
+        limits: the provider's latest answer; None without a snapshot.
+        admissions: the admissions of each lane and trunk on which a call was asked for.
     """
 
     usage: Usage
@@ -60,3 +83,5 @@ class GateStatistics:
     given_up: Sequence[str] = field(default_factory=list)
     ringing_score: int | None = None
     ringing_learnt: bool = False
+    limits: Limits | None = None
+    admissions: Sequence[QueueAdmissions] = field(default_factory=list)

@@ -6,8 +6,8 @@ a twentieth of callguard's import time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
 
 from callguard.decision import Pause, Tier
 from callguard.errors import CallGuardError
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 __all__ = ["Teller"]
 
 
+KINDS: Final[Sequence[type[Event]]] = get_args(Event)
+"""Every kind of event."""
+
+
 class Names(TypedDict):
     """The fields of every event that name its origin."""
 
@@ -61,15 +65,22 @@ class Teller:
         listeners: called with every event, one after the other.
         gate: the gate's id.
         workspace: the hash of the workspace for events.
+
+    Attributes:
+        hears_admitted: whether any listener hears `Admitted`; else no such event is made.
+        hears_placed: the same of `Placed`.
     """
 
     def __init__(self, listeners: Sequence[Listener], gate: str, workspace: str) -> None:
         self._listeners = listeners
+        self._hearing = {kind: [each for each in listeners if _hears(each, kind)] for kind in KINDS}
+        self.hears_admitted = bool(self._hearing[Admitted])
+        self.hears_placed = bool(self._hearing[Placed])
         self._names: Names = {"gate": gate, "workspace": workspace}
 
     def _tell(self, event: Event) -> None:
-        """Pass `event` to every listener; their exceptions are logged and go no further."""
-        for listener in self._listeners:
+        """Pass `event` to who hears it; the exceptions of listeners are logged, no more."""
+        for listener in self._hearing[type(event)]:
             try:
                 listener(event)
             except (KeyboardInterrupt, SystemExit):
@@ -101,7 +112,8 @@ class Teller:
     # Of a caller -------------------------------------------------------------------------------
 
     def queued(self, lane: str, waiting: int) -> None:
-        self._tell(Queued(lane, waiting, **self._names))
+        if self._hearing[Queued]:
+            self._tell(Queued(lane, waiting, **self._names))
 
     def admitted(
         self, permit_id: str, lane: str, tier: Tier, waited: float, trunk: str | None
@@ -175,6 +187,12 @@ class Teller:
 
     def ledger_back(self, duration: float) -> None:
         self._tell(LedgerBack(duration, **self._names))
+
+
+def _hears(listener: Listener, kind: type[Event]) -> bool:
+    """Whether a listener hears events of a kind: of all, unless it names those that it hears."""
+    heard = getattr(listener, "hears", None)
+    return not isinstance(heard, Collection) or kind in heard
 
 
 def _log(listener: Listener, occasion: str, error: BaseException) -> None:

@@ -264,7 +264,7 @@ MUTATIONS = (
                     "                now = watch.time()\n"
                     "                if number := ledger.acquire(ledger.in_use + 1, now):\n"
                     "                    queue.first().future.set_result((number, 'normal'))\n"
-                    "                    queue.leave_granted(now)\n"
+                    "                    queue.leave_granted(now, 'normal')\n"
                     "                    return\n"
                     "        while (queue"
                 ),

@@ -9,7 +9,16 @@ from typing import TypeVar
 
 import pytest
 
-from callguard import AdmissionTimeout, Gate, Lane, LimitsUnavailable, Listener, Usage, open_gate
+from callguard import (
+    AdmissionTimeout,
+    Gate,
+    Lane,
+    LimitsUnavailable,
+    Listener,
+    Trunk,
+    Usage,
+    open_gate,
+)
 from callguard.events import (
     Admitted,
     Cancelled,
@@ -157,6 +166,79 @@ def test_a_listener_is_handed_its_gate_once_it_is_open_and_once_it_is_closed(
         run(main())
     assert "Companion failed on opened" in caplog.text
     assert "Companion failed on closed" in caplog.text
+
+
+class Choosy:
+    """A listener that hears timeouts only."""
+
+    hears = (TimedOut,)
+
+    def __init__(self) -> None:
+        self.heard: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.heard.append(event)
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside one that hears all", "alone"])
+def test_a_listener_hears_only_what_it_names(*, beside: bool) -> None:
+    """Whoever counts timeouts would pay for every other event."""
+    heard: list[Event] = []
+    choosy = Choosy()
+    listeners: list[Listener] = [choosy, heard.append] if beside else [choosy]
+
+    async def main() -> None:
+        async with open_gate(source=ScriptedSource(limit=1), listener=listeners) as gate:
+            async with gate.admit() as permit:
+                with pytest.raises(AdmissionTimeout):
+                    async with gate.admit(timeout=0.5):
+                        pass
+                permit.placed("call_1")
+
+    run(main())
+    assert [type(event) for event in choosy.heard] == [TimedOut]
+    assert {type(event) for event in heard} >= ({Admitted, Placed, TimedOut} if beside else set())
+
+
+def test_statistics_count_admissions_by_lane_trunk_and_tier_and_how_long_they_waited() -> None:
+    """Metrics would lack what nobody told them as events."""
+
+    async def main() -> None:
+        fetcher = ScriptedSource()
+        fetcher.answer(limit=2, burst_limit=5)
+        lanes = Lane("urgent", burst=1), Lane("bulk")
+        trunks = [Trunk("twilio", cps=1000.0)]
+        async with open_gate(source=fetcher, lanes=lanes, trunks=trunks, cps=None) as gate:
+            async with gate.admit("bulk") as first, gate.admit("bulk", trunk="twilio"):
+                async with gate.admit("urgent"):
+                    waits = asyncio.create_task(_enter(gate))
+                    await asyncio.sleep(2.0)
+                    first.cancel()
+                    fetcher.answer(limit=20)
+                    await waits
+            picture = gate.statistics()
+            assert picture.limits is not None
+            assert picture.limits.concurrency_limit == 20
+            found = {
+                (each.lane, each.trunk): (each.normal, each.burst, sum(each.waits.callers))
+                for each in picture.admissions
+            }
+            assert found == {
+                ("urgent", None): (0, 1, 0),
+                ("bulk", None): (2, 0, 1),
+                ("bulk", "twilio"): (1, 0, 0),
+            }
+            (waits_of_bulk,) = (each.waits for each in picture.admissions if each.waits.seconds[3])
+            assert waits_of_bulk.callers[3] == 1  # of more than 1 s, and 2.5 s at most
+            assert waits_of_bulk.seconds[3] == pytest.approx(2.0, abs=0.3)
+            assert picture.admitted == 4
+
+    run(main())
+
+
+async def _enter(gate: Gate) -> None:
+    async with gate.admit("bulk"):
+        pass
 
 
 def test_statistics_are_a_frozen_picture_with_every_part() -> None:
