@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -51,31 +52,7 @@ class Renderer:
     """
 
     def __init__(self, *, read_only: bool) -> None:
-        self._templates = Environment(
-            loader=PackageLoader("callguard.serve.page"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=False,
-        )
-        self._templates.globals |= {
-            "read_only": read_only,
-            "static": address,
-            "parts": PARTS,
-            "most_holders": MOST_HOLDERS,
-            "most_events": _MOST_EVENTS,
-            "plot": (SECONDS, HEIGHT),
-            "scope": scope,
-            "since": words.since,
-            "until": words.until,
-            "live": words.live,
-        }
-        self._templates.filters |= {
-            "duration": words.duration,
-            "clock": words.clock,
-            "dollars": words.dollars,
-        }
+        self._read_only = read_only
 
     def parts(self, overview: Overview) -> Mapping[str, str]:
         """Render each part."""
@@ -85,9 +62,7 @@ class Renderer:
             "standing": standing(overview),
             "chart": draw(overview.chart, overview.at),
         }
-        return {
-            name: self._templates.get_template(f"parts/{name}.html").render(shown) for name in PARTS
-        }
+        return {name: self.other(f"parts/{name}", **shown) for name in PARTS}
 
     def page(
         self, overview: Overview, parts: Mapping[str, str], *, csrf: str, signed_in: bool, run: str
@@ -113,7 +88,35 @@ class Renderer:
 
     def other(self, name: str, **shown: object) -> str:
         """Render the template of this name, such as that of the form to sign in."""
-        return self._templates.get_template(f"{name}.html").render(shown)
+        template = _templates().get_template(f"{name}.html")
+        return template.render(shown, read_only=self._read_only)
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("callguard.serve.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals |= {
+        "static": address,
+        "most_holders": MOST_HOLDERS,
+        "most_events": _MOST_EVENTS,
+        "plot": (SECONDS, HEIGHT),
+        "scope": scope,
+        "since": words.since,
+        "until": words.until,
+        "live": words.live,
+    }
+    templates.filters |= {
+        "duration": words.duration,
+        "clock": words.clock,
+        "dollars": words.dollars,
+    }
+    return templates
 
 
 def scope(lane: str | None = None, trunk: str | None = None, pause: Pause | None = None) -> str:

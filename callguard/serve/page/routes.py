@@ -88,10 +88,10 @@ class Pages:
             return self._sign_in_form(request, session, wrong=False)
         session = session or self._sessions.new(signed_in=False)
         async with self._desk.use(_workspace(request.query)) as watched:
-            overview, parts = await self._watching(watched).latest()
+            shown = await self._watching(watched).latest()
         html = self._renderer.page(
-            overview,
-            parts,
+            shown.overview,
+            shown.parts,
             csrf=self._sessions.csrf(session),
             signed_in=session.signed_in,
             run=self._run,
@@ -158,8 +158,8 @@ class Pages:
         self._refuse_if_read_only()
         session = session or self._sessions.new(signed_in=False)
         async with self._desk.use(_workspace(request.query)) as watched:
-            overview, _ = await self._watching(watched).latest()
-        html = self._renderer.other("drain", view=overview, csrf=self._sessions.csrf(session))
+            view = (await self._watching(watched).latest()).overview
+        html = self._renderer.other("drain", view=view, csrf=self._sessions.csrf(session))
         return self._with_session(request, _html(html), session)
 
     async def _obey(self, request: web.Request) -> web.StreamResponse:
@@ -169,6 +169,7 @@ class Pages:
         self._refuse_if_read_only()
         async with self._desk.use(_workspace(form.fields)) as watched:
             ORDERS[request.path.removeprefix("/")](watched, form.fields)
+            self._watching(watched).look_again()
             location = request.rel_url.with_path("/").with_query(workspace=watched.id)
         return web.Response(status=303, headers={"Location": str(location)})
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from callguard.errors import CallGuardError
@@ -28,6 +29,21 @@ EVERY: Final = 1.0
 
 _QUIET: Final = 5
 """Renderings without a change after which watchers are told that all is well."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rendering:
+    """What a workspace looked like.
+
+    Attributes:
+        made: when, in seconds on the event loop's clock.
+        overview: what was rendered.
+        parts: its parts in HTML.
+    """
+
+    made: float
+    overview: Overview
+    parts: Mapping[str, str]
 
 
 class Watching:
@@ -48,11 +64,13 @@ class Watching:
         self._renderer = renderer
         self._run = run
         self._rendering = asyncio.Lock()
-        self._latest: tuple[float, Overview, Mapping[str, str]] | None = None
+        self._latest: _Rendering | None = None
+        self._told: _Rendering | None = None
         self._versions: dict[str, tuple[int, str]] = {}
         self._version = 0
         self._news = asyncio.Event()
         self._messages: dict[int, bytes] = {}
+        self._changed = asyncio.Event()
         self._watchers = 0
         self._task: asyncio.Task[None] | None = None
         self.is_over = False
@@ -62,23 +80,29 @@ class Watching:
         """Whether somebody gets updates."""
         return self._watchers > 0
 
-    async def latest(self) -> tuple[Overview, Mapping[str, str]]:
-        """The overview and its rendered parts, not older than a second.
+    async def latest(self) -> _Rendering:
+        """The overview and its parts, not older than a second.
 
         Raises:
             CallGuardError: the gate is closed.
         """
         async with self._rendering:
             now = asyncio.get_running_loop().time()
-            if self._latest is None or now - self._latest[0] >= EVERY * 0.99:
+            if self._latest is None or now - self._latest.made >= EVERY * 0.99:
                 overview = await self.watched.overview()
-                self._latest = (now, overview, self._renderer.parts(overview))
-            return self._latest[1], self._latest[2]
+                self._latest = _Rendering(now, overview, self._renderer.parts(overview))
+            return self._latest
+
+    def look_again(self) -> None:
+        """Render anew at once, because an order has changed something."""
+        self._latest = None
+        self._changed.set()
 
     async def updates(self) -> AsyncGenerator[bytes]:
         """Server-sent events: all parts, and then those that changed; ends when the gate closes."""
         self._watchers += 1
         if self._task is None:
+            self._versions, self._version = {}, 0  # what was told long ago is told to nobody now
             self._task = asyncio.create_task(self._go_on())
         seen = 0
         try:
@@ -99,11 +123,14 @@ class Watching:
         quiet = 0
         try:
             while True:
-                _, parts = await self.latest()
-                quiet = 0 if self._note(parts) else quiet + 1
+                rendering = await self.latest()
+                quiet = 0 if self._note(rendering.parts) else quiet + 1
                 if quiet % _QUIET == 0:
-                    self._tell()
-                await asyncio.sleep(EVERY)
+                    self._tell(rendering)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(EVERY):
+                        await self._changed.wait()
+                self._changed.clear()
         except Exception as error:  # noqa: BLE001 (whatever it is, nobody may wait for ever)
             if not isinstance(error, CallGuardError):
                 # Without a traceback, which has what the page shows.
@@ -123,7 +150,8 @@ class Watching:
                 changed = True
         return changed
 
-    def _tell(self) -> None:
+    def _tell(self, rendering: _Rendering) -> None:
+        self._told = rendering
         self._version += 1
         self._messages.clear()
         self._wake()
@@ -135,12 +163,13 @@ class Watching:
     def _message(self, seen: int) -> bytes:
         """What changed since the version `seen`, encoded once for all who have seen that."""
         message = self._messages.get(seen)
-        if message is None and self._latest is not None:
-            _, overview, parts = self._latest
+        if message is None and self._told is not None:
             changed = {
-                name: parts[name] for name, (since, _) in self._versions.items() if since > seen
+                name: html
+                for name, html in self._told.parts.items()
+                if self._versions[name][0] > seen
             }
-            said = {"run": self._run, "now": round(overview.at, 3), "parts": changed}
+            said = {"run": self._run, "now": round(self._told.overview.at, 3), "parts": changed}
             message = b"data: " + json.dumps(said).encode() + b"\n\n"
             self._messages[seen] = message
         return message or b""
