@@ -73,7 +73,7 @@ def test_messages_ask_for_what_the_extras_bring(monkeypatch: pytest.MonkeyPatch)
 def test_the_lowest_versions_are_those_that_ci_tests() -> None:
     """A lower bound would be let down, or put up, and no test run on it."""
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["cli"], *extras["redis"]]
+    wanted = [*PROJECT["dependencies"], *extras["cli"], *extras["redis"], *extras["serve"]]
     pinned = (ROOT / ".ci" / "lowest.txt").read_text(encoding="utf-8").split()
     for requirement in wanted:
         name, _, bound = re.sub(r"\[.*\]", "", requirement).partition(">=")
