@@ -34,6 +34,9 @@ provider's own client (SDK 6.2.13)."""
 class Dialling:
     """One call on its way through the gate; see `Gate.place`.
 
+    Attributes:
+        rank: the call's position in the order of arrival: a given one if it comes back.
+
     Raises:
         TypeError: `attempts` is neither a whole number nor a strategy to stop.
         ValueError: `attempts` is below 1.
@@ -48,12 +51,13 @@ class Dialling:
         idempotent: bool,
         give_up_after: float,
         deadline: Deadline | None = None,
+        rank: int | None = None,
     ) -> None:
         self._issuer = admissions.issuer
         self._admissions = admissions
         self._queue = queue
-        self._rank = admissions.queues.next_rank()
-        self._comes_back = False
+        self.rank = admissions.queues.next_rank() if rank is None else rank
+        self._comes_back = rank is not None
         self._patience = shorter(timeout, queue.lane.max_wait)
         self._stop = _stop_of(attempts)
         self._is_patient = not callable(attempts) and attempts > 1
@@ -80,7 +84,7 @@ class Dialling:
         return await again(self._enter, dial)
 
     async def _enter(self, dial: Callable[[Permit], Awaitable[T]]) -> T:
-        rank = self._rank if self._comes_back else None
+        rank = self.rank if self._comes_back else None
         began = self._issuer.time()
         self._permit = None
         async with self._admission(Terms(self._patience, rank=rank)) as permit:

@@ -24,6 +24,7 @@ from callguard.gate.observing import Observing
 from callguard.gate.permit import Permit
 from callguard.gate.queue import AT_ONCE, Terms
 from callguard.gate.steering import Steering
+from callguard.gate.turn import Turn
 from callguard.gate.unique import Unique
 from callguard.lanes import Lane
 from callguard.trunks import DEFAULT_TRUNK, Trunk
@@ -146,6 +147,16 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
             UsageError: the gate has no such lane or trunk, or belongs to another event loop.
         """
         return Permit(self._admissions, self._queues.of(lane, trunk), AT_ONCE)
+
+    def turn(
+        self, lane: Lane | str | None = None, *, trunk: Trunk | str | None = DEFAULT_TRUNK
+    ) -> Turn:
+        """A position in the queue for a caller that may leave and come back; see `Turn`.
+
+        Raises:
+            UsageError: the gate has no such lane or trunk.
+        """
+        return Turn(self._admissions, self._queues.of(lane, trunk))
 
     def note_answered(self, call_id: str, *, at: float | None = None) -> None:
         """Record that a call was answered, whoever placed it, from any source.

@@ -9,10 +9,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from callguard.errors import CallGuardError
+from callguard.serve.access import guarded, may_forward, open_to_all
+from callguard.serve.asked import start_path
 from callguard.serve.forwarding import FORWARDER, Forwarder
 from callguard.serve.problems import Problem, problem_of
 from callguard.serve.settings import SETTINGS, ServeSettings
-from callguard.serve.starting import start, start_path
+from callguard.serve.starting import STARTER, Starter
 from callguard.serve.workspaces import WORKSPACES, Workspaces
 
 __all__ = ["application"]
@@ -29,10 +31,13 @@ def application(settings: ServeSettings) -> web.Application:
     Args:
         settings: the server's settings.
     """
-    app = web.Application(middlewares=[_problems], client_max_size=settings.bounds.max_body)
+    app = web.Application(
+        middlewares=[_problems, guarded], client_max_size=settings.bounds.max_body
+    )
     app[SETTINGS] = settings
     app[FORWARDER] = Forwarder(settings)
     app[WORKSPACES] = Workspaces(settings)
+    app[STARTER] = Starter(settings, app[WORKSPACES], app[FORWARDER])
     app.cleanup_ctx.append(_closed_in_the_end)
     app.add_routes(_routes())
     return app
@@ -43,9 +48,17 @@ def _routes() -> Iterable[web.RouteDef]:
     yield web.route("*", "/{path:.*}", _forwarded)
 
 
+@open_to_all
 async def _forwarded(request: web.Request) -> web.StreamResponse:
-    if start_path(request) is not None:
-        return await start(request)
+    if not may_forward(request):
+        raise Problem(
+            401,
+            "requests from elsewhere need the server's own key, or its token as X-Callguard-Token",
+            kind="token",
+        )
+    path = start_path(request)
+    if path is not None:
+        return await request.app[STARTER].start(request, path)
     return await request.app[FORWARDER].forward(request)
 
 
@@ -70,5 +83,6 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def _closed_in_the_end(app: web.Application) -> AsyncIterator[None]:
     yield
+    await app[STARTER].aclose()
     await app[WORKSPACES].aclose()
     await app[FORWARDER].aclose()

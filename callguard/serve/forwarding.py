@@ -16,7 +16,7 @@ from yarl import URL
 from callguard.serve.problems import AGAIN_IN, Problem
 from callguard.serve.settings import ServeSettings
 
-__all__ = ["FORWARDER", "Forwarder", "passed_back"]
+__all__ = ["FORWARDER", "Forwarder", "end_to_end", "no_answer"]
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -80,9 +80,11 @@ class Forwarder:
         body = self._body(request) if request.body_exists else None
         try:
             async with self.sent(request, body) as answer:
-                return await passed_back(request, answer)
+                return await _passed_back(request, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise no_answer(error) from None
+            # What the body raised is the cause of what aiohttp raises.
+            cause = error.__cause__
+            raise (cause if isinstance(cause, Problem) else no_answer(error)) from None
 
     def sent(
         self, request: web.Request, body: AsyncIterator[bytes] | bytes | None
@@ -113,6 +115,10 @@ class Forwarder:
             raise Problem(400, "a request must name a path, and no other server's address")
         return URL(self._base_url + request.raw_path, encoded=True)
 
+    def address(self, path: str) -> str:
+        """The provider's address of a path."""
+        return self._base_url + path
+
     @property
     def session(self) -> aiohttp.ClientSession:
         """The connections to the provider; they share nothing but the address."""
@@ -128,6 +134,23 @@ class Forwarder:
                 ),
             )  # fmt: skip
         return self._session
+
+    async def ask_limits(self, authorization: str | None) -> tuple[int, str, bytes]:
+        """Ask for the limits with a client's key: a request that can start nothing.
+
+        Returns:
+            The status, the type and the body of the answer.
+
+        Raises:
+            Problem: the provider gave no answer.
+        """
+        headers = {} if authorization is None else {hdrs.AUTHORIZATION: authorization}
+        url = URL(self._base_url + "/get-concurrency", encoded=True)
+        try:
+            async with self.session.get(url, headers=headers, allow_redirects=False) as answer:
+                return answer.status, answer.content_type, await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise no_answer(error) from None
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""
@@ -156,17 +179,22 @@ class Forwarder:
             yield chunk
 
 
-async def passed_back(
-    request: web.Request, answer: aiohttp.ClientResponse, body: bytes | None = None
-) -> web.StreamResponse:
-    """Send the provider's answer to the client: its body as it comes, or `body` if it was read."""
-    headers = end_to_end(answer.headers)
-    if body is not None:
-        return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+async def _passed_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Send the provider's answer to the client as it comes.
+
+    If it breaks off, so does the connection to the client, which can't take half for the whole.
+    """
+    response = web.StreamResponse(
+        status=answer.status, reason=answer.reason, headers=end_to_end(answer.headers)
+    )
     await response.prepare(request)
-    async for chunk in answer.content.iter_any():
-        await response.write(chunk)
+    try:
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+    except (aiohttp.ClientError, TimeoutError):
+        if request.transport is not None:
+            request.transport.abort()
+        return response
     await response.write_eof()
     return response
 

@@ -2,50 +2,284 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-from urllib.parse import unquote
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+import aiohttp
 from aiohttp import web
 
-from callguard.serve.forwarding import FORWARDER, passed_back
-from callguard.serve.settings import SETTINGS
-from callguard.serve.workspaces import WORKSPACES
+from callguard.errors import AdmissionError, LimitsRejected
+from callguard.gate import Permit
+from callguard.serve.access import bearer
+from callguard.serve.asked import Asked
+from callguard.serve.forwarding import Forwarder, end_to_end
+from callguard.serve.problems import AGAIN_IN, Problem, problem_of
+from callguard.serve.returning import Returning, position
+from callguard.serve.settings import ServeSettings
+from callguard.serve.workspaces import Workspace, Workspaces
 
-__all__ = ["STARTS", "start", "start_path"]
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
-STARTS: Final = frozenset(
-    {
-        "/v2/create-phone-call",
-        "/v2/register-phone-call",
-        "/v3/create-web-call",
-        "/v2/create-web-call",
-    }
-)
-"""The paths that start a call by a POST (docs.retellai.com/api-references, read 2026-11-22)."""
+    from callguard.gate.turn import Turn
 
-_SLASHES: Final = re.compile("/{2,}")
+__all__ = ["STARTER", "Starter"]
 
+_DIAL_SECONDS: Final = 120.0
+"""Seconds for one dial: the time-out of create_phone_call in retell-sdk 6.2.13."""
 
-def start_path(request: web.Request) -> str | None:
-    """The path of `STARTS` that a request asks for, however it writes it; None for another."""
-    if request.method != "POST":
-        return None
-    path = request.raw_path.partition("?")[0]
-    plain = _SLASHES.sub("/", unquote(path)).rstrip("/").lower()
-    return plain if plain in STARTS else None
+_DIALS_UNDER_ONE_KEY: Final = 3
+"""Dials of a call that is refused, if its idempotency key is the client's own: the provider may
+repeat its answer to a key, and each refusal stops all others for a moment. Our own choice."""
+
+_NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""The faults before which no byte of a request was sent."""
 
 
-async def start(request: web.Request) -> web.StreamResponse:
-    """Wait for a slot, start the call, and pass the provider's answer back."""
-    key = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    body = await request.read()
-    async with (
-        request.app[WORKSPACES].use(key) as workspace,
-        workspace.gate.admit(timeout=request.app[SETTINGS].wait) as permit,
-        request.app[FORWARDER].sent(request, body) as answer,
-    ):
-        said = await answer.read()
-        if answer.status == 429:
-            permit.refused(answer.status)
-        return await passed_back(request, answer, said)
+class Starter:
+    """Starts the calls of one server, each when its gate admits it.
+
+    Args:
+        settings: the server's settings.
+        workspaces: the gates.
+        forwarder: the way to the provider.
+    """
+
+    def __init__(
+        self, settings: ServeSettings, workspaces: Workspaces, forwarder: Forwarder
+    ) -> None:
+        self._most = settings.bounds.max_waiters
+        self._workspaces = workspaces
+        self._forwarder = forwarder
+        self._returning = Returning(settings.back_within)
+        self._tasks: set[asyncio.Task[web.Response]] = set()
+
+    async def start(self, request: web.Request, path: str) -> web.Response:
+        """Wait for a slot, start the call, and pass the provider's answer back.
+
+        Cancelling this, as when the client hangs up, leaves the queue; but a dial that has begun
+        is finished, and its call counts as placed.
+
+        Args:
+            request: the client's request.
+            path: its path, as `start_path` gives it.
+
+        Raises:
+            Problem: the call can't be started now, or the request can't be what it says.
+            CallGuardError: as in `Gate.place`.
+        """
+        asked = await Asked.of(request, path)
+        if len(self._tasks) >= self._most:
+            raise Problem(
+                503,
+                f"{self._most} calls wait at this server, and no more may",
+                kind="too-many-waiting",
+                retry_after=AGAIN_IN,
+            )
+        start = _Start(request, asked, self._workspaces, self._forwarder, self._returning)
+        task = asyncio.create_task(start.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            start.abandon(task)
+            raise
+
+    async def aclose(self) -> None:
+        """Wait for the dials that have begun; nobody waits in a queue any more.
+
+        Cancelling this leaves them to go on.
+        """
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _done(self, task: asyncio.Task[web.Response]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the client that would have got it may have hung up
+
+
+class _Start:
+    """One request on its way to its call."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        asked: Asked,
+        workspaces: Workspaces,
+        forwarder: Forwarder,
+        returning: Returning,
+    ) -> None:
+        self._request = request
+        self._asked = asked
+        self._workspaces = workspaces
+        self._forwarder = forwarder
+        self._returning = returning
+        self._is_dialling = False
+        self._is_abandoned = False
+        self._dials = 0
+
+    def abandon(self, task: asyncio.Task[web.Response]) -> None:
+        """Go no further than the dial that has begun, because the client hung up."""
+        self._is_abandoned = True
+        if not self._is_dialling:
+            task.cancel()
+
+    async def run(self) -> web.Response:
+        key = bearer(self._request)
+        try:
+            if key is None:
+                return await self._refused_key()
+            async with self._workspaces.use(key) as workspace:
+                return await self._through(workspace)
+        except LimitsRejected:
+            return await self._refused_key()
+
+    async def _through(self, workspace: Workspace) -> web.Response:
+        """Start the call through the gate of its workspace."""
+        asked, settings = self._asked, workspace.settings
+        lane, trunk = asked.lane_among(settings), asked.trunk_among(settings)
+        name = position(workspace, lane, trunk, asked.idempotency_key)
+        turn = self._returning.take(name) or workspace.gate.turn(lane, trunk=trunk)
+        try:
+            placed = await turn.place(self._dial, timeout=asked.wait, attempts=self._stops)
+        except _Refused as refused:
+            return refused.answer.response()
+        except AdmissionError as error:
+            self._returning.keep(name, turn)
+            raise _told_to_come_back(error, turn) from None
+        except asyncio.CancelledError:
+            self._returning.keep(name, turn)
+            raise
+        return placed.response()
+
+    async def _dial(self, permit: Permit) -> _Answer:
+        self._is_dialling = True
+        self._dials += 1
+        try:
+            async with asyncio.timeout(_DIAL_SECONDS):
+                answer = await self._sent(self._asked.body_with(permit.id))
+        except _NOT_CONNECTED as error:
+            permit.cancel()
+            raise Problem(
+                502,
+                f"the provider can't be reached ({type(error).__name__}); no call was placed",
+                kind="not-placed",
+                retry_after=AGAIN_IN,
+            ) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _in_doubt(error) from None
+        finally:
+            self._is_dialling = False
+        if not 200 <= answer.status < 300:
+            raise _Refused(answer, self._forwarder.address(self._asked.path))
+        return answer
+
+    async def _sent(self, body: bytes) -> _Answer:
+        async with self._forwarder.sent(self._request, body) as answer:
+            return _Answer.of(answer, await answer.read())
+
+    def _stops(self, attempt: RetryCallState) -> bool:  # noqa: ARG002 - tenacity passes it
+        """Whether a call that was refused is not to be dialled again."""
+        has_own_key = self._asked.idempotency_key is not None
+        return self._is_abandoned or (has_own_key and self._dials >= _DIALS_UNDER_ONE_KEY)
+
+    async def _refused_key(self) -> web.Response:
+        """The provider's own answer to a key that it refuses."""
+        authorization = self._request.headers.get("Authorization")
+        status, kind, body = await self._forwarder.ask_limits(authorization)
+        if not 400 <= status < 500:
+            raise Problem(
+                503, "the provider refused the key, but not any more", retry_after=AGAIN_IN
+            )
+        return web.Response(status=status, body=body, content_type=kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The provider's answer to a dial.
+
+    Attributes:
+        status: the HTTP status.
+        reason: the phrase beside it.
+        headers: the headers.
+        body: the body as it came.
+        call_id: the call's id; None if there is none.
+        disconnection_reason: why the call is over; None if it isn't.
+    """
+
+    status: int
+    reason: str | None
+    headers: Mapping[str, str]
+    body: bytes
+    call_id: str | None
+    disconnection_reason: str | None
+
+    @classmethod
+    def of(cls, answer: aiohttp.ClientResponse, body: bytes) -> _Answer:
+        call = _object(body)
+        return cls(
+            status=answer.status,
+            reason=answer.reason,
+            headers=end_to_end(answer.headers),
+            body=body,
+            call_id=call.get("call_id"),
+            disconnection_reason=call.get("disconnection_reason"),
+        )
+
+    def response(self) -> web.Response:
+        return web.Response(
+            status=self.status, reason=self.reason, headers=self.headers, body=self.body
+        )
+
+
+class _Refused(Exception):
+    """The provider's answer that is no success; the gate judges by these attributes what it means.
+
+    Attributes:
+        answer: the answer.
+        status: its status.
+        url: the address that answered.
+        message: the text.
+    """
+
+    def __init__(self, answer: _Answer, url: str) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.status = answer.status
+        self.url = url
+        self.message = answer.body.decode("utf-8", "replace")
+
+
+def _object(body: bytes) -> Mapping[str, str]:
+    try:
+        call = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(call, dict):
+        return {}
+    return {name: value for name, value in call.items() if isinstance(value, str)}
+
+
+def _told_to_come_back(error: AdmissionError, turn: Turn) -> Problem:
+    problem = problem_of(error)
+    problem.numbers["waiting"] = turn.waiting
+    return problem
+
+
+def _in_doubt(error: BaseException) -> Problem:
+    return Problem(
+        504 if isinstance(error, TimeoutError) else 502,
+        f"the provider gave no answer to the dial ({type(error).__name__}): the call may have been "
+        "placed, and counts so. A request with the same idempotency_key can be sent again safely",
+        kind="in-doubt",
+        retry_after=AGAIN_IN,
+    )
+
+
+STARTER: Final = web.AppKey("starter", Starter)
+"""Where the application keeps what starts its calls."""
