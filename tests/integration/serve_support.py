@@ -1,0 +1,134 @@
+"""A proxy on a socket, and a provider that answers dials as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from callguard.serve.application import application
+from callguard.serve.settings import ServeSettings, WorkspaceSettings
+from callguard.serve.workspaces import WORKSPACES, Workspaces
+
+__all__ = ["KEY", "LEAD", "Provider", "Proxy", "client", "served", "stub", "until"]
+
+KEY = "key_of_a_test"
+
+LEAD = {"from_number": "+14155550100", "to_number": "+14155550101"}
+
+Dial = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Provider:
+    """A provider that keeps what it was sent.
+
+    Attributes:
+        limit: its concurrency limit.
+        count: its current concurrency.
+        dials: the bodies of the dials that came.
+        answers: what the next dials are answered with; 201 once there are none.
+        requests: every other request that came.
+    """
+
+    limit: int = 20
+    count: int = 0
+    dials: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[Dial] = field(default_factory=list)
+    requests: list[web.Request] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    readings: int = 0
+    url: str = ""
+
+    async def limits(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            return web.json_response({"status": "error", "message": "Invalid API Key."}, status=401)
+        self.readings += 1
+        return web.json_response(
+            {"current_concurrency": self.count, "concurrency_limit": self.limit}
+        )
+
+    async def dial(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.bodies.append(body)
+        self.dials.append(json.loads(body))
+        self.requests.append(request)
+        if self.answers:
+            return await self.answers.pop(0)(request)
+        return web.json_response({"call_id": f"call_{len(self.dials)}"}, status=201)
+
+    async def echo(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.requests.append(request)
+        self.bodies.append(body)
+        return web.Response(body=body, headers={"X-Path": request.raw_path})
+
+
+@asynccontextmanager
+async def stub(**settings: Any) -> AsyncIterator[Provider]:
+    """A provider on a socket."""
+    provider = Provider(**settings)
+    app = web.Application(client_max_size=2**30)
+    app.router.add_get("/get-concurrency", provider.limits)
+    for path in ("v2/create-phone-call", "v2/register-phone-call", "v3/create-web-call"):
+        app.router.add_post(f"/{path}", provider.dial)
+    app.router.add_route("*", "/{path:.*}", provider.echo)
+    async with _on_a_socket(app, auto_decompress=False) as url:
+        provider.url = url
+        yield provider
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running proxy.
+
+    Attributes:
+        url: its address.
+        workspaces: its gates.
+    """
+
+    url: str
+    workspaces: Workspaces
+
+
+@asynccontextmanager
+async def served(
+    provider_url: str, workspace: WorkspaceSettings | None = None, **settings: Any
+) -> AsyncIterator[Proxy]:
+    """A proxy on any free port; its default trunk has no rate."""
+    workspace = workspace or WorkspaceSettings(cps=None)
+    app = application(ServeSettings(provider_url=provider_url, workspace=workspace, **settings))
+    async with _on_a_socket(app, auto_decompress=False, handler_cancellation=True) as url:
+        yield Proxy(url, app[WORKSPACES])
+
+
+def client(key: str = KEY) -> aiohttp.ClientSession:
+    """A client with a provider's key."""
+    return aiohttp.ClientSession(
+        headers={"Authorization": f"Bearer {key}"}, timeout=aiohttp.ClientTimeout(20)
+    )
+
+
+@asynccontextmanager
+async def _on_a_socket(app: web.Application, **options: Any) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, **options)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{site.port}"
+    finally:
+        await runner.cleanup()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, for 20 s at most."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is watched has no event
+            await asyncio.sleep(0.005)
