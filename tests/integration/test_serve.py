@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
@@ -306,7 +307,7 @@ async def test_a_body_that_is_too_large_is_answered_and_nothing_is_forwarded() -
         async with s.post(proxy.url + CREATE, data=b" " * 1001) as answer:
             assert answer.status == 413
 
-        async def chunks():  # type: ignore[no-untyped-def]
+        async def chunks() -> AsyncIterator[bytes]:
             yield b"{" + b" " * 600
             yield b" " * 600
 
