@@ -76,8 +76,8 @@ class _Permit:
 class Journal:
     """Keeps what an `Overview` needs beside the gate; a `Listener`, in memory that doesn't grow.
 
-    It has no timer, and costs a few counts for each event. Make it in the gate's event loop, pass
-    it as ``listener=``, and let it `follow` the gate, so that its chart goes on while nobody looks.
+    It has no timer, and costs a few counts for each event. Make it in the gate's event loop, and
+    pass it as ``listener=``.
 
     Args:
         clock: the event loop's clock, in seconds; None for that of the running loop.
@@ -135,8 +135,8 @@ class Journal:
         if step is not None:
             step(event)
 
-    def follow(self, gate: Gate) -> None:
-        """Add a point to the chart at each snapshot of `gate`, once a second at most."""
+    def opened(self, gate: Gate) -> None:
+        """Take the gate, whose snapshots add points to the chart even if nobody looks."""
         self._gate = gate
 
     def wall_at(self, moment: float) -> float:

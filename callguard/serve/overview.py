@@ -35,6 +35,7 @@ __all__ = [
     "Point",
     "PremiseView",
     "TrunkView",
+    "is_paused",
     "overview",
 ]
 
@@ -98,7 +99,7 @@ def _lane(
         eta_p90=None if eta is None else eta.p90,
         dials_per_minute=float(kept.admitted.total(now)),
         refused=kept.refused,
-        paused=_is_paused(name, ((each.lane, each.trunk) for each in statistics.pauses)),
+        paused=is_paused(name, ((each.lane, each.trunk) for each in statistics.pauses)),
     )
 
 
@@ -113,11 +114,11 @@ def _trunks(gate: Gate, statistics: GateStatistics, journal: Journal) -> Iterato
             starts_in_last_minute=journal.starts_in_last_minute(trunk.name),
             calls=None if on is None else on.calls,
             most=trunk.calls,
-            paused=_is_paused(trunk.name, ((each.trunk, each.lane) for each in statistics.pauses)),
+            paused=is_paused(trunk.name, ((each.trunk, each.lane) for each in statistics.pauses)),
         )
 
 
-def _is_paused(name: str, pauses: Iterable[tuple[str | None, str | None]]) -> bool:
+def is_paused(name: str, pauses: Iterable[tuple[str | None, str | None]]) -> bool:
     """Whether a lane or a trunk is paused as a whole.
 
     Args:

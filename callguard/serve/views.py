@@ -44,8 +44,8 @@ class LaneView:
         eta_p50: seconds that a caller that joined the queue now would wait, more likely not longer;
             None if unknown.
         eta_p90: the same, not longer in nine cases in ten.
-        dials_per_minute: calls admitted per minute, over the last minute.
-        refused: calls that the provider refused, since this process watches the gate.
+        dials_per_minute: calls that this process admitted in the last minute; None without a gate.
+        refused: calls of this process that the provider refused; None without a gate.
         paused: whether the lane, or everything, is paused.
     """
 
@@ -59,8 +59,8 @@ class LaneView:
     wait_p90: float | None
     eta_p50: float | None
     eta_p90: float | None
-    dials_per_minute: float
-    refused: int
+    dials_per_minute: float | None
+    refused: int | None
     paused: bool
 
 
@@ -73,7 +73,8 @@ class TrunkView:
         cps: calls that may start per second; None without a rate.
         window: seconds of the carrier's window; None where starts are evenly spaced.
         due_in: seconds until the next call may start; None without a rate.
-        starts_in_last_minute: calls admitted on it in the last minute.
+        starts_in_last_minute: calls that this process admitted on it in the last minute; None
+            without a gate.
         calls: own calls that can be on it; None where it takes any number.
         most: the most calls that it takes; None where it takes any number.
         paused: whether the trunk, or everything, is paused.
@@ -83,7 +84,7 @@ class TrunkView:
     cps: float | None
     window: float | None
     due_in: float | None
-    starts_in_last_minute: int
+    starts_in_last_minute: int | None
     calls: int | None
     most: int | None
     paused: bool
@@ -114,14 +115,16 @@ class Burst:
 
     Attributes:
         enabled: whether the workspace has burst; None without a snapshot.
-        calls_now: own calls that began as burst and are not known to be over.
+        calls_now: calls of this process that began as burst and are not known to be over; None
+            without a gate.
         dollars_today: what they and those before them cost on top since midnight, in USD, at most:
-            a call of whose end nobody tells counts for as long as a call can last.
+            a call of whose end nothing is known counts for as long as a call can last. None without
+            a gate.
     """
 
     enabled: bool | None
-    calls_now: int
-    dollars_today: float
+    calls_now: int | None
+    dollars_today: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ async def test_the_chart_goes_on_while_nobody_looks() -> None:
     """The page would show nothing of the ten minutes before somebody opened it."""
     journal = Journal(wall=asyncio.get_running_loop().time)
     async with opened(ScriptedSource(2, 2), listener=journal) as gate:
-        journal.follow(gate)
+        journal.opened(gate)
         crowd = Crowd(gate)
         crowd.send("a")
         await asyncio.sleep(30.0)
