@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice, takewhile
 from typing import Final
 
 from callguard.ledger.redis.heard import HeardSnapshots
+from callguard.ledger.redis.pauses import PAUSING
 from callguard.ledger.redis.settings import AT_ONCE
 from callguard.ledger.redis.wire import Happening
 
@@ -33,8 +35,12 @@ class Outbox:
     An item stays until an exchange with it was answered, so a lost exchange loses nothing. Items
     may be reported twice: each names a permit or a call, so nothing is counted twice.
 
+    Pauses and resumes come first, and all go into the next exchange. The claims in it rest on them:
+    a caller must not be granted a slot on a lane that is still paused by what the server knows.
+
     Args:
-        at_once: how many happenings go into one exchange, evidence included.
+        at_once: how many happenings go into one exchange, evidence included, unless more scopes
+            were paused or resumed.
         heard: the snapshots by which an end is dated; None to date none.
     """
 
@@ -43,7 +49,7 @@ class Outbox:
     def __init__(self, at_once: int = AT_ONCE, heard: HeardSnapshots | None = None) -> None:
         self._at_once = at_once
         self._heard = heard
-        self._happenings: dict[_Key, Happening] = {}
+        self._happenings: OrderedDict[_Key, Happening] = OrderedDict()
         self._evidence: dict[str, _Evidence] = {}
         self._batch: tuple[dict[_Key, Happening], dict[str, _Evidence]] = ({}, {})
         # Permits that were granted without the server, which may know of these by now.
@@ -55,8 +61,8 @@ class Outbox:
     def say(self, kind: str, *what: str | int) -> None:
         """Add a happening to a permit, or to the count."""
         key = kind, what[0] if what else None
-        self._happenings.pop(key, None)
         self._happenings[key] = (kind, *what)
+        self._happenings.move_to_end(key, last=kind != PAUSING)
 
     def note(self, kind: str, call: str, ended_after: float = -math.inf) -> None:
         """Add evidence about a call; an end overrides an answer, and the first end another.
@@ -97,9 +103,10 @@ class Outbox:
         """The items for the next exchange: the last batch until `reported`, and new ones."""
         if not self._happenings and not self._evidence:
             return []
-        happenings = dict(itertools.islice(self._happenings.items(), self._at_once))
-        room = self._at_once - len(happenings)
-        evidence = dict(itertools.islice(self._evidence.items(), room))
+        pauses = sum(1 for _ in takewhile(lambda key: key[0] == PAUSING, self._happenings))
+        most = max(self._at_once, pauses)
+        happenings = dict(islice(self._happenings.items(), most))
+        evidence = dict(islice(self._evidence.items(), most - len(happenings)))
         self._batch = happenings, evidence
         self._held_alone.update(int(said[1]) for said in happenings.values() if said[0] == "adopt")
         return [*happenings.values(), *map(self._dated, evidence, evidence.values())]
