@@ -9,10 +9,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from callguard.errors import CallGuardError
+from callguard.serve import api, events, permits_api
 from callguard.serve.access import guarded, may_forward, open_to_all
 from callguard.serve.asked import start_path
 from callguard.serve.forwarding import FORWARDER, Forwarder
 from callguard.serve.problems import Problem, problem_of
+from callguard.serve.routing import only, unknown
 from callguard.serve.settings import SETTINGS, ServeSettings
 from callguard.serve.starting import STARTER, Starter
 from callguard.serve.workspaces import WORKSPACES, Workspaces
@@ -45,6 +47,8 @@ def application(settings: ServeSettings) -> web.Application:
 
 def _routes() -> Iterable[web.RouteDef]:
     """The routes of all modules; what none of them answers is the provider's."""
+    yield from only([*permits_api.routes(), *events.routes(), *api.routes()])
+    yield web.route("*", "/v1/{path:.*}", unknown)
     yield web.route("*", "/{path:.*}", _forwarded)
 
 

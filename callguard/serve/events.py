@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from callguard.serve.addressing import workspace_of
+from callguard.serve.access import using
 from callguard.serve.fields import in_query
 from callguard.serve.happenings import Follower
 
@@ -36,7 +36,7 @@ def routes() -> Iterable[web.RouteDef]:
 
 async def _events(request: web.Request) -> web.StreamResponse:
     in_query(request)
-    async with workspace_of(request) as workspace:
+    async with using(request) as workspace:
         follower = workspace.happenings.follow(request.headers.get("Last-Event-ID", ""))
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)

@@ -31,15 +31,18 @@ class PermitError(CallGuardError):
 
     Attributes:
         status: the HTTP status to answer with.
+        kind: the last part of the problem's type.
     """
 
     status: ClassVar[int]
+    kind: ClassVar[str]
 
 
 class PermitUnknown(PermitError):
     """There is no such permit here: it is another server's or workspace's, forgotten, or no id."""
 
     status = 404
+    kind = "no-such-permit"
 
     def __init__(self) -> None:
         super().__init__(
@@ -57,6 +60,7 @@ class PermitConflict(PermitError):
     """
 
     status = 409
+    kind = "wrong-order"
 
     def __init__(self, message: str, state: str) -> None:
         super().__init__(message, state)
@@ -70,15 +74,18 @@ class KeyReused(PermitError):
     """The key was used before, for a permit on another lane, on another trunk, or another wait."""
 
     status = 409
+    kind = "key-reused"
 
 
 class PermitExpired(PermitError):
     """The permit left the queue, because its client didn't ask for it in time."""
 
     status = 410
+    kind = "permit-expired"
 
 
 class TooManyWaiting(PermitError):
     """As many permits wait as may; nothing was queued."""
 
     status = 429
+    kind = "too-many-waiting"

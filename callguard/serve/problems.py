@@ -18,6 +18,7 @@ from callguard.errors import (
     LimitsError,
     UsageError,
 )
+from callguard.serve.permit_errors import PermitConflict, PermitError
 
 __all__ = ["AGAIN_IN", "Problem", "numbers", "problem_of"]
 
@@ -92,10 +93,19 @@ def problem_of(error: CallGuardError) -> Problem:
             return Problem(503, detail, kind="draining", retry_after=AGAIN_IN)
         case LimitsError() | LedgerUnavailable():
             return Problem(503, str(error), kind="unavailable", retry_after=AGAIN_IN)
-        case UsageError():
-            return Problem(400, str(error), kind="usage")
+        case PermitError():
+            return _of_permit(error)
         case _:
-            return Problem(500, str(error))
+            is_theirs = isinstance(error, UsageError)
+            return Problem(
+                400 if is_theirs else 500, str(error), kind="usage" if is_theirs else None
+            )
+
+
+def _of_permit(error: PermitError) -> Problem:
+    again = AGAIN_IN if error.status == 429 else None
+    state = {"state": error.state} if isinstance(error, PermitConflict) else {}
+    return Problem(error.status, str(error), kind=error.kind, retry_after=again, **state)
 
 
 def numbers(decision: Decision) -> dict[str, object]:

@@ -7,7 +7,7 @@ import copy
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
@@ -16,6 +16,8 @@ from aiohttp import web
 from callguard.errors import CallGuardError
 from callguard.gate import Gate, connect
 from callguard.ledger import workspace_hash
+from callguard.serve.happenings import Happenings
+from callguard.serve.permits import Permits
 from callguard.serve.problems import AGAIN_IN, Problem
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 
@@ -32,11 +34,23 @@ class Workspace:
         id: the hash of its key, which others may read.
         gate: the gate in front of its calls.
         settings: how the gate was opened.
+        permits: the permits that clients hold over HTTP.
+        happenings: the latest events.
+        key: its key, by which the provider signs webhooks.
     """
 
     id: str
     gate: Gate
     settings: WorkspaceSettings
+    permits: Permits
+    happenings: Happenings
+    key: str = field(repr=False)
+
+    async def aclose(self) -> None:
+        """Close the gate; whoever waits or follows its events is told."""
+        self.happenings.end()
+        await self.permits.aclose()
+        await self.gate.aclose()
 
 
 @dataclass(slots=True, eq=False)
@@ -153,7 +167,7 @@ class Workspaces:
             entry.opening.cancel()
             await asyncio.wait([entry.opening])
             if entry.workspace is not None:
-                await entry.workspace.gate.aclose()
+                await entry.workspace.aclose()
         if self._closing:
             await asyncio.wait(self._closing)
         if self._session is not None:
@@ -184,6 +198,7 @@ class Workspaces:
         settings = self._settings.of(workspace_id)
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        happenings = Happenings()
         gate = await connect(
             key,
             base_url=self._settings.provider_url,
@@ -192,11 +207,13 @@ class Workspaces:
             trunks=settings.trunks,
             cps=settings.cps,
             ledger=settings.ledger,
+            listener=[happenings],
             allow_plain_http=self._settings.allow_plain_http,
             **settings.options,
         )
         logger.info("workspace %s: its gate is open", workspace_id)
-        return Workspace(workspace_id, gate, settings)
+        permits = Permits(gate, most_waiting=self._settings.bounds.max_waiters)
+        return Workspace(workspace_id, gate, settings, permits, happenings, key)
 
     def _forget_failed(self, workspace_id: str, entry: _Entry) -> None:
         if entry.workspace is None and self._entries.get(workspace_id) is entry:
@@ -229,7 +246,7 @@ class Workspaces:
             if workspace is None or entry.idle_since > latest or _is_kept(workspace):
                 continue
             del self._entries[workspace_id]
-            closing = asyncio.create_task(workspace.gate.aclose())
+            closing = asyncio.create_task(workspace.aclose())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
             logger.info("workspace %s: its gate is closed, because it was idle", workspace_id)
@@ -238,9 +255,9 @@ class Workspaces:
 
 
 def _is_kept(workspace: Workspace) -> bool:
-    """Whether something would end with the gate: a pause, or what a refusal has taught it."""
+    """Whether something would end with the gate: a permit, a pause, or what a refusal taught it."""
     statistics = workspace.gate.statistics()
-    return bool(statistics.pauses or statistics.given_up)
+    return workspace.permits.open or bool(statistics.pauses or statistics.given_up)
 
 
 def _now() -> float:
