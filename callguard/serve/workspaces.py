@@ -17,6 +17,7 @@ from callguard.errors import CallGuardError
 from callguard.gate import Gate, connect
 from callguard.ledger import workspace_hash
 from callguard.serve.happenings import Happenings
+from callguard.serve.journal import Journal
 from callguard.serve.permits import Permits
 from callguard.serve.problems import AGAIN_IN, Problem
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
@@ -34,6 +35,7 @@ class Workspace:
         id: the hash of its key, which others may read.
         gate: the gate in front of its calls.
         settings: how the gate was opened.
+        journal: what an operator wants to know of it.
         permits: the permits that clients hold over HTTP.
         happenings: the latest events.
         key: its key, by which the provider signs webhooks.
@@ -42,6 +44,7 @@ class Workspace:
     id: str
     gate: Gate
     settings: WorkspaceSettings
+    journal: Journal
     permits: Permits
     happenings: Happenings
     key: str = field(repr=False)
@@ -198,7 +201,7 @@ class Workspaces:
         settings = self._settings.of(workspace_id)
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        happenings = Happenings()
+        journal, happenings = Journal(), Happenings()
         gate = await connect(
             key,
             base_url=self._settings.provider_url,
@@ -207,13 +210,13 @@ class Workspaces:
             trunks=settings.trunks,
             cps=settings.cps,
             ledger=settings.ledger,
-            listener=[happenings],
+            listener=[journal, happenings],
             allow_plain_http=self._settings.allow_plain_http,
             **settings.options,
         )
         logger.info("workspace %s: its gate is open", workspace_id)
         permits = Permits(gate, most_waiting=self._settings.bounds.max_waiters)
-        return Workspace(workspace_id, gate, settings, permits, happenings, key)
+        return Workspace(workspace_id, gate, settings, journal, permits, happenings, key)
 
     def _forget_failed(self, workspace_id: str, entry: _Entry) -> None:
         if entry.workspace is None and self._entries.get(workspace_id) is entry:
