@@ -14,6 +14,7 @@ from callguard import simulator
 from callguard.serve.application import application
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 from callguard.serve.workspaces import WORKSPACES, Workspace, Workspaces
+from tests.unit.serve.described import check
 
 UNRATED: Final = WorkspaceSettings(cps=None)
 
@@ -50,6 +51,7 @@ class Client:
         async with self.session.request(method, self.url + path, **options) as answer:
             is_json = answer.content_type.endswith("json")
             said = await answer.json(content_type=None) if is_json else await answer.text()
+            check(method, path, answer.status, answer.content_type, said)
             return Answer(answer.status, answer.headers, said)
 
     async def permit(self, **fields: Any) -> Answer:
