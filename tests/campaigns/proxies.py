@@ -52,7 +52,6 @@ WORLD = {
 CONFIGURATION = """\
 [workspace]
 cps = {cps:g}
-[workspace.options]
 ring_limit = 1.0
 counter_lag = 0.4
 ttl = 0.4

@@ -15,10 +15,10 @@ from retell import AsyncRetell
 from retell.types import PhoneCallResponse
 
 from callguard import simulator
-from callguard.serve.settings import ServeSettings, WorkspaceSettings
+from callguard.serve.settings import WorkspaceSettings
 from callguard.simulator import Constant, Faults
+from tests.integration.serve_support import served
 from tests.integration.support import LONGEST
-from tests.integration.test_serve import served
 
 NUMBERS: dict[str, Any] = {"from_number": "+14157774444", "to_number": "+12137774445"}
 KEY = "key_simulated"
@@ -27,9 +27,13 @@ QUICK: dict[str, Any] = {"counter_lag": 0.2, "ring_limit": 0.2, "ttl": 0.1, "min
 Ask = Callable[[AsyncRetell], Awaitable[object]]
 
 
-def through(url: str, **settings: Any) -> ServeSettings:
-    workspace = WorkspaceSettings(cps=None, options=QUICK)
-    return ServeSettings(provider_url=url, workspace=workspace, **settings)
+@asynccontextmanager
+async def through(provider_url: str, **settings: Any) -> AsyncIterator[str]:
+    """The address of a proxy in front of a provider whose counter is quick."""
+    async with served(
+        provider_url, WorkspaceSettings(cps=None, options=QUICK), **settings
+    ) as proxy:
+        yield proxy.url
 
 
 def sdk(url: str, key: str = KEY, **options: Any) -> AsyncRetell:
@@ -73,7 +77,7 @@ async def outcome(ask: Ask, url: str, key: str) -> tuple[object, ...]:
 )
 async def test_answers_and_errors_are_the_providers(ask: Ask, key: str) -> None:
     """A program that handles the provider's errors would meet others, or none."""
-    async with simulator.serve(cps=None) as provider, served(through(provider.url)) as proxy:
+    async with simulator.serve(cps=None) as provider, through(provider.url) as proxy:
         assert await outcome(ask, proxy, key) == await outcome(ask, provider.url, key)
 
 
@@ -83,7 +87,7 @@ async def test_a_dial_of_unknown_outcome_is_an_error_that_is_not_repeated(fault:
     faults = Faults(schedule=((0.0, LONGEST, fault),))
     async with (
         simulator.serve(cps=None, dial_faults=faults) as provider,
-        served(through(provider.url)) as proxy,
+        through(provider.url) as proxy,
         sdk(proxy) as client,
     ):
         with pytest.raises(retell.InternalServerError):
@@ -95,7 +99,7 @@ async def test_who_waited_too_long_is_told_when_to_come_back() -> None:
     """The SDK would raise an error that no program treats as a lack of room, or retry at once."""
     async with (
         simulator.serve(limit=1, cps=None) as provider,
-        served(through(provider.url, wait=0.0)) as proxy,
+        through(provider.url, wait=0.0) as proxy,
         sdk(proxy) as client,
     ):
         await client.call.create_phone_call(**NUMBERS)
@@ -113,7 +117,7 @@ async def test_the_sdk_repeats_by_itself_until_there_is_room() -> None:
         simulator.serve(
             limit=1, cps=None, ring_limit=0.1, talk_time=Constant(0.2), rise_lag=0.1, fall_lag=0.1
         ) as provider,
-        served(through(provider.url, wait=0.5)) as proxy,
+        through(provider.url, wait=0.5) as proxy,
         sdk(proxy, max_retries=20) as client,
     ):
 
@@ -176,7 +180,7 @@ async def test_headers_pass_both_ways(answer: tuple[int, dict[str, str]]) -> Non
     """The SDK would repeat what it must not, or not repeat what it should."""
     seen = []
     provider = Provider(answer)
-    async with listening(provider.handle) as url, served(through(url)) as proxy:
+    async with listening(provider.handle) as url, through(url) as proxy:
         for address in (url, proxy):
             provider.asked.clear()
             async with sdk(address, max_retries=2) as client:
@@ -208,7 +212,7 @@ async def test_an_answer_comes_as_the_provider_sends_it() -> None:
         await response.write(b"second")
         return response
 
-    async with listening(handle) as url, served(through(url)) as proxy, sdk(proxy) as client:
+    async with listening(handle) as url, through(url) as proxy, sdk(proxy) as client:
         async with client.call.with_streaming_response.list() as response:
             chunks = response.iter_bytes()
             async with asyncio.timeout(LONGEST):
