@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from callguard.arguments import checked_seconds
+from callguard.arguments import checked_seconds, is_sendable
 from callguard.cli.doctor_findings import as_json as findings_as_json
 from callguard.cli.doctor_findings import exit_code, show
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
-from callguard.cli.options import BaseUrlOption, PlainHttpOption
+from callguard.cli.options import BaseUrlOption, LedgerOption, NameOption, PlainHttpOption
 from callguard.cli.running import run
 from callguard.cli.setup_options import parse_cps, parse_lane, parse_trunk
 from callguard.doctor import Setup, examine
@@ -42,11 +43,13 @@ def doctor(
     ] = 60.0,
     base_url: BaseUrlOption = None,
     allow_plain_http: PlainHttpOption = False,
+    ledger: LedgerOption = None,
+    name: NameOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout, on errors too.")
     ] = False,
 ) -> None:
-    """Say what is wrong with a setup before the campaign does: key, address, limits, lanes, rates.
+    """Say what is wrong before the campaign does: key, address, limits, lanes, rates, ledger.
 
     The options say how the gates are going to be opened. It places no call and changes nothing.
     Each finding says what was found, why it matters, and what to do, the worst first. What can't be
@@ -56,19 +59,59 @@ def doctor(
     Exit code: 0 nothing is wrong (there may be notes), 1 there are warnings or errors, 75 nothing
     is known to be wrong, but something is unknown, 64 wrong use.
     """
-    options = (lane or [], cps, trunk or [], average_call)
-    run(_doctor(options, base_url, allow_plain_http, as_json))
+    options = _Options(
+        lanes=lane or [],
+        cps=cps,
+        trunks=trunk or [],
+        average_call=average_call,
+        base_url=base_url,
+        allow_plain_http=allow_plain_http,
+        ledger=ledger,
+        ledger_name=name,
+    )
+    run(_doctor(options, as_json))
 
 
-_Options = tuple[list[str], str, list[str], float]
-"""The lanes, the default rate, the trunks and the length of a call, as they were given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The options of the command, as they were given."""
+
+    lanes: list[str]
+    cps: str
+    trunks: list[str]
+    average_call: float
+    base_url: str | None
+    allow_plain_http: bool
+    ledger: str | None
+    ledger_name: str | None
+
+    def setup(self) -> Setup:
+        """What they say is to be examined.
+
+        Raises:
+            UsageError: an option can't be right.
+        """
+        if self.ledger_name is not None and not is_sendable(self.ledger_name):
+            raise UsageError("--name must be text that can be sent, and not empty")
+        try:
+            length = checked_seconds("--average-call", self.average_call, above_zero=True)
+            trunks = [parse_trunk(each) for each in self.trunks]
+            return Setup(
+                base_url=self.base_url,
+                allow_plain_http=self.allow_plain_http,
+                lanes=checked_lanes([parse_lane(each) for each in self.lanes]),
+                trunks=checked_trunks(trunks, parse_cps(self.cps)),
+                average_call=length,
+                ledger=self.ledger or None,
+                ledger_name=self.ledger_name,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
 
-async def _doctor(
-    options: _Options, base_url: str | None, allow_plain_http: bool, as_json: bool
-) -> ExitCode:
+async def _doctor(options: _Options, as_json: bool) -> ExitCode:
     try:
-        setup = _setup(options, base_url, allow_plain_http)
+        setup = options.setup()
     except CallGuardError as error:
         return report(error, *verdict(error, "doctor"), as_json=as_json)
     findings = await examine(setup)
@@ -77,17 +120,3 @@ async def _doctor(
     else:
         show(findings)
     return exit_code(findings)
-
-
-def _setup(options: _Options, base_url: str | None, allow_plain_http: bool) -> Setup:
-    lanes, cps, trunks, average_call = options
-    try:
-        return Setup(
-            base_url=base_url,
-            allow_plain_http=allow_plain_http,
-            lanes=checked_lanes([parse_lane(each) for each in lanes]),
-            trunks=checked_trunks([parse_trunk(each) for each in trunks], parse_cps(cps)),
-            average_call=checked_seconds("--average-call", average_call, above_zero=True),
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from None

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from callguard.doctor.finding import Unknown
 from callguard.doctor.readings import Readings
 from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.limits import Limits, Snapshot
 from callguard.trunks import DEFAULT_TRUNK, Trunk
+
+if TYPE_CHECKING:
+    from callguard.doctor.server import Server
+    from callguard.ledger.redis.holders import Contents
 
 __all__ = ["Case", "Setup"]
 
@@ -25,6 +31,8 @@ class Setup:
         lanes: the gate's lanes.
         trunks: the gate's trunks, the default one among them.
         average_call: seconds that a call lasts on average, ringing included.
+        ledger: the address of the shared ledger's server; None for none.
+        ledger_name: the ledger's name; None if the key names it.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -33,6 +41,8 @@ class Setup:
     lanes: Sequence[Lane] = (DEFAULT_LANE,)
     trunks: Sequence[Trunk] = (Trunk(DEFAULT_TRUNK),)
     average_call: float = 60.0
+    ledger: str | None = field(default=None, repr=False)
+    ledger_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +52,12 @@ class Case:
     Attributes:
         setup: what is examined.
         readings: the attempts to read the workspace's limits.
+        server: the ledger's server; unknown if it can't be reached, and None without a ledger.
     """
 
     setup: Setup
     readings: Readings
+    server: Server | Unknown | None = None
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -56,3 +68,10 @@ class Case:
     def limits(self) -> Limits | None:
         """The workspace's limits; None if they could not be read."""
         return None if self.snapshot is None else self.snapshot.limits
+
+    @property
+    def contents(self) -> Contents | None:
+        """The contents of the shared ledger; None if there is none, or they are unknown."""
+        if self.server is None or isinstance(self.server, Unknown):
+            return None
+        return None if isinstance(self.server.contents, Unknown) else self.server.contents

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from callguard.doctor import clock, provider, rates, workspace
+from callguard.doctor import clock, ledger, provider, rates, sharing, workspace
 from callguard.doctor.case import Case, Setup
-from callguard.doctor.finding import SEVERITIES, Finding
+from callguard.doctor.finding import SEVERITIES, Finding, Unknown
 from callguard.doctor.readings import Readings, take
 from callguard.errors import UsageError
+from callguard.fetcher.settings import checked_api_key
+from callguard.ledger.redis.client import client_at
+
+if TYPE_CHECKING:
+    from callguard.doctor.server import Server
 
 __all__ = ["CHECKS", "examine", "judge"]
 
@@ -24,8 +29,25 @@ CHECKS: Final[Mapping[str, Callable[[Case], Iterable[Finding]]]] = {
     "burst": workspace.burst,
     "trunks": rates.trunks,
     "filling": rates.filling,
+    "ledger": ledger.ledger,
+    "encryption": ledger.encryption,
+    "version": ledger.version,
+    "rights": ledger.rights,
+    "eviction": ledger.eviction,
+    "persistence": ledger.persistence,
+    "replicas": ledger.replicas,
+    "round trip": ledger.round_trip,
+    "server clock": ledger.server_clock,
+    "cluster": ledger.cluster,
+    "other ledgers": sharing.other_ledgers,
+    "premises": sharing.premises,
+    "pauses": sharing.pauses,
 }
 """Every check by its name. docs/doctor.md has a table of them, with what each asks."""
+
+
+_CONNECTING: Final = 2.0
+"""Seconds to connect to the ledger's server."""
 
 
 async def examine(setup: Setup) -> list[Finding]:
@@ -37,7 +59,9 @@ async def examine(setup: Setup) -> list[Finding]:
     Returns:
         The findings, the worst first.
     """
-    return judge(Case(setup=setup, readings=await _readings(setup)))
+    # The ledger comes first: a later snapshot counts every call that has left it by then.
+    server = await _server(setup)
+    return judge(Case(setup=setup, server=server, readings=await _readings(setup)))
 
 
 def judge(case: Case) -> list[Finding]:
@@ -66,3 +90,23 @@ async def _readings(setup: Setup) -> Readings:
         return await take(setup.api_key, setup.base_url, allow_plain_http=setup.allow_plain_http)
     except UsageError:  # the checks of the key and of the address say which
         return Readings()
+
+
+async def _server(setup: Setup) -> Server | Unknown | None:
+    if setup.ledger is None:
+        return None
+    try:
+        client = client_at(setup.ledger, _CONNECTING)
+    except UsageError as error:
+        return Unknown(str(error))
+    from callguard.doctor.server import look_at  # noqa: PLC0415 - redis-py is an extra
+
+    async with client:
+        return await look_at(client, setup.ledger_name or _key(setup) or "")
+
+
+def _key(setup: Setup) -> str | None:
+    try:
+        return checked_api_key(setup.api_key)
+    except UsageError:  # the check of the key says so
+        return None

@@ -86,27 +86,40 @@ def room(case: Case) -> Iterator[Finding]:
                 "room", "ok", f"{decision.headroom} more calls fit on lane {lane.name!r} now"
             )
             continue
-        own, others = decision.usage.own, decision.usage.others
-        ours = own is not None and others is not None and own >= others
-        yield Finding(
-            "room",
-            "note" if ours else "warning",
-            f"no call fits on lane {lane.name!r} now: {decision}",
-            "calls of your own gates make room again as they end"
-            if ours
-            else "a campaign waits until others' calls end, and gets no more than they leave",
-            "wait"
-            if ours
-            else "see in the provider's dashboard who calls, or leave these calls a lower lane",
-        )
+        yield _full(lane, decision)
+
+
+def _full(lane: Lane, decision: Decision) -> Finding:
+    own, others = decision.usage.own, decision.usage.others
+    what = f"no call fits on lane {lane.name!r} now: {decision}"
+    if own is None or others is None:
+        why = "a campaign waits until calls end, and it isn't known whose they are"
+    elif own >= others:
+        why = "calls of your own gates make room again as they end"
+        return Finding("room", "note", what, why, "wait, or raise the limit")
+    else:
+        why = "a campaign waits until others' calls end, and gets no more than they leave"
+    remedy = "see in the provider's dashboard who calls, or raise the limit"
+    return Finding("room", "warning", what, why, remedy)
 
 
 def _decision(case: Case, lane: Lane) -> Decision | None:
-    snapshot = case.snapshot
+    snapshot, contents = case.snapshot, case.contents
     if snapshot is None:
         return None
-    usage = Usage(snapshot.limits.current_concurrency, dialling=0, uncounted=0)
-    return decide(lane, usage, snapshot, now=snapshot.received, max_age=math.inf)
+    if contents is None or not contents.known:
+        usage = Usage(snapshot.limits.current_concurrency, dialling=0, uncounted=0)
+        return decide(lane, usage, snapshot, now=snapshot.received, max_age=math.inf)
+    usage = contents.usage_by(snapshot.limits)
+    return decide(
+        lane,
+        usage,
+        snapshot,
+        now=snapshot.received,
+        max_age=math.inf,
+        withheld=contents.withheld_from(contents.now),
+        inbound=contents.inbound_by(usage),
+    )
 
 
 def burst(case: Case) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from callguard.errors import UsageError
 from callguard.showing import shown
 
-__all__ = ["checked_api_key", "checked_base_url", "checked_session"]
+__all__ = ["checked_api_key", "checked_base_url", "checked_session", "is_loopback"]
 
 PRODUCTION_URL = "https://api.retellai.com"
 """The server of docs.retellai.com/api-references/get-concurrency, read 2026-11-22."""
@@ -61,7 +61,7 @@ def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
         raise _unusable("holds no credentials", missing="api_key", remedy="pass the key as api_key")
     if "?" in given or "#" in given:
         raise _unusable("ends with its path: no query and no fragment")
-    if parts.scheme == "http" and not (allow_plain_http or _is_loopback(parts.hostname)):
+    if parts.scheme == "http" and not (allow_plain_http or is_loopback(parts.hostname)):
         raise _unusable(
             "is plain http to another machine, where anyone on the way can read the key",
             missing="allow_plain_http",
@@ -103,7 +103,8 @@ def _unusable(problem: str, *, missing: str | None = None, remedy: str = "") -> 
     return UsageError(problem, subject="base_url", missing=missing, remedy=remedy)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     if host == "localhost":
         return True
     try:

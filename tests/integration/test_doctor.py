@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import pytest
+from redis.asyncio import Redis
+
+from callguard import Lane, RedisLedger, open_gate
 from callguard.cli.exits import ExitCode
-from callguard.simulator import Faults
+from callguard.doctor import Finding, Setup, examine
+from callguard.ledger.redis.keys import Names
+from callguard.simulator import Faults, serve
+from callguard.testing import RedisServer
 from tests.integration.support import Command, served
 
 KEY = "key_of_the_doctor"
@@ -69,3 +79,177 @@ def test_a_key_that_is_refused(command: Command) -> None:
     assert ended.code == ExitCode.FAILED
     assert findings(ended.out)["key"][0].startswith("error: the provider doesn't know the key")
     assert "key_wrong" not in ended.out + ended.err
+
+
+LANES = [Lane("urgent", burst=5, default=True), Lane("bulk", priority=1, reserve=2)]
+
+
+def said(found: Sequence[Finding], check: str) -> list[str]:
+    """What a check has found, each as "severity: what"."""
+    return [f"{each.severity}: {each.what}" for each in found if each.check == check]
+
+
+async def at_ledger(url: str, ledger: str, **setup: Any) -> list[Finding]:
+    """The findings for a simulated workspace and a real ledger's server."""
+    well = {"api_key": KEY, "base_url": url, "ledger": ledger, "lanes": LANES}
+    found = await examine(Setup(**well | setup))
+    assert "s3cr3t" not in repr([asdict(each) for each in found])
+    return found
+
+
+@pytest.fixture
+async def workspace() -> AsyncIterator[str]:
+    """The address of a simulated workspace."""
+    async with serve(api_key=KEY) as server:
+        yield server.url
+
+
+async def test_a_healthy_ledger(workspace: str, own_redis: RedisServer) -> None:
+    """The doctor would find fault with what every test here uses, or leave something there."""
+    async with open_gate(KEY, base_url=workspace, ledger=own_redis.url):
+        found = await at_ledger(workspace, own_redis.url)
+    assert said(found, "ledger") == ["ok: 1 gate shares the ledger"]
+    assert said(found, "rights") == ["ok: the server carries out every command that gates send"]
+    assert said(found, "persistence") == ["note: the server saves nothing to its disk"]
+    healthy = "encryption", "version", "eviction", "replicas", "cluster", "other ledgers"
+    for check in (*healthy, "premises", "pauses", "server clock"):
+        assert said(found, check)[0].startswith("ok: "), check
+    async with Redis.from_url(own_redis.url) as client:
+        assert not [key for key in await client.keys("*") if b"trial" in key]
+
+
+async def test_a_server_that_may_lose_the_ledger(workspace: str, own_redis: RedisServer) -> None:
+    """Nobody would be admitted when the server's memory is full, and nobody would know why."""
+    async with Redis.from_url(own_redis.url) as client:
+        await client.config_set("maxmemory", "100mb")
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+        await client.config_set("save", "3600 1")
+        found = await at_ledger(workspace, own_redis.url)
+        await client.config_set("maxmemory-policy", "noeviction")
+        await client.config_set("appendonly", "yes")
+        mended = await at_ledger(workspace, own_redis.url)
+    assert said(found, "eviction")[0].startswith("warning: the server evicts keys")
+    assert said(found, "persistence") == ["ok: the server saves its data (save 3600 1)"]
+    assert said(mended, "eviction") == ["ok: the server evicts nothing"]
+    assert said(mended, "persistence") == ["ok: the server logs each change (appendonly)"]
+
+
+async def test_a_server_with_a_password(workspace: str, own_redis: RedisServer) -> None:
+    """A password would be shown, or a wrong one be found by the first worker."""
+    async with Redis.from_url(own_redis.url) as client:
+        await client.config_set("requirepass", "s3cr3t")
+    right = own_redis.url.replace("redis://", "redis://:s3cr3t@")
+    wrong = own_redis.url.replace("redis://", "redis://:s3cr3t-no@")
+    assert said(await at_ledger(workspace, right), "ledger")[0].startswith("note: no gate")
+    assert said(await at_ledger(workspace, wrong), "ledger")[0].startswith("error: ")
+    (without,) = said(await at_ledger(workspace, own_redis.url), "ledger")
+    assert without.startswith("error: ")
+
+
+async def test_a_user_who_may_do_little(workspace: str, own_redis: RedisServer) -> None:
+    """What nobody may look at would be taken for right, or what gates need for there."""
+    async with Redis.from_url(own_redis.url) as client:
+        keys, channels = ["callguard:*"], ["callguard:*"]
+
+        async def allow(user: str, *commands: str) -> str:
+            await client.acl_setuser(
+                user,
+                enabled=True,
+                passwords=["+s3cr3t"],
+                commands=["+@all", *commands],
+                keys=keys,
+                channels=channels,
+            )
+            return own_redis.url.replace("redis://", f"redis://{user}:s3cr3t@")
+
+        curious = await allow("no-looking", "-info", "-config")
+        unscripted = await allow("no-scripts", "-@scripting")
+        reader = await allow("no-writing", "-@write")
+        mute = await allow("no-pushes", "-publish")
+        deaf = await allow("no-listening", "-subscribe")
+    found = await at_ledger(workspace, curious)
+    assert said(found, "rights") == ["ok: the server carries out every command that gates send"]
+    for check in ("version", "eviction", "persistence", "replicas", "cluster"):
+        assert said(found, check)[0].startswith("unknown: "), check
+    found = await at_ledger(workspace, unscripted)
+    assert said(found, "ledger")[0].startswith("error: the ledger's server denies this user")
+    assert said(found, "rights")[0].startswith("error: the ledger's server denies this user")
+    (reading,) = said(await at_ledger(workspace, reader), "rights")
+    assert reading.startswith("error: the server refuses HSET and ")
+    assert said(await at_ledger(workspace, mute), "rights")[0].startswith("warning: ")
+    assert said(await at_ledger(workspace, deaf), "rights")[0].startswith("warning: ")
+
+
+async def test_a_server_that_takes_no_changes(
+    workspace: str, own_redis: RedisServer, redis_program: Path
+) -> None:
+    """Gates would be pointed at a replica, or at a master without the replicas that it wants."""
+    with RedisServer("--replicaof", "127.0.0.1", str(own_redis.port), program=redis_program) as two:
+        found = await at_ledger(workspace, two.url)
+    assert said(found, "replicas") == ["error: the server is a replica"]
+    assert "READONLY" in said(found, "rights")[0]
+    async with Redis.from_url(own_redis.url) as client:
+        await client.config_set("min-replicas-to-write", "1")
+        found = await at_ledger(workspace, own_redis.url)
+    assert "NOREPLICAS" in said(found, "rights")[0]
+
+
+async def test_a_node_of_a_cluster(workspace: str, redis_program: Path) -> None:
+    """An address of a cluster would work until a key is on another node."""
+    with RedisServer("--cluster-enabled", "yes", program=redis_program) as node:
+        found = await at_ledger(workspace, node.url)
+    assert said(found, "cluster") == ["warning: the server is a node of a cluster"]
+    assert said(found, "ledger")[0].startswith("error: ")
+
+
+async def test_a_server_that_is_away(workspace: str, own_redis: RedisServer) -> None:
+    """The doctor would hang with the server, or take silence for health."""
+    own_redis.pause()
+    try:
+        hanging = await at_ledger(workspace, own_redis.url)
+    finally:
+        own_redis.resume()
+    own_redis.stop()
+    stopped = await at_ledger(workspace, own_redis.url)
+    for found in (hanging, stopped):
+        assert said(found, "ledger")[0].startswith("error: the ledger's server ")
+        assert not said(found, "version")
+        assert said(found, "key")[0].startswith("ok: ")
+
+
+async def test_what_gates_have_written_down(
+    workspace: str, own_redis: RedisServer, no_grace: None
+) -> None:
+    """Two ledgers of one workspace, a pause or a broken premise would be found by a refusal."""
+    one = RedisLedger.from_url(own_redis.url, name="one")
+    two = RedisLedger.from_url(own_redis.url, name="two")
+    async with (
+        one,
+        two,
+        open_gate(KEY, base_url=workspace, ledger=one) as gate,
+        open_gate(KEY, base_url=workspace, ledger=two) as other,
+        Redis.from_url(own_redis.url, decode_responses=True) as client,
+    ):
+        for each in (gate, other):
+            async with each.admit() as permit:
+                permit.cancel()
+        await one.pause(KEY, trunk="twilio", by="host:1", reason="carrier trouble")
+        keys = Names("one").keys
+        workers: list[Any] = await client.hkeys(keys[2].decode())
+        broken = json.dumps([5.0, 1.0, "dials were refused; set a lower cps"])
+        await client.hset(keys[0].decode(), "premise/cps", f"0 {workers[0]} {broken}")
+        found = await at_ledger(workspace, own_redis.url, ledger_name="one")
+    assert said(found, "pauses")[0].startswith("warning: trunk 'twilio' paused from host:1")
+    assert "set a lower cps" in said(found, "premises")[0]
+    (alike,) = said(found, "other ledgers")
+    assert alike.startswith(f"warning: another ledger here, {two.workspace_hash(KEY)}, ")
+
+
+def test_a_ledger_on_the_command_line(command: Command, own_redis: RedisServer) -> None:
+    """The options of the ledger would not be passed on."""
+    code, found = examined(command, "--ledger", own_redis.url, "--name", "production")
+    assert code == ExitCode.OK
+    assert found["ledger"] == ["note: no gate has used this ledger for an hour, if ever"]
+    code, found = examined(command, "--ledger", "redis://:s3cr3t@localhost/zero")
+    assert code == ExitCode.FAILED
+    assert found["ledger"][0].startswith("error: the ledger's address has a database")

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from callguard.errors import UsageError
 from callguard.showing import shown
 
-__all__ = ["checked_address"]
+__all__ = ["checked_address", "shown_address"]
 
 _LIKE: Final = "it is like redis://localhost:6379/0"
 
@@ -91,6 +91,13 @@ def checked_address(address: str) -> str:
     _check_parts(parts)
     _check_options(parts)
     return address
+
+
+def shown_address(address: str) -> str:
+    """A checked address as people may see it: without the user, the password and the options."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _check_parts(parts: SplitResult) -> None:

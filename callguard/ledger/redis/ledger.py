@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from callguard.arguments import checked_seconds, checked_text, checked_whole
-from callguard.errors import MissingExtra, UsageError
+from callguard.errors import MissingExtra
 from callguard.ledger.process import this_process
-from callguard.ledger.redis.address import checked_address
+from callguard.ledger.redis.client import client_at
 from callguard.ledger.redis.failure import key_mark
 from callguard.ledger.redis.keys import Names, workspace_hash
 from callguard.ledger.redis.settings import Settings
@@ -34,11 +34,6 @@ __all__ = ["RedisLedger"]
 GRACE = 1.0
 """Seconds for which a new ledger admits nobody. A worker that lost its connection, and with it the
 ledger, takes half as long to come back and report that (`session._BACKOFF`)."""
-
-
-MOST_CONNECTIONS = 100_000
-"""Practically no limit: each gate of the process takes two connections. redis-py's own limit, 100
-in version 8.1, would allow only 50 gates."""
 
 
 Client = TypeVar("Client")
@@ -119,29 +114,10 @@ class RedisLedger:
             UsageError: the address can't be used. The error says which part of it, and what to do,
                 but doesn't show the address, because it may contain a password.
         """
-        try:
-            from redis.asyncio import Redis
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-        except ImportError:
-            raise MissingExtra(
-                "a ledger on Redis needs redis-py", "redis", "pip install 'redis[hiredis]>=5.0.1'"
-            ) from None
         timeout = checked_seconds("timeout", timeout, above_zero=True)
         if not isinstance(url, str):
             raise TypeError(f"url must be an address as text, got {shown(url)}")
-        try:
-            client = Redis.from_url(
-                checked_address(url),
-                max_connections=MOST_CONNECTIONS,
-                retry=Retry(NoBackoff(), 0),
-                socket_timeout=None,
-                socket_connect_timeout=timeout,
-            )
-        except ValueError:
-            raise UsageError(
-                "the ledger's address can't be used: it is like redis://localhost:6379/0"
-            ) from None
+        client = client_at(url, timeout)
         ledger = cls(client, name=name, lease=lease, timeout=timeout, local_share=local_share)
         ledger._owns_client = True
         return ledger

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError
 
-__all__ = ["EXCHANGE", "HOLDERS", "PAUSE", "Script"]
+__all__ = ["EXCHANGE", "HOLDERS", "PAUSE", "TRIAL", "Script"]
 
 
 class Runs(Protocol):
@@ -75,3 +75,4 @@ EXCHANGE = Script(
 )
 HOLDERS = Script("pauses", "holders")
 PAUSE = Script("pauses", "pause")
+TRIAL = Script("trial")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from callguard.doctor import Case, Setup, Severity
+from callguard.decision import Pause
+from callguard.doctor import Case, Setup, Severity, Unknown
 from callguard.doctor.readings import Readings
+from callguard.doctor.server import Exchange, Server
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected, LimitsUnavailable
 from callguard.fetcher.settings import PRODUCTION_URL
 from callguard.lanes import Lane
+from callguard.ledger.redis.holders import Contents, Worker
+from callguard.ledger.redis.neighbours import Neighbour
+from callguard.ledger.redis.own_calls import OwnCalls
+from callguard.ledger.redis.premises import LedgerPremise
+from callguard.ledger.redis.suggestions import Suggestion
 from callguard.limits import Limits, Snapshot
 from callguard.trunks import DEFAULT_TRUNK, Trunk
 
@@ -134,4 +141,181 @@ WORKSPACE: Sequence[Finds] = (
     Finds("filling", "note", "limit of 100 can't be filled", case(limits=Limits(0, 100))),
 )
 
-CASES: Sequence[Finds] = (*PROVIDER, *WORKSPACE)
+NOW = 1000.0
+
+
+def contents(**facts: Any) -> Contents:
+    """A ledger with one gate, in which nothing is wrong but what the arguments say."""
+    well: dict[str, Any] = {
+        "now": NOW,
+        "known": True,
+        "workers": (Worker("w", "host:1", 10.0),),
+        "permits": (),
+        "waiting": (),
+        "snapshot": Snapshot(WELL, NOW - 0.5, NOW - 0.4),
+        "spent_until": 0.0,
+        "lost_until": 0.0,
+    }
+    return Contents(**well | facts)
+
+
+def trips(*seconds: float, step: float = 0.0) -> list[Exchange]:
+    """Round trips, one a second, before the last of which the server's clock steps."""
+    return [
+        Exchange(float(at), 5e8 + at + (step if at == len(seconds) - 1 else 0.0), at + took)
+        for at, took in enumerate(seconds)
+    ]
+
+
+INFO = {
+    "redis_version": "7.0.15",
+    "role": "master",
+    "connected_slaves": 0,
+    "aof_enabled": 1,
+    "rdb_last_bgsave_status": "ok",
+    "cluster_enabled": 0,
+    "maxmemory": 0,
+    "used_memory": 1000,
+}
+
+UNKNOWN = Unknown("the ledger's server denies this user what it needs")
+
+
+def at(ledger: str = "redis://localhost", limits: Limits = WELL, **facts: Any) -> Case:
+    """A case with a ledger in which nothing is wrong but what the arguments say."""
+    trunks = facts.pop("trunks", [Trunk(DEFAULT_TRUNK)])
+    info = facts.pop("info", {})
+    well: dict[str, Any] = {
+        "info": info if isinstance(info, Unknown) else INFO | info,
+        "evicts": None,
+        "saves": "3600 1",
+        "refused": [],
+        "pushes": True,
+        "exchanges": trips(0.001, 0.001, 0.002),
+        "contents": contents(),
+        "others": [],
+    }
+    healthy = case(limits=limits, ledger=ledger, trunks=trunks)
+    return replace(healthy, server=Server(**well | facts))
+
+
+def lost(reason: str) -> Case:
+    return replace(case(ledger="redis://localhost"), server=Unknown(reason))
+
+
+FULL = Limits(20, 20)
+
+OURS = contents(own=OwnCalls(20, apart=True))
+
+THEIRS = contents(own=OwnCalls(2, apart=True))
+
+VALKEY = {"server_name": "valkey", "valkey_version": "8.1.0"}
+
+WAITING = {"connected_slaves": 1, "min_slaves_good_slaves": 1}
+
+TWO = [("HSET", "MISCONF"), ("DEL", "MISCONF")]
+
+PREMISE = LedgerPremise("cps", 5.0, 1.0, "dials were refused; set a lower cps", "host:1", 3.0)
+
+SUGGESTION = Suggestion("counts_ringing=True", "ringing calls seem to count", ("host:1",), 3.0)
+
+PAUSE = Pause(None, "twilio", "host:2", 60.0, "carrier trouble")
+
+LEDGER: Sequence[Finds] = (
+    Finds("ledger", "error", "can't be reached", lost("the ledger's server can't be reached")),
+    Finds("ledger", "error", "denies this user", at(contents=UNKNOWN)),
+    Finds("ledger", "note", "no gate has used", at(contents=contents(known=False, workers=()))),
+    Finds("ledger", "ok", "1 gate shares", at()),
+    Finds("room", "ok", "17 more calls fit", at()),
+    Finds("room", "note", "20 ours, 0 others", at(limits=FULL, contents=OURS)),
+    Finds("room", "warning", "isn't known whose", at(limits=FULL)),
+    Finds("room", "warning", "until others' calls end", at(limits=FULL, contents=THEIRS)),
+    Finds("encryption", "ok", "redis://localhost is on this machine", at()),
+    Finds("encryption", "ok", "is on this machine", at("unix:///run/redis.sock")),
+    Finds("encryption", "ok", "is encrypted", at("rediss://:u:pw@far.example:6380/1")),
+    Finds("encryption", "warning", "redis://far:6379 is not", at("redis://u:pw@far:6379?db=1")),
+    Finds("encryption", "warning", "isn't checked", at("rediss://far?ssl_cert_reqs=none")),
+    Finds("version", "ok", "redis 7.0.15", at()),
+    Finds("version", "ok", "6.2.0", at(info={"redis_version": "6.2.0"})),
+    Finds("version", "error", "6.0.16", at(info={"redis_version": "6.0.16"})),
+    Finds(
+        "version",
+        "ok",
+        "valkey 8.1.0",
+        at(info=VALKEY),
+    ),
+    Finds("version", "unknown", "'none'", at(info={"redis_version": "none"})),
+    Finds("version", "unknown", "denies this user", at(info=UNKNOWN)),
+    Finds("rights", "ok", "every command", at()),
+    Finds("rights", "error", "denies this user", at(refused=UNKNOWN)),
+    Finds("rights", "error", "refuses HSET: NOPERM", at(refused=[("HSET", "NOPERM")])),
+    Finds(
+        "rights",
+        "error",
+        "HSET and 1 more: MISCONF",
+        at(refused=TWO),
+    ),
+    Finds("rights", "warning", "not publish or not sub", at(refused=[("PUBLISH", "NOPERM")])),
+    Finds("rights", "warning", "not publish or not sub", at(pushes=UNKNOWN)),
+    Finds("eviction", "ok", "evicts nothing", at()),
+    Finds("eviction", "warning", "allkeys-lru", at(evicts="allkeys-lru")),
+    Finds("eviction", "warning", "95% of", at(info={"maxmemory": 1000, "used_memory": 950})),
+    Finds("eviction", "unknown", "denies this user", at(evicts=UNKNOWN)),
+    Finds("persistence", "ok", "appendonly", at()),
+    Finds("persistence", "ok", "save 3600 1", at(info={"aof_enabled": 0})),
+    Finds("persistence", "note", "saves nothing", at(info={"aof_enabled": 0}, saves="")),
+    Finds(
+        "persistence",
+        "warning",
+        "and on gateway until",
+        at(info={"aof_enabled": 0}, saves="", trunks=on(Trunk("gateway", calls=5))),
+    ),
+    Finds("persistence", "warning", "failed", at(info={"rdb_last_bgsave_status": "err"})),
+    Finds("persistence", "unknown", "denies", at(info={"aof_enabled": 0}, saves=UNKNOWN)),
+    Finds("persistence", "unknown", "denies this user", at(info=UNKNOWN)),
+    Finds("replicas", "ok", "a master with 0", at()),
+    Finds("replicas", "note", "2 replicas, and", at(info={"connected_slaves": 2})),
+    Finds(
+        "replicas",
+        "ok",
+        "a master with 1",
+        at(info=WAITING),
+    ),
+    Finds("replicas", "error", "is a replica", at(info={"role": "slave"})),
+    Finds("replicas", "unknown", "denies this user", at(info=UNKNOWN)),
+    Finds("round trip", "ok", "takes 1.0 ms, the slowest of 3 2.0 ms", at()),
+    Finds("round trip", "warning", "60.0 ms", at(exchanges=trips(0.06, 0.06, 0.06))),
+    Finds("round trip", "warning", "slowest of 3 300.0", at(exchanges=trips(0.01, 0.3, 0.01))),
+    Finds("round trip", "unknown", "denies this user", at(exchanges=UNKNOWN)),
+    Finds("server clock", "ok", "evenly", at()),
+    Finds("server clock", "ok", "evenly", at(exchanges=trips(0.0, 0.4, 0.4, step=0.3))),
+    Finds("server clock", "warning", "+3.0 s", at(exchanges=trips(0.0, 0.0, 0.0, step=3.0))),
+    Finds("server clock", "warning", "-3.0 s", at(exchanges=trips(0.0, 0.0, 0.0, step=-3.0))),
+    Finds("server clock", "unknown", "denies this user", at(exchanges=UNKNOWN)),
+    Finds("cluster", "ok", "a single one", at()),
+    Finds("cluster", "warning", "node of a cluster", at(info={"cluster_enabled": 1})),
+    Finds("cluster", "unknown", "denies this user", at(info=UNKNOWN)),
+    Finds("other ledgers", "ok", "no other", at(others=[Neighbour("b" * 24, None)])),
+    Finds(
+        "other ledgers",
+        "warning",
+        "b" * 24,
+        at(others=[Neighbour("b" * 24, Snapshot(WELL, NOW, NOW))]),
+    ),
+    Finds("other ledgers", "unknown", "denies this user", at(others=UNKNOWN)),
+    Finds("premises", "ok", "no gate", at()),
+    Finds("premises", "warning", "set a lower cps", at(contents=contents(premises=(PREMISE,)))),
+    Finds(
+        "premises",
+        "warning",
+        "reserved_inbound is given up",
+        at(contents=contents(own=OwnCalls(given_up=("reserved_inbound",)))),
+    ),
+    Finds(
+        "premises", "note", "counts_ringing=True", at(contents=contents(suggestions=(SUGGESTION,)))
+    ),
+    Finds("pauses", "ok", "nothing is paused", at()),
+    Finds("pauses", "warning", "carrier trouble", at(contents=contents(pauses=(PAUSE,)))),
+)
+
+CASES: Sequence[Finds] = (*PROVIDER, *WORKSPACE, *LEDGER)
