@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -45,13 +46,21 @@ def doctor(
     allow_plain_http: PlainHttpOption = False,
     ledger: LedgerOption = None,
     name: NameOption = None,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Send a signed test delivery there, and some that are forged."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout, on errors too.")
     ] = False,
 ) -> None:
-    """Say what is wrong before the campaign does: key, address, limits, lanes, rates, ledger.
+    """Say what is wrong before the campaign does: key, limits, lanes, rates, ledger, webhooks.
 
     The options say how the gates are going to be opened. It places no call and changes nothing.
+    With --webhook-url a receiver gets four test deliveries, of an event that the provider doesn't
+    have: a genuine one, and three that it has to refuse.
     Each finding says what was found, why it matters, and what to do, the worst first. What can't be
     found out is unknown, and never taken for right. The key is read from RETELL_API_KEY only. No
     output contains a secret. docs/doctor.md lists all checks.
@@ -68,6 +77,7 @@ def doctor(
         allow_plain_http=allow_plain_http,
         ledger=ledger,
         ledger_name=name,
+        webhook_url=webhook_url,
     )
     run(_doctor(options, as_json))
 
@@ -84,6 +94,7 @@ class _Options:
     allow_plain_http: bool
     ledger: str | None
     ledger_name: str | None
+    webhook_url: str | None
 
     def setup(self) -> Setup:
         """What they say is to be examined.
@@ -93,6 +104,8 @@ class _Options:
         """
         if self.ledger_name is not None and not is_sendable(self.ledger_name):
             raise UsageError("--name must be text that can be sent, and not empty")
+        if self.webhook_url is not None and not _is_address(self.webhook_url):
+            raise UsageError("--webhook-url must begin with http:// or https://, and name a host")
         try:
             length = checked_seconds("--average-call", self.average_call, above_zero=True)
             trunks = [parse_trunk(each) for each in self.trunks]
@@ -104,9 +117,18 @@ class _Options:
                 average_call=length,
                 ledger=self.ledger or None,
                 ledger_name=self.ledger_name,
+                webhook_url=self.webhook_url,
             )
         except ValueError as error:
             raise UsageError(str(error)) from None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable()
 
 
 async def _doctor(options: _Options, as_json: bool) -> ExitCode:

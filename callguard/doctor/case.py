@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callguard.doctor.deliveries import Answer, Kind
 from callguard.doctor.finding import Unknown
 from callguard.doctor.readings import Readings
 from callguard.lanes import DEFAULT_LANE, Lane
@@ -33,6 +34,7 @@ class Setup:
         average_call: seconds that a call lasts on average, ringing included.
         ledger: the address of the shared ledger's server; None for none.
         ledger_name: the ledger's name; None if the key names it.
+        webhook_url: the address to which test deliveries are sent; None for none.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -43,6 +45,7 @@ class Setup:
     average_call: float = 60.0
     ledger: str | None = field(default=None, repr=False)
     ledger_name: str | None = None
+    webhook_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +56,13 @@ class Case:
         setup: what is examined.
         readings: the attempts to read the workspace's limits.
         server: the ledger's server; unknown if it can't be reached, and None without a ledger.
+        answers: what the webhook's address answered to each kind of delivery; None without one.
     """
 
     setup: Setup
     readings: Readings
     server: Server | Unknown | None = None
+    answers: Mapping[Kind, Answer] | None = None
 
     @property
     def snapshot(self) -> Snapshot | None:

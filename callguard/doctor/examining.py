@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from callguard.doctor import clock, ledger, provider, rates, sharing, workspace
+from callguard.doctor import clock, ledger, provider, rates, sharing, webhooks, workspace
 from callguard.doctor.case import Case, Setup
+from callguard.doctor.deliveries import Answer, Kind, send
 from callguard.doctor.finding import SEVERITIES, Finding, Unknown
 from callguard.doctor.readings import Readings, take
 from callguard.errors import UsageError
@@ -42,6 +44,8 @@ CHECKS: Final[Mapping[str, Callable[[Case], Iterable[Finding]]]] = {
     "other ledgers": sharing.other_ledgers,
     "premises": sharing.premises,
     "pauses": sharing.pauses,
+    "signature": webhooks.signature,
+    "receiver": webhooks.receiver,
 }
 """Every check by its name. docs/doctor.md has a table of them, with what each asks."""
 
@@ -61,7 +65,8 @@ async def examine(setup: Setup) -> list[Finding]:
     """
     # The ledger comes first: a later snapshot counts every call that has left it by then.
     server = await _server(setup)
-    return judge(Case(setup=setup, server=server, readings=await _readings(setup)))
+    readings, answers = await asyncio.gather(_readings(setup), _answers(setup))
+    return judge(Case(setup=setup, server=server, readings=readings, answers=answers))
 
 
 def judge(case: Case) -> list[Finding]:
@@ -103,6 +108,12 @@ async def _server(setup: Setup) -> Server | Unknown | None:
 
     async with client:
         return await look_at(client, setup.ledger_name or _key(setup) or "")
+
+
+async def _answers(setup: Setup) -> Mapping[Kind, Answer] | None:
+    if setup.webhook_url is None or (key := _key(setup)) is None:
+        return None
+    return await send(setup.webhook_url, key)
 
 
 def _key(setup: Setup) -> str | None:

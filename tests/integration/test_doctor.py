@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import unused_port
 from redis.asyncio import Redis
 
 from callguard import Lane, RedisLedger, open_gate
 from callguard.cli.exits import ExitCode
-from callguard.doctor import Finding, Setup, examine
+from callguard.doctor import Finding, Setup, deliveries, examine
 from callguard.ledger.redis.keys import Names
 from callguard.simulator import Faults, serve
 from callguard.testing import RedisServer
@@ -253,3 +258,81 @@ def test_a_ledger_on_the_command_line(command: Command, own_redis: RedisServer) 
     code, found = examined(command, "--ledger", "redis://:s3cr3t@localhost/zero")
     assert code == ExitCode.FAILED
     assert found["ledger"][0].startswith("error: the ledger's address has a database")
+
+
+@asynccontextmanager
+async def receiver_of(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+    """The address of a receiver of webhooks that is somebody's own."""
+    app = web.Application()
+    app.router.add_post("/s3cr3t", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{site.port}/s3cr3t"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_receiver_that_verifies(workspace: str) -> None:
+    """A receiver made of callguard's own parts would be found fault with."""
+    example, port = import_module("examples.webhooks_aiohttp"), unused_port()
+    async with (
+        open_gate(KEY, base_url=workspace) as gate,
+        example.taking_webhooks(gate, KEY, port),
+    ):
+        url = f"http://127.0.0.1:{port}/webhook"
+        setup = Setup(api_key=KEY, base_url=workspace, webhook_url=url)
+        found = await examine(setup)
+        another = await examine(replace(setup, api_key="key_of_another_workspace"))
+    where = f"ok: http://127.0.0.1:{port}"
+    assert [each.split(" in ")[0] for each in said(found, "receiver")] == [
+        f"{where} took a genuine delivery",
+        f"{where} refused a delivery without a signature, with 401",
+        f"{where} refused a delivery that is signed with another key, with 401",
+        f"{where} refused a delivery that was signed 600 s ago, with 401",
+    ]
+    assert said(another, "receiver")[0].startswith("error: ")
+
+
+async def test_receivers_that_do_not(workspace: str) -> None:
+    """Anyone could tell the gate that calls are over, and the doctor would not notice."""
+
+    async def credulous(request: web.Request) -> web.Response:
+        return web.Response(text=json.loads(await request.read())["call"]["call_id"])
+
+    async def moved(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/elsewhere")
+
+    async def hanging_up(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    expected = {
+        credulous: ["ok", "error", "error", "warning"],
+        moved: ["error", "warning", "warning", "warning"],
+        hanging_up: ["error"],
+    }
+    for handle, severities in expected.items():
+        async with receiver_of(handle) as url:
+            found = await examine(Setup(api_key=KEY, base_url=workspace, webhook_url=url))
+        got = [each.severity for each in found if each.check == "receiver"]
+        assert sorted(got) == sorted(severities), handle
+        assert "s3cr3t" not in repr(found)
+
+
+async def test_a_receiver_that_hangs(workspace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor would wait for ever, or take a receiver for good that the provider gives up."""
+    monkeypatch.setattr(deliveries, "_PATIENCE", 0.1)
+
+    async def hanging(request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with receiver_of(hanging) as url:
+        found = await examine(Setup(api_key=KEY, base_url=workspace, webhook_url=url))
+    (only,) = said(found, "receiver")
+    assert only.startswith("error: ")
+    assert only.endswith("took no delivery: it gave no answer in 0.1 s")

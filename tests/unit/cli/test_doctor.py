@@ -42,6 +42,9 @@ def test_lanes_and_trunks_are_those_of_the_gates() -> None:
         (["--trunk", "default"], "must not be called 'default'"),
         (["--cps", "fast"], "--cps must be a number or none"),
         (["--cps", "0"], "cps must be"),
+        (["--webhook-url", "hooks.example"], "--webhook-url must begin with http"),
+        (["--webhook-url", "https://["], "--webhook-url must begin with http"),
+        (["--name", ""], "--name must be text"),
         (["--average-call", "0"], "--average-call must be more than 0 s"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from callguard.decision import Pause
 from callguard.doctor import Case, Setup, Severity, Unknown
+from callguard.doctor.deliveries import Answer, Kind
 from callguard.doctor.readings import Readings
 from callguard.doctor.server import Exchange, Server
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected, LimitsUnavailable
@@ -318,4 +319,40 @@ LEDGER: Sequence[Finds] = (
     Finds("pauses", "warning", "carrier trouble", at(contents=contents(pauses=(PAUSE,)))),
 )
 
-CASES: Sequence[Finds] = (*PROVIDER, *WORKSPACE, *LEDGER)
+TOOK = Answer(204, 0.1)
+
+NO = Answer(401, 0.1)
+
+SILENT = Answer(None, 10.0, "it gave no answer in 10 s")
+
+
+def receiving(url: str = "https://hooks.example/s3cr3t?token=s3cr3t", **answers: Answer) -> Case:
+    """A case with a receiver in which nothing is wrong but what the arguments say."""
+    well: dict[Kind, Answer] = {"genuine": TOOK, "unsigned": NO, "forged": NO, "old": NO}
+    changed = {kind: answers.get(kind, answer) for kind, answer in well.items()}
+    if changed["genuine"].status is None:
+        changed = {"genuine": changed["genuine"]}
+    return replace(case(webhook_url=url), answers=changed)
+
+
+WEBHOOKS: Sequence[Finds] = (
+    Finds("signature", "ok", "is verified", case()),
+    Finds("receiver", "ok", "https://hooks.example took a genuine delivery", receiving()),
+    Finds("receiver", "ok", "refused a delivery without a signature", receiving()),
+    Finds("receiver", "error", "no answer in 10 s", receiving(genuine=SILENT)),
+    Finds("receiver", "error", "signed with this key, with 401", receiving(genuine=NO)),
+    Finds("receiver", "error", "with 404, and not", receiving(genuine=Answer(404, 0.1))),
+    Finds("receiver", "error", "with 302, and not", receiving(genuine=Answer(302, 0.1))),
+    Finds("receiver", "warning", "in 6.00 s", receiving(genuine=Answer(200, 6.0))),
+    Finds("receiver", "error", "took a delivery without a signature", receiving(unsigned=TOOK)),
+    Finds("receiver", "error", "took a delivery that is signed with", receiving(forged=TOOK)),
+    Finds("receiver", "warning", "took a delivery that was signed 600 s", receiving(old=TOOK)),
+    Finds("receiver", "warning", "answered 500", receiving(forged=Answer(500, 0.1))),
+    Finds("receiver", "warning", "no answer in 10 s", receiving(forged=SILENT)),
+    Finds(
+        "receiver", "warning", "http://far.example is plain", receiving("http://u:pw@far.example")
+    ),
+    Finds("receiver", "ok", "http://localhost:80 took", receiving("http://localhost:80/hook")),
+)
+
+CASES: Sequence[Finds] = (*PROVIDER, *WORKSPACE, *LEDGER, *WEBHOOKS)

@@ -12,7 +12,7 @@ import pytest
 
 from callguard.doctor import CHECKS, SEVERITIES, Case, Finding, judge
 from callguard.doctor.examining import CHECKS as REGISTERED
-from tests.unit.doctor.cases import CASES, KEY, Finds, at, case
+from tests.unit.doctor.cases import CASES, KEY, Finds, at, case, receiving
 
 PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"
 
@@ -43,7 +43,8 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     """A doctor that always finds something is soon not asked any more."""
     assert {each.severity for each in judge(case())} == {"ok"}
     assert {each.severity for each in judge(at())} == {"ok"}
-    assert {each.check for each in judge(at())} == set(CHECKS)
+    assert {each.severity for each in judge(receiving())} == {"ok"}
+    assert {each.check for each in judge(at())} == set(CHECKS) - {"receiver"}
 
 
 def test_the_worst_comes_first() -> None:
@@ -75,7 +76,8 @@ def test_no_finding_has_a_secret(finds: Finds) -> None:
     for each in judge(finds.case):
         said = " ".join(asdict(each).values())
         assert KEY not in said
-        assert "u:pw" not in said
+        assert "pw" not in said
+        assert "s3cr3t" not in said
 
 
 def test_the_page_lists_every_check_as_it_is() -> None:
