@@ -82,6 +82,8 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     """Import the names that most programs don't need when they are first used."""
+    if name == "metrics":
+        return import_module("callguard.metrics")
     if name in ("events", "Listener"):
         events = import_module("callguard.events")
         return events.Listener if name == "Listener" else events

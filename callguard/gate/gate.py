@@ -45,6 +45,7 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
 
     Attributes:
         id: an id that is unique in the world; the first part of every permit's id.
+        workspace: a hash of the API key, or of the ledger's name if it has one, as events have it.
     """
 
     _how = "async with gate:"
@@ -52,6 +53,7 @@ class Gate(Observing, Steering, Unique, EnteredAsync):
 
     def __init__(self, parts: Parts, closing: AsyncExitStack) -> None:
         self.id = parts.reporter.gate
+        self.workspace = parts.reporter.workspace
         self._parts = parts
         self._closing = closing
         self._home = parts.home

@@ -39,6 +39,7 @@ class Reporter:
     Attributes:
         teller: reports to the listeners; None without any.
         gate: the gate's id.
+        workspace: the hash of the workspace.
         goes_by_ringing: whether the gate goes by it that ringing calls are counted, as learnt.
         what_broke: a sentence for each premise that was seen broken: its name, what was seen, and
             what to set.
@@ -49,6 +50,7 @@ class Reporter:
 
     def __init__(self, listeners: Sequence[Listener], gate: str, workspace: str) -> None:
         self.gate = gate
+        self.workspace = workspace
         self.teller = _teller(listeners, gate, workspace) if listeners else None
         self.heard_of_premise: Callable[[Broken], None] | None = None
         self.suggests_ringing: Callable[..., None] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["WAIT_BOUNDS", "WaitTally", "Waits"]
+__all__ = ["NO_WAITS", "WAIT_BOUNDS", "WaitTally", "Waits"]
 
 WAIT_BOUNDS: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 """The upper bounds of the histogram's buckets, in seconds; one more bucket has what is above. Our
@@ -27,14 +27,17 @@ class Waits:
     seconds: Sequence[float]
 
 
+NO_WAITS: Final = Waits((0,) * (len(WAIT_BOUNDS) + 1), (0.0,) * (len(WAIT_BOUNDS) + 1))
+
+
 class WaitTally:
     """Counts waits."""
 
     __slots__ = ("_callers", "_seconds")
 
     def __init__(self) -> None:
-        self._callers = [0] * (len(WAIT_BOUNDS) + 1)
-        self._seconds = [0.0] * (len(WAIT_BOUNDS) + 1)
+        self._callers = list(NO_WAITS.callers)
+        self._seconds = list(NO_WAITS.seconds)
 
     def count(self, seconds: float) -> None:
         """Count a caller that waited for `seconds`."""

@@ -1,0 +1,122 @@
+"""What every sink is made of: a listener that counts events, and measures its gates when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from operator import add
+from threading import Lock
+from typing import Final
+
+from callguard.events import Event
+from callguard.gate import Gate
+from callguard.gate.waits import Waits
+from callguard.metrics import facts, table
+from callguard.metrics.gates import Measured, Watched, measure
+from callguard.metrics.table import Labels, Metric
+
+__all__ = ["Measurement", "Meter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The values of all metrics at one moment.
+
+    Attributes:
+        values: by metric and labels, the values of counters and gauges.
+        waits: by the labels of the histogram, the waits so far.
+    """
+
+    values: dict[Metric, dict[Labels, float]] = field(default_factory=dict)
+    waits: dict[Labels, Waits] = field(default_factory=dict)
+
+    def copy(self) -> Measurement:
+        """A copy, to which more can be added."""
+        values = {metric: dict(by_labels) for metric, by_labels in self.values.items()}
+        return Measurement(values, dict(self.waits))
+
+    def add(self, metric: Metric, labels: Labels, value: float) -> None:
+        """Add to a value, or of a fact of the workspace keep the largest."""
+        known = self.values.setdefault(metric, {})
+        before = known.get(labels)
+        if before is None:
+            known[labels] = value
+        else:
+            known[labels] = max(before, value) if metric.shared else before + value
+
+    def add_counted(self, gate: Measured) -> None:
+        """Add what a gate has counted since it was opened."""
+        for metric, labels, value in facts.counters(gate.latest):
+            self.add(metric, (gate.workspace, *labels), value)
+        for each in gate.latest.admissions:
+            labels = (gate.workspace, each.lane)
+            before = self.waits.get(labels)
+            self.waits[labels] = each.waits if before is None else _sum(before, each.waits)
+
+    def add_gauges(self, gate: Measured) -> None:
+        """Add what a gate says of this moment, if it answered."""
+        state = "answered" if gate.answered else "silent"
+        self.add(table.GATES, (gate.workspace, state), 1)
+        if gate.answered:
+            for metric, labels, value in facts.gauges(gate.latest):
+                self.add(metric, (gate.workspace, *labels), value)
+
+
+def _sum(one: Waits, other: Waits) -> Waits:
+    callers = tuple(map(add, one.callers, other.callers))
+    return Waits(callers, tuple(map(add, one.seconds, other.seconds)))
+
+
+class Meter:
+    """A listener that counts what is rare by events; the gates count their admissions themselves.
+
+    Several gates may share it, in one event loop or in several threads'.
+
+    Attributes:
+        hears: the events that it is called with.
+    """
+
+    hears: Collection[type[Event]] = tuple(facts.EVENTS)
+
+    def __init__(self) -> None:
+        # It guards the two below, and nobody waits while it is held.
+        self._lock: Final = Lock()
+        self._past = Measurement()  # events, and what closed gates have counted
+        self._open: dict[str, Watched] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        """Count `event`."""
+        counted = facts.EVENTS.get(type(event))
+        if counted is not None:
+            metric, labels = counted
+            with self._lock:
+                self._past.add(metric, (event.workspace, *labels(event)), 1)
+
+    def opened(self, gate: Gate) -> None:
+        """Measure `gate` from now on, as long as it is open."""
+        with self._lock:
+            self._open[gate.id] = Watched(gate)
+
+    def closed(self, gate: Gate) -> None:
+        """Measure `gate` no more, but keep what it has counted."""
+        with self._lock:
+            self._keep([gate.id])
+
+    def measure(self) -> Measurement:
+        """The values of all metrics now. May be called in any thread, and takes 1 s at most.
+
+        A gate whose event loop doesn't answer has no gauges, and its counters are the latest known.
+        """
+        with self._lock:
+            self._keep([name for name, gate in self._open.items() if gate.gone])
+            found, gates = self._past.copy(), list(self._open.values())
+        for gate in measure(gates):
+            found.add_counted(gate)
+            found.add_gauges(gate)
+        return found
+
+    def _keep(self, closed: Iterable[str]) -> None:
+        for name in closed:
+            gate = self._open.pop(name, None)
+            if gate is not None:
+                self._past.add_counted(gate.last())
