@@ -40,6 +40,7 @@ def application(settings: ServeSettings) -> web.Application:
     app[FORWARDER] = Forwarder(settings)
     app[WORKSPACES] = Workspaces(settings)
     app[STARTER] = Starter(settings, app[WORKSPACES], app[FORWARDER])
+    app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_closed_in_the_end)
     app.add_routes(_routes())
     return app
@@ -83,6 +84,10 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         # Only the kind of error: the request is in the traceback, and so the key.
         logger.error("a request failed: %s", type(error).__name__)  # noqa: TRY400
         return Problem(500, "this server failed, and its log says where").response()
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[WORKSPACES].end_streams()
 
 
 async def _closed_in_the_end(app: web.Application) -> AsyncIterator[None]:

@@ -160,6 +160,11 @@ class Workspaces:
         self.draining = True
         await asyncio.gather(*(workspace.gate.drain() for workspace in self.open()))
 
+    def end_streams(self) -> None:
+        """End the streams of events, which would hold up the end of the server."""
+        for workspace in self.open():
+            workspace.happenings.end()
+
     async def aclose(self) -> None:
         """Close every gate. Live calls are not touched."""
         self.draining = True

@@ -31,9 +31,10 @@ class Answer:
 class Client:
     """Asks one server."""
 
-    def __init__(self, url: str, app: web.Application, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, runner: web.AppRunner, session: aiohttp.ClientSession) -> None:
         self.url = url
-        self.app = app
+        self.runner = runner
+        self.app = runner.app
         self.session = session
 
     @property
@@ -70,19 +71,18 @@ async def asking(
             provider_url=provider.url,
             api_key=provider.api_key,
         )
-        app = application(settings)
         runner = web.AppRunner(
-            app,
+            application(settings),
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
-            shutdown_timeout=1.0,
+            shutdown_timeout=30.0,
         )
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             async with aiohttp.ClientSession() as session:
-                yield Client(f"http://127.0.0.1:{site.port}", app, session)
+                yield Client(f"http://127.0.0.1:{site.port}", runner, session)
         finally:
             await runner.cleanup()

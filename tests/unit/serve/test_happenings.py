@@ -157,6 +157,8 @@ async def test_the_stream_ends_with_the_server() -> None:
     async with asking() as client:
         async with client.session.get(f"{client.url}/v1/events") as answer:
             await answer.content.readuntil(b"\n\n")
-            closing = asyncio.create_task(client.workspaces.aclose())
+            began = asyncio.get_running_loop().time()
+            closing = asyncio.create_task(client.runner.cleanup())
             assert await answer.content.read() == b""
             await closing
+            assert asyncio.get_running_loop().time() - began < 5.0
