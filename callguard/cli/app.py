@@ -15,6 +15,7 @@ from callguard.cli.drain import drain
 from callguard.cli.pause import pause, resume
 from callguard.cli.probe import probe
 from callguard.cli.ps import ps
+from callguard.cli.serve import serve
 from callguard.cli.simulator import simulator
 from callguard.cli.status import status
 
@@ -45,6 +46,7 @@ app.command(cls=_Command)(pause)
 app.command(cls=_Command)(resume)
 app.command(cls=_Command)(drain)
 app.command(cls=_Command)(probe)
+app.command(cls=_Command)(serve)
 app.command(cls=_Command)(simulator)
 app.command(hidden=True)(demo_worker)
 

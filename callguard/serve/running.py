@@ -1,0 +1,107 @@
+"""Running the server: it listens, and a signal drains it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from aiohttp import web
+
+from callguard.serve.application import application
+from callguard.serve.connections import Connections
+from callguard.serve.settings import ServeSettings
+from callguard.serve.starting import STARTER
+from callguard.serve.workspaces import WORKSPACES
+
+__all__ = ["listening", "run"]
+
+logger = logging.getLogger("callguard")
+
+_SHUTDOWN_SECONDS: Final = 1.0
+"""Seconds in which clients get the answers that are ready when the server ends."""
+
+
+async def run(settings: ServeSettings, listens: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C, and drain then.
+
+    From then on requests that start calls, those that wait among them, are told to come back. It
+    takes `ServeSettings.drain` seconds at most until the count shows every call. A second signal,
+    or cancelling this, ends it at once. Live calls go on in each case.
+
+    Args:
+        settings: the server's settings.
+        listens: called with the server's address when it listens.
+
+    Raises:
+        OSError: the port can't be opened.
+    """
+    async with listening(settings) as (url, app):
+        listens(url)
+        await _signal()
+        logger.info("the server drains")
+        await _drained(app, settings.drain)
+
+
+@asynccontextmanager
+async def listening(settings: ServeSettings) -> AsyncIterator[tuple[str, web.Application]]:
+    """Listen for the length of the block; yields the address and the application.
+
+    Leaving the block closes every gate and connection, and waits for nobody in a queue.
+
+    Raises:
+        OSError: the port can't be opened.
+    """
+    app = application(settings)
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=True,
+        auto_decompress=False,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        max_headers=settings.bounds.max_headers,
+    )
+    await runner.setup()
+    try:
+        connections = Connections(runner, settings.bounds)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(connections, settings.host, settings.port, backlog=1024)
+        host, port = server.sockets[0].getsockname()[:2]
+        try:
+            yield f"http://{f'[{host}]' if ':' in host else host}:{port}", app
+        finally:
+            server.close()
+    finally:
+        await runner.cleanup()
+
+
+async def _drained(app: web.Application, seconds: float) -> None:
+    """Tell everybody who waits to come back, and wait until the count shows every call."""
+    try:
+        async with asyncio.timeout(seconds):
+            await app[WORKSPACES].drain()
+            await app[STARTER].aclose()
+    except TimeoutError:
+        logger.warning(
+            "after %g s the count may not show every call yet: a server that takes over should "
+            "share a ledger with this one, or start ring_limit + counter_lag later",
+            seconds,
+        )
+
+
+async def _signal() -> None:
+    """Wait for SIGTERM or Ctrl-C; the next one cancels the task that waits here now."""
+    loop, came, task = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
+
+    def receive() -> None:
+        if came.is_set() and task is not None:
+            task.cancel()
+        came.set()
+
+    with suppress(NotImplementedError):  # on Windows
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, receive)
+    await came.wait()
