@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterable
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -11,7 +12,7 @@ from aiohttp.typedefs import Handler
 from callguard.errors import CallGuardError
 from callguard.serve import api, events, permits_api
 from callguard.serve.access import guarded, may_forward, open_to_all
-from callguard.serve.asked import start_path
+from callguard.serve.asked import is_batch, start_path
 from callguard.serve.forwarding import FORWARDER, Forwarder
 from callguard.serve.problems import Problem, problem_of
 from callguard.serve.routing import only, unknown
@@ -22,6 +23,11 @@ from callguard.serve.workspaces import WORKSPACES, Workspaces
 __all__ = ["application"]
 
 logger = logging.getLogger("callguard")
+
+_OF_BATCHES: Final = (
+    "the calls of a batch are outside of the gate, which sees them only when the count shows them; "
+    "keep slots free for them by a reserve, or start its calls one by one"
+)
 
 
 def application(settings: ServeSettings) -> web.Application:
@@ -64,6 +70,9 @@ async def _forwarded(request: web.Request) -> web.StreamResponse:
     path = start_path(request)
     if path is not None:
         return await request.app[STARTER].start(request, path)
+    if is_batch(request):
+        logger.warning("a batch was forwarded: %s", _OF_BATCHES)
+        return await request.app[FORWARDER].forward(request, {"X-Callguard-Warning": _OF_BATCHES})
     return await request.app[FORWARDER].forward(request)
 
 

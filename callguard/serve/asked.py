@@ -18,7 +18,7 @@ from callguard.serve.settings import SETTINGS, WorkspaceSettings
 from callguard.showing import shown
 from callguard.trunks import DEFAULT_TRUNK
 
-__all__ = ["Asked", "body_of", "plain_path", "start_path"]
+__all__ = ["Asked", "body_of", "is_batch", "start_path"]
 
 _PHONE_CALLS: Final = frozenset({"/v2/create-phone-call", "/v2/register-phone-call"})
 _WEB_CALLS: Final = frozenset({"/v3/create-web-call", "/v2/create-web-call"})
@@ -29,7 +29,7 @@ _TAKES_A_KEY: Final = "/v2/create-phone-call"
 _SLASHES: Final = re.compile("/{2,}")
 
 
-def plain_path(request: web.Request) -> str:
+def _plain_path(request: web.Request) -> str:
     """The path that a request means, however it writes it."""
     path = request.raw_path.partition("?")[0]
     return _SLASHES.sub("/", unquote(path)).rstrip("/").lower()
@@ -37,9 +37,14 @@ def plain_path(request: web.Request) -> str:
 
 def start_path(request: web.Request) -> str | None:
     """The path of a request that starts a call, however it writes it; None for another request."""
-    path = plain_path(request)
+    path = _plain_path(request)
     is_start = request.method == "POST" and path in _PHONE_CALLS | _WEB_CALLS
     return path if is_start else None
+
+
+def is_batch(request: web.Request) -> bool:
+    """Whether a request starts a batch of calls, which the provider dials by itself."""
+    return request.method == "POST" and _plain_path(request).endswith("/create-batch-call")
 
 
 async def body_of(request: web.Request) -> bytes:

@@ -67,10 +67,16 @@ class Forwarder:
         self._id = secrets.token_hex(8)
         self._session: aiohttp.ClientSession | None = None
 
-    async def forward(self, request: web.Request) -> web.StreamResponse:
+    async def forward(
+        self, request: web.Request, also: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
         """Send a request on, and its answer back, both as they come.
 
         Cancelling this breaks the connection to the provider off.
+
+        Args:
+            request: the client's request.
+            also: further headers of the answer.
 
         Raises:
             Problem: the request can't be forwarded, or the provider gave no answer.
@@ -80,7 +86,7 @@ class Forwarder:
         body = self._body(request) if request.body_exists else None
         try:
             async with self.sent(request, body) as answer:
-                return await _passed_back(request, answer)
+                return await _passed_back(request, answer, also or {})
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # What the body raised is the cause of what aiohttp raises.
             cause = error.__cause__
@@ -179,14 +185,16 @@ class Forwarder:
             yield chunk
 
 
-async def _passed_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _passed_back(
+    request: web.Request, answer: aiohttp.ClientResponse, also: Mapping[str, str]
+) -> web.StreamResponse:
     """Send the provider's answer to the client as it comes.
 
     If it breaks off, so does the connection to the client, which can't take half for the whole.
     """
-    response = web.StreamResponse(
-        status=answer.status, reason=answer.reason, headers=end_to_end(answer.headers)
-    )
+    headers = end_to_end(answer.headers)
+    headers.update(also)
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
     try:
         async for chunk in answer.content.iter_any():

@@ -61,6 +61,7 @@ async def listening(settings: ServeSettings) -> AsyncIterator[tuple[str, web.App
         handler_cancellation=True,
         auto_decompress=False,
         access_log=None,
+        logger=_silent(),
         shutdown_timeout=_SHUTDOWN_SECONDS,
         max_headers=settings.bounds.max_headers,
     )
@@ -76,6 +77,16 @@ async def listening(settings: ServeSettings) -> AsyncIterator[tuple[str, web.App
             server.close()
     finally:
         await runner.cleanup()
+
+
+def _silent() -> logging.Logger:
+    """A log that nobody reads: of a request that can't be parsed, aiohttp logs a part.
+
+    That part may be the key. What a handler raises is logged by the application.
+    """
+    log = logging.getLogger("callguard.serve.aiohttp")
+    log.disabled = True
+    return log
 
 
 async def _drained(app: web.Application, seconds: float) -> None:

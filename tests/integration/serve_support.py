@@ -12,11 +12,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from callguard.serve.application import application
+from callguard.serve.running import listening
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 from callguard.serve.workspaces import WORKSPACES, Workspaces
 
-__all__ = ["KEY", "LEAD", "Provider", "Proxy", "client", "served", "stub", "until"]
+__all__ = ["KEY", "LEAD", "Provider", "Proxy", "client", "on_a_socket", "served", "stub", "until"]
 
 KEY = "key_of_a_test"
 
@@ -79,7 +79,7 @@ async def stub(**settings: Any) -> AsyncIterator[Provider]:
     for path in ("v2/create-phone-call", "v2/register-phone-call", "v3/create-web-call"):
         app.router.add_post(f"/{path}", provider.dial)
     app.router.add_route("*", "/{path:.*}", provider.echo)
-    async with _on_a_socket(app, auto_decompress=False) as url:
+    async with on_a_socket(app, auto_decompress=False) as url:
         provider.url = url
         yield provider
 
@@ -103,8 +103,8 @@ async def served(
 ) -> AsyncIterator[Proxy]:
     """A proxy on any free port; its default trunk has no rate."""
     workspace = workspace or WorkspaceSettings(cps=None)
-    app = application(ServeSettings(provider_url=provider_url, workspace=workspace, **settings))
-    async with _on_a_socket(app, auto_decompress=False, handler_cancellation=True) as url:
+    chosen = ServeSettings(port=0, provider_url=provider_url, workspace=workspace, **settings)
+    async with listening(chosen) as (url, app):
         yield Proxy(url, app[WORKSPACES])
 
 
@@ -116,7 +116,8 @@ def client(key: str = KEY) -> aiohttp.ClientSession:
 
 
 @asynccontextmanager
-async def _on_a_socket(app: web.Application, **options: Any) -> AsyncIterator[str]:
+async def on_a_socket(app: web.Application, **options: Any) -> AsyncIterator[str]:
+    """An application's address on any free port."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, **options)
     await runner.setup()
     try:
