@@ -86,7 +86,10 @@ async def provide() -> None:
 async def process(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """A program that says on which address it listens; killed in the end."""
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *("-m", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         assert program.stdout is not None
