@@ -27,14 +27,18 @@ Dial = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Provider:
-    """A provider that keeps what it was sent.
+    """A provider that keeps what it was sent, and accepts the keys that begin with `KEY`.
 
     Attributes:
         limit: its concurrency limit.
         count: its current concurrency.
         dials: the bodies of the dials that came.
         answers: what the next dials are answered with; 201 once there are none.
-        requests: every other request that came.
+        requests: the requests that came, but for the readings.
+        bodies: their bodies.
+        readings: how often its limits were read.
+        may_answer: whether such a reading is answered now.
+        url: its address.
     """
 
     limit: int = 20
@@ -44,12 +48,14 @@ class Provider:
     requests: list[web.Request] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     readings: int = 0
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     async def limits(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Authorization") != f"Bearer {KEY}":
+        if not request.headers.get("Authorization", "").startswith(f"Bearer {KEY}"):
             return web.json_response({"status": "error", "message": "Invalid API Key."}, status=401)
         self.readings += 1
+        await self.may_answer.wait()
         return web.json_response(
             {"current_concurrency": self.count, "concurrency_limit": self.limit}
         )
@@ -74,6 +80,7 @@ class Provider:
 async def stub(**settings: Any) -> AsyncIterator[Provider]:
     """A provider on a socket."""
     provider = Provider(**settings)
+    provider.may_answer.set()
     app = web.Application(client_max_size=2**30)
     app.router.add_get("/get-concurrency", provider.limits)
     for path in ("v2/create-phone-call", "v2/register-phone-call", "v3/create-web-call"):

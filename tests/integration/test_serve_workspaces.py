@@ -1,0 +1,96 @@
+"""The gates of ``callguard serve``: opened at first use, one for each key, and closed when idle."""
+
+from __future__ import annotations
+
+import asyncio
+
+from callguard.serve.settings import Bounds
+from tests.integration.serve_support import KEY, LEAD, client, served, stub, until
+
+CREATE = "/v2/create-phone-call"
+
+
+async def test_a_gate_that_nobody_uses_is_closed_and_the_next_use_opens_another() -> None:
+    """A server for many workspaces would keep them all for ever."""
+    async with stub() as provider, served(provider.url, idle=0.05) as proxy, client() as session:
+        ids = set()
+        for _ in range(2):
+            async with session.post(proxy.url + CREATE, json=LEAD) as answer:
+                assert answer.status == 201
+            (workspace,) = proxy.workspaces.open()
+            ids.add(workspace.gate.id)
+            await until(lambda: proxy.workspaces.open() == ())
+        assert len(ids) == 2
+
+
+async def test_a_gate_that_is_paused_stays_open() -> None:
+    """An operator's pause would end because nobody called for a while."""
+    async with stub() as provider, served(provider.url, idle=0.05) as proxy, client() as session:
+        async with proxy.workspaces.use(KEY) as workspace:
+            workspace.gate.pause(reason="a look at the numbers")
+        async with proxy.workspaces.use(KEY + "_other"):
+            pass
+        await until(lambda: len(proxy.workspaces.open()) == 1)
+        assert proxy.workspaces.open() == (workspace,)
+        async with session.post(
+            proxy.url + CREATE, json=LEAD, headers={"X-Callguard-Wait": "0"}
+        ) as answer:
+            assert "a look at the numbers" in (await answer.json(content_type=None))["detail"]
+
+
+async def test_a_caller_that_waits_keeps_its_gate_open() -> None:
+    """A caller would be told that the gate is closed while it waits for its slot."""
+    async with stub(limit=1, count=1) as provider, served(provider.url, idle=0.01) as proxy:
+        async with client() as session:
+            waiting = asyncio.create_task(session.post(proxy.url + CREATE, json=LEAD))
+            await until(lambda: bool(proxy.workspaces.open()))
+            for number in range(3):  # others come and go meanwhile
+                async with proxy.workspaces.use(f"{KEY}_{number}"):
+                    pass
+            await until(lambda: len(proxy.workspaces.open()) == 1)
+            provider.count = 0
+            async with await waiting as answer:
+                assert answer.status == 201
+
+
+async def test_who_leaves_while_a_gate_is_opened_takes_it_from_nobody() -> None:
+    """One client that hangs up would fail all others that came at the same time."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        provider.may_answer.clear()
+        first, second = (
+            asyncio.create_task(session.post(proxy.url + CREATE, json=LEAD)) for _ in range(2)
+        )
+        await until(lambda: provider.readings == 1)
+        first.cancel()
+        await asyncio.wait([first])
+        provider.may_answer.set()
+        async with await second as answer:
+            assert answer.status == 201
+        assert len(proxy.workspaces.open()) == 1
+
+
+async def test_each_key_has_a_gate_of_its_own() -> None:
+    """One customer's calls would use up another's limit."""
+    async with stub(limit=1) as provider, served(provider.url) as proxy:
+        for key in (KEY, KEY + "_other"):
+            async with client(key) as session:
+                headers = {"X-Callguard-Wait": "0"}
+                statuses = []
+                for _ in range(2):
+                    async with session.post(
+                        proxy.url + CREATE, json=LEAD, headers=headers
+                    ) as answer:
+                        statuses.append(answer.status)
+                assert statuses == [201, 429]
+        assert len(proxy.workspaces.open()) == 2
+
+
+async def test_a_workspace_too_many_is_answered() -> None:
+    """Anybody with many keys could fill the server's memory with gates."""
+    bounds = Bounds(max_workspaces=1)
+    async with stub() as provider, served(provider.url, bounds=bounds) as proxy:
+        async with proxy.workspaces.use(KEY):
+            async with client(KEY + "_other") as session:
+                async with session.post(proxy.url + CREATE, json=LEAD) as answer:
+                    assert answer.status == 503
+                    assert int(answer.headers["Retry-After"]) >= 1
