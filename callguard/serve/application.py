@@ -13,6 +13,7 @@ from callguard.errors import CallGuardError
 from callguard.serve import api, events, permits_api
 from callguard.serve.access import guarded, may_forward, open_to_all
 from callguard.serve.asked import is_batch, start_path
+from callguard.serve.connections import CONNECTIONS, Connections
 from callguard.serve.forwarding import FORWARDER, Forwarder
 from callguard.serve.problems import Problem, problem_of
 from callguard.serve.routing import only, unknown
@@ -43,6 +44,7 @@ def application(settings: ServeSettings) -> web.Application:
         middlewares=[_problems, guarded], client_max_size=settings.bounds.max_body
     )
     app[SETTINGS] = settings
+    app[CONNECTIONS] = Connections(settings.bounds)
     app[FORWARDER] = Forwarder(settings)
     app[WORKSPACES] = Workspaces(settings)
     app[STARTER] = Starter(settings, app[WORKSPACES], app[FORWARDER])
@@ -79,6 +81,7 @@ async def _forwarded(request: web.Request) -> web.StreamResponse:
 @web.middleware
 async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as a problem, and none with a secret."""
+    request.app[CONNECTIONS].heard(request)
     try:
         return await handler(request)
     except Problem as problem:

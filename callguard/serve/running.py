@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from callguard.serve.application import application
-from callguard.serve.connections import Connections
+from callguard.serve.connections import CONNECTIONS
 from callguard.serve.settings import ServeSettings
 from callguard.serve.starting import STARTER
 from callguard.serve.workspaces import WORKSPACES
@@ -23,6 +23,10 @@ logger = logging.getLogger("callguard")
 
 _SHUTDOWN_SECONDS: Final = 1.0
 """Seconds in which clients get the answers that are ready when the server ends."""
+
+_KEEPALIVE_SECONDS: Final = 75.0
+"""Seconds for which a connection without a request is kept: longer than clients keep theirs (httpx
+5 s, aiohttp 15 s, Node.js 5 s), so that none sends into one that is being closed."""
 
 
 async def run(settings: ServeSettings, listens: Callable[[str], None]) -> None:
@@ -63,11 +67,13 @@ async def listening(settings: ServeSettings) -> AsyncIterator[tuple[str, web.App
         access_log=None,
         logger=_silent(),
         shutdown_timeout=_SHUTDOWN_SECONDS,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
         max_headers=settings.bounds.max_headers,
     )
     await runner.setup()
     try:
-        connections = Connections(runner, settings.bounds)
+        connections = app[CONNECTIONS]
+        connections.serve(runner.server)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(connections, settings.host, settings.port, backlog=1024)
         host, port = server.sockets[0].getsockname()[:2]
@@ -75,6 +81,7 @@ async def listening(settings: ServeSettings) -> AsyncIterator[tuple[str, web.App
             yield f"http://{f'[{host}]' if ':' in host else host}:{port}", app
         finally:
             server.close()
+            connections.close()
     finally:
         await runner.cleanup()
 

@@ -28,7 +28,8 @@ class Bounds:
         max_waiters: requests that may wait for a slot at once, over all workspaces.
         max_clients: connections at once.
         max_workspaces: workspaces whose gates are open at once.
-        body_seconds: seconds within which the body of such a request has to arrive.
+        body_seconds: seconds within which the body of such a request has to arrive, and the first
+            request of a connection.
     """
 
     max_body: int = 1024 * 1024

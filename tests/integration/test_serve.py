@@ -103,6 +103,33 @@ async def test_who_comes_back_with_the_same_key_has_its_old_position() -> None:
         assert [dial["idempotency_key"] for dial in provider.dials] == ["early"]
 
 
+async def test_who_hung_up_while_it_waited_has_its_old_position_too() -> None:
+    """A client whose own time-out is shorter than the wait would begin at the end each time."""
+    async with stub(limit=1, count=1) as provider, served(provider.url) as proxy, client() as s:
+
+        async def dial(key: str) -> None:
+            async with s.post(proxy.url + CREATE, json=LEAD | {"idempotency_key": key}):
+                pass
+
+        def lead(key: str) -> asyncio.Task[None]:
+            return asyncio.create_task(dial(key))
+
+        first = lead("early")
+        await until(lambda: bool(proxy.workspaces.open()))
+        (gate,) = (each.gate for each in proxy.workspaces.open())
+        await until(lambda: gate.statistics().waiting["default"] == 1)
+        late = lead("late")
+        await until(lambda: gate.statistics().waiting["default"] == 2)
+        first.cancel()
+        await until(lambda: gate.statistics().waiting["default"] == 1)
+        again = lead("early")
+        await until(lambda: gate.statistics().waiting["default"] == 2)
+        provider.count = 0
+        await again
+        late.cancel()
+        assert [dial["idempotency_key"] for dial in provider.dials] == ["early"]
+
+
 async def test_a_call_that_the_provider_refuses_is_dialled_again() -> None:
     """A client that doesn't retry would lose a lead that was surely not called."""
     async with stub() as provider, served(provider.url) as proxy, client() as session:

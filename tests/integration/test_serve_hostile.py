@@ -127,6 +127,14 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
         assert provider.dials == []
 
 
+@pytest.mark.parametrize("sent", [b"", HEAD[:20]])
+async def test_a_connection_that_says_nothing_is_closed(sent: bytes) -> None:
+    """Clients that never finish their requests would keep everybody else out."""
+    bounds = Bounds(body_seconds=0.05)
+    async with stub() as provider, served(provider.url, bounds=bounds) as proxy:
+        assert await said(proxy.url, sent) == b""
+
+
 async def test_a_client_that_leaves_in_the_middle_of_its_body_starts_no_call() -> None:
     """Half of a request would be taken for the whole."""
     async with stub() as provider, served(provider.url) as proxy:
