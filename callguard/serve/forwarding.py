@@ -93,14 +93,18 @@ class Forwarder:
             raise (cause if isinstance(cause, Problem) else no_answer(error)) from None
 
     def sent(
-        self, request: web.Request, body: AsyncIterator[bytes] | bytes | None
+        self,
+        request: web.Request,
+        body: AsyncIterator[bytes] | bytes | None,
+        instead: Mapping[str, str] | None = None,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send a request on, with `body` in place of its own.
+        """Send a request on, with `body` in place of its own, and `instead` of such headers.
 
         Raises:
             Problem: the request can't be forwarded.
         """
         headers = self._headers(request)
+        headers.update(instead or {})
         if isinstance(body, bytes):
             headers[hdrs.CONTENT_LENGTH] = str(len(body))
         return self.session.request(

@@ -35,6 +35,9 @@ _DIALS_UNDER_ONE_KEY: Final = 3
 """Dials of a call that is refused, if its idempotency key is the client's own: the provider may
 repeat its answer to a key, and each refusal stops all others for a moment. Our own choice."""
 
+_UNCOMPRESSED: Final = {"Accept-Encoding": "identity"}
+"""The answer to a dial has the call's id, by which webhooks and asking tell of its end."""
+
 _NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """The faults before which no byte of a request was sent."""
 
@@ -180,7 +183,7 @@ class _Start:
         return answer
 
     async def _sent(self, body: bytes) -> _Answer:
-        async with self._forwarder.sent(self._request, body) as answer:
+        async with self._forwarder.sent(self._request, body, _UNCOMPRESSED) as answer:
             return _Answer.of(answer, await answer.read())
 
     def _stops(self, attempt: RetryCallState) -> bool:  # noqa: ARG002 - tenacity passes it

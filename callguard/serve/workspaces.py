@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from callguard.errors import CallGuardError
+from callguard.errors import CallGuardError, GateDraining
 from callguard.gate import Gate, connect
 from callguard.ledger import workspace_hash
 from callguard.serve.happenings import Happenings
@@ -158,7 +158,8 @@ class Workspaces:
         Cancelling this leaves the gates draining.
         """
         self.draining = True
-        await asyncio.gather(*(workspace.gate.drain() for workspace in self.open()))
+        drains = [workspace.gate.drain() for workspace in self.open()]
+        await asyncio.gather(*drains, return_exceptions=True)  # one may be closed meanwhile
 
     def end_streams(self) -> None:
         """End the streams of events, which would hold up the end of the server."""
@@ -263,9 +264,21 @@ class Workspaces:
 
 
 def _is_kept(workspace: Workspace) -> bool:
-    """Whether something would end with the gate: a permit, a pause, or what a refusal taught it."""
+    """Whether something would end with the gate: a permit, a pause, a drain, or what was learnt."""
     statistics = workspace.gate.statistics()
-    return workspace.permits.open or bool(statistics.pauses or statistics.given_up)
+    kept = statistics.pauses or statistics.given_up or _drains(workspace.gate)
+    return workspace.permits.open or bool(kept)
+
+
+def _drains(gate: Gate) -> bool:
+    """Whether an operator has drained the gate."""
+    try:
+        gate.explain()
+    except GateDraining:
+        return True
+    except CallGuardError:  # it has no default lane
+        return False
+    return False
 
 
 def _now() -> float:

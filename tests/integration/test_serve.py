@@ -67,6 +67,14 @@ async def test_an_idempotency_key_is_put_in_where_there_is_none_and_the_endpoint
         assert provider.dials[3] == {"agent_id": "a"}
 
 
+async def test_the_answer_to_a_dial_is_asked_for_uncompressed() -> None:
+    """The call's id would not be found, and nobody know when it is over."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        async with session.post(proxy.url + CREATE, json=LEAD, headers={"Accept-Encoding": "gzip"}):
+            pass
+        assert provider.requests[0].headers.getall("Accept-Encoding") == ["identity"]
+
+
 async def test_a_wait_that_is_over_is_answered_with_the_decision_and_when_to_come_back() -> None:
     """A dialer would not know why its call waits, nor when to try again."""
     async with stub(limit=1, count=1) as provider, served(provider.url) as proxy, client() as s:

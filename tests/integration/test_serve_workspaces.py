@@ -38,6 +38,18 @@ async def test_a_gate_that_is_paused_stays_open() -> None:
             assert "a look at the numbers" in (await answer.json(content_type=None))["detail"]
 
 
+async def test_a_gate_that_was_drained_stays_so() -> None:
+    """A workspace that an operator has drained would dial again after a quiet while."""
+    async with stub() as provider, served(provider.url, idle=0.05) as proxy, client() as session:
+        async with proxy.workspaces.use(KEY) as workspace:
+            await workspace.gate.drain()
+        async with proxy.workspaces.use(KEY + "_other"):
+            pass
+        await until(lambda: len(proxy.workspaces.open()) == 1)
+        async with session.post(proxy.url + CREATE, json=LEAD) as answer:
+            assert answer.status == 503
+
+
 async def test_a_caller_that_waits_keeps_its_gate_open() -> None:
     """A caller would be told that the gate is closed while it waits for its slot."""
     async with stub(limit=1, count=1) as provider, served(provider.url, idle=0.01) as proxy:
