@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from callguard import webhooks
-from callguard.errors import GateClosed
+from callguard.errors import GateClosed, MissingExtra
 from callguard.gate import Gate
 from callguard.ledger import workspace_hash
 from callguard.serve.access import open_to_all, using
@@ -39,6 +39,7 @@ def routes() -> Iterable[web.RouteDef]:
     yield web.post("/v1/resume", _resume)
     yield web.post("/v1/drain", _drain)
     yield web.get("/healthz", _health, allow_head=False)
+    yield web.get("/metrics", _metrics, allow_head=False)
     yield web.get("/openapi.json", _openapi, allow_head=False)
     yield web.post("/webhooks/retell", _webhook)
 
@@ -107,6 +108,15 @@ async def _health(request: web.Request) -> web.Response:
     if request.app[WORKSPACES].draining:
         return _json({"status": "draining"}, 503)
     return _json({"status": "ok"})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """The metrics of all workspaces; the server's token is needed, and no key means one."""
+    try:
+        text, kind = request.app[WORKSPACES].scrape.text()
+    except MissingExtra as error:
+        raise Problem(501, f"{error}, and start the server again", kind="extra") from None
+    return web.Response(body=text, headers={"Content-Type": kind, "Cache-Control": "no-store"})
 
 
 @open_to_all

@@ -59,7 +59,9 @@ async def _ask(request: web.Request) -> web.Response:
                 workspace.permits.cancel(held)
             raise
         answer = _answer(workspace, held, {"dialling": 201, "waiting": 202}.get(held.state, 200))
-    answer.headers["Location"] = str(request.rel_url.with_path(f"/v1/permits/{held.id}"))
+    answer.headers["Location"] = str(
+        request.rel_url.with_path(f"/v1/permits/{held.id}", keep_query=True)
+    )
     return answer
 
 

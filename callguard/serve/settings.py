@@ -79,6 +79,8 @@ class ServeSettings:
             30 s and 60 s after which most clients give up (retell-sdk 6.2.13: 60 s).
         max_wait: seconds that a request may ask to wait at most.
         back_within: seconds for which a caller that was told to come back keeps its old position.
+        renew_within: seconds within which a permit over HTTP has to be renewed. The default is more
+            than twice as long as a request waits for its admission.
         idle: seconds after its last use in which a workspace's gate stays open.
         drain: seconds that SIGTERM waits for calls that the count may not show yet. The default is
             below the 30 s after which Kubernetes kills
@@ -98,6 +100,7 @@ class ServeSettings:
     wait: float = 25.0
     max_wait: float = 3600.0
     back_within: float = 120.0
+    renew_within: float = 60.0
     idle: float = 300.0
     drain: float = 25.0
     bounds: Bounds = Bounds()

@@ -20,6 +20,7 @@ from callguard.serve.happenings import Happenings
 from callguard.serve.journal import Journal
 from callguard.serve.permits import Permits
 from callguard.serve.problems import AGAIN_IN, Problem
+from callguard.serve.scrape import Scrape
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 
 __all__ = ["WORKSPACES", "Workspace", "Workspaces"]
@@ -88,6 +89,10 @@ class Workspaces:
 
     Args:
         settings: the server's settings.
+
+    Attributes:
+        scrape: the metrics of all gates.
+        draining: whether no more gates are opened, because the server stops.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
@@ -96,6 +101,7 @@ class Workspaces:
         self._timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
+        self.scrape: Final = Scrape()
         self.draining = False
 
     def find(self, workspace_id: str) -> Workspace | None:
@@ -216,12 +222,16 @@ class Workspaces:
             trunks=settings.trunks,
             cps=settings.cps,
             ledger=settings.ledger,
-            listener=[journal, happenings],
+            listener=[journal, happenings, *self.scrape.listeners],
             allow_plain_http=self._settings.allow_plain_http,
             **settings.options,
         )
         logger.info("workspace %s: its gate is open", workspace_id)
-        permits = Permits(gate, most_waiting=self._settings.bounds.max_waiters)
+        permits = Permits(
+            gate,
+            most_waiting=self._settings.bounds.max_waiters,
+            renew_within=self._settings.renew_within,
+        )
         return Workspace(workspace_id, gate, settings, journal, permits, happenings, key)
 
     def _forget_failed(self, workspace_id: str, entry: _Entry) -> None:

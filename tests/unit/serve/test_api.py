@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+import sys
 import time
 from typing import Any
 
@@ -80,6 +82,53 @@ async def test_a_load_balancer_learns_when_no_more_calls_are_welcome() -> None:
         assert not client.workspaces.open(), "asking opened a gate"
         await client.workspaces.drain()
         assert (await client.ask("GET", "/healthz")).status == 503
+
+
+@jumping
+async def test_prometheus_reads_the_metrics_of_every_workspace() -> None:
+    """A campaign would run without a graph or an alert."""
+    async with asking(limit=5) as client:
+        before = await client.ask("GET", "/metrics")
+        assert (before.status, before.body) == (200, "")
+        await client.permit()
+        after = await client.ask("GET", "/metrics")
+        assert after.headers["Content-Type"].startswith("text/plain; version=")
+        assert f'workspace="{client.workspace.id}"' in after.body
+        assert client.workspace.key not in after.body
+
+
+@jumping
+async def test_a_server_without_prometheus_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server would not start, or nobody would know why there are no metrics."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    async with asking() as client:
+        await client.permit()
+        missing = await client.ask("GET", "/metrics")
+        assert missing.status == 501
+        assert "pip install 'prometheus-client" in missing.body["detail"]
+
+
+@jumping
+async def test_the_time_to_renew_is_the_servers_setting() -> None:
+    """A permit would be given up long before or after the operator wants it."""
+    async with asking(settings=ServeSettings(renew_within=5.0)) as client:
+        held = (await client.permit()).body
+        assert held["expires_in"] == pytest.approx(5.0)
+        await asyncio.sleep(6.0)
+        assert (await client.ask("GET", f"/v1/permits/{held['id']}")).body["state"] == "placed"
+
+
+@jumping
+async def test_a_permit_of_another_workspace_keeps_its_name_in_its_address() -> None:
+    """A client that follows the address would ask the default workspace."""
+    async with asking() as client:
+        await client.permit()
+        held = await client.ask("POST", f"/v1/permits?workspace={client.workspace.id}", {})
+        at = held.headers["Location"]
+        assert at == f"/v1/permits/{held.body['id']}?workspace={client.workspace.id}"
+        assert (await client.ask("GET", at)).body["id"] == held.body["id"]
 
 
 async def deliver(client: Client, event: str, key: str | None = None, at: str = "") -> Any:

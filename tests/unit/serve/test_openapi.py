@@ -31,7 +31,7 @@ from tests.unit.serve.support import UNRATED, asking
 
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
-OURS = ("/v1/", "/healthz", "/openapi.json", "/webhooks/")
+OURS = ("/v1/", "/healthz", "/metrics", "/openapi.json", "/webhooks/")
 """How the paths begin that the document is about; others are the page's, or are forwarded."""
 
 
