@@ -20,6 +20,7 @@ from callguard.cli.running import run
 from callguard.cli.saying import say
 from callguard.cli.screen import Screen
 from callguard.errors import CallGuardError, UsageError
+from callguard.metrics import exposition
 
 if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Contents
@@ -40,6 +41,9 @@ def ps(
     name: NameOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout, on errors too.")
+    ] = False,
+    as_metrics: Annotated[
+        bool, typer.Option("--metrics", help="Metrics in Prometheus' text format on stdout.")
     ] = False,
 ) -> None:
     """Show who holds slots of a shared ledger, and who waits.
@@ -62,16 +66,22 @@ def ps(
     Warns of another ledger on the server with the same limits and count: two API keys of one
     workspace make two ledgers, which share no limit, unless both are given one name.
 
+    With --metrics, the workspace's gauges, with the names that docs/metrics.md lists: a cron job
+    may write them to a file for Prometheus' node exporter. That needs prometheus_client.
+
     Exit code: 0, 1 no gate has used such a ledger for an hour, 69 the server can't be reached, 64
-    wrong use, 78 redis-py is not installed. An error is one line on stderr; with --json it is an
+    wrong use, 78 a package is not installed. An error is one line on stderr; with --json it is an
     object on stdout as well.
     """
-    run(_ps(ledger, name, as_json))
+    run(_ps(ledger, name, as_json=as_json, as_metrics=as_metrics))
 
 
-async def _ps(ledger: str | None, name: str | None, as_json: bool) -> ExitCode:
+async def _ps(ledger: str | None, name: str | None, *, as_json: bool, as_metrics: bool) -> ExitCode:
     try:
+        if as_json and as_metrics:
+            raise UsageError("--json and --metrics exclude each other: pass one of them")
         found = await _look(ledger, name)
+        metrics = exposition(found.contents, found.id) if as_metrics else ""
     except CallGuardError as error:
         return report(error, *verdict(error, "ps"), as_json=as_json)
     if not found.contents.known:
@@ -79,7 +89,9 @@ async def _ps(ledger: str | None, name: str | None, as_json: bool) -> ExitCode:
         advice = key if name is None else "check --name"
         return report(UsageError(found.absence), ExitCode.FAILED, advice, as_json=as_json)
     found.warn()
-    if as_json:
+    if as_metrics:
+        print(metrics, end="")
+    elif as_json:
         print(json.dumps({**found.contents.as_json(), "lookalikes": found.lookalikes}))
     else:
         _show(found.contents)

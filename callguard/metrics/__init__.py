@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
 
+    from callguard.ledger.redis.holders import Contents
     from callguard.metrics.to_opentelemetry import OpenTelemetrySink
     from callguard.metrics.to_prometheus import PrometheusSink
 
-__all__ = ["opentelemetry", "prometheus"]
+__all__ = ["exposition", "opentelemetry", "prometheus"]
 
 
 def prometheus(registry: CollectorRegistry | None = None) -> PrometheusSink:
@@ -41,6 +42,25 @@ def prometheus(registry: CollectorRegistry | None = None) -> PrometheusSink:
     except ImportError:
         raise _missing("prometheus", "prometheus_client", "prometheus-client>=0.20") from None
     return PrometheusSink(registry)
+
+
+def exposition(contents: Contents, workspace: str) -> str:
+    """Write the contents of a shared ledger as metrics, in Prometheus' text format.
+
+    Args:
+        contents: the ledger's contents.
+        workspace: the ledger's id, which is the label.
+
+    Raises:
+        MissingExtra: prometheus_client is not installed.
+    """
+    try:
+        from callguard.metrics import to_prometheus
+    except ImportError:
+        raise _missing("prometheus", "prometheus_client", "prometheus-client>=0.20") from None
+    from callguard.metrics.of_ledger import measured
+
+    return to_prometheus.exposition(measured(contents, workspace))
 
 
 def opentelemetry(

@@ -23,7 +23,7 @@ from callguard.metrics import table
 from callguard.metrics.table import Labels, Metric
 from callguard.premises import Premise
 
-__all__ = ["EVENTS", "counters", "gauges", "of_usage"]
+__all__ = ["EVENTS", "Fact", "counters", "gauges", "of_limits", "of_usage"]
 
 Fact: TypeAlias = tuple[Metric, Labels, float]
 """A metric, the values of its labels without the workspace, and its value."""
@@ -54,8 +54,8 @@ def _of_lanes(picture: GateStatistics) -> Iterator[Fact]:
             yield table.HEADROOM, (lane,), headroom
     for lane, eta in picture.eta.items():
         if eta is not None:
-            yield table.ETA, (lane, "0.5"), eta.p50
-            yield table.ETA, (lane, "0.9"), eta.p90
+            yield table.ETA, (lane, "50"), eta.p50
+            yield table.ETA, (lane, "90"), eta.p90
     for lane, waiting in picture.waiting.items():
         yield table.WAITING, (lane,), waiting
 

@@ -116,7 +116,7 @@ ETA = _shared(
     "s",
     "How long a caller that joined the queue now would wait; missing while unknown.",
     "lane",
-    "quantile",
+    "percentile",
 )
 TRUNK_DUE = _shared("trunk.due", "s", "Time until the trunk may start its next call.", "trunk")
 TRUNK_CALLS = _shared("trunk.calls", "{call}", "Calls on a trunk that takes only so many.", "trunk")

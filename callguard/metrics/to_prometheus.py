@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
 )
 from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from callguard.gate.waits import WAIT_BOUNDS, Waits
 from callguard.metrics.meter import Measurement, Meter
 from callguard.metrics.table import METRICS, Metric
 
-__all__ = ["PrometheusSink", "families"]
+__all__ = ["PrometheusSink", "exposition"]
 
 _BOUNDS = [*map(floatToGoString, WAIT_BOUNDS), "+Inf"]
 
@@ -46,10 +47,27 @@ class PrometheusSink(Meter):
 
     def collect(self) -> Iterator[Family]:
         """Every metric that has values now."""
-        return families(self.measure())
+        return _families(self.measure())
 
 
-def families(found: Measurement) -> Iterator[Family]:
+def exposition(found: Measurement) -> str:
+    """A measurement in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Found(found))
+    return generate_latest(registry).decode()
+
+
+class _Found(Collector):
+    """A collector of a measurement that was made before."""
+
+    def __init__(self, found: Measurement) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Family]:
+        return _families(self._found)
+
+
+def _families(found: Measurement) -> Iterator[Family]:
     """A measurement as prometheus_client has it; metrics without values are left out."""
     for metric in METRICS.values():
         family = _family(metric)

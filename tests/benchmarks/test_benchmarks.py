@@ -12,7 +12,17 @@ from redis import Redis
 
 from callguard.simulator import CPS_REFUSALS, CallRefused, CpsRefusal, RequestLimit
 from callguard.testing import RedisServer
-from tests.benchmarks import campaign, faults, fullness, micro, outage, peers, picture, trunks
+from tests.benchmarks import (
+    campaign,
+    faults,
+    fullness,
+    metrics_cost,
+    micro,
+    outage,
+    peers,
+    picture,
+    trunks,
+)
 from tests.benchmarks.dialers import (
     DIAL,
     DIALERS,
@@ -311,6 +321,14 @@ async def test_what_a_rate_costs_is_measured_with_and_without_one(
     assert said.count("###") == 1 + 2 * 4 + 1
     assert said.count(f"| {trunks.WITHOUT} |") == 1 + 2 * 4
     assert "40 callers, the first 20" in said
+
+
+def test_metrics_are_measured_beside_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """A sink would be missing from the tables, or would fail where it is measured."""
+    asyncio.run(metrics_cost.main(["--rounds", "1", "--admissions", "20", "--lanes", "2"]))
+    said = capsys.readouterr().out
+    assert said.count("| both |") == 2
+    assert "| opentelemetry, in another thread |" in said
 
 
 def test_callers_who_wait_for_ten_trunks_are_measured_while_they_wait() -> None:

@@ -243,6 +243,32 @@ def test_ps_and_status(redis_url: str, workspace_key: str, command: Command) -> 
     assert (fields["dialling"], fields["uncounted"], fields["waiting"]) == (1, 1, 1)
 
 
+def test_ps_prints_metrics(redis_url: str, workspace_key: str, command: Command) -> None:
+    """A cron job that feeds Prometheus would get nothing, or another workspace's numbers."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url),
+    ):
+        environment = {"RETELL_API_KEY": workspace_key, "CALLGUARD_LEDGER": redis_url}
+        shown = command("ps", "--metrics", **environment)
+        both = command("ps", "--metrics", "--json", **environment)
+    assert shown.code == ExitCode.OK
+    found = dict(line.rsplit(" ", 1) for line in shown.out.splitlines() if line[0] != "#")
+    (workspace,) = {re.findall(r'workspace="(\w+)"', series)[0] for series in found}
+    for labels, value in (
+        ('calls{state="dialling",', 1),
+        ('calls{state="uncounted",', 1),
+        ("usage{", 2),
+        ('waiting{lane="default",', 1),
+        ('limit{kind="normal",', 2),
+        ('gates{state="answered",', 1),
+    ):
+        assert float(found[f'callguard_{labels}workspace="{workspace}"}}']) == value
+    assert workspace_key not in shown.out
+    assert both.code == ExitCode.WRONG_USE
+    assert "exclude each other" in both.err
+
+
 def test_ps_of_a_wrong_key(redis_url: str, workspace_key: str, command: Command) -> None:
     """A typing error in the key would be shown as a ledger that nobody uses, and as success."""
     with (
