@@ -62,7 +62,7 @@ def _table(findings: Sequence[Finding]) -> Table:
     table.add_column(overflow="fold")
     for severity, check, said in _rows(findings):
         style = _STYLES[severity] if severity else ""
-        table.add_row(Text(severity, style), Text(check), Text(said))
+        table.add_row(Text(severity, style), Text(check), Text(said, "" if severity else "dim"))
     return table
 
 

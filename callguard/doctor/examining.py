@@ -42,6 +42,7 @@ CHECKS: Final[Mapping[str, Callable[[Case], Iterable[Finding]]]] = {
     "server clock": ledger.server_clock,
     "cluster": ledger.cluster,
     "other ledgers": sharing.other_ledgers,
+    "shared rates": sharing.shared_rates,
     "premises": sharing.premises,
     "pauses": sharing.pauses,
     "signature": webhooks.signature,

@@ -280,7 +280,8 @@ def replicas(_: Case, server: Server) -> Iterator[Finding]:
             "nothing, or set min-replicas-to-write 1, so that a master cut off from them stops",
         )
     else:
-        yield Finding("replicas", "ok", f"the server is a master with {connected} replicas")
+        followers = f"with {connected} replicas" if connected else "without replicas"
+        yield Finding("replicas", "ok", f"the server is a master {followers}")
 
 
 @_of_the_server

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from callguard.doctor.case import Case
 from callguard.doctor.finding import Finding, Unknown
 
-__all__ = ["other_ledgers", "pauses", "premises"]
+__all__ = ["other_ledgers", "pauses", "premises", "shared_rates"]
 
 
 def premises(case: Case) -> Iterator[Finding]:
@@ -86,3 +86,37 @@ def other_ledgers(case: Case) -> Iterator[Finding]:
         )
     if not alike:
         yield Finding("other ledgers", "ok", "no other ledger here looks like this one")
+
+
+def shared_rates(case: Case) -> Iterator[Finding]:
+    """Whether the gates on the ledger have the same trunks as this setup."""
+    contents, setup = case.contents, case.setup
+    if contents is None or not contents.workers:
+        return
+    ours = {trunk.name: trunk for trunk in setup.trunks}
+    differs = False
+    for theirs in contents.trunks:
+        trunk = ours.get(theirs.name)
+        if trunk is None:
+            continue
+        here = trunk.cps, trunk.window, trunk.calls
+        there = theirs.cps, theirs.window, theirs.calls
+        if here != there:
+            differs = True
+            yield Finding(
+                "shared rates",
+                "warning",
+                f"trunk {trunk.name!r} has {_settings(*here)} here, and {_settings(*there)} at the "
+                "gates on the ledger",
+                "gates on one ledger share each rate, and each goes by its own settings",
+                "give all gates the same trunks",
+            )
+    if not differs:
+        yield Finding("shared rates", "ok", "the gates on the ledger have no other rates")
+
+
+def _settings(cps: float | None, window: float | None, calls: int | None) -> str:
+    said = [f"cps={cps if cps is None else format(cps, 'g')}"]
+    said += [f"window={window:g}"] if window is not None else []
+    said += [f"calls={calls}"] if calls is not None else []
+    return ", ".join(said)

@@ -117,7 +117,7 @@ async def test_a_healthy_ledger(workspace: str, own_redis: RedisServer) -> None:
     assert said(found, "rights") == ["ok: the server carries out every command that gates send"]
     assert said(found, "persistence") == ["note: the server saves nothing to its disk"]
     healthy = "encryption", "version", "eviction", "replicas", "cluster", "other ledgers"
-    for check in (*healthy, "premises", "pauses", "server clock"):
+    for check in (*healthy, "premises", "pauses", "server clock", "shared rates"):
         assert said(found, check)[0].startswith("ok: "), check
     async with Redis.from_url(own_redis.url) as client:
         assert not [key for key in await client.keys("*") if b"trial" in key]

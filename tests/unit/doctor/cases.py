@@ -19,6 +19,7 @@ from callguard.ledger.redis.neighbours import Neighbour
 from callguard.ledger.redis.own_calls import OwnCalls
 from callguard.ledger.redis.premises import LedgerPremise
 from callguard.ledger.redis.suggestions import Suggestion
+from callguard.ledger.redis.trunks import LedgerTrunk
 from callguard.limits import Limits, Snapshot
 from callguard.trunks import DEFAULT_TRUNK, Trunk
 
@@ -216,6 +217,8 @@ WAITING = {"connected_slaves": 1, "min_slaves_good_slaves": 1}
 
 TWO = [("HSET", "MISCONF"), ("DEL", "MISCONF")]
 
+SLOW = LedgerTrunk("a", 1.0, None, 0.0, pushed_back=False)
+
 PREMISE = LedgerPremise("cps", 5.0, 1.0, "dials were refused; set a lower cps", "host:1", 3.0)
 
 SUGGESTION = Suggestion("counts_ringing=True", "ringing calls seem to count", ("host:1",), 3.0)
@@ -274,7 +277,7 @@ LEDGER: Sequence[Finds] = (
     Finds("persistence", "warning", "failed", at(info={"rdb_last_bgsave_status": "err"})),
     Finds("persistence", "unknown", "denies", at(info={"aof_enabled": 0}, saves=UNKNOWN)),
     Finds("persistence", "unknown", "denies this user", at(info=UNKNOWN)),
-    Finds("replicas", "ok", "a master with 0", at()),
+    Finds("replicas", "ok", "a master without", at()),
     Finds("replicas", "note", "2 replicas, and", at(info={"connected_slaves": 2})),
     Finds(
         "replicas",
@@ -304,6 +307,14 @@ LEDGER: Sequence[Finds] = (
         at(others=[Neighbour("b" * 24, Snapshot(WELL, NOW, NOW))]),
     ),
     Finds("other ledgers", "unknown", "denies this user", at(others=UNKNOWN)),
+    Finds("shared rates", "ok", "no other rates", at()),
+    Finds("shared rates", "ok", "no other rates", at(contents=contents(trunks=(SLOW,)))),
+    Finds(
+        "shared rates",
+        "warning",
+        "'a' has cps=5, calls=9 here, and cps=1 at",
+        at(contents=contents(trunks=(SLOW,)), trunks=on(Trunk("a", cps=5.0, calls=9))),
+    ),
     Finds("premises", "ok", "no gate", at()),
     Finds("premises", "warning", "set a lower cps", at(contents=contents(premises=(PREMISE,)))),
     Finds(
