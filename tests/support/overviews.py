@@ -135,7 +135,7 @@ def full() -> Overview:
             ),
         ),
         given_up=("ends_free_at_once",),
-        chart=_chart(20, 0, None, lambda s: min(20, 6 + s // 12)),
+        chart=_chart(20, 0, None, lambda s: min(17, 6 + s // 12)),
     )
 
 

@@ -7,7 +7,7 @@ and 1000 high. It moves on by whole steps, so that it looks the same from one se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +29,9 @@ _HELD: Final = 3
 
 _OUT_OF_SIGHT: Final = 20
 """A limit more than so many times above the calls isn't drawn, because the calls would be flat."""
+
+_BURST_IN_SIGHT: Final = 1.5
+"""A burst limit is drawn up to so many times the limit or the calls, for the same reason."""
 
 _LOW: Final = 10
 """Calls that an empty chart has room for, at least."""
@@ -173,13 +176,16 @@ def _lines(steps: Sequence[Point | None], top: int) -> Iterable[Line]:
 def _top(steps: Sequence[Point | None], most: int | None) -> int:
     """The calls at the upper edge: above everything that isn't far out of sight."""
     calls = max(most or 0, _LOW)
-    limits = [
-        limit
-        for point in steps
-        for limit in (_limit(point), _burst(point))
-        if limit is not None and limit <= calls * _OUT_OF_SIGHT
-    ]
-    return math.ceil(max([calls, *limits]) * 1.12)
+    limits = _known(_limit, steps, calls * _OUT_OF_SIGHT)
+    plain = max([calls, *limits])
+    return math.ceil(max([plain, *_known(_burst, steps, plain * _BURST_IN_SIGHT)]) * 1.12)
+
+
+def _known(
+    value: Callable[[Point | None], int | None], steps: Iterable[Point | None], most: float
+) -> list[int]:
+    values = (value(point) for point in steps)
+    return [calls for calls in values if calls is not None and calls <= most]
 
 
 def _marks(top: int) -> Iterable[int]:

@@ -38,10 +38,10 @@ PARTS: Final = (
 )
 """The parts that are sent anew when they changed; each is a template, and an element by this id."""
 
-MOST_HOLDERS: Final = 50
+MOST_HOLDERS: Final = 25
 """Holders that are shown, the oldest; how many more there are is said."""
 
-_MOST_EVENTS: Final = 50
+_MOST_EVENTS: Final = 25
 
 
 class Renderer:

@@ -65,6 +65,13 @@ def test_an_unlimited_workspace_doesn_t_flatten_its_calls() -> None:
     assert chart.marks[-1][0] < 20
 
 
+def test_a_far_burst_limit_doesn_t_flatten_the_limit() -> None:
+    """A burst limit of twice the limit would leave half of the chart empty."""
+    lines = {line.kind: line for line in draw([replace(POINT, burst=40)], NOW).lines}
+    assert "burst" not in lines
+    assert lines["limit"].height < 15
+
+
 def test_the_chart_stands_still_within_a_step() -> None:
     """Everybody who looks would get the whole chart anew every second, without any news."""
     points = [replace(POINT, at=NOW - 20 + second) for second in range(20)]
