@@ -15,6 +15,8 @@ from callguard.serve.access import guarded, may_forward, open_to_all
 from callguard.serve.asked import is_batch, start_path
 from callguard.serve.connections import CONNECTIONS, Connections
 from callguard.serve.forwarding import FORWARDER, Forwarder
+from callguard.serve.page.gates import PAGES, pages
+from callguard.serve.page.routes import Pages
 from callguard.serve.problems import Problem, problem_of
 from callguard.serve.routing import only, unknown
 from callguard.serve.settings import SETTINGS, ServeSettings
@@ -47,16 +49,17 @@ def application(settings: ServeSettings) -> web.Application:
     app[CONNECTIONS] = Connections(settings.bounds)
     app[FORWARDER] = Forwarder(settings)
     app[WORKSPACES] = Workspaces(settings)
+    app[PAGES] = pages(settings, app[WORKSPACES])
     app[STARTER] = Starter(settings, app[WORKSPACES], app[FORWARDER])
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_closed_in_the_end)
-    app.add_routes(_routes())
+    app.add_routes(_routes(app[PAGES]))
     return app
 
 
-def _routes() -> Iterable[web.RouteDef]:
+def _routes(shown: Pages) -> Iterable[web.RouteDef]:
     """The routes of all modules; what none of them answers is the provider's."""
-    yield from only([*permits_api.routes(), *events.routes(), *api.routes()])
+    yield from only([*permits_api.routes(), *events.routes(), *api.routes(), *shown.routes()])
     yield web.route("*", "/v1/{path:.*}", unknown)
     yield web.route("*", "/{path:.*}", _forwarded)
 
@@ -100,6 +103,7 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def _end_streams(app: web.Application) -> None:
     app[WORKSPACES].end_streams()
+    await app[PAGES].aclose()
 
 
 async def _closed_in_the_end(app: web.Application) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ import pytest
 from callguard.errors import GateClosed
 from callguard.serve.page.settings import PageSettings
 from callguard.serve.page.static import address, assets
+from tests.integration.serve_support import KEY, LEAD, Proxy, client, served, stub
 from tests.support.overviews import busy, empty, hostile
 from tests.support.page_server import OnShow, Showcase, serving
 
@@ -285,3 +286,73 @@ async def test_what_a_gate_refuses_is_said_in_words() -> None:
         status, html = await visitor.post("/pause", {"csrf": await visitor.csrf()})
         assert status == 409
         assert "the gate is closed" in html
+
+
+@asynccontextmanager
+async def on_a_server(**settings: Any) -> AsyncIterator[tuple[Visitor, Proxy]]:
+    """The page of a whole server, in front of a provider."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        stub(limit=23, count=4) as provider,
+        served(provider.url, **settings) as proxy,
+        aiohttp.ClientSession(cookie_jar=jar) as session,
+    ):
+        yield Visitor(session, proxy.url), proxy
+
+
+async def test_a_server_shows_its_gate_and_steers_it() -> None:
+    """The page would show everything but the gate that the server has."""
+    async with on_a_server(api_key=KEY) as (visitor, proxy):
+        async with client() as dialer:
+            async with dialer.post(f"{proxy.url}/v2/create-phone-call", json=LEAD) as answer:
+                assert answer.status == 201
+        html = (await visitor.get())[1]
+        assert "of 23 in use" in html
+        assert KEY not in html
+        csrf = await visitor.csrf()
+        form = {"csrf": csrf, "scope": "[null, null]", "reason": "storm"}
+        assert (await visitor.post("/pause", form))[0] == 303
+        (workspace,) = proxy.workspaces.open()
+        assert [pause.reason for pause in workspace.gate.statistics().pauses] == ["storm"]
+        assert "Everything is paused" in (await visitor.get())[1]
+        assert (await visitor.post("/resume", form))[0] == 303
+        assert not workspace.gate.statistics().pauses
+        status, html = await visitor.post("/pause", form | {"scope": '["nobody", null]'})
+        assert status == 409
+        assert "nobody" in html
+        assert (await visitor.post("/drain", {"csrf": csrf}))[0] == 303
+        assert "Draining" in (await visitor.get())[1]
+        async with visitor.session.get(visitor.url + "/live") as answer:
+            assert b"Draining" in await answer.content.readline()
+
+
+async def test_a_server_without_a_key_shows_the_workspaces_that_are_open() -> None:
+    """An operator of many workspaces would find none of them."""
+    async with on_a_server() as (visitor, proxy):
+        assert (await visitor.get())[0] == 404
+        async with client() as dialer:
+            async with dialer.post(f"{proxy.url}/v2/create-phone-call", json=LEAD) as answer:
+                assert answer.status == 201
+        (workspace,) = proxy.workspaces.open()
+        assert f"/?workspace={workspace.id}" in (await visitor.get())[1]
+        assert "of 23 in use" in (await visitor.get(f"/?workspace={workspace.id}"))[1]
+        assert (await visitor.get("/?workspace=nobody"))[0] == 404
+
+
+async def test_a_server_with_a_token_shows_its_page_to_those_who_have_it() -> None:
+    """The token would keep everybody from the form that asks for it, or nobody from the page."""
+    async with on_a_server(api_key=KEY, token=TOKEN) as (visitor, _):
+        assert "The server's token" in (await visitor.get())[1]
+        form = {"csrf": await visitor.csrf(), "token": TOKEN}
+        assert (await visitor.get(address("page.css")))[0] == 200
+        assert (await visitor.get("/live"))[0] == 401
+        assert (await visitor.post("/sign-in", form))[0] == 303
+        assert "in use" in (await visitor.get())[1]
+        assert (await visitor.get("/v1/status"))[0] == 401
+
+
+async def test_orders_by_another_method_go_nowhere() -> None:
+    """A link would pause a campaign, or be forwarded to the provider."""
+    async with on_a_server(api_key=KEY) as (visitor, _):
+        for path in ("/pause", "/resume", "/sign-in"):
+            assert (await visitor.get(path))[0] == 405

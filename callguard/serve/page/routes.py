@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from callguard.errors import CallGuardError
+from callguard.serve.access import open_to_all
 from callguard.serve.page.desk import Desk, Watched
 from callguard.serve.page.guarding import HEADERS, comes_from_here, is_asked_by_its_name
 from callguard.serve.page.orders import ORDERS
@@ -67,12 +68,12 @@ class Pages:
         """The routes of the page."""
         yield web.get("/", self._guarded(self._page), allow_head=False)
         yield web.get("/live", self._guarded(self._live), allow_head=False)
-        yield web.get("/drain", self._guarded(self._ask_to_drain), allow_head=False)
         for order in ORDERS:
             yield web.post(f"/{order}", self._guarded(self._obey))
+        yield web.get("/drain", self._guarded(self._ask_to_drain), allow_head=False)
         yield web.post("/sign-in", self._guarded(self._sign_in))
         yield web.post("/sign-out", self._guarded(self._sign_out))
-        yield web.get("/static/{name}", self._static)
+        yield web.get("/static/{name}", open_to_all(self._static), allow_head=False)
 
     async def aclose(self) -> None:
         """End the updates of all pages."""
@@ -133,7 +134,7 @@ class Pages:
     def _watching(self, watched: Watched) -> Watching:
         """The renderings of a workspace, which all who look at it share."""
         known = self._watchings.get(watched.id)
-        if known is not None and known.watched is watched and not known.is_over:
+        if known is not None and known.watched == watched and not known.is_over:
             return known
         self._watchings = {key: each for key, each in self._watchings.items() if each.is_watched}
         self._watchings[watched.id] = Watching(watched, self._renderer, self._run)
@@ -244,6 +245,7 @@ class Pages:
     def _guarded(self, handler: _Handler) -> _Handler:
         """The handler, behind what is true of all of the page, and with its trouble as a page."""
 
+        @open_to_all
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 self._check_name(request)
