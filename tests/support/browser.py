@@ -17,7 +17,9 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 __all__ = ["CHROMIUM", "Visit", "axe_violations", "chromium", "opened"]
 
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM: Final = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 _ARGUMENTS: Final = [
     "--no-sandbox",
