@@ -18,6 +18,7 @@ from callguard.cli.ps import ps
 from callguard.cli.serve import serve
 from callguard.cli.simulator import simulator
 from callguard.cli.status import status
+from callguard.cli.top import top
 
 __all__ = ["app"]
 
@@ -42,6 +43,7 @@ app.command(cls=_Command)(demo)
 app.command(cls=_Command)(status)
 app.command(cls=_Command)(doctor)
 app.command(cls=_Command)(ps)
+app.command(cls=_Command)(top)
 app.command(cls=_Command)(pause)
 app.command(cls=_Command)(resume)
 app.command(cls=_Command)(drain)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,15 +16,16 @@ from callguard import LimitFetcher
 from callguard.cli.exits import ExitCode
 from callguard.simulator import Faults, serve
 from tests.integration.support import LONGEST, Ended, environment
+from tests.integration.terminals import (
+    COMMAND,
+    HIDE_CURSOR,
+    SHOW_CURSOR,
+    Terminal,
+    killed_at_last,
+    posix,
+)
 
-COMMAND = (sys.executable, "-m", "callguard")
 KEY = "key_of_this_test"
-HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
-
-if sys.platform != "win32":
-    import termios
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and terminals")
 
 
 async def piped(*arguments: str, stdout: int = PIPE, env: dict[str, str] | None = None) -> Process:
@@ -41,17 +41,6 @@ async def callguard(*arguments: str, **variables: str | None) -> Ended:
         out, err = await process.communicate()
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), err.decode())
-
-
-@asynccontextmanager
-async def killed_at_last(process: Process) -> AsyncIterator[None]:
-    """Leave no process behind, whatever a test does."""
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_status_of_a_workspace_with_room() -> None:
@@ -109,68 +98,6 @@ async def test_simulator(sent: str, code: ExitCode, said: str) -> None:
         assert (process.returncode, err.decode()) == (code, f"{said}\n")
     assert f"RETELL_API_KEY={KEY} RETELL_BASE_URL={url} callguard status" in out.decode()
     assert re.search(r"readings +│ +1 ", out.decode())
-
-
-class Terminal:
-    """A terminal that a command has for its own, and what it has written to it so far."""
-
-    def __init__(self) -> None:
-        self._ours, self._theirs = os.openpty()
-        termios.tcsetwinsize(self._theirs, (30, 100))
-        self._before = termios.tcgetattr(self._theirs)
-        self._news = asyncio.Event()
-        self.output = b""
-        asyncio.get_running_loop().add_reader(self._ours, self._read)
-
-    @classmethod
-    @asynccontextmanager
-    async def running(
-        cls, *arguments: str, **variables: str | None
-    ) -> AsyncIterator[tuple[Terminal, Process]]:
-        """A command in the foreground of a new terminal, and that terminal."""
-        terminal = cls()
-        try:
-            process = await terminal._run(*arguments, env=environment(**variables))
-            async with asyncio.timeout(LONGEST), killed_at_last(process):
-                yield terminal, process
-        finally:
-            terminal.close()
-
-    async def shows(self, text: bytes) -> None:
-        """Wait until `text` has been written."""
-        while text not in self.output:
-            self._news.clear()
-            await self._news.wait()
-
-    def press_ctrl_c(self) -> None:
-        """What the key does: the terminal sends the signal."""
-        os.write(self._ours, b"\x03")
-
-    @property
-    def is_as_before(self) -> bool:
-        """Whether its settings are as they were, and its cursor can be seen."""
-        visible = self.output.rfind(SHOW_CURSOR) >= self.output.rfind(HIDE_CURSOR)
-        return visible and termios.tcgetattr(self._theirs) == self._before
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._ours)
-        os.close(self._ours)
-        os.close(self._theirs)
-
-    async def _run(self, *arguments: str, env: dict[str, str]) -> Process:
-        # What begins as its own program, since loops differ in when a `preexec_fn` runs.
-        login = (
-            "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
-        )
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", login, str(self._theirs), *COMMAND, *arguments),
-            env=env,
-            pass_fds=(self._theirs,),
-        )
-
-    def _read(self) -> None:
-        self.output += os.read(self._ours, 65536)
-        self._news.set()
 
 
 async def interrupted(terminal: Terminal, process: Process) -> None:

@@ -8,21 +8,23 @@ from typing import Any
 import pytest
 
 from callguard.serve.parsing import overview_from
-from tests.unit.serve.views import BUSY
+from tests.support.overviews import STATES, busy
 
 
 def sent() -> Any:
-    return json.loads(json.dumps(BUSY.as_json()))
+    return json.loads(json.dumps(busy().as_json()))
 
 
-def test_what_was_written_is_read() -> None:
+@pytest.mark.parametrize("state", STATES)
+def test_what_was_written_is_read(state: str) -> None:
     """The terminal would show other figures than the page."""
-    assert overview_from(sent()) == BUSY
+    seen = STATES[state]()
+    assert overview_from(json.loads(json.dumps(seen.as_json()))) == seen
 
 
 def test_fields_of_a_newer_server_are_ignored() -> None:
     """An upgrade of the server would blind every terminal."""
-    assert overview_from(sent() | {"mood": "good"}) == BUSY
+    assert overview_from(sent() | {"mood": "good"}) == busy()
 
 
 @pytest.mark.parametrize(
