@@ -24,7 +24,10 @@ _WIDE: Final = 120
 """Characters from which on there are two columns."""
 
 _ROOMY: Final = 64
-"""Characters from which on the table of lanes has all its columns."""
+"""Characters from which on the tables of lanes and trunks have all their columns."""
+
+_TABULAR: Final = 52
+"""Characters from which on that of the calls has all its columns."""
 
 _LOWEST_CHART, _HIGHEST_CHART = 3, 24
 
@@ -215,19 +218,21 @@ def _name(header: str) -> Column:
     return Column(header, no_wrap=True, overflow="ellipsis")
 
 
-def _lanes(lanes: Iterable[LaneView], width: int) -> Table:
+def _lanes(lanes: Sequence[LaneView], width: int) -> Table:
+    """The lanes; what is known of none of them has no column."""
+    columns: dict[str, list[str]] = {"waiting": [_known(lane.waiting) for lane in lanes]}
     if width < _ROOMY:
-        table = _table(_name("lane"), *map(_right, ["waiting", "wait p90", "ETA p90"]))
+        columns["wait p90"] = [_known_seconds(lane.wait_p90) for lane in lanes]
+        columns["ETA p90"] = [_known_seconds(lane.eta_p90) for lane in lanes]
     else:
-        headers = ["waiting", "wait p50/p90", "ETA p50/p90", "dials/min", "refused", "ceiling"]
-        table = _table(_name("lane"), *map(_right, headers))
-    for lane in lanes:
-        cells = [_known(lane.waiting)]
-        if width < _ROOMY:
-            cells += [_known_seconds(lane.wait_p90), _known_seconds(lane.eta_p90)]
-        else:
-            cells += [_pair(lane.wait_p50, lane.wait_p90), _pair(lane.eta_p50, lane.eta_p90)]
-            cells += map(_known, (lane.dials_per_minute, lane.refused, lane.ceiling))
+        columns["wait p50/p90"] = [_pair(lane.wait_p50, lane.wait_p90) for lane in lanes]
+        columns["ETA p50/p90"] = [_pair(lane.eta_p50, lane.eta_p90) for lane in lanes]
+        columns["dials/min"] = [_known(lane.dials_per_minute) for lane in lanes]
+        columns["refused"] = [_known(lane.refused) for lane in lanes]
+        columns["ceiling"] = [_known(lane.ceiling) for lane in lanes]
+    columns = {name: cells for name, cells in columns.items() if {*cells} != {"-"}}
+    table = _table(_name("lane"), *map(_right, columns))
+    for lane, *cells in zip(lanes, *columns.values(), strict=True):
         table.add_row(Text(_plain(lane.name), "yellow" if lane.paused else ""), *cells)
     return table
 
@@ -274,7 +279,7 @@ def _states(holders: Sequence[Holder]) -> Text:
 
 def _holders(holders: Iterable[Holder], age: float, width: int) -> Table:
     columns = [_right("age"), _name("state"), _name("lane"), _name("worker"), _name("permit")]
-    table = _table(*columns[: 5 if width >= _ROOMY else 3])
+    table = _table(*columns[: 5 if width >= _TABULAR else 3])
     for holder in holders:
         worker = _plain(holder.worker or "(gone)")
         cells = [_seconds(holder.age + age), holder.state, _plain(holder.lane), worker]

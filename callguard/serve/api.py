@@ -19,7 +19,6 @@ from callguard.gate import Gate
 from callguard.ledger import workspace_hash
 from callguard.serve.access import open_to_all, using
 from callguard.serve.fields import in_body, in_query, reason, seconds, text
-from callguard.serve.overview import overview
 from callguard.serve.problems import Problem, numbers
 from callguard.serve.settings import SETTINGS
 from callguard.serve.workspaces import WORKSPACES
@@ -47,7 +46,7 @@ def routes() -> Iterable[web.RouteDef]:
 async def _status(request: web.Request) -> web.Response:
     in_query(request)
     async with using(request) as workspace:
-        return _json(overview(workspace.gate, workspace.journal).as_json())
+        return _json((await workspace.overview()).as_json())
 
 
 async def _explain(request: web.Request) -> web.Response:

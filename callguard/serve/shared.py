@@ -41,7 +41,7 @@ class LedgerLook:
     """Looks at a shared ledger, at most once a second, however many ask.
 
     Args:
-        ledger: the ledger; it stays open.
+        ledger: the ledger.
         key: the workspace's API key, which names a ledger without a name.
 
     Attributes:
@@ -55,6 +55,10 @@ class LedgerLook:
         self._due_at = -math.inf
         self._one = asyncio.Lock()
         self._time = clock_of(asyncio.get_running_loop())
+
+    async def aclose(self) -> None:
+        """Close the ledger's connections, if its client was made for it."""
+        await self._ledger.aclose()
 
     async def contents(self) -> Contents | None:
         """The ledger's contents, at most a second old; None while the server can't be reached.

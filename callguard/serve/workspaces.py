@@ -15,13 +15,15 @@ from aiohttp import web
 
 from callguard.errors import CallGuardError, GateDraining
 from callguard.gate import Gate, connect
-from callguard.ledger import workspace_hash
+from callguard.ledger import RedisLedger, workspace_hash
 from callguard.serve.happenings import Happenings
 from callguard.serve.journal import Journal
+from callguard.serve.overview import Overview
 from callguard.serve.permits import Permits
 from callguard.serve.problems import AGAIN_IN, Problem
 from callguard.serve.scrape import Scrape
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
+from callguard.serve.shared import LedgerLook, shared_overview
 
 __all__ = ["WORKSPACES", "Workspace", "Workspaces"]
 
@@ -40,6 +42,7 @@ class Workspace:
         permits: the permits that clients hold over HTTP.
         happenings: the latest events.
         key: its key, by which the provider signs webhooks.
+        look: looks at the gate's shared ledger, for `overview`; None for a ledger in memory.
     """
 
     id: str
@@ -49,12 +52,19 @@ class Workspace:
     permits: Permits
     happenings: Happenings
     key: str = field(repr=False)
+    look: LedgerLook | None = None
+
+    async def overview(self) -> Overview:
+        """What goes on in the workspace, at all processes on its ledger."""
+        return await shared_overview(self.gate, self.journal, self.look)
 
     async def aclose(self) -> None:
         """Close the gate; whoever waits or follows its events is told."""
         self.happenings.end()
         await self.permits.aclose()
         await self.gate.aclose()
+        if self.look is not None:
+            await self.look.aclose()
 
 
 @dataclass(slots=True, eq=False)
@@ -232,7 +242,9 @@ class Workspaces:
             most_waiting=self._settings.bounds.max_waiters,
             renew_within=self._settings.renew_within,
         )
-        return Workspace(workspace_id, gate, settings, journal, permits, happenings, key)
+        address = settings.ledger
+        look = None if address is None else LedgerLook(RedisLedger.from_url(address), key)
+        return Workspace(workspace_id, gate, settings, journal, permits, happenings, key, look)
 
     def _forget_failed(self, workspace_id: str, entry: _Entry) -> None:
         if entry.workspace is None and self._entries.get(workspace_id) is entry:
