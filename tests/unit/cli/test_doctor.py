@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callguard.cli import main
 from callguard.cli.doctor_findings import exit_code
+from callguard.cli.doctor_setup import Options
 from callguard.cli.exits import ExitCode
 from callguard.cli.setup_options import parse_cps, parse_lane, parse_trunk
-from callguard.doctor import Finding, Severity
-from callguard.lanes import Lane
+from callguard.doctor import Finding, Setup, Severity
+from callguard.lanes import DEFAULT_LANE, Lane
 from callguard.trunks import Trunk
 
 
@@ -83,3 +88,59 @@ def test_without_a_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert lines[0] == "error\tkey\tno API key"
     assert lines[2] == "\t\t→ set RETELL_API_KEY to a key from the provider's dashboard"
     assert lines[-1] == "1 error, 1 unknown, 2 ok"
+
+
+def options(**given: Any) -> Options:
+    """The options as the command has them if only these are given."""
+    nothing: dict[str, Any] = dict.fromkeys(field.name for field in fields(Options))
+    defaults = {"lanes": [], "trunks": [], "average_call": 60.0, "allow_plain_http": False}
+    return Options(**nothing | defaults | given)
+
+
+FILE = """
+provider_url = "http://far.example"
+allow_plain_http = true
+
+[workspace]
+cps = 3.0
+ledger = "redis://localhost:6379"
+lanes = [{name = "bulk", reserve = 2}]
+trunks = [{name = "twilio", cps = 5.0}]
+"""
+
+
+def test_the_configuration_of_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another setup than the proxy's own would be examined."""
+    for name in [each for each in os.environ if each.startswith(("CALLGUARD_", "RETELL_"))]:
+        monkeypatch.delenv(name)
+    file = tmp_path / "callguard.toml"
+    file.write_text(FILE, "utf-8")
+    assert options(config=file).setup() == Setup(
+        base_url="http://far.example",
+        allow_plain_http=True,
+        lanes=[Lane("bulk", reserve=2)],
+        trunks=[Trunk("default", cps=3.0), Trunk("twilio", cps=5.0)],
+        ledger="redis://localhost:6379",
+    )
+    given = options(
+        config=file,
+        lanes=["urgent"],
+        trunks=["telnyx"],
+        cps="none",
+        ledger="unix:///redis",
+        base_url="https://near.example",
+    ).setup()
+    assert given.lanes == [Lane("urgent")]
+    assert given.trunks == [Trunk("default", cps=None), Trunk("telnyx")]
+    assert (given.ledger, given.base_url) == ("unix:///redis", "https://near.example")
+    assert options().setup() == Setup(lanes=[DEFAULT_LANE], trunks=[Trunk("default")])
+
+
+def test_a_configuration_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt setting would be left out without a word."""
+    file = tmp_path / "callguard.toml"
+    file.write_text("[workspace]\nlane = []\n", "utf-8")
+    assert main(["doctor", "--config", str(file)]) == ExitCode.WRONG_USE
+    assert "did you mean lanes?" in capsys.readouterr().err
+    assert main(["doctor", "--config", str(tmp_path / "none")]) == ExitCode.WRONG_USE
+    assert "can't be read" in capsys.readouterr().err
