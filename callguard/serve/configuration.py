@@ -297,6 +297,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "wait": _seconds,
     "max_wait": _seconds,
     "back_within": _above_zero,
+    "renew_within": _above_zero,
     "idle": _above_zero,
     "drain": _seconds,
     "body_seconds": _above_zero,

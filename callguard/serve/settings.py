@@ -25,7 +25,8 @@ class Bounds:
         max_body: bytes of a request that starts a call, or of one that the server answers itself.
         max_forwarded_body: bytes of a request that is forwarded.
         max_headers: header lines of a request.
-        max_waiters: requests that may wait for a slot at once, over all workspaces.
+        max_waiters: requests that may wait for a slot at once, over all workspaces, and permits
+            that may wait in each of these.
         max_clients: connections at once.
         max_workspaces: workspaces whose gates are open at once.
         body_seconds: seconds within which the body of such a request has to arrive, and the first

@@ -15,7 +15,7 @@ from callguard import Lane
 from callguard.ledger import workspace_hash
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 from tests.support.virtual_time import jumping
-from tests.unit.serve.support import Client, asking
+from tests.unit.serve.support import UNRATED, Client, asking
 
 LANES = ServeSettings(workspace=WorkspaceSettings(lanes=(Lane("vip"),), cps=1.0))
 
@@ -129,6 +129,34 @@ async def test_a_permit_of_another_workspace_keeps_its_name_in_its_address() -> 
         at = held.headers["Location"]
         assert at == f"/v1/permits/{held.body['id']}?workspace={client.workspace.id}"
         assert (await client.ask("GET", at)).body["id"] == held.body["id"]
+
+
+OPEN, GUARDED = (
+    ["/healthz", "/openapi.json"],
+    ["/v1/status", "/v1/explain", "/v1/events", "/v1/permits/x", "/v1/nothing", "/metrics"],
+)
+
+
+@jumping
+async def test_only_who_has_the_token_is_told_anything() -> None:
+    """Anybody on the network could see a campaign, or stop it."""
+    token = "a secret of ours"
+    async with asking(settings=ServeSettings(token=token, workspace=UNRATED)) as client:
+        for path in OPEN:
+            assert (await client.ask("GET", path)).status == 200
+        wrong: list[dict[str, str]] = [{}, {"Authorization": "Bearer guessed"}]
+        for path in GUARDED:
+            for headers in wrong:
+                answer = await client.ask("GET", path, headers=headers)
+                assert answer.status == 401
+                assert token not in str(answer)
+        for order in ("permits", "pause", "resume", "drain"):
+            assert (await client.ask("POST", f"/v1/{order}")).status == 401
+        assert not client.workspaces.open(), "a stranger opened a gate"
+        right = [{"Authorization": f"Bearer {token}"}, {"X-Callguard-Token": token}]
+        for headers in right:
+            answer = await client.ask("POST", "/v1/permits", headers=headers)
+            assert answer.status == 201
 
 
 async def deliver(client: Client, event: str, key: str | None = None, at: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def read(
     file = tmp_path / "callguard.toml"
     file.write_text(text, "utf-8")
     return configured(file, environment or {}, flags)
+
+
+def test_every_plain_setting_can_be_set() -> None:
+    """A setting would be known by name, and end the server with a traceback."""
+    plain = {
+        field.name: field.default
+        for field in dataclasses.fields(ServeSettings)
+        if isinstance(field.default, bool | int | float | str)
+    }
+    environment = {f"CALLGUARD_{name.upper()}": str(said).lower() for name, said in plain.items()}
+    assert configured(None, environment, {}) == ServeSettings()
 
 
 def test_nothing_said_is_the_default() -> None:
