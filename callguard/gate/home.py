@@ -108,5 +108,5 @@ class Home:
         if self.draining:
             raise GateDraining("the gate is draining, and admits nobody any more")
         if self.open_in is None:
-            raise GateClosed("the gate is closed; use it inside of `async with open_gate()`")
+            raise GateClosed("the gate is closed; use it inside of the block of `open_gate()`")
         self.check()

@@ -1,0 +1,217 @@
+"""The thread of a gate: an event loop, and the way into it from all other threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio import _get_running_loop
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from threading import Thread
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
+
+from callguard.errors import UsageError
+from callguard.sync.crossing import Crossing
+from callguard.tasks import begin, end
+
+__all__ = ["LoopThread"]
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """A daemon thread that runs an event loop until `close`.
+
+    Other threads hand over steps, which the loop runs in the order in which they came. Many steps
+    need one wake-up of the loop only: the first of them causes it.
+
+    Args:
+        name: the thread's name.
+
+    Attributes:
+        loop: the event loop.
+        is_forked: whether this process was forked from the one in which the thread runs.
+        has_ended: whether the loop has ended; steps then run in the threads that hand them over,
+            and find a closed gate.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.is_forked = False
+        self.has_ended = False
+        self.loop: Final = asyncio.new_event_loop()
+        self._steps: Final[deque[Callable[[], object]]] = deque()
+        self._is_woken = False
+        self._main: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._tasks: Final[set[asyncio.Task[Any]]] = set()
+        self._thread: Final = Thread(target=self._run, name=name, daemon=True)
+        self._life: Callable[[], Coroutine[Any, Any, None]]
+        _living.add(self)
+
+    def start(self, life: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start the thread, which runs `life` until that returns or is cancelled by `close`."""
+        self._life = life
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no more threads
+            self.loop.close()
+            raise
+
+    def close(self) -> None:
+        """Cancel `life`, and wait until the thread has ended; in a forked process do nothing.
+
+        If the wait is interrupted, the thread ends nevertheless.
+
+        Raises:
+            UsageError: this thread runs an event loop.
+        """
+        if self.is_forked:
+            return
+        self.check()
+        self.hand_over(self._close)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self) -> None:
+        """Check that the calling thread may wait for the loop.
+
+        Raises:
+            UsageError: it may not, because it runs an event loop, or is that of the gate itself; or
+                the process was forked.
+        """
+        self.check_process()
+        running = _get_running_loop()
+        if running is self.loop:
+            raise UsageError(
+                "this is the gate's own thread, in which listeners are called, and nothing may "
+                "wait in it: hand the work over to another thread"
+            )
+        if running is not None:
+            refuse_to_block()
+
+    def check_process(self) -> None:
+        """Check that this is the process that started the thread.
+
+        Raises:
+            UsageError: it was forked from that one.
+        """
+        if self.is_forked:
+            raise UsageError(
+                "the gate was opened before this process was forked, and works in the parent only: "
+                "open a gate in each process, after the fork, with one ledger for all, as in "
+                'callguard.sync.open_gate(ledger="redis://...")'
+            )
+
+    def hand_over(self, step: Callable[[], object]) -> None:
+        """Let the loop run `step` soon, without waiting for it.
+
+        Raises:
+            UsageError: the process was forked.
+        """
+        self.check_process()
+        self._steps.append(step)
+        if self.has_ended:  # looked at after the step was added: either we run it, or the thread
+            self._run_steps()
+        elif not self._is_woken:
+            self._is_woken = True
+            try:
+                self._wake()
+            except BaseException:  # a signal's handler, before the loop was woken, or after that
+                self._wake()
+                raise
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the thread is about to run the rest
+            self.loop.call_soon_threadsafe(self._run_steps)
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Let the loop answer a question, and wait for that, which takes one round of the loop.
+
+        Raises:
+            UsageError: the calling thread runs another event loop, or the process was forked.
+        """
+        if _get_running_loop() is self.loop:
+            return question()
+        self.check()
+        crossing = Crossing[T]()
+        self.hand_over(lambda: crossing.answer(question))
+        return crossing.wait()
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task that ends with the gate at the latest. Called in the loop."""
+        task = begin(work, "callguard caller")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # In the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+                runner.run(self._live())
+        finally:
+            self.has_ended = True
+            self._run_steps()
+
+    async def _live(self) -> None:
+        if self._is_closing:
+            return
+        self._main = asyncio.current_task()
+        try:
+            with suppress(asyncio.CancelledError):
+                await self._life()
+        finally:
+            await end(self._tasks)
+
+    def _close(self) -> None:
+        is_first, self._is_closing = not self._is_closing, True
+        if is_first and self._main is not None:
+            self._main.cancel()
+
+    def _run_steps(self) -> None:
+        """Run the steps that are there; whoever adds another from now on wakes the loop again."""
+        self._is_woken = False
+        steps = self._steps
+        try:
+            for _ in range(len(steps)):
+                try:
+                    step = steps.popleft()
+                except IndexError:  # once the loop has ended, several threads do this
+                    break
+                step()
+        finally:
+            if steps and not self._is_woken and not self.has_ended:  # a step has failed
+                self._is_woken = True
+                self.loop.call_soon(self._run_steps)
+
+
+def refuse_to_block() -> None:
+    """Raise the error for a caller whose thread runs an event loop.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(
+        "callguard.sync would block the event loop that runs in this thread: use "
+        "`async with callguard.open_gate()` here, or go to a thread by asyncio.to_thread"
+    )
+
+
+_living: Final[WeakSet[LoopThread]] = WeakSet()
+
+_left_in_the_parent: Final[list[LoopThread]] = []
+"""The threads of gates that were opened before this process was forked. They are kept, because to
+collect a loop closes its selector, which the parent still uses."""
+
+
+def _forked() -> None:
+    for each in list(_living):
+        each.is_forked = True
+        _left_in_the_parent.append(each)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
