@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from callguard.arguments import checked_call_id, checked_flag, checked_patience, checked_seconds
 from callguard.errors import UsageError
@@ -20,6 +20,10 @@ from callguard.sync.loop_thread import LoopThread
 from callguard.sync.permit import Permit
 from callguard.sync.placing import Placing
 from callguard.sync.wording import sections, worded
+
+if TYPE_CHECKING:
+    from callguard.lanes import Lane
+    from callguard.trunks import Trunk
 
 __all__ = ["Gate"]
 
@@ -119,12 +123,21 @@ class Gate(Unique, Entered):
     def __repr__(self) -> str:
         return repr(self._gate)
 
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        return self._gate.lanes
+
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        return self._gate.trunks
+
     admit = _admitting(AsyncGate.admit)
     try_admit = _admitting(AsyncGate.try_admit)
     place = _placing(AsyncGate.place)
     explain = _asking(AsyncGate.explain)
     eta = _asking(AsyncGate.eta)
     statistics = _asking(AsyncGate.statistics)
+    placed_permits = _asking(AsyncGate.placed_permits)
     pause = _asking(AsyncGate.pause)
     resume = _asking(AsyncGate.resume)
 

@@ -172,8 +172,7 @@ class LoopThread:
             self._main.cancel()
 
     def _run_steps(self) -> None:
-        """Run the steps that are there; whoever adds another from now on wakes the loop again."""
-        self._is_woken = False
+        """Run the steps that are there. Those that are added meanwhile need no wake-up."""
         steps = self._steps
         try:
             for _ in range(len(steps)):
@@ -183,9 +182,10 @@ class LoopThread:
                     break
                 step()
         finally:
-            if steps and not self._is_woken and not self.has_ended:  # a step has failed
+            self._is_woken = False  # whoever adds a step from now on wakes the loop
+            if steps and not self.has_ended:
                 self._is_woken = True
-                self.loop.call_soon(self._run_steps)
+                self.loop.call_soon(self._run_steps)  # after the loop's timers and readings
 
 
 def refuse_to_block() -> None:

@@ -35,7 +35,7 @@ class Permit(Unique, Entered):
     what they mean for `callguard.Permit`.
     """
 
-    __slots__ = ("_call_id", "_is_inside", "_permit", "_thread", "_wait")
+    __slots__ = ("_call_id", "_is_inside", "_is_reported", "_permit", "_thread", "_wait")
 
     _how = "with gate.admit() as permit:"
     _advice = "it stands for one call; pass the permit itself, or its id as text"
@@ -48,6 +48,7 @@ class Permit(Unique, Entered):
             thread, lambda: admit().__aenter__(), in_vain=AsyncPermit.cancel, by_hand=by_hand
         )
         self._is_inside = False
+        self._is_reported = False  # so that leaving the block says nothing new
         self._permit: AsyncPermit | None = None
         self._call_id: str | None = None
 
@@ -84,7 +85,8 @@ class Permit(Unique, Entered):
         After `placed`, no exception takes that back.
         """
         try:
-            self._leave(kind, error, traceback)
+            if error is not None or not self._is_reported:
+                self._leave(kind, error, traceback)
         except BaseException:  # a signal's handler, perhaps before anything was handed over
             self._leave(kind, error, traceback)
             raise
@@ -149,26 +151,27 @@ class Permit(Unique, Entered):
             checked_call_id(call_id)
         permit = self._entered()
         report = partial(permit.placed, call_id)
-        if call_id is None:
-            self._thread.hand_over(report)
-        elif self.call_id in {None, call_id}:
-            self._thread.hand_over(report)
-            self._call_id = call_id
+        if call_id is None or self.call_id in {None, call_id}:
+            self._report(report)
         else:  # right after a refusal only, of which the gate's thread knows
             self._thread.ask(report)
-            self._call_id = call_id
+        self._call_id = call_id or self._call_id
 
     def answered(self) -> None:
-        self._thread.hand_over(self._entered().answered)
+        self._report(self._entered().answered)
 
     def ended(self) -> None:
-        self._thread.hand_over(self._entered().ended)
+        self._report(self._entered().ended)
 
     def refused(self, status: int | None = None) -> None:
-        self._thread.hand_over(partial(self._entered().refused, status))
+        self._report(partial(self._entered().refused, status))
 
     def cancel(self) -> None:
-        self._thread.hand_over(self._entered().cancel)
+        self._report(self._entered().cancel)
+
+    def _report(self, report: Callable[[], None]) -> None:
+        self._thread.hand_over(report)
+        self._is_reported = True
 
     def _entered(self) -> AsyncPermit:
         if self._permit is None:
