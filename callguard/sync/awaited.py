@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,7 +35,6 @@ class Awaited(Crossing[T]):
         "_has_failed",
         "_in_vain",
         "_is_abandoned",
-        "_is_taken",
         "_task",
         "_thread",
         "_work",
@@ -56,7 +54,7 @@ class Awaited(Crossing[T]):
         self._in_vain = in_vain
         self._by_hand = by_hand
         self._task: asyncio.Task[T] | None = None
-        self._has_failed = self._is_abandoned = self._is_taken = False
+        self._has_failed = self._is_abandoned = False
 
     def result(self) -> T:
         """Wait for the coroutine's result; cancel it if an exception ends the wait.
@@ -72,18 +70,11 @@ class Awaited(Crossing[T]):
         # come or after it: the loop is told that nobody waits, and takes back what it granted.
         try:
             thread.hand_over(self._begin)
-            value = self.wait()
-            self._is_taken = True  # from here on no signal is heard before the caller has it
-            return value  # noqa: TRY300, elsewhere one would be
+            return self.wait()
         except BaseException:
             if not self._has_failed:
                 thread.hand_over(self._abandon)
             raise
-
-    def __del__(self) -> None:
-        """Take back what nobody took, if a second signal came while the first was dealt with."""
-        if self.is_given and not self._is_taken and not self._thread.is_forked:
-            self._thread.hand_over(partial(self._take_back, self.value))
 
     # In the gate's thread ----------------------------------------------------------------------
 
@@ -136,7 +127,6 @@ class Awaited(Crossing[T]):
             self._take_back(self.value)
 
     def _take_back(self, value: T) -> None:
-        self._is_taken = True
         if self._in_vain is not None:
             self._in_vain(value)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from threading import Thread
 from typing import Any, Final, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from callguard.errors import UsageError
 from callguard.sync.crossing import Crossing
@@ -45,6 +45,7 @@ class LoopThread:
         self._is_woken = False
         self._main: asyncio.Task[None] | None = None
         self._is_closing = False
+        self._farewells: Final[set[_Farewell]] = set()
         self._tasks: Final[set[asyncio.Task[Any]]] = set()
         self._thread: Final = Thread(target=self._run, name=name, daemon=True)
         self._life: Callable[[], Coroutine[Any, Any, None]]
@@ -139,6 +140,16 @@ class LoopThread:
         self.hand_over(lambda: crossing.answer(question))
         return crossing.wait()
 
+    def when_gone(self, owner: object, step: Callable[[], object]) -> None:
+        """Run `step` some time after `owner` was collected. Called in the loop.
+
+        No line of Python is run in the thread where that happens, as in ``__del__``: an exception
+        of a signal's handler would be raised there, and so be lost.
+        """
+        farewell = _Farewell(owner, self._steps.append)
+        farewell.step, farewell.others = step, self._farewells
+        self._farewells.add(farewell)
+
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task that ends with the gate at the latest. Called in the loop."""
         task = begin(work, "callguard caller")
@@ -186,6 +197,19 @@ class LoopThread:
             if steps and not self.has_ended:
                 self._is_woken = True
                 self.loop.call_soon(self._run_steps)  # after the loop's timers and readings
+
+
+class _Farewell(ref[Any]):
+    """A step for when an object is gone; its callback puts it among the other steps."""
+
+    __slots__ = ("others", "step")
+
+    others: set[_Farewell]
+    step: Callable[[], object]
+
+    def __call__(self) -> None:
+        self.others.discard(self)
+        self.step()
 
 
 def refuse_to_block() -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from weakref import ref
 
 from callguard.arguments import checked_call_id
 from callguard.errors import UsageError
@@ -35,7 +36,7 @@ class Permit(Unique, Entered):
     what they mean for `callguard.Permit`.
     """
 
-    __slots__ = ("_call_id", "_is_inside", "_is_reported", "_permit", "_thread", "_wait")
+    __slots__ = ("__weakref__", "_call_id", "_is_reported", "_permit", "_thread", "_wait")
 
     _how = "with gate.admit() as permit:"
     _advice = "it stands for one call; pass the permit itself, or its id as text"
@@ -44,10 +45,7 @@ class Permit(Unique, Entered):
         self, thread: LoopThread, admit: Callable[[], AsyncPermit], *, by_hand: bool
     ) -> None:
         self._thread = thread
-        self._wait: Awaited[AsyncPermit] | None = Awaited(
-            thread, lambda: admit().__aenter__(), in_vain=AsyncPermit.cancel, by_hand=by_hand
-        )
-        self._is_inside = False
+        self._wait: _Entering | None = _Entering(thread, self, admit, by_hand=by_hand)
         self._is_reported = False  # so that leaving the block says nothing new
         self._permit: AsyncPermit | None = None
         self._call_id: str | None = None
@@ -71,7 +69,6 @@ class Permit(Unique, Entered):
                 "`with gate.admit()`"
             )
         self._permit = wait.result()
-        self._is_inside = True
         return self
 
     def __exit__(
@@ -90,12 +87,6 @@ class Permit(Unique, Entered):
         except BaseException:  # a signal's handler, perhaps before anything was handed over
             self._leave(kind, error, traceback)
             raise
-        self._is_inside = False
-
-    def __del__(self) -> None:
-        """Leave the block if a signal came in the moment before that: no slot may leak."""
-        if self._is_inside:
-            self._leave(None, None, None)
 
     def _leave(
         self,
@@ -184,6 +175,37 @@ class Permit(Unique, Entered):
         def __bool__(self) -> bool:
             self._entered()
             return True
+
+
+class _Entering(Awaited[AsyncPermit]):
+    """The wait for an admission."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(
+        self,
+        thread: LoopThread,
+        handle: Permit,
+        admit: Callable[[], AsyncPermit],
+        *,
+        by_hand: bool,
+    ) -> None:
+        super().__init__(
+            thread, lambda: admit().__aenter__(), in_vain=AsyncPermit.cancel, by_hand=by_hand
+        )
+        self._handle = ref(handle)
+
+    def give(self, value: AsyncPermit) -> None:
+        """Give the permit, and see to it that its block is left at the latest when it is gone.
+
+        A signal's handler may raise where nobody can catch that: as ``__exit__`` begins.
+        """
+        handle = self._handle()
+        if handle is None:
+            value.cancel()
+        else:
+            self._thread.when_gone(handle, partial(_left, value, None, None, None))
+        super().give(value)
 
 
 def _left(
