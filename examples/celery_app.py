@@ -18,8 +18,12 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from retell import Retell
 
 import callguard.sync
-from callguard.simulator import Constant, Truth, serve
+from callguard.simulator import Constant, Truth, WorkspaceSettings, serve
 from callguard.testing import RedisServer
+
+WORLD = WorkspaceSettings(
+    limit=3, cps=None, ring_limit=0.2, talk_time=Constant(0.3), rise_lag=0.1, fall_lag=0.1
+)
 
 SIMULATED: dict[str, Any] = {"cps": None, "counts_ringing": True, "counter_lag": 0.2, "ttl": 0.1}
 """What is known of the simulated workspace. Leave it out, and RETELL_API_KEY is for your own."""
@@ -57,8 +61,7 @@ def dial(task: Task, number: str) -> str:
 
 async def campaign(redis: str) -> tuple[set[str], Truth]:
     """Ten leads by two processes, on a simulated workspace."""
-    talk, lags = Constant(0.3), {"rise_lag": 0.1, "fall_lag": 0.1}
-    async with serve(limit=3, cps=None, ring_limit=0.2, talk_time=talk, **lags) as server:
+    async with serve(WORLD) as server:
         workspace = {"RETELL_API_KEY": server.api_key, "RETELL_BASE_URL": server.url}
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "celery", "-A", "celery_app", "worker", "--concurrency", "2"),

@@ -19,7 +19,11 @@ from retell import Retell
 from retell.types import PhoneCallResponse
 
 import callguard.sync
-from callguard.simulator import Constant, Truth, serve
+from callguard.simulator import Constant, Truth, WorkspaceSettings, serve
+
+WORLD = WorkspaceSettings(
+    limit=4, cps=None, ring_limit=0.2, talk_time=Constant(0.2), rise_lag=0.05, fall_lag=0.05
+)
 
 
 def dial_all(path: Path, **settings: Any) -> list[str]:
@@ -45,8 +49,7 @@ def dial_all(path: Path, **settings: Any) -> list[str]:
 
 async def campaign(path: Path) -> tuple[list[str], Truth]:
     """The same against a simulated workspace, whose calls are short."""
-    short = {"ring_limit": 0.2, "rise_lag": 0.05, "fall_lag": 0.05}
-    async with serve(limit=4, cps=None, talk_time=Constant(0.2), **short) as server:
+    async with serve(WORLD) as server:
         os.environ.update(RETELL_API_KEY=server.api_key, RETELL_BASE_URL=server.url)
         times = {"ring_limit": 0.2, "counter_lag": 0.2, "ttl": 0.1, "min_interval": 0.05}
         calls = await asyncio.to_thread(dial_all, path, cps=None, **times)
