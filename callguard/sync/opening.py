@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import _get_running_loop
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from functools import wraps
 from types import TracebackType
 from typing import ParamSpec
@@ -63,15 +63,15 @@ def _in_a_thread(
                 "its own: leave session=... out"
             )
         opening = opens(*args, **options)
-        in_memory = options.get("ledger") is None
-        return Opening(lambda: _opened(opening, in_memory=in_memory))
+        return Opening(lambda: _opened(opening, options.get("ledger")))
 
     open_gate.__doc__ = f"""Open a gate for threads: ``with callguard.sync.open_gate() as gate:``.
 
     As `callguard.open_gate`, in a thread of its own with an event loop, in which `listener` and
     `refused` are called, and the methods of a `source` run. Leaving the block raises `GateClosed`
     in the threads that still wait, and ends that thread. An interruption of the opening, as by
-    Ctrl-C, leaves nothing behind.
+    Ctrl-C, leaves nothing behind. A `RedisLedger` is for this gate alone, and is closed with it,
+    because its connections belong to an event loop.
 
     {sections(opens)}"""
     return open_gate
@@ -97,28 +97,28 @@ def _connecting(opens: Callable[P, Opening]) -> Callable[P, Gate]:
 connect = _connecting(open_gate)
 
 
-def _opened(opening: AbstractAsyncContextManager[AsyncGate], *, in_memory: bool) -> Gate:
-    """Open a gate in a new thread, which closes it in the end."""
+def _opened(opening: AbstractAsyncContextManager[AsyncGate], ledger: object) -> Gate:
+    """Open a gate in a new thread, which closes it and its ledger in the end."""
     if _get_running_loop() is not None:
         refuse_to_block()
     thread = LoopThread("callguard gate")
     ready = Crossing[AsyncGate]()
 
     async def life() -> None:
-        try:
-            gate = await opening.__aenter__()
-        except BaseException as error:  # noqa: BLE001, the caller's thread raises it
-            ready.fail(error)
-            return
-        ready.give(gate)
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                if isinstance(ledger, AbstractAsyncContextManager):
+                    await stack.enter_async_context(ledger)
+                gate = await stack.enter_async_context(opening)
+            except BaseException as error:  # noqa: BLE001, the caller's thread raises it
+                ready.fail(error)
+                return
+            ready.give(gate)
             await thread.loop.create_future()  # until `close` cancels this
-        finally:
-            await gate.aclose()
 
     try:
         thread.start(life)
-        return Gate(thread, ready.wait(), in_memory=in_memory)
+        return Gate(thread, ready.wait(), in_memory=ledger is None)
     except BaseException:
         thread.close()
         raise
