@@ -7,8 +7,9 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +19,22 @@ import aiohttp
 ROOT = Path(__file__).parents[2]
 KEY = "key_of_nobody"
 
+QUICK_WORLD = (
+    *("--cps", "none", "--ring-time", "0.1", "--ring-limit", "0.1", "--talk-time", "0.3"),
+    *("--rise-lag", "0.1", "--fall-lag", "0.1", "--lists-ringing"),
+)
+"""The options of a workspace whose calls last 0.4 s, with any number of starts a second."""
+
+QUICK_GATE = {"ring_limit": 0.1, "counter_lag": 0.2, "ttl": 0.1, "min_interval": 0.05}
+"""The settings of a proxy for such a workspace."""
+
 _LONGEST_START = 60.0
 """Seconds for what takes one or two on an idle machine."""
 
 _LONGEST_END = 30.0
 _LONGEST_LINE = 1024 * 1024
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
-_ROW = re.compile(r"│ ([a-z /-]+?) +│ +(-?[\d.]+) │")
+_ROW = re.compile(r"│ ([^│]+?) +│ +(-?[\d.]+) │")
 
 
 class Command:
@@ -78,7 +88,7 @@ class SimulatedWorkspace(Command):
     """A ``callguard simulator`` that runs."""
 
     async def truth(self) -> dict[str, float]:
-        """End it, and return the true totals that it says then."""
+        """End it, and return the totals that it says then: the truth, and the requests."""
         await self.end()
         return {name: float(value) for name, value in _ROW.findall(self.output)}
 
@@ -102,11 +112,24 @@ async def simulator(*options: str) -> AsyncIterator[SimulatedWorkspace]:
 
 
 @asynccontextmanager
-async def serving(provider_url: str, *options: str) -> AsyncIterator[Command]:
-    """A proxy in front of a provider, at any free port."""
-    process = await _started("serve", "--provider-url", provider_url, "--port", "0", *options)
-    async with _ending(Command(process), process) as server:
-        yield server
+async def serving(
+    provider_url: str, *options: str, workspace: Mapping[str, float] | None = None
+) -> AsyncIterator[Command]:
+    """A proxy in front of a provider, at any free port.
+
+    Args:
+        provider_url: the provider's address.
+        options: of the command.
+        workspace: settings for the file, of every workspace.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        settings = (f"{name} = {value}" for name, value in (workspace or {}).items())
+        file.write("\n".join(["[workspace]", *settings]))
+        file.flush()
+        where = "--provider-url", provider_url, "--port", "0", "--config", file.name
+        process = await _started("serve", *where, *options)
+        async with _ending(Command(process), process) as server:
+            yield server
 
 
 @asynccontextmanager
