@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from itertools import cycle
+from itertools import cycle, islice
 
 from yarl import URL
 
@@ -18,17 +18,17 @@ class Balancer:
     """
 
     def __init__(self, servers: Iterable[str]) -> None:
-        addresses = [(url.host, url.port) for url in map(URL, servers)]
-        self._count = len(addresses)
-        self._next = cycle(addresses)
+        self._addresses = [(url.host, url.port) for url in map(URL, servers)]
+        self._first = cycle(range(len(self._addresses)))
         self.url = ""
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry a connection's bytes both ways until one end is gone."""
         try:
-            for _ in range(self._count):
+            first, count = next(self._first), len(self._addresses)
+            for address in islice(cycle(self._addresses), first, first + count):
                 with suppress(ConnectionRefusedError):
-                    far_reader, far_writer = await asyncio.open_connection(*next(self._next))
+                    far_reader, far_writer = await asyncio.open_connection(*address)
                     break
             else:
                 return
