@@ -27,7 +27,7 @@ class Balancer:
         try:
             first, count = next(self._first), len(self._addresses)
             for address in islice(cycle(self._addresses), first, first + count):
-                with suppress(ConnectionRefusedError):
+                with suppress(OSError):
                     far_reader, far_writer = await asyncio.open_connection(*address)
                     break
             else:
