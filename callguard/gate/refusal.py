@@ -12,13 +12,13 @@ from callguard.gate.answers import Answer, Provider, answer_in
 from callguard.showing import named
 from callguard.strangers import log_failure
 
-__all__ = ["Judge", "Outcome", "Verdict", "is_transient"]
+__all__ = ["UNDECIDED", "Judge", "Outcome", "Verdict", "is_transient"]
 
 _TOO_MANY_REQUESTS: Final = 429
 _NOT_DONE: Final = 400
 _SERVER_FAULT: Final = 500
 
-_UNDECIDED: Final = frozenset({408, 409, 425})
+UNDECIDED: Final = frozenset({408, 409, 425})
 """Request Timeout, Conflict (as with another request in flight for the same idempotency key) and
 Too Early: the request was not carried out now, but may have been before, or may be later."""
 
@@ -135,7 +135,7 @@ class Judge:
 
 
 def _is_definite(status: int) -> bool:
-    return _NOT_DONE <= status < _SERVER_FAULT and status not in _UNDECIDED
+    return _NOT_DONE <= status < _SERVER_FAULT and status not in UNDECIDED
 
 
 def is_transient(error: BaseException) -> bool:
@@ -147,7 +147,7 @@ def is_transient(error: BaseException) -> bool:
     """
     answer = answer_in(error)
     if answer is not None and answer.status >= _NOT_DONE:
-        return answer.status >= _SERVER_FAULT or answer.status in _UNDECIDED
+        return answer.status >= _SERVER_FAULT or answer.status in UNDECIDED
     if isinstance(error, OSError):  # TimeoutError and ConnectionError are among them
         return True
     names = {cls.__name__ for cls in type(error).__mro__}

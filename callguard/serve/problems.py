@@ -20,13 +20,17 @@ from callguard.errors import (
 )
 from callguard.serve.permit_errors import PermitConflict, PermitError
 
-__all__ = ["AGAIN_IN", "Problem", "numbers", "problem_of"]
+__all__ = ["AGAIN_IN", "NOT_AGAIN", "Problem", "numbers", "problem_of"]
 
 AGAIN_IN: Final = 5.0
 """Seconds after which a client is told to come back if nothing better is known. Our own choice."""
 
 _LONGEST_RETRY_AFTER: Final = 60
 """Seconds. The provider's own client ignores a longer one (retell-sdk 6.2.13)."""
+
+
+NOT_AGAIN: Final = {"x-should-retry": "false"}
+"""The header by which the provider's SDKs don't send a request again (retell-sdk 6.2.13)."""
 
 
 class Problem(Exception):
@@ -37,6 +41,7 @@ class Problem(Exception):
         detail: what happened, with which value, and what to do, in sentences.
         kind: the last part of the type ``urn:callguard:…``; None where the status says all.
         retry_after: seconds after which another attempt may succeed; None if it can't.
+        is_safe_again: whether the provider's SDK may send the request again by itself.
         numbers: further members of the JSON object.
     """
 
@@ -47,6 +52,7 @@ class Problem(Exception):
         *,
         kind: str | None = None,
         retry_after: float | None = None,
+        is_safe_again: bool = True,
         **numbers: object,
     ) -> None:
         super().__init__(detail)
@@ -54,6 +60,7 @@ class Problem(Exception):
         self.detail = detail
         self.kind = kind
         self.retry_after = retry_after
+        self.is_safe_again = is_safe_again
         self.numbers = numbers
 
     def response(self) -> web.Response:
@@ -69,6 +76,8 @@ class Problem(Exception):
         if self.retry_after is not None:
             seconds = max(1, math.ceil(self.retry_after))
             headers["Retry-After"] = str(min(seconds, _LONGEST_RETRY_AFTER))
+        if not self.is_safe_again:
+            headers |= NOT_AGAIN
         return web.Response(
             status=self.status,
             body=json.dumps(members).encode(),

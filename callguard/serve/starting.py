@@ -13,10 +13,11 @@ from aiohttp import web
 
 from callguard.errors import AdmissionError, LimitsRejected
 from callguard.gate import Permit
+from callguard.gate.refusal import UNDECIDED
 from callguard.serve.access import bearer
 from callguard.serve.asked import Asked
 from callguard.serve.forwarding import Forwarder, end_to_end
-from callguard.serve.problems import AGAIN_IN, Problem, problem_of
+from callguard.serve.problems import AGAIN_IN, NOT_AGAIN, Problem, problem_of
 from callguard.serve.returning import Returning, position
 from callguard.serve.settings import ServeSettings
 from callguard.serve.workspaces import Workspace, Workspaces
@@ -151,7 +152,10 @@ class _Start:
         try:
             placed = await turn.place(self._dial, timeout=asked.wait, attempts=self._stops)
         except _Refused as refused:
-            return refused.answer.response()
+            response = refused.answer.response()
+            if not self._is_safe_again(response.status):
+                response.headers.update(NOT_AGAIN)
+            return response
         except AdmissionError as error:
             self._returning.keep(name, turn)
             raise _told_to_come_back(error, turn) from None
@@ -175,7 +179,7 @@ class _Start:
                 retry_after=AGAIN_IN,
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _in_doubt(error) from None
+            raise _in_doubt(error, is_safe_again=self._is_safe_again(502)) from None
         finally:
             self._is_dialling = False
         if not 200 <= answer.status < 300:
@@ -185,6 +189,15 @@ class _Start:
     async def _sent(self, body: bytes) -> _Answer:
         async with self._forwarder.sent(self._request, body, _UNCOMPRESSED) as answer:
             return _Answer.of(answer, await answer.read())
+
+    def _is_safe_again(self, status: int) -> bool:
+        """Whether the client may send a dial with this answer again without a second call.
+
+        After an answer that leaves in doubt whether a call was placed, only with its own key: a
+        request that is sent again without one gets another key.
+        """
+        is_in_doubt = status in UNDECIDED or status >= 500
+        return not is_in_doubt or self._asked.idempotency_key is not None
 
     def _stops(self, attempt: RetryCallState) -> bool:  # noqa: ARG002 - tenacity passes it
         """Whether a call that was refused is not to be dialled again."""
@@ -274,13 +287,14 @@ def _told_to_come_back(error: AdmissionError, turn: Turn) -> Problem:
     return problem
 
 
-def _in_doubt(error: BaseException) -> Problem:
+def _in_doubt(error: BaseException, *, is_safe_again: bool) -> Problem:
     return Problem(
         504 if isinstance(error, TimeoutError) else 502,
         f"the provider gave no answer to the dial ({type(error).__name__}): the call may have been "
         "placed, and counts so. A request with the same idempotency_key can be sent again safely",
         kind="in-doubt",
         retry_after=AGAIN_IN,
+        is_safe_again=is_safe_again,
     )
 
 

@@ -16,7 +16,7 @@ from retell.types import PhoneCallResponse
 
 from callguard import simulator
 from callguard.serve.settings import WorkspaceSettings
-from callguard.simulator import Constant, Faults
+from callguard.simulator import Constant, Fault, Faults
 from tests.integration.serve_support import served
 from tests.integration.support import LONGEST
 
@@ -82,8 +82,11 @@ async def test_answers_and_errors_are_the_providers(ask: Ask, key: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["500", "cut"])
-async def test_a_dial_of_unknown_outcome_is_an_error_that_is_not_repeated(fault: Any) -> None:
-    """A dial that the provider may have carried out would be made twice, or be called placed."""
+@pytest.mark.parametrize("key", [{}, {"idempotency_key": "lead 1"}])
+async def test_the_sdk_repeats_a_dial_in_doubt_only_under_a_key(
+    fault: Fault, key: dict[str, str]
+) -> None:
+    """The SDK, which repeats what failed, would call a lead twice that was called already."""
     faults = Faults(schedule=((0.0, LONGEST, fault),))
     async with (
         simulator.serve(cps=None, dial_faults=faults) as provider,
@@ -91,7 +94,7 @@ async def test_a_dial_of_unknown_outcome_is_an_error_that_is_not_repeated(fault:
         sdk(proxy) as client,
     ):
         with pytest.raises(retell.InternalServerError):
-            await client.call.create_phone_call(**NUMBERS)
+            await client.call.create_phone_call(**NUMBERS, **key, max_retries=1)
         assert provider.workspace.truth().placed == 1
 
 
