@@ -41,8 +41,10 @@ class Problem(Exception):
         detail: what happened, with which value, and what to do, in sentences.
         kind: the last part of the type ``urn:callguard:…``; None where the status says all.
         retry_after: seconds after which another attempt may succeed; None if it can't.
-        is_safe_again: whether the provider's SDK may send the request again by itself.
         numbers: further members of the JSON object.
+
+    Attributes:
+        is_safe_again: whether the provider's SDK may send the request again by itself.
     """
 
     def __init__(
@@ -52,7 +54,6 @@ class Problem(Exception):
         *,
         kind: str | None = None,
         retry_after: float | None = None,
-        is_safe_again: bool = True,
         **numbers: object,
     ) -> None:
         super().__init__(detail)
@@ -60,7 +61,7 @@ class Problem(Exception):
         self.detail = detail
         self.kind = kind
         self.retry_after = retry_after
-        self.is_safe_again = is_safe_again
+        self.is_safe_again = True
         self.numbers = numbers
 
     def response(self) -> web.Response:

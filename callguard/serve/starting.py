@@ -288,14 +288,15 @@ def _told_to_come_back(error: AdmissionError, turn: Turn) -> Problem:
 
 
 def _in_doubt(error: BaseException, *, is_safe_again: bool) -> Problem:
-    return Problem(
+    problem = Problem(
         504 if isinstance(error, TimeoutError) else 502,
         f"the provider gave no answer to the dial ({type(error).__name__}): the call may have been "
         "placed, and counts so. A request with the same idempotency_key can be sent again safely",
         kind="in-doubt",
         retry_after=AGAIN_IN,
-        is_safe_again=is_safe_again,
     )
+    problem.is_safe_again = is_safe_again
+    return problem
 
 
 STARTER: Final = web.AppKey("starter", Starter)

@@ -84,7 +84,7 @@ async def test_answers_and_errors_are_the_providers(ask: Ask, key: str) -> None:
 @pytest.mark.parametrize("fault", ["500", "cut"])
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "lead 1"}])
 async def test_the_sdk_repeats_a_dial_in_doubt_only_under_a_key(
-    fault: Fault, key: dict[str, str]
+    fault: Fault, key: dict[str, Any]
 ) -> None:
     """The SDK, which repeats what failed, would call a lead twice that was called already."""
     faults = Faults(schedule=((0.0, LONGEST, fault),))
