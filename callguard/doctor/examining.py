@@ -11,7 +11,7 @@ from callguard.doctor.case import Case, Setup
 from callguard.doctor.deliveries import Answer, Kind, send
 from callguard.doctor.finding import SEVERITIES, Finding, Unknown
 from callguard.doctor.readings import Readings, take
-from callguard.errors import UsageError
+from callguard.errors import MissingExtra, UsageError
 from callguard.fetcher.settings import checked_api_key
 from callguard.ledger.redis.client import client_at
 
@@ -103,8 +103,10 @@ async def _server(setup: Setup) -> Server | Unknown | None:
         return None
     try:
         client = client_at(setup.ledger, _CONNECTING)
+    except MissingExtra as error:
+        return Unknown(str(error), "install it, and run this again")
     except UsageError as error:
-        return Unknown(str(error))
+        return Unknown(str(error), "give an address like redis://localhost:6379/0")
     from callguard.doctor.server import look_at  # noqa: PLC0415 - redis-py is an extra
 
     async with client:

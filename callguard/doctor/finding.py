@@ -40,6 +40,8 @@ class Unknown:
 
     Attributes:
         reason: why not, as a clause without secrets.
+        remedy: what to do about that; empty if the check knows best.
     """
 
     reason: str
+    remedy: str = ""

@@ -74,7 +74,7 @@ def ledger(case: Case) -> Iterator[Finding]:
             "error",
             case.server.reason,
             "while gates can't reach their ledger, nobody is admitted",
-            "check the address, the password and the network",
+            case.server.remedy or "check the address, the password and the network",
         )
         return
     contents = case.server.contents

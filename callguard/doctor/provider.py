@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from callguard.doctor.case import Case
 from callguard.doctor.finding import Finding
 from callguard.doctor.readings import READINGS
-from callguard.errors import LimitsMalformed, UsageError
+from callguard.errors import LimitsMalformed, LimitsRejected, UsageError
 from callguard.fetcher.settings import PRODUCTION_URL, checked_api_key, checked_base_url
 
 __all__ = ["address", "answers", "key"]
@@ -156,7 +156,7 @@ def _not_the_provider(case: Case, url: str) -> Iterator[Finding]:
 def answers(case: Case) -> Iterator[Finding]:
     """Whether the limits can be read each time, and how long that takes."""
     readings = case.readings
-    if not readings.outcomes or readings.rejection is not None:
+    if all(isinstance(each, LimitsMalformed | LimitsRejected) for each in readings.outcomes):
         return  # the other checks say why
     failed, tried = len(readings.faults), len(readings.outcomes)
     if failed == tried:

@@ -12,6 +12,7 @@ import pytest
 
 from callguard.doctor import CHECKS, SEVERITIES, Case, Finding, judge
 from callguard.doctor.examining import CHECKS as REGISTERED
+from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected
 from tests.unit.doctor.cases import CASES, KEY, Finds, at, case, receiving
 
 PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"
@@ -45,6 +46,12 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     assert {each.severity for each in judge(at())} == {"ok"}
     assert {each.severity for each in judge(receiving())} == {"ok"}
     assert {each.check for each in judge(at())} == set(CHECKS) - {"receiver"}
+
+
+@pytest.mark.parametrize("fault", [LimitsMalformed("no JSON"), LimitsRejected("HTTP 401", 401)])
+def test_one_cause_is_one_error(fault: CallGuardError) -> None:
+    """People would look for a second fault, say in the network, where there is only one."""
+    assert [each.severity for each in judge(case(fault))].count("error") == 1
 
 
 def test_the_worst_comes_first() -> None:
