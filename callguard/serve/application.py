@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterable
-from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from callguard.errors import CallGuardError
 from callguard.serve import api, events, permits_api
-from callguard.serve.access import guarded, may_forward, open_to_all
+from callguard.serve.access import bearer, guarded, may_forward, open_to_all
 from callguard.serve.asked import is_batch, start_path
+from callguard.serve.batches import WARNING
 from callguard.serve.connections import CONNECTIONS, Connections
 from callguard.serve.forwarding import FORWARDER, Forwarder
 from callguard.serve.page.gates import PAGES, pages
@@ -26,11 +26,6 @@ from callguard.serve.workspaces import WORKSPACES, Workspaces
 __all__ = ["application"]
 
 logger = logging.getLogger("callguard")
-
-_OF_BATCHES: Final = (
-    "the calls of a batch are outside of the gate, which sees them only when the count shows them; "
-    "keep slots free for them by a reserve, or start its calls one by one"
-)
 
 
 def application(settings: ServeSettings) -> web.Application:
@@ -76,8 +71,9 @@ async def _forwarded(request: web.Request) -> web.StreamResponse:
     if path is not None:
         return await request.app[STARTER].start(request, path)
     if is_batch(request):
-        logger.warning("a batch was forwarded: %s", _OF_BATCHES)
-        return await request.app[FORWARDER].forward(request, {"X-Callguard-Warning": _OF_BATCHES})
+        logger.warning("a batch was forwarded: %s", WARNING)
+        request.app[WORKSPACES].note_batch(bearer(request) or "")
+        return await request.app[FORWARDER].forward(request, {"X-Callguard-Warning": WARNING})
     return await request.app[FORWARDER].forward(request)
 
 

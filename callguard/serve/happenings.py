@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Final
 
 from callguard.events import Event
+from callguard.serve.batches import BatchForwarded
 
 __all__ = ["Follower", "Happenings"]
 
@@ -35,13 +36,13 @@ class Happenings:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.id: Final = secrets.token_hex(4)
         self._now = now
-        self._kept: deque[tuple[float, Event]] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[float, Event | BatchForwarded]] = deque(maxlen=KEPT)
         self._written: dict[int, bytes] = {}
         self._news = asyncio.Event()
         self.latest = 0
         self.over = False
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event | BatchForwarded) -> None:
         """Keep an event."""
         self._kept.append((self._now(), event))
         self.latest += 1

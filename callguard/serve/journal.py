@@ -27,6 +27,7 @@ from callguard.events import (
 from callguard.ledger import PlacedState
 from callguard.ledger.process import this_process
 from callguard.limits import Limits
+from callguard.serve.batches import BatchForwarded
 from callguard.serve.recent import Minute, Waits
 from callguard.serve.sentences import OF_CALLS, OF_THE_GATE, sentence
 from callguard.serve.surcharge import BurstCalls
@@ -109,8 +110,8 @@ class Journal:
         self._permits: OrderedDict[str, _Permit] = OrderedDict()
         # Calls whose end was told before the permit that they have.
         self._ended_early: FIFOCache[str, None] = FIFOCache(1000)
-        self._of_calls: deque[tuple[float, Event]] = deque(maxlen=_EVENTS)
-        self._of_the_gate: deque[tuple[float, Event]] = deque(maxlen=_EVENTS)
+        self._of_calls: deque[tuple[float, Event | BatchForwarded]] = deque(maxlen=_EVENTS)
+        self._of_the_gate: deque[tuple[float, Event | BatchForwarded]] = deque(maxlen=_EVENTS)
         self._points: deque[Point] = deque(maxlen=_POINTS)
         self._gate: Gate | None = None
         self._steps: Mapping[type, Callable[[Any], None]] = {
@@ -123,7 +124,7 @@ class Journal:
             PremiseBroken: self._premise_broken,
         }
 
-    def __call__(self, event: Event, /) -> None:
+    def __call__(self, event: Event | BatchForwarded, /) -> None:
         """Take note of an event."""
         now, kind = self.clock(), type(event)
         self.workspace = event.workspace
@@ -262,5 +263,5 @@ class Journal:
             self._permits.popitem(last=False)
 
 
-def _moment(dated: tuple[float, Event]) -> float:
+def _moment(dated: tuple[float, Event | BatchForwarded]) -> float:
     return dated[0]

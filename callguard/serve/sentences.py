@@ -26,11 +26,12 @@ from callguard.events import (
     TimedOut,
 )
 from callguard.limits import Limits
+from callguard.serve.batches import WARNING, BatchForwarded
 
 __all__ = ["OF_CALLS", "OF_THE_GATE", "sentence"]
 
 
-def sentence(event: Event) -> str:
+def sentence(event: Event | BatchForwarded) -> str:
     """Say what happened; the event must be of one of the kinds that are listed here."""
     return _SAID[type(event)](event)
 
@@ -137,6 +138,7 @@ _GATE: Final[Mapping[type, Callable[[Any], str]]] = {
     Resumed: _resumed,
     PremiseBroken: _premise_broken,
     GivenUp: _given_up,
+    BatchForwarded: lambda _: f"a batch was forwarded: {WARNING}",
     RingingLearnt: _ringing_learnt,
     OutageBegan: lambda event: f"the limits can't be read: {event.reason}",
     OutageEnded: lambda event: f"the limits can be read again, after {event.duration:.1f} s",

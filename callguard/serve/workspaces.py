@@ -16,6 +16,7 @@ from aiohttp import web
 from callguard.errors import CallGuardError, GateDraining
 from callguard.gate import Gate, connect
 from callguard.ledger import RedisLedger, workspace_hash
+from callguard.serve.batches import BatchForwarded
 from callguard.serve.happenings import Happenings
 from callguard.serve.journal import Journal
 from callguard.serve.overview import Overview
@@ -167,6 +168,14 @@ class Workspaces:
             if not entry.users:
                 entry.idle_since = _now()
                 self._set_timer()
+
+    def note_batch(self, key: str) -> None:
+        """Tell those who watch the workspace of `key` of a batch, if its gate is open."""
+        workspace = self.find(workspace_hash(key))
+        if workspace is not None:
+            event = BatchForwarded(gate=workspace.gate.id, workspace=workspace.id)
+            workspace.journal(event)
+            workspace.happenings(event)
 
     async def drain(self) -> None:
         """Admit nobody any more, and wait until the count shows every call; see `Gate.drain`.

@@ -198,9 +198,12 @@ async def test_a_batch_is_forwarded_and_said_to_be_outside_of_the_gate(
 ) -> None:
     """Somebody would believe that the calls of a batch wait at the gate."""
     async with stub() as provider, served(provider.url) as proxy, client() as session:
+        async with proxy.workspaces.use(KEY) as workspace:
+            pass
         async with session.post(f"{proxy.url}/create-batch-call", json={"tasks": []}) as answer:
             assert answer.status == 200
             assert "outside of the gate" in answer.headers["X-Callguard-Warning"]
+        assert "outside of the gate" in workspace.journal.happenings()[0].sentence
         assert provider.bodies == [b'{"tasks": []}']
     assert "outside of the gate" in caplog.text
 
