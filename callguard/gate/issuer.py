@@ -137,6 +137,7 @@ class Issuer:
     def not_placed(self, number: int, queue: Queue, step: Step) -> None:
         """Give back the slot of a call that was not placed."""
         self._give_back[step](number)
+        queue.cancelled += 1
         if self.teller is not None:
             self.teller.cancelled(self.id_of(number), queue.lane.name)
         room_made = self.room_made

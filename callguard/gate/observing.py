@@ -114,6 +114,7 @@ class Observing:
                     queue.limited,
                     queue.admitted - queue.burst,
                     queue.burst,
+                    queue.cancelled,
                     queue.waits.picture(),
                 )
                 for queue in queues

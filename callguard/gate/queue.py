@@ -107,6 +107,7 @@ class Queue:
         length: how many wait.
         admitted: callers admitted so far, at once or after a wait.
         burst: those of them whose calls may cost burst's surcharge.
+        cancelled: those of them that did not dial, or whose calls were surely not placed.
         waits: how long those waited that had to.
     """
 
@@ -118,6 +119,7 @@ class Queue:
         "admitted",
         "burst",
         "bursts",
+        "cancelled",
         "ceiling",
         "ceilings",
         "fills",
@@ -155,6 +157,7 @@ class Queue:
         self.length = 0
         self.admitted = 0
         self.burst = 0
+        self.cancelled = 0
         self.waits = WaitTally()
         self._endless = lane.max_wait is None and lane.max_waiting is None
         self._waiters: deque[Waiter] = deque()

@@ -24,6 +24,7 @@ class QueueAdmissions:
         trunk: the trunk's name; None if nothing limits it.
         normal: calls that cost nothing extra.
         burst: calls that may cost burst's surcharge.
+        cancelled: those of these calls that were not dialled, or surely not placed.
         waits: how long those callers waited that were not admitted at once.
     """
 
@@ -31,6 +32,7 @@ class QueueAdmissions:
     trunk: str | None
     normal: int
     burst: int
+    cancelled: int
     waits: Waits
 
 

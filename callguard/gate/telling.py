@@ -134,7 +134,8 @@ class Teller:
         self._tell(Placed(permit_id, lane, call_id, **self._names))
 
     def cancelled(self, permit_id: str, lane: str) -> None:
-        self._tell(Cancelled(permit_id, lane, **self._names))
+        if self._hearing[Cancelled]:
+            self._tell(Cancelled(permit_id, lane, **self._names))
 
     def refused(
         self, permit_id: str | None, lane: str | None, status: int | None, call_id: str | None

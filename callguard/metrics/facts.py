@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias, get_args
 
 from callguard.decision import Usage
 from callguard.events import (
-    Cancelled,
     Ended,
     Event,
     LedgerAway,
@@ -97,6 +96,7 @@ def counters(picture: GateStatistics) -> Iterator[Fact]:
         for tier, calls in (("normal", each.normal), ("burst", each.burst)):
             if calls:
                 yield table.ADMISSIONS, (each.lane, tier, each.trunk or ""), calls
+        yield table.CANCELLATIONS, (each.lane,), each.cancelled
     for outcome, readings in picture.readings.items():
         yield table.READINGS, (outcome,), readings
     for premise in get_args(Premise):
@@ -117,7 +117,6 @@ EVENTS: Final[Mapping[type[Event], tuple[Metric, Callable[[Any], Labels]]]] = {
     Refused: (table.REFUSALS, lambda event: (event.lane or "", _status(event.status))),
     TimedOut: (table.TIMEOUTS, lambda event: (event.lane,)),
     LeftQueue: (table.LEFT_QUEUE, lambda event: (event.lane, event.why)),
-    Cancelled: (table.CANCELLATIONS, lambda event: (event.lane,)),
     Ended: (table.ENDS, lambda event: (event.lane or "",)),
     PermitLost: (table.LOST, lambda event: (event.lane,)),
     OutageBegan: (table.OUTAGES, lambda _: ()),

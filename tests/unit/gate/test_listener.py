@@ -220,13 +220,18 @@ def test_statistics_count_admissions_by_lane_trunk_and_tier_and_how_long_they_wa
             assert picture.limits is not None
             assert picture.limits.concurrency_limit == 20
             found = {
-                (each.lane, each.trunk): (each.normal, each.burst, sum(each.waits.callers))
+                (each.lane, each.trunk): (
+                    each.normal,
+                    each.burst,
+                    each.cancelled,
+                    sum(each.waits.callers),
+                )
                 for each in picture.admissions
             }
             assert found == {
-                ("urgent", None): (0, 1, 0),
-                ("bulk", None): (2, 0, 1),
-                ("bulk", "twilio"): (1, 0, 0),
+                ("urgent", None): (0, 1, 0, 0),
+                ("bulk", None): (2, 0, 1, 1),
+                ("bulk", "twilio"): (1, 0, 0, 0),
             }
             (waits_of_bulk,) = (each.waits for each in picture.admissions if each.waits.seconds[3])
             assert waits_of_bulk.callers[3] == 1  # of more than 1 s, and 2.5 s at most
