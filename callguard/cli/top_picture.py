@@ -118,7 +118,8 @@ class _Drawing:
 
     def everything(self, seen: Overview, width: int) -> Lines:
         """All parts one under another, however high that is."""
-        blocks = [self._top(seen, width, width), self._chart(seen, width, _HIGHEST_CHART)]
+        rows = _HIGHEST_CHART if len(seen.chart) > 1 else 0  # one look at a ledger is no chart
+        blocks = [self._top(seen, width, width), self._chart(seen, width, rows)]
         blocks += self._tables(seen, width, most=None)
         blocks += [self._holders(seen, width, len(seen.holders) + 2)]
         blocks += [self._events(seen, width, len(seen.events))]

@@ -5,8 +5,9 @@ The page, ``callguard top`` and ``GET /v1/status`` show the same object. What is
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal
 
 from callguard.decision import Pause, Usage
 from callguard.limits import Limits
@@ -233,4 +234,25 @@ class Overview:
 
         ``usage`` has its sums beside its parts.
         """
-        return asdict(self) | {"usage": self.usage.as_json()}
+        parts = {name: _json(value) for name, value in _fields(self).items()}
+        return parts | {"usage": self.usage.as_json()}
+
+
+def _json(value: object) -> object:
+    """A part as JSON; the parts have none of their own.
+
+    `dataclasses.asdict` copies each number, and takes four times as long.
+    """
+    if isinstance(value, tuple):
+        return [_json(each) for each in value]
+    return _fields(value) if is_dataclass(value) else value
+
+
+def _fields(part: object) -> dict[str, object]:
+    kind: Any = type(part)
+    return {name: getattr(part, name) for name in _names(kind)}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

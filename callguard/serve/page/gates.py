@@ -14,7 +14,7 @@ from aiohttp import web
 from callguard.errors import CallGuardError
 from callguard.ledger import workspace_hash
 from callguard.serve.access import is_loopback
-from callguard.serve.overview import Overview, overview
+from callguard.serve.overview import Overview
 from callguard.serve.page.routes import Pages
 from callguard.serve.page.settings import PageSettings
 from callguard.serve.page.trouble import Trouble
@@ -53,7 +53,7 @@ class _OpenGate:
         return self.workspace.id
 
     async def overview(self) -> Overview:
-        return overview(self.workspace.gate, self.workspace.journal)
+        return await self.workspace.overview()
 
     def pause(self, lane: str | None, trunk: str | None, reason: str) -> None:
         self.workspace.gate.pause(lane, trunk, reason=reason)

@@ -113,6 +113,12 @@ def test_without_a_terminal_everything_is_printed() -> None:
     assert sum("counted" in line or "dialling" in line for line in lines) >= 12
 
 
+def test_a_single_look_at_a_ledger_has_no_empty_chart() -> None:
+    """A log would have twenty lines of nothing."""
+    lines = drawn(replace(picture(replace(full(), chart=full().chart[:1])), whole=True), 100, 5)
+    assert not any("┤" in line for line in lines)
+
+
 def point(at: float, reported: int | None, *, others: int | None = None) -> Point:
     return Point(NOW + at, reported, 1, 1, others, 20, 2, None)
 

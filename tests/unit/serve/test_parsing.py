@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -20,6 +21,14 @@ def test_what_was_written_is_read(state: str) -> None:
     """The terminal would show other figures than the page."""
     seen = STATES[state]()
     assert overview_from(json.loads(json.dumps(seen.as_json()))) == seen
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_all_is_written(state: str) -> None:
+    """A script would miss what people are shown."""
+    seen = STATES[state]()
+    written = seen.as_json() | {"usage": asdict(seen.usage)}
+    assert json.dumps(written) == json.dumps(asdict(seen))
 
 
 def test_fields_of_a_newer_server_are_ignored() -> None:
