@@ -124,6 +124,7 @@ async def _served(settings: ServeSettings) -> ExitCode:
 def _introduce(url: str, settings: ServeSettings) -> None:
     say(f"The gate listens on {url}, in front of {settings.provider_url}.")
     print(f"Try it:  RETELL_BASE_URL={url} your-dialer")
+    print(f"Watch it:  {url}/")
     if settings.token is not None:
         say("Requests need the token, as the header X-Callguard-Token or as the bearer.")
     # This flushes stdout, which a reader at a pipe waits for.

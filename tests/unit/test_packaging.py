@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import tomllib
@@ -66,6 +67,12 @@ def test_messages_ask_for_what_the_extras_bring(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(UsageError) as raised:
         RedisLedger.from_url("redis://localhost")
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "callguard.serve.page.rendering", raising=False)
+    with pytest.raises(UsageError) as lacking:
+        importlib.import_module("callguard.serve.page.rendering")
+    (jinja2,) = extras["serve"]
+    assert str(lacking.value).endswith(f"pip install '{jinja2}'")
     (redis,) = extras["redis"]
     assert str(raised.value).endswith(f"pip install '{redis}'")
 

@@ -12,15 +12,22 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from callguard.decision import Pause
+from callguard.errors import MissingExtra
 from callguard.serve.overview import Overview
-from callguard.serve.page import words
 from callguard.serve.page.chart import HEIGHT, SECONDS, draw
 from callguard.serve.page.standing import standing
 from callguard.serve.page.static import address
+
+try:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from callguard.serve.page import words
+except ModuleNotFoundError:
+    raise MissingExtra(
+        "callguard serve needs jinja2", "serve", "pip install 'jinja2>=3.1'"
+    ) from None
 
 __all__ = ["MOST_HOLDERS", "PARTS", "Renderer", "scope"]
 
