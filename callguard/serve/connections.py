@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -66,9 +66,9 @@ class _TurnedAway(asyncio.Protocol):
     """Answers a connection that is one too many, and closes it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.write(_TURNED_AWAY)
-        transport.close()
+        to_client = cast("asyncio.Transport", transport)  # not by its class on uvloop
+        to_client.write(_TURNED_AWAY)
+        to_client.close()
 
 
 CONNECTIONS: Final = web.AppKey("connections", Connections)
