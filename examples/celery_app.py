@@ -69,10 +69,12 @@ async def campaign(redis: str) -> tuple[set[str], Truth]:
             cwd=Path(__file__).parent,
         )
         app.conf.update(broker_url=redis, result_backend=redis)
-        leads = [await asyncio.to_thread(dial.delay, f"+1213{lead:07}") for lead in range(10)]
-        calls = {await asyncio.to_thread(lead.get, timeout=60.0) for lead in leads}
-        worker.terminate()
-        assert await worker.wait() == 0
+        try:
+            leads = [await asyncio.to_thread(dial.delay, f"+1213{lead:07}") for lead in range(10)]
+            calls = {await asyncio.to_thread(lead.get, timeout=60.0) for lead in leads}
+        finally:
+            worker.terminate()
+            assert await worker.wait() == 0
         return calls, server.workspace.truth()
 
 

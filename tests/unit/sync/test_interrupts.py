@@ -134,6 +134,30 @@ with opened(1) as gate:
         pass
 """
 
+HANDLING = """
+def end():
+    until(lambda: waits(gate))
+    os.kill(os.getpid(), signal.SIGTERM)
+    until(lambda: ended)
+    held.cancel()
+
+def handle(*_):
+    ended.append(way)
+    getattr(gate, way)()
+
+signal.signal(signal.SIGTERM, handle)
+for way in ("close", "drain"):
+    ended = []
+    with opened(1) as gate:
+        with gate.admit() as held:
+            thread = beside(end)
+            try:
+                with gate.admit():
+                    raise SystemExit("admitted")
+            except callguard.GateClosed:
+                thread.join()
+"""
+
 OPENING = """
 class Silent:
     async def get(self, *, newer_than=None):
@@ -161,6 +185,7 @@ assert threading.active_count() == before
         pytest.param(GRANTED, id="when its slot is granted"),
         pytest.param(AT_ANY_MOMENT, id="at any moment"),
         pytest.param(DRAINING, id="in a drain"),
+        pytest.param(HANDLING, id="where a handler ends the gate"),
         pytest.param(OPENING, id="as the gate opens"),
     ],
 )

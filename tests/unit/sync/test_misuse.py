@@ -14,7 +14,7 @@ import pytest
 import callguard
 from callguard import sync
 from callguard.events import Event
-from tests.unit.sync.support import opened, until
+from tests.unit.sync.support import Crowd, opened, until
 
 WAITING: dict[str, Callable[[sync.Gate], object]] = {
     "open": lambda _: sync.open_gate(source=callguard.FixedLimit(1)).__enter__(),
@@ -65,6 +65,28 @@ def test_a_listener_may_ask_and_report_but_not_wait() -> None:
             permit.placed("call_1")
         until(lambda: gate.statistics().usage.uncounted == 0)
     assert heard == [1, True, True, True, True]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_ends_the_program_ends_the_wait_of_all() -> None:
+    """Threads would wait for ever for a gate whose thread has ended."""
+    admitted: list[Event] = []
+
+    def listener(event: Event) -> None:
+        if type(event).__name__ == "Admitted":
+            admitted.append(event)
+            if len(admitted) > 1:
+                raise SystemExit
+
+    with opened(1, listener=listener) as gate:
+        crowd = Crowd(gate)
+        with gate.admit() as permit:
+            for name in "abc":
+                crowd.send(name)
+            permit.cancel()
+        assert all(isinstance(each, callguard.GateClosed | None) for each in crowd.gone())
+        with pytest.raises(callguard.GateClosed), gate.admit():
+            pass
 
 
 def test_the_wrong_way_in_is_named() -> None:
