@@ -49,6 +49,11 @@ class Asked:
     trunk: str | None = DEFAULT_TRUNK
     wait: float | None = None
 
+    def __str__(self) -> str:
+        lane = "the default lane" if self.lane is None else f"lane {self.lane!r}"
+        trunk = "no trunk" if self.trunk is None else f"trunk {self.trunk!r}"
+        return f"{lane}, {trunk} and {'any wait' if self.wait is None else f'{self.wait:g} s'}"
+
     def permit(self, gate: Gate) -> Permit:
         """The admission to enter.
 
@@ -79,7 +84,7 @@ class HeldPermit:
         settled: set when the client doesn't wait any more.
         error: why the gate admits it no more; None unless it is denied.
         lapsed: whether it counts as placed only because it was not renewed.
-        place: the client's place in its lane's queue at most; None before it was asked.
+        position: the client's position in its lane's queue at most; None before it was asked.
         polls: how many requests wait for it now.
     """
 
@@ -91,8 +96,8 @@ class HeldPermit:
         "id",
         "lapsed",
         "permit",
-        "place",
         "polls",
+        "position",
         "settled",
     )
 
@@ -103,7 +108,7 @@ class HeldPermit:
         self.settled: Final = asyncio.Event()
         self.error: BaseException | None = None
         self.lapsed = False
-        self.place: int | None = None
+        self.position: int | None = None
         self.polls = 0
         self._left: Literal["cancelled", "expired", "denied"] | None = None
         self.entry = begin(permit.__aenter__(), name=f"callguard: permit {id}")

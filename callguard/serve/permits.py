@@ -187,17 +187,17 @@ class Permits:
         """Seconds within which a permit has to be renewed; None if there is no need to."""
         return self._renewals.due_in(held.id) if held.live else None
 
-    def place(self, held: HeldPermit) -> int | None:
-        """The place of a permit in its lane's queue, at most; None if it doesn't wait.
+    def position(self, held: HeldPermit) -> int | None:
+        """The position of a permit in its lane's queue, at most; None if it doesn't wait.
 
-        A lane's callers go in order, so nobody's place grows, and it is no greater than their
+        A lane's callers go in order, so nobody's position grows, and it is no greater than their
         number.
         """
         if held.state != "waiting":
             return None
         waiting = max(1, self._gate.statistics().waiting[held.permit.lane.name])
-        held.place = waiting if held.place is None else min(held.place, waiting)
-        return held.place
+        held.position = waiting if held.position is None else min(held.position, waiting)
+        return held.position
 
     async def aclose(self) -> None:
         """End every wait. Calls that are being dialled count as placed.

@@ -149,7 +149,7 @@ def _as_json(gate: Gate, permits: Permits, held: HeldPermit) -> dict[str, object
         "lane": permit.lane.name,
         "trunk": held.asked.trunk,
         "tier": permit.tier if admitted else None,
-        "place": permits.place(held),
+        "position": permits.position(held),
         "eta": None if eta is None else {"p50": eta.p50, "p90": eta.p90},
         "expires_in": permits.expires_in(held),
         "call_id": permit.call_id,

@@ -59,7 +59,7 @@ async def test_a_key_is_for_one_request() -> None:
     """A client would get a permit for another lane than it asked for."""
     async with held_at(1) as (_, permits):
         permits.ask(PATIENT, "lead 1")
-        with pytest.raises(KeyReused, match=r"wait=5\.0"):
+        with pytest.raises(KeyReused, match=r"now for the default lane, trunk .default. and 5 s"):
             permits.ask(Asked(wait=5.0), "lead 1")
 
 
@@ -70,13 +70,13 @@ async def test_a_permit_that_waits_is_admitted_during_a_poll() -> None:
         first, second = permits.ask(PATIENT), permits.ask(PATIENT)
         await permits.first(second)
         assert (state_of(first), state_of(second)) == ("dialling", "waiting")
-        assert permits.place(second) == 1
+        assert permits.position(second) == 1
         asyncio.get_running_loop().call_later(7.0, permits.cancel, first)
         began = asyncio.get_running_loop().time()
         await permits.poll(second, 25.0)
         assert state_of(second) == "dialling"
         assert asyncio.get_running_loop().time() - began == pytest.approx(7.0)
-        assert permits.place(second) is None
+        assert permits.position(second) is None
 
 
 @jumping

@@ -25,7 +25,7 @@ async def test_a_permit_goes_from_the_queue_to_the_end_of_its_call() -> None:
         assert first.headers["Location"] == f"/v1/permits/{first.body['id']}"
         second = await client.permit(key="lead 2")
         assert second.status == 202
-        assert (second.body["state"], second.body["place"]) == ("waiting", 1)
+        assert (second.body["state"], second.body["position"]) == ("waiting", 1)
         at_first, at_second = first.headers["Location"], second.headers["Location"]
         poll = asyncio.create_task(client.ask("GET", f"{at_second}?wait=25"))
         placed = await client.ask("PUT", f"{at_first}/placed", {"call_id": "call_1"})
