@@ -58,7 +58,7 @@ def test_importing_callguard_brings_only_what_a_gate_needs() -> None:
     unneeded = (
         "typer rich redis decimal fractions callguard.events callguard.simulator callguard.cli "
         "callguard.webhooks callguard.ledger.redis.ledger callguard.gate.sharing "
-        "callguard.gate.statistics tenacity"
+        "callguard.gate.statistics callguard.metrics prometheus_client opentelemetry tenacity"
     )
     script = f"import sys, callguard; print(*[m for m in {unneeded.split()} if m in sys.modules])"
     shown = subprocess.run(
