@@ -6,7 +6,7 @@
 A Node.js program and a Python one, each on the provider's own SDK with nothing set but its address,
 dial half of the leads each, at the same time, through ``callguard serve``. The provider is a
 ``callguard simulator``; all are processes of their own. With ``--kill`` there are two proxies on
-one Redis server behind a load balancer, and one is ended by SIGKILL when half of the leads are
+one Redis server behind a load balancer, and one is ended by SIGKILL when a quarter of the leads are
 placed, while others are being dialled.
 
 Prints, as Markdown, what became of the leads by the simulator's records and by what the programs
@@ -146,7 +146,7 @@ async def carry_out(leads: int, limit: int, cps: float, at_once: int, *, kill: b
             for program, part in zip(PROGRAMS, _halves(leads), strict=True):
                 tasks.create_task(_dial(program, url, part, at_once // 2, seen))
             if kill:
-                await seen.until(leads // 2)
+                await seen.until(leads // 4)
                 await proxies[0].end(signal.SIGKILL)
         await asyncio.sleep(RING_LIMIT + 1.0)  # a call that rings is in no list
         calls = Counter(str(call["to_number"]) for call in await workspace.calls())
