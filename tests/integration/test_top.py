@@ -18,6 +18,7 @@ from tests.integration.support import LONGEST, environment
 from tests.integration.terminals import (
     ALTERNATE_SCREEN,
     COMMAND,
+    FIRST_SCREEN,
     Terminal,
     killed_at_last,
     posix,
@@ -30,7 +31,7 @@ class Serving:
 
     def __init__(self) -> None:
         self.orders: list[tuple[str, object]] = []
-        self.is_broken = False
+        self.changes: dict[str, object] = {}
         self.port = 0
 
     @asynccontextmanager
@@ -43,7 +44,7 @@ class Serving:
             yield str(server.make_url("")).rstrip("/")
 
     async def _status(self, request: web.Request) -> web.Response:
-        return web.json_response({} if self.is_broken else busy().as_json())
+        return web.json_response(busy().as_json() | self.changes)
 
     async def _order(self, request: web.Request) -> web.Response:
         order = request.match_info["order"]
@@ -116,6 +117,23 @@ async def test_a_signal_leaves_the_terminal_as_it_was(how: str) -> None:
         await terminal.shows(b"interrupted" if how == "Ctrl-C" else b"terminated")
         assert terminal.is_as_before
         assert b"Traceback" not in terminal.output
+
+
+@pytest.mark.slow
+@posix
+async def test_a_crash_leaves_the_terminal_as_it_was() -> None:
+    """A defect of the drawing would cost its user the terminal as well."""
+    serving = Serving()
+    async with (
+        serving.up() as url,
+        Terminal.running("top", "--url", url) as (terminal, process),
+    ):
+        await terminal.shows(b"16 of 26 in use")
+        serving.changes = {"at": 1e300}  # no date that can be shown
+        assert await process.wait() == 1
+        await terminal.shows(b"Error")
+        assert terminal.output.rfind(b"Traceback") > terminal.output.rfind(FIRST_SCREEN) > 0
+        assert terminal.is_as_before
 
 
 @pytest.mark.slow
