@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
-from callguard import Gate, Lane, LimitsUnavailable, Trunk
+from callguard import Gate, Lane, LimitsUnavailable, Trunk, open_gate
+from callguard.limits import SURCHARGE
 from callguard.serve.journal import Journal
-from callguard.serve.overview import overview
-from callguard.testing import ScriptedSource
+from callguard.serve.overview import Overview, overview
+from callguard.testing import ScriptedSource, VirtualWorkspace
 from tests.support.virtual_time import jumping
 from tests.unit.gate.support import Crowd, Refusal, opened
 
@@ -143,3 +145,35 @@ async def test_what_a_refusal_ends_and_which_premises_break_are_seen() -> None:
         assert (seen.lanes[-1].refused, seen.given_up) == (1, ("reserved_inbound",))
         assert {each.kind for each in seen.events} == {"Refused", "GivenUp"}
         assert not seen.holders
+
+
+def test_what_burst_costs_is_never_said_to_be_less() -> None:
+    """An operator would stop a campaign too late, when the budget is spent."""
+    with VirtualWorkspace(limit=3, burst_limit=12, cps=None, seed=4) as workspace:
+        seen = workspace.run(_bursting(workspace))
+        cost = workspace.truth().surcharge_seconds / 60 * SURCHARGE
+    assert (seen.burst.enabled, seen.burst.calls_now, seen.usage.total) == (True, 0, 0)
+    assert 0.1 < cost <= (seen.burst.dollars_today or 0.0) < 2 * cost
+
+
+async def _bursting(workspace: VirtualWorkspace) -> Overview:
+    """Place forty calls, as burst where the limit is reached, and wait until all are over."""
+    journal = Journal(wall=lambda: 1e9)
+    lane, key = Lane("bulk", burst="all", default=True), {"Authorization": "Bearer key_simulated"}
+    async with (
+        open_gate(
+            workspace.api_key, base_url=workspace.url, lanes=[lane], cps=None, listener=journal
+        ) as gate,
+        aiohttp.ClientSession(workspace.url, headers=key) as session,
+    ):
+        for number in range(40):
+            async with gate.admit() as permit:
+                to = {"from_number": "+14155550100", "to_number": f"+1213555{number:04}"}
+                async with session.post("/v2/create-phone-call", json=to) as answer:
+                    permit.placed((await answer.json())["call_id"])
+        while workspace.truth().count:  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(5.0)
+        async with gate.try_admit() as permit:  # a last snapshot, which shows that all are over
+            permit.cancel()
+        return overview(gate, journal)
