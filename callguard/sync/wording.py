@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from textwrap import indent
 from typing import Any, Final, TypeVar
 
 __all__ = ["sections", "worded"]
@@ -41,10 +42,10 @@ def worded(other: type) -> Callable[[C], C]:
 
 
 def sections(function: Callable[..., object]) -> str:
-    """The part of a docstring from its arguments, results or errors on, as it stands there."""
+    """The part of a docstring from its arguments, results or errors on, for the end of another."""
     text = inspect.cleandoc(function.__doc__ or "")
     found = re.search(r"^(?:Args|Returns|Raises):$", text, re.MULTILINE)
-    return "" if found is None else _reworded(text[found.start() :])
+    return "" if found is None else indent(_reworded(text[found.start() :]), "    ").lstrip()
 
 
 def _reworded(text: str | None) -> str:

@@ -264,6 +264,14 @@ def test_the_signatures_are_those_of_the_gate_that_is_awaited() -> None:
             assert not re.search(r"\b(await|async|asyncio|Cancelling)\b", text), name
 
 
+def test_a_docstring_that_is_put_together_reads_like_the_others() -> None:
+    """Help would show the arguments of a method as a paragraph of its text."""
+    for function in (sync.open_gate, sync.Gate.place, sync.Gate.admit):
+        text = inspect.getdoc(function) or ""
+        assert re.search(r"^Args:\n    \w+: ", text, re.MULTILINE), text
+        assert re.search(r"^Raises:\n    \w+: ", text, re.MULTILINE), text
+
+
 def test_a_gate_for_threads_takes_webhooks() -> None:
     """`callguard.webhooks.receive` would not take the gate."""
 
