@@ -342,7 +342,10 @@ async def test_a_server_without_a_key_shows_the_workspaces_that_are_open() -> No
 async def test_a_server_with_a_token_shows_its_page_to_those_who_have_it() -> None:
     """The token would keep everybody from the form that asks for it, or nobody from the page."""
     async with on_a_server(api_key=KEY, token=TOKEN) as (visitor, _):
-        assert "The server's token" in (await visitor.get())[1]
+        behind_tls = {"Host": "dialer.example", "X-Forwarded-Proto": "https"}
+        async with visitor.session.get(visitor.url, headers=behind_tls) as answer:
+            assert "The server's token" in await answer.text()
+            assert "Secure" in answer.headers["Set-Cookie"]
         form = {"csrf": await visitor.csrf(), "token": TOKEN}
         assert (await visitor.get(address("page.css")))[0] == 200
         assert (await visitor.get("/live"))[0] == 401

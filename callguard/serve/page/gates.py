@@ -32,10 +32,11 @@ _draining: Final[set[asyncio.Task[None]]] = set()
 
 def pages(settings: ServeSettings, workspaces: Workspaces) -> Pages:
     """The pages of a server."""
+    open_to_machine = settings.token is None and is_loopback(settings.host)
     return Pages(
         Gates(workspaces, settings.api_key),
         PageSettings(
-            host=settings.host if is_loopback(settings.host) else None,
+            host=settings.host if open_to_machine else None,
             token=settings.token,
             read_only=settings.read_only,
         ),

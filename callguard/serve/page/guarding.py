@@ -35,8 +35,7 @@ def is_asked_by_its_name(request: web.Request, host: str | None) -> bool:
 
     Args:
         request: the request.
-        host: the loopback address that the server listens on; None if it is another one, where the
-            token protects it, under whatever name it has.
+        host: see `PageSettings`.
     """
     if host is None:
         return True

@@ -238,7 +238,7 @@ class Pages:
                 max_age=LASTS,
                 httponly=True,
                 samesite="Strict",
-                secure=request.secure,
+                secure=request.secure or _is_behind_tls(request),
             )
         return response
 
@@ -277,6 +277,11 @@ class Pages:
 def _workspace(fields: Mapping[str, str]) -> str | None:
     """The id of the workspace that a request names, if it names one."""
     return fields.get("workspace") or None
+
+
+def _is_behind_tls(request: web.Request) -> bool:
+    """Whether a proxy says so; if it lies, the browser only keeps the cookie from plain HTTP."""
+    return request.headers.get("X-Forwarded-Proto") == "https"
 
 
 def _html(text: str, status: int = 200) -> web.Response:

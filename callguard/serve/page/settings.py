@@ -12,7 +12,8 @@ class PageSettings:
     """How the page is protected.
 
     Attributes:
-        host: the loopback address that the server listens on; None if it is another one.
+        host: the loopback address that the server listens on, where whoever reaches it may look;
+            None where the token protects it, under whatever name it has.
         token: what has to be shown to sign in; None where nobody has to.
         read_only: whether nothing may be paused, resumed or drained here.
         max_watchers: pages that may be open at once.

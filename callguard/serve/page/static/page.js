@@ -8,6 +8,7 @@
   let offset = Number(document.body.dataset.now) - Date.now() / 1000; // the server's clock less ours
   let heard = Date.now();
   let lost = null;
+  let met = false; // whether the server that sent this page has been heard
   let source;
 
   function duration(seconds) {
@@ -52,7 +53,9 @@
 
   function hear(event) {
     const said = JSON.parse(event.data);
-    if (said.run !== document.body.dataset.run) return location.reload(); // another server
+    const same = said.run === document.body.dataset.run;
+    if (met && !same) return location.reload(); // it was started anew, and its forms with it
+    met ||= same;
     heard = Date.now();
     lost = null;
     offset = said.now - heard / 1000;
