@@ -85,6 +85,7 @@ class Journal:
         wall: the wall clock, in seconds since 1970; only for showing.
 
     Attributes:
+        hears: the events that it hears.
         clock: the event loop's clock.
         workspace: the hash of the workspace; empty before the first event.
         lanes: by lane, what is kept of it.
@@ -92,6 +93,8 @@ class Journal:
         premises: what was said and what was seen, by the premise that was seen to be wrong.
         burst: the calls that began as burst.
     """
+
+    hears: Final = OF_CALLS | OF_THE_GATE | {Admitted, ReadingTaken}
 
     def __init__(
         self,
