@@ -18,13 +18,22 @@ from redis.asyncio import Redis
 
 from callguard import Lane, RedisLedger, open_gate
 from callguard.cli.exits import ExitCode
-from callguard.doctor import Finding, Setup, deliveries, examine
+from callguard.doctor import Finding, Setup, deliveries, examine, ledger, provider, webhooks
 from callguard.ledger.redis.keys import Names
 from callguard.simulator import Faults, serve
 from callguard.testing import RedisServer
-from tests.integration.support import Command, served
+from tests.integration.support import LONGEST, Command, served
 
 KEY = "key_of_the_doctor"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is slow in everything, which is not the subject here."""
+    monkeypatch.setattr(provider, "_SLOW", LONGEST)
+    monkeypatch.setattr(ledger, "_SLOW", LONGEST)
+    monkeypatch.setattr(ledger, "_LATE", LONGEST)
+    monkeypatch.setattr(webhooks, "_SLOW", LONGEST)
 
 
 def findings(out: str) -> dict[str, list[str]]:
