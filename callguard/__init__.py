@@ -82,11 +82,10 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     """Import the names that most programs don't need when they are first used."""
-    if name == "metrics":
-        return import_module("callguard.metrics")
-    if name in ("events", "Listener"):
-        events = import_module("callguard.events")
-        return events.Listener if name == "Listener" else events
+    if name in ("events", "metrics", "sync", "webhooks"):
+        return import_module(f"callguard.{name}")
+    if name == "Listener":
+        return import_module("callguard.events").Listener
     if name == "GateStatistics":
         return import_module("callguard.gate").GateStatistics
     if name == "RedisLedger":

@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from callguard.cli.exits import ExitCode
-from callguard.cli.failures import report
+from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, PlainHttpOption
 from callguard.cli.running import run
 from callguard.cli.saying import complain, say
 from callguard.cli.setup_options import parse_cps, parse_lane, parse_trunk
-from callguard.errors import UsageError
+from callguard.errors import MissingExtra, UsageError
 from callguard.serve.configuration import configured
 from callguard.serve.settings import ServeSettings
 
@@ -73,8 +73,8 @@ def serve(
     CALLGUARD_TOKEN.
 
     SIGTERM and Ctrl-C drain: who waits is told to come back, and live calls go on (exit code 0). A
-    second one ends it at once. Exit code: 64 wrong use, 69 the port can't be opened, 78 redis-py is
-    not installed.
+    second one ends it at once. Exit code: 64 wrong use, 69 the port can't be opened, 78 jinja2 or
+    redis-py is not installed.
     """
     flags: dict[str, object] = {
         "host": host,
@@ -111,8 +111,10 @@ def _gate(lanes: list[str], trunks: list[str], cps: str | None) -> dict[str, obj
 
 
 async def _served(settings: ServeSettings) -> ExitCode:
-    from callguard.serve.running import run as serve_until_signal  # noqa: PLC0415 - the page's
-
+    try:
+        from callguard.serve.running import run as serve_until_signal  # noqa: PLC0415 - the page's
+    except MissingExtra as error:
+        return report(error, *verdict(error, "serve"), as_json=False)
     try:
         await serve_until_signal(settings, lambda url: _introduce(url, settings))
     except OSError as error:
@@ -124,7 +126,10 @@ async def _served(settings: ServeSettings) -> ExitCode:
 def _introduce(url: str, settings: ServeSettings) -> None:
     say(f"The gate listens on {url}, in front of {settings.provider_url}.")
     print(f"Try it:  RETELL_BASE_URL={url} your-dialer")
-    print(f"Watch it:  {url}/")
+    if settings.api_key is None:
+        say("To watch it, set RETELL_API_KEY: the page and callguard top show its workspace.")
+    else:
+        print(f"Watch it:  {url}/")
     if settings.token is not None:
         say("Requests need the token, as the header X-Callguard-Token or as the bearer.")
     # This flushes stdout, which a reader at a pipe waits for.

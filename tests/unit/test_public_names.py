@@ -6,6 +6,8 @@ import inspect
 import subprocess
 import sys
 
+import pytest
+
 import callguard
 
 
@@ -51,6 +53,16 @@ def test_every_error_is_in_the_tree_that_its_module_draws() -> None:
     drawn = callguard.errors.__doc__ or ""
     assert all(error.__name__ in drawn for error in errors)
     assert {error.__name__ for error in errors} == set(callguard.errors.__all__)
+
+
+@pytest.mark.parametrize("name", ["events", "metrics", "sync", "webhooks"])
+def test_a_room_is_found_by_its_name(name: str) -> None:
+    """README's `callguard.sync.open_gate()` would fail after `import callguard` alone."""
+    script = f"import callguard; print(callguard.{name}.__name__)"
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == f"callguard.{name}"
 
 
 def test_importing_callguard_brings_only_what_a_gate_needs() -> None:

@@ -125,6 +125,20 @@ def test_missing_extra(missing: str) -> None:
     assert ended.stderr == f"the command line needs {missing}: {cli._INSTALL}\n"
 
 
+def test_missing_extra_of_serve() -> None:
+    """Whoever installed the commands without the extra for the server would see a traceback."""
+    code = (
+        "import sys; sys.modules['jinja2'] = None\n"
+        "from callguard.cli import main; sys.exit(main(['serve', '--port', '0']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == ExitCode.NOT_INSTALLED
+    assert ended.stderr.startswith("callguard serve needs jinja2: ")
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("module", ["aiohttp", "typer", "rich", "cachetools"])
 def test_interrupted_while_it_is_imported(module: str, tmp_path: Path) -> None:
