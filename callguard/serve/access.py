@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from callguard.fetcher.settings import is_loopback
 from callguard.ledger import workspace_hash
 from callguard.serve.problems import Problem
 from callguard.serve.settings import SETTINGS
@@ -20,7 +20,6 @@ __all__ = [
     "bearer",
     "guarded",
     "has_token",
-    "is_loopback",
     "may_forward",
     "open_to_all",
     "require_same_site",
@@ -115,16 +114,6 @@ def bearer(request: web.Request) -> str | None:
     """The key or the token that a request bears; None if it has none."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     return secret.strip() or None if scheme.lower() == "bearer" else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address reaches this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _same(secret: str | None, said: str | None) -> bool:

@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 
 from callguard.arguments import checked_flag, checked_seconds, checked_whole
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher.settings import checked_base_url
+from callguard.fetcher.settings import checked_base_url, is_loopback
 from callguard.gate import open_gate
 from callguard.lanes import Lane
-from callguard.serve.access import is_loopback
 from callguard.serve.settings import Bounds, ServeSettings, WorkspaceSettings
 from callguard.showing import shown
 from callguard.trunks import DEFAULT_TRUNK, Trunk

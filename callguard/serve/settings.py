@@ -8,13 +8,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from callguard.fetcher.settings import PRODUCTION_URL
 from callguard.lanes import Lane
 from callguard.trunks import Trunk
 
-__all__ = ["PRODUCTION_URL", "SETTINGS", "Bounds", "ServeSettings", "WorkspaceSettings"]
-
-PRODUCTION_URL: Final = "https://api.retellai.com"
-"""The server of docs.retellai.com/api-references, read 2026-11-22."""
+__all__ = ["SETTINGS", "Bounds", "ServeSettings", "WorkspaceSettings"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Final
 from aiohttp import web
 
 from callguard.errors import CallGuardError
+from callguard.fetcher.settings import is_loopback
 from callguard.ledger import workspace_hash
-from callguard.serve.access import is_loopback
 from callguard.serve.overview import Overview
 from callguard.serve.page.routes import Pages
 from callguard.serve.page.settings import PageSettings
