@@ -47,4 +47,4 @@ class WaitTally:
 
     def picture(self) -> Waits:
         """Return what has been counted so far."""
-        return Waits(tuple(self._callers), tuple(self._seconds))
+        return Waits(self._callers.copy(), self._seconds.copy())

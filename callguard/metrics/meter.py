@@ -63,8 +63,8 @@ class Measurement:
 
 
 def _sum(one: Waits, other: Waits) -> Waits:
-    callers = tuple(map(add, one.callers, other.callers))
-    return Waits(callers, tuple(map(add, one.seconds, other.seconds)))
+    callers = list(map(add, one.callers, other.callers))
+    return Waits(callers, list(map(add, one.seconds, other.seconds)))
 
 
 class Meter:
