@@ -106,6 +106,9 @@ class Awaited(Crossing[T]):
         self._task.add_done_callback(self._settled)
 
     def _settled(self, task: asyncio.Task[T]) -> None:
+        # The caller's thread must not be the last to let go of the task. Python then runs a line of
+        # `weakref` in that thread, where what a signal's handler raises would be lost.
+        self._task = None
         if task.cancelled():
             self._fail(_closed())  # or nobody waits any more
         elif (error := task.exception()) is not None:

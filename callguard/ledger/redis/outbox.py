@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import islice, takewhile
 from typing import Final
@@ -35,8 +34,9 @@ class Outbox:
     An item stays until an exchange with it was answered, so a lost exchange loses nothing. Items
     may be reported twice: each names a permit or a call, so nothing is counted twice.
 
-    Pauses and resumes come first, and all go into the next exchange. The claims in it rest on them:
-    a caller must not be granted a slot on a lane that is still paused by what the server knows.
+    Pauses and resumes come first, in their order, and all go into the next exchange. The claims in
+    it rest on them: a caller must not be granted a slot on a lane that is still paused by what the
+    server knows.
 
     Args:
         at_once: how many happenings go into one exchange, evidence included, unless more scopes
@@ -49,7 +49,7 @@ class Outbox:
     def __init__(self, at_once: int = AT_ONCE, heard: HeardSnapshots | None = None) -> None:
         self._at_once = at_once
         self._heard = heard
-        self._happenings: OrderedDict[_Key, Happening] = OrderedDict()
+        self._happenings: dict[_Key, Happening] = {}
         self._evidence: dict[str, _Evidence] = {}
         self._batch: tuple[dict[_Key, Happening], dict[str, _Evidence]] = ({}, {})
         # Permits that were granted without the server, which may know of these by now.
@@ -61,8 +61,11 @@ class Outbox:
     def say(self, kind: str, *what: str | int) -> None:
         """Add a happening to a permit, or to the count."""
         key = kind, what[0] if what else None
+        self._happenings.pop(key, None)
         self._happenings[key] = (kind, *what)
-        self._happenings.move_to_end(key, last=kind != PAUSING)
+        if kind == PAUSING:
+            in_order = sorted(self._happenings.items(), key=lambda item: item[0][0] != PAUSING)
+            self._happenings = dict(in_order)
 
     def note(self, kind: str, call: str, ended_after: float = -math.inf) -> None:
         """Add evidence about a call; an end overrides an answer, and the first end another.
