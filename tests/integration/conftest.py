@@ -1,21 +1,11 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
 
 import pytest
 
 from callguard.cli import main
 from tests.integration.support import Command, Ended, environment
-
-
-@pytest.fixture(autouse=True)
-def _heeds_ctrl_c() -> Iterator[None]:
-    """Ignored signals are inherited, and a shell's background jobs ignore Ctrl-C; not ours."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

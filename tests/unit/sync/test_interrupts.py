@@ -13,7 +13,6 @@ import os, random, signal, threading
 import callguard, callguard.sync
 
 MAIN = threading.main_thread().ident
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 
 def opened(limit):
     return callguard.sync.open_gate(source=callguard.FixedLimit(limit), cps=None)
