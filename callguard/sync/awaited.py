@@ -84,6 +84,9 @@ class Awaited(Crossing[T]):
         A task would begin one round of the loop later, and others would come between: a caller that
         is to wait would not be in the queue yet when a slot becomes free.
         """
+        if self._thread.has_ended:
+            self._fail(_closed())
+            return
         try:
             work = self._work()
             if not self._by_hand:
@@ -138,9 +141,13 @@ def _closed() -> GateClosed:
     return GateClosed("the gate was closed while this caller waited")
 
 
-@coroutine
-def _rest_of(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+async def _rest_of(work: Coroutine[Any, Any, T], awaited: Any) -> T:
     """Go on with a coroutine that has begun, and waits for `awaited`."""
+    return await _steps(work, awaited)  # a task takes no generator, from Python 3.12 on
+
+
+@coroutine
+def _steps(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
     try:
         while True:
             try:
