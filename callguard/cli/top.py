@@ -23,7 +23,7 @@ from callguard.cli.top_picture import Picture
 from callguard.cli.top_terminal import keys_to, resizes_to
 from callguard.clock import clock_of
 from callguard.errors import CallGuardError
-from callguard.serve.overview import Overview
+from callguard.serve.views import Overview
 
 __all__ = ["top"]
 

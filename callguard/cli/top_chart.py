@@ -11,7 +11,7 @@ from typing import Final
 from rich.text import Text
 
 from callguard.demo.chart import Glyphs
-from callguard.serve.overview import Point
+from callguard.serve.views import Point
 
 __all__ = ["MINUTES", "chart", "legend"]
 

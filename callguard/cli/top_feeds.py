@@ -20,9 +20,9 @@ from callguard.fetcher.settings import checked_base_url
 from callguard.ledger import RedisLedger
 from callguard.ledger.process import this_process
 from callguard.serve.journal import Journal
-from callguard.serve.overview import Overview
 from callguard.serve.parsing import overview_from
 from callguard.serve.shared import overview_of_ledger
+from callguard.serve.views import Overview
 
 __all__ = ["Feed", "LedgerFeed", "ServerAway", "UrlFeed", "feed_of"]
 

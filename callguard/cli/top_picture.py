@@ -16,7 +16,7 @@ from rich.text import Text
 
 from callguard.cli.top_chart import MINUTES, chart, legend
 from callguard.demo.chart import Glyphs
-from callguard.serve.overview import Holder, LaneView, Overview, TrunkView
+from callguard.serve.views import Holder, LaneView, Overview, TrunkView
 
 __all__ = ["Picture"]
 

@@ -11,12 +11,8 @@ from callguard.lanes import Lane
 from callguard.limits import Limits
 from callguard.serve.views import (
     Burst,
-    Happening,
-    Holder,
-    HolderState,
     LaneView,
     Overview,
-    Point,
     PremiseView,
     TrunkView,
 )
@@ -25,19 +21,7 @@ if TYPE_CHECKING:
     from callguard.gate import Gate, GateStatistics
     from callguard.serve.journal import Journal
 
-__all__ = [
-    "Burst",
-    "Happening",
-    "Holder",
-    "HolderState",
-    "LaneView",
-    "Overview",
-    "Point",
-    "PremiseView",
-    "TrunkView",
-    "is_paused",
-    "overview",
-]
+__all__ = ["is_paused", "overview"]
 
 
 def overview(gate: Gate, journal: Journal) -> Overview:

@@ -19,12 +19,12 @@ from callguard.ledger import RedisLedger, workspace_hash
 from callguard.serve.batches import BatchForwarded
 from callguard.serve.happenings import Happenings
 from callguard.serve.journal import Journal
-from callguard.serve.overview import Overview
 from callguard.serve.permits import Permits
 from callguard.serve.problems import AGAIN_IN, Problem
 from callguard.serve.scrape import Scrape
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 from callguard.serve.shared import LedgerLook, shared_overview
+from callguard.serve.views import Overview
 
 __all__ = ["WORKSPACES", "Workspace", "Workspaces"]
 

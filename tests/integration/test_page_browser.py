@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from callguard.serve.overview import Happening, Overview
 from callguard.serve.page.settings import PageSettings
+from callguard.serve.views import Happening, Overview
 from tests.support.browser import Visit, axe_violations, chromium, opened
 from tests.support.overviews import NOW, STATES, busy, hostile
 from tests.support.page_server import OnShow, serving

@@ -9,7 +9,7 @@ from typing import Final
 
 from callguard.decision import Pause, Usage
 from callguard.limits import Limits
-from callguard.serve.overview import (
+from callguard.serve.views import (
     Burst,
     Happening,
     Holder,

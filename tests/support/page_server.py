@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from aiohttp import web
 
 from callguard.decision import Pause
-from callguard.serve.overview import Overview
 from callguard.serve.page.routes import Pages
 from callguard.serve.page.settings import PageSettings
 from callguard.serve.page.trouble import Trouble
+from callguard.serve.views import Overview
 from tests.support.overviews import NOW, busy
 
 __all__ = ["OnShow", "Showcase", "serving"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from callguard.serve.overview import Point
+from callguard.serve.views import Point
 
 __all__ = ["HEIGHT", "SECONDS", "Area", "Chart", "Line", "draw"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from callguard.serve.overview import Overview
+from callguard.serve.views import Overview
 
 __all__ = ["Desk", "Watched"]
 

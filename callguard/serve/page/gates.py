@@ -14,12 +14,12 @@ from aiohttp import web
 from callguard.errors import CallGuardError
 from callguard.fetcher.settings import is_loopback
 from callguard.ledger import workspace_hash
-from callguard.serve.overview import Overview
 from callguard.serve.page.routes import Pages
 from callguard.serve.page.settings import PageSettings
 from callguard.serve.page.trouble import Trouble
 from callguard.serve.problems import Problem
 from callguard.serve.settings import ServeSettings
+from callguard.serve.views import Overview
 from callguard.serve.workspaces import Workspace, Workspaces
 
 __all__ = ["PAGES", "Gates", "pages"]

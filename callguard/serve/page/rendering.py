@@ -14,10 +14,10 @@ from typing import Final
 
 from callguard.decision import Pause
 from callguard.errors import MissingExtra
-from callguard.serve.overview import Overview
 from callguard.serve.page.chart import HEIGHT, SECONDS, draw
 from callguard.serve.page.standing import standing
 from callguard.serve.page.static import address
+from callguard.serve.views import Overview
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from callguard.serve.overview import LaneView, Overview
+from callguard.serve.views import LaneView, Overview
 
 __all__ = ["Standing", "lane_word", "standing"]
 

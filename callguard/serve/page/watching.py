@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from callguard.errors import CallGuardError
-from callguard.serve.overview import Overview
 from callguard.serve.page.desk import Watched
 from callguard.serve.page.rendering import Renderer
 from callguard.serve.page.words import unticked
+from callguard.serve.views import Overview
 
 __all__ = ["EVERY", "Watching"]
 

@@ -21,7 +21,7 @@ from callguard.cli.top_feeds import ServerAway, UrlFeed, feed_of
 from callguard.cli.top_picture import Picture
 from callguard.demo.chart import Glyphs
 from callguard.errors import UsageError
-from callguard.serve.overview import Overview, Point
+from callguard.serve.views import Overview, Point
 from tests.support.overviews import NOW, STATES, busy, full, hostile
 
 SIZES = [(80, 24), (200, 60), (120, 30), (40, 24), (20, 5)]

@@ -11,7 +11,8 @@ import pytest
 from callguard import Gate, Lane, LimitsUnavailable, Trunk, open_gate
 from callguard.limits import SURCHARGE
 from callguard.serve.journal import Journal
-from callguard.serve.overview import Overview, overview
+from callguard.serve.overview import overview
+from callguard.serve.views import Overview
 from callguard.testing import ScriptedSource, VirtualWorkspace
 from tests.support.virtual_time import jumping
 from tests.unit.gate.support import Crowd, Refusal, opened

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from callguard.serve.overview import Point
 from callguard.serve.page.chart import Chart, draw
+from callguard.serve.views import Point
 from tests.support.overviews import NOW, STATES
 
 POINT = Point(NOW - 10, 8, 1, 2, 3, 20, 2, 26)

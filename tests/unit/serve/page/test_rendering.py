@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from callguard.serve.overview import Overview
 from callguard.serve.page.rendering import MOST_HOLDERS, PARTS, Renderer
 from callguard.serve.page.standing import standing
+from callguard.serve.views import Overview
 from tests.support.overviews import STATES, busy, empty, full, hostile, outage, paused, shared
 
 VOID = {"meta", "link", "input"}

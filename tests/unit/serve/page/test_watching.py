@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from callguard.errors import GateClosed
-from callguard.serve.overview import Happening, Overview
 from callguard.serve.page.rendering import PARTS, Renderer
 from callguard.serve.page.watching import Watching
+from callguard.serve.views import Happening, Overview
 from tests.support.overviews import NOW, busy
 from tests.support.page_server import OnShow
 from tests.support.virtual_time import jumping
