@@ -54,7 +54,10 @@ def serve(
     ] = None,
     wait: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="How long a request waits.  [default: 25]"),
+        typer.Option(
+            metavar="SECONDS",
+            help="How long a request waits at most.  [default: as its client does, else 25]",
+        ),
     ] = None,
     ledger: LedgerOption = None,
     read_only: Annotated[

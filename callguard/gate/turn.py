@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from callguard.errors import AdmissionTimeout
+from callguard.errors import QueueFull
 from callguard.gate.admissions import Admissions
 from callguard.gate.permit import Permit
 from callguard.gate.queue import Queue
@@ -34,7 +33,7 @@ class Turn:
     def __init__(self, admissions: Admissions, queue: Queue) -> None:
         self._admissions = admissions
         self._queue = queue
-        self._rank: int | None = None  # none before the first wait
+        self._rank: int | None = None  # none before the first call of `place`
 
     @property
     def waiting(self) -> int:
@@ -44,7 +43,7 @@ class Turn:
     async def place(
         self, dial: Callable[[Permit], Awaitable[T]], *, timeout: float, attempts: int | StopBaseT
     ) -> T:
-        """Place a call as `Gate.place` does; after a wait in vain, this may be called again.
+        """Place a call as `Gate.place` does; this may be called again, from the same position.
 
         Cancelling the wait keeps the position too.
 
@@ -54,16 +53,16 @@ class Turn:
             attempts: as in `Gate.place`.
 
         Raises:
-            AdmissionTimeout: the wait took too long; the position is kept.
+            AdmissionTimeout: the wait took too long.
             Exception: as in `Gate.place`.
         """
         from callguard.gate.dialling import Dialling  # noqa: PLC0415 - brings tenacity
 
-        dialling = Dialling(
-            self._admissions, self._queue, timeout, attempts, False, 0.0, rank=self._rank
-        )
+        rank = self._rank
+        dialling = Dialling(self._admissions, self._queue, timeout, attempts, False, 0.0, rank=rank)
+        self._rank = dialling.rank
         try:
             return await dialling.place(dial)
-        except (AdmissionTimeout, asyncio.CancelledError):
-            self._rank = dialling.rank
+        except QueueFull:
+            self._rank = rank  # it was not in the queue
             raise

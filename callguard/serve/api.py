@@ -20,7 +20,7 @@ from callguard.ledger import workspace_hash
 from callguard.serve.access import open_to_all, using
 from callguard.serve.fields import in_body, in_query, reason, seconds, text
 from callguard.serve.problems import Problem, numbers
-from callguard.serve.settings import SETTINGS
+from callguard.serve.settings import SETTINGS, USUAL_PATIENCE
 from callguard.serve.workspaces import WORKSPACES
 from callguard.trunks import DEFAULT_TRUNK
 from callguard.webhooks import SIGNATURE_HEADER
@@ -83,7 +83,7 @@ async def _drain(request: web.Request) -> web.Response:
     drained = False
     async with using(request) as workspace:
         with suppress(TimeoutError, GateClosed):
-            async with asyncio.timeout(min(wait, request.app[SETTINGS].wait)):
+            async with asyncio.timeout(min(wait, USUAL_PATIENCE)):
                 await workspace.gate.drain()
                 drained = True
         usage = workspace.gate.statistics().usage

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from callguard.serve.problems import Problem
-from callguard.serve.settings import SETTINGS, WorkspaceSettings
+from callguard.serve.settings import SETTINGS, USUAL_PATIENCE, WorkspaceSettings
 from callguard.showing import shown
 from callguard.trunks import DEFAULT_TRUNK
 
@@ -25,6 +26,14 @@ _WEB_CALLS: Final = frozenset({"/v3/create-web-call", "/v2/create-web-call"})
 
 _TAKES_A_KEY: Final = "/v2/create-phone-call"
 """The one endpoint with an `idempotency_key` (docs.retellai.com, read 2026-11-22)."""
+
+_ANNOUNCED: Final = ("X-Stainless-Timeout", "X-Stainless-Read-Timeout")
+"""The headers in which the provider's SDKs announce their time-out, in seconds (retell-sdk 5.66.1
+for TypeScript and 6.2.13 for Python; of create-phone-call it is 120 in both)."""
+
+_SHARE_FOR_WAITING: Final = 0.75
+"""The part of a client's time-out in which its request may wait; the rest is for the dial, which
+the client would otherwise not see the end of. Our own choice."""
 
 _SLASHES: Final = re.compile("/{2,}")
 
@@ -82,6 +91,8 @@ class Asked:
         from_number: the number to call from; None if there is none.
         takes_key: whether an idempotency key can be put in.
         idempotency_key: the client's own; None if there is none, or the endpoint has none.
+        identity: by what the same call is known when its client sends it again: the client's own
+            idempotency key, else the whole body if it names the number to call; None if neither.
     """
 
     path: str
@@ -92,6 +103,7 @@ class Asked:
     from_number: str | None
     takes_key: bool
     idempotency_key: str | None
+    identity: str | bytes | None
 
     @classmethod
     async def of(cls, request: web.Request, path: str) -> Asked:
@@ -115,6 +127,7 @@ class Asked:
             from_number=_text(call, "from_number"),
             takes_key=is_plain and path == _TAKES_A_KEY and own_key is None,
             idempotency_key=own_key,
+            identity=own_key or (body if _text(call, "to_number") else None),
         )
 
     def lane_among(self, settings: WorkspaceSettings) -> str | None:
@@ -183,7 +196,11 @@ def _text(call: Mapping[str, object], name: str) -> str | None:
 def _wait(text: str | None, request: web.Request) -> float:
     settings = request.app[SETTINGS]
     if text is None:
-        return settings.wait
+        announced = _announced(request.headers)
+        longest = USUAL_PATIENCE if announced is None else announced * _SHARE_FOR_WAITING
+        if settings.wait is None:
+            return min(longest, settings.max_wait)
+        return settings.wait if announced is None else min(longest, settings.wait)
     try:
         seconds = float(text)
     except ValueError:
@@ -193,6 +210,16 @@ def _wait(text: str | None, request: web.Request) -> float:
             400, f"X-Callguard-Wait must be seconds, 0 to {settings.max_wait:g}, got {shown(text)}"
         )
     return seconds
+
+
+def _announced(headers: Mapping[str, str]) -> float | None:
+    """The client's time-out in seconds, if it announces one."""
+    for name in _ANNOUNCED:
+        with suppress(KeyError, ValueError):
+            seconds = float(headers[name])
+            if 0 < seconds < math.inf:
+                return seconds
+    return None
 
 
 def _unknown(kind: str, name: str | None, names: list[str]) -> Problem:

@@ -30,6 +30,7 @@ from callguard.gate import Gate
 from callguard.serve.held import Asked, HeldPermit, Report
 from callguard.serve.permit_errors import KeyReused, PermitExpired, PermitUnknown, TooManyWaiting
 from callguard.serve.renewals import Renewals
+from callguard.serve.settings import USUAL_PATIENCE
 from callguard.tasks import end
 
 __all__ = ["AT_ONCE", "LONGEST_KEY", "Permits"]
@@ -64,7 +65,7 @@ class Permits:
         *,
         most_waiting: int = 10_000,
         renew_within: float = 60.0,
-        longest_poll: float = 25.0,
+        longest_poll: float = USUAL_PATIENCE,
     ) -> None:
         self._gate = gate
         self._most_waiting = most_waiting

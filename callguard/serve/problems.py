@@ -95,7 +95,7 @@ def problem_of(error: CallGuardError) -> Problem:
                 429,
                 str(error),
                 kind="not-admitted",
-                retry_after=AGAIN_IN if error.retry_after is None else error.retry_after,
+                retry_after=_again_in(error),
                 **numbers(error.decision),
             )
         case GateClosed():
@@ -110,6 +110,16 @@ def problem_of(error: CallGuardError) -> Problem:
             return Problem(
                 400 if is_theirs else 500, str(error), kind="usage" if is_theirs else None
             )
+
+
+def _again_in(error: AdmissionError) -> float:
+    """When to try again: not long before the caller's turn, since most try just a few times.
+
+    After half of the estimate it is back in time, unless that is twice too long.
+    """
+    known = AGAIN_IN if error.retry_after is None else error.retry_after
+    eta = error.decision.eta
+    return known if eta is None else max(known, eta.p50 / 2.0)
 
 
 def _of_permit(error: PermitError) -> Problem:

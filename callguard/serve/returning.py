@@ -1,49 +1,64 @@
-"""The positions of callers that were told to come back, by the idempotency keys of their calls."""
+"""The calls whose clients are away, which go on from where they were when the client is back."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 from cachetools import TTLCache
 
 from callguard.gate.turn import Turn
+from callguard.serve.asked import Asked
 from callguard.serve.workspaces import Workspace
 
-__all__ = ["Returning", "position"]
+__all__ = ["Away", "Returning", "name_of"]
 
-_POSITIONS: Final = 20_000
+_MOST: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A call whose client was told to come back, hung up, or saw no answer to the dial.
+
+    Attributes:
+        turn: its position in the queue.
+        key: the idempotency key of a dial that may have placed it; None if there was no such dial.
+    """
+
+    turn: Turn
+    key: str | None = None
 
 
 class Returning:
-    """Keeps the positions of those who are away.
+    """Keeps the calls whose clients are away.
 
     Args:
         seconds: for how long.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._turns: TTLCache[bytes, Turn] = TTLCache(_POSITIONS, seconds, timer=_time)
+        self._away: TTLCache[bytes, Away] = TTLCache(_MOST, seconds, timer=_time)
 
-    def take(self, name: bytes | None) -> Turn | None:
-        """Take the position with this name out; None if there is none, or no more."""
-        return None if name is None else self._turns.pop(name, None)
+    def take(self, name: bytes | None) -> Away | None:
+        """Take the call with this name out; None if there is none, or no more."""
+        return None if name is None else self._away.pop(name, None)
 
-    def keep(self, name: bytes | None, turn: Turn) -> None:
-        """Keep a position until its caller comes back; one without a name is lost."""
+    def keep(self, name: bytes | None, away: Away) -> None:
+        """Keep a call until its client comes back; one without a name is lost."""
         if name is not None:
-            self._turns[name] = turn
+            self._away[name] = away
 
 
-def position(
-    workspace: Workspace, lane: str | None, trunk: str | None, idempotency_key: str | None
+def name_of(
+    workspace: Workspace, lane: str | None, trunk: str | None, asked: Asked
 ) -> bytes | None:
-    """The name of the position of a call; None without a key to know it by."""
-    if idempotency_key is None:
+    """By what a call is known again; None if it can't be told from other calls."""
+    if asked.identity is None:
         return None
     # The gate's id, not the workspace's: another gate has another queue. A digest has one length.
-    whole = (workspace.gate.id, lane, trunk, idempotency_key)
+    whole = (workspace.gate.id, lane, trunk, asked.path, asked.identity)
     return sha256(repr(whole).encode()).digest()
 
 

@@ -12,7 +12,11 @@ from callguard.fetcher.settings import PRODUCTION_URL
 from callguard.lanes import Lane
 from callguard.trunks import Trunk
 
-__all__ = ["SETTINGS", "Bounds", "ServeSettings", "WorkspaceSettings"]
+__all__ = ["SETTINGS", "USUAL_PATIENCE", "Bounds", "ServeSettings", "WorkspaceSettings"]
+
+USUAL_PATIENCE: Final = 25.0
+"""Seconds that a client may be kept waiting if it doesn't say how long it waits: less than the 30 s
+or 60 s after which most give up. Our own choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class ServeSettings:
         api_key: the key of the default workspace; None if there is none.
         token: the secret that a client needs where the address isn't loopback; None for none.
         read_only: whether pausing, resuming and draining is refused.
-        wait: seconds that a request waits for a slot if it doesn't say. The default is below the
-            30 s and 60 s after which most clients give up (retell-sdk 6.2.13: 60 s).
+        wait: seconds that a request waits for a slot at most if it doesn't say; None for three
+            quarters of the time-out that its client announces, or `USUAL_PATIENCE` if none.
         max_wait: seconds that a request may ask to wait at most.
         back_within: seconds for which a caller that was told to come back keeps its old position.
         renew_within: seconds within which a permit over HTTP has to be renewed. The default is more
@@ -96,7 +100,7 @@ class ServeSettings:
     api_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     read_only: bool = False
-    wait: float = 25.0
+    wait: float | None = None
     max_wait: float = 3600.0
     back_within: float = 120.0
     renew_within: float = 60.0

@@ -12,13 +12,14 @@ import aiohttp
 from aiohttp import web
 
 from callguard.errors import AdmissionError, LimitsRejected
+from callguard.fetcher.calls import REFUSED_REASON
 from callguard.gate import Permit
 from callguard.gate.refusal import UNDECIDED
 from callguard.serve.access import bearer
 from callguard.serve.asked import Asked
 from callguard.serve.forwarding import Forwarder, end_to_end
 from callguard.serve.problems import AGAIN_IN, NOT_AGAIN, Problem, problem_of
-from callguard.serve.returning import Returning, position
+from callguard.serve.returning import Away, Returning, name_of
 from callguard.serve.settings import ServeSettings
 from callguard.serve.workspaces import Workspace, Workspaces
 
@@ -33,7 +34,7 @@ _DIAL_SECONDS: Final = 120.0
 """Seconds for one dial: the time-out of create_phone_call in retell-sdk 6.2.13."""
 
 _DIALS_UNDER_ONE_KEY: Final = 3
-"""Dials of a call that is refused, if its idempotency key is the client's own: the provider may
+"""Dials of a call that is refused, if its idempotency key must stay the same: the provider may
 repeat its answer to a key, and each refusal stops all others for a moment. Our own choice."""
 
 _UNCOMPRESSED: Final = {"Accept-Encoding": "identity"}
@@ -126,11 +127,16 @@ class _Start:
         self._is_dialling = False
         self._is_abandoned = False
         self._dials = 0
+        self._name: bytes | None = None
+        self._turn: Turn | None = None
+        self._key: str | None = None
 
     def abandon(self, task: asyncio.Task[web.Response]) -> None:
         """Go no further than the dial that has begun, because the client hung up."""
         self._is_abandoned = True
-        if not self._is_dialling:
+        if self._is_dialling:
+            self._keep()
+        else:
             task.cancel()
 
     async def run(self) -> web.Response:
@@ -147,31 +153,40 @@ class _Start:
         """Start the call through the gate of its workspace."""
         asked, settings = self._asked, workspace.settings
         lane, trunk = asked.lane_among(settings), asked.trunk_among(settings)
-        name = position(workspace, lane, trunk, asked.idempotency_key)
-        turn = self._returning.take(name) or workspace.gate.turn(lane, trunk=trunk)
+        self._name = name_of(workspace, lane, trunk, asked)
+        back = self._returning.take(self._name)
+        self._turn = turn = back.turn if back else workspace.gate.turn(lane, trunk=trunk)
+        self._key = back.key if back else None
         try:
             placed = await turn.place(self._dial, timeout=asked.wait, attempts=self._stops)
         except _Refused as refused:
-            response = refused.answer.response()
-            if not self._is_safe_again(response.status):
-                response.headers.update(NOT_AGAIN)
-            return response
+            return self._passed_on(refused.answer)
         except AdmissionError as error:
-            self._returning.keep(name, turn)
+            self._keep()
             raise _told_to_come_back(error, turn) from None
         except asyncio.CancelledError:
-            self._returning.keep(name, turn)
+            self._keep()
             raise
         return placed.response()
 
+    def _keep(self) -> None:
+        """Keep what the call needs to go on if its client sends the request again."""
+        if self._turn is not None:
+            key = self._key if self._asked.takes_key else None
+            self._returning.keep(self._name, Away(self._turn, key))
+
     async def _dial(self, permit: Permit) -> _Answer:
+        is_new_key = self._key is None
+        self._key = self._key or permit.id
         self._is_dialling = True
         self._dials += 1
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
-                answer = await self._sent(self._asked.body_with(permit.id))
+                answer = await self._sent(self._asked.body_with(self._key))
         except _NOT_CONNECTED as error:
             permit.cancel()
+            self._forget(is_new_key)
+            self._keep()
             raise Problem(
                 502,
                 f"the provider can't be reached ({type(error).__name__}); no call was placed",
@@ -179,30 +194,43 @@ class _Start:
                 retry_after=AGAIN_IN,
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _in_doubt(error, is_safe_again=self._is_safe_again(502)) from None
+            self._keep()
+            raise _in_doubt(error, is_safe_again=self._has_own_key) from None
         finally:
             self._is_dialling = False
-        if not 200 <= answer.status < 300:
+        if not (answer.placed or _is_in_doubt(answer.status)):
+            self._forget(is_new_key)
+        if not answer.is_ok:
             raise _Refused(answer, self._forwarder.address(self._asked.path))
         return answer
+
+    def _forget(self, is_new_key: bool) -> None:
+        """Forget the key of a dial that placed no call, unless an earlier one may have."""
+        if is_new_key:
+            self._key = None
 
     async def _sent(self, body: bytes) -> _Answer:
         async with self._forwarder.sent(self._request, body, _UNCOMPRESSED) as answer:
             return _Answer.of(answer, await answer.read())
 
-    def _is_safe_again(self, status: int) -> bool:
-        """Whether the client may send a dial with this answer again without a second call.
+    def _passed_on(self, answer: _Answer) -> web.Response:
+        """The provider's answer to a dial that placed no call, or may have."""
+        response = answer.response()
+        is_in_doubt = _is_in_doubt(answer.status)
+        if is_in_doubt or self._is_abandoned:
+            self._keep()
+        if is_in_doubt and not self._has_own_key:
+            response.headers.update(NOT_AGAIN)
+        return response
 
-        After an answer that leaves in doubt whether a call was placed, only with its own key: a
-        request that is sent again without one gets another key.
-        """
-        is_in_doubt = status in UNDECIDED or status >= 500
-        return not is_in_doubt or self._asked.idempotency_key is not None
+    @property
+    def _has_own_key(self) -> bool:
+        return self._asked.idempotency_key is not None
 
     def _stops(self, attempt: RetryCallState) -> bool:  # noqa: ARG002 - tenacity passes it
         """Whether a call that was refused is not to be dialled again."""
-        has_own_key = self._asked.idempotency_key is not None
-        return self._is_abandoned or (has_own_key and self._dials >= _DIALS_UNDER_ONE_KEY)
+        is_one_key = self._has_own_key or self._key is not None
+        return self._is_abandoned or (is_one_key and self._dials >= _DIALS_UNDER_ONE_KEY)
 
     async def _refused_key(self) -> web.Response:
         """The provider's own answer to a key that it refuses."""
@@ -247,6 +275,15 @@ class _Answer:
             disconnection_reason=call.get("disconnection_reason"),
         )
 
+    @property
+    def is_ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def placed(self) -> bool:
+        """Whether it says that a call was placed."""
+        return self.is_ok and self.disconnection_reason != REFUSED_REASON
+
     def response(self) -> web.Response:
         return web.Response(
             status=self.status, reason=self.reason, headers=self.headers, body=self.body
@@ -269,6 +306,11 @@ class _Refused(Exception):
         self.status = answer.status
         self.url = url
         self.message = answer.body.decode("utf-8", "replace")
+
+
+def _is_in_doubt(status: int) -> bool:
+    """Whether a dial with this answer may have placed a call."""
+    return status in UNDECIDED or status >= 500
 
 
 def _object(body: bytes) -> Mapping[str, str]:

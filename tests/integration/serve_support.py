@@ -16,7 +16,23 @@ from callguard.serve.running import listening
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 from callguard.serve.workspaces import WORKSPACES, Workspaces
 
-__all__ = ["KEY", "LEAD", "Provider", "Proxy", "client", "on_a_socket", "served", "stub", "until"]
+__all__ = [
+    "CREATE",
+    "KEY",
+    "LEAD",
+    "Dial",
+    "Provider",
+    "Proxy",
+    "answering",
+    "client",
+    "hanging_up",
+    "on_a_socket",
+    "served",
+    "stub",
+    "until",
+]
+
+CREATE = "/v2/create-phone-call"
 
 KEY = "key_of_a_test"
 
@@ -27,9 +43,10 @@ Dial = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Provider:
-    """A provider that keeps what it was sent, and accepts the keys that begin with `KEY`.
+    """A provider that keeps what it was sent, and accepts the keys that begin with `key`.
 
     Attributes:
+        key: how the keys begin that it accepts.
         limit: its concurrency limit.
         count: its current concurrency.
         dials: the bodies of the dials that came.
@@ -41,6 +58,7 @@ class Provider:
         url: its address.
     """
 
+    key: str = KEY
     limit: int = 20
     count: int = 0
     dials: list[dict[str, Any]] = field(default_factory=list)
@@ -52,7 +70,7 @@ class Provider:
     url: str = ""
 
     async def limits(self, request: web.Request) -> web.StreamResponse:
-        if not request.headers.get("Authorization", "").startswith(f"Bearer {KEY}"):
+        if not request.headers.get("Authorization", "").startswith(f"Bearer {self.key}"):
             return web.json_response({"status": "error", "message": "Invalid API Key."}, status=401)
         self.readings += 1
         await self.may_answer.wait()
@@ -74,6 +92,22 @@ class Provider:
         self.requests.append(request)
         self.bodies.append(body)
         return web.Response(body=body, headers={"X-Path": request.raw_path})
+
+
+def answering(status: int, message: str = "no") -> Dial:
+    """A dial's answer with a status and a message."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"status": "error", "message": message}, status=status)
+
+    return answer
+
+
+async def hanging_up(request: web.Request) -> web.StreamResponse:
+    """A provider that breaks the connection when it has read the dial."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
 
 
 @asynccontextmanager

@@ -12,25 +12,18 @@ from aiohttp import web
 
 from callguard import Lane, Trunk, simulator
 from callguard.serve.settings import Bounds, WorkspaceSettings
-from tests.integration.serve_support import KEY, LEAD, Dial, client, served, stub, until
-
-CREATE = "/v2/create-phone-call"
-
-
-def answering(status: int, message: str = "no") -> Dial:
-    """A dial's answer with a status and a message."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.json_response({"status": "error", "message": message}, status=status)
-
-    return answer
-
-
-async def hanging_up(request: web.Request) -> web.StreamResponse:
-    """A provider that breaks the connection when it has read the dial."""
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
+from tests.integration.serve_support import (
+    CREATE,
+    KEY,
+    LEAD,
+    Dial,
+    answering,
+    client,
+    hanging_up,
+    served,
+    stub,
+    until,
+)
 
 
 async def test_a_call_is_placed_through_the_gate_and_its_answer_is_the_providers() -> None:
@@ -89,59 +82,17 @@ async def test_a_wait_that_is_over_is_answered_with_the_decision_and_when_to_com
         assert provider.dials == []
 
 
-async def test_who_comes_back_with_the_same_key_has_its_old_position() -> None:
-    """Callers that are told to come back would lose to those who came later, for ever."""
-    async with stub(limit=1, count=1) as provider, served(provider.url) as proxy, client() as s:
-
-        async def lead(key: str, wait: str) -> int:
-            body = LEAD | {"idempotency_key": key}
-            headers = {"X-Callguard-Wait": wait}
-            async with s.post(proxy.url + CREATE, json=body, headers=headers) as answer:
-                return answer.status
-
-        assert await lead("early", "0") == 429
-        late = asyncio.create_task(lead("late", "20"))
-        (gate,) = (each.gate for each in proxy.workspaces.open())
-        await until(lambda: gate.statistics().waiting["default"] == 1)
-        early = asyncio.create_task(lead("early", "20"))
-        await until(lambda: gate.statistics().waiting["default"] == 2)
-        provider.count = 0
-        assert await early == 201
-        late.cancel()
-        assert [dial["idempotency_key"] for dial in provider.dials] == ["early"]
+async def dead_call(request: web.Request) -> web.StreamResponse:
+    """A provider that places a call, and ends it at once for lack of room."""
+    reason = {"disconnection_reason": "concurrency_limit_reached"}
+    return web.json_response({"call_id": "call_dead", **reason}, status=201)
 
 
-async def test_who_hung_up_while_it_waited_has_its_old_position_too() -> None:
-    """A client whose own time-out is shorter than the wait would begin at the end each time."""
-    async with stub(limit=1, count=1) as provider, served(provider.url) as proxy, client() as s:
-
-        async def dial(key: str) -> None:
-            async with s.post(proxy.url + CREATE, json=LEAD | {"idempotency_key": key}):
-                pass
-
-        def lead(key: str) -> asyncio.Task[None]:
-            return asyncio.create_task(dial(key))
-
-        first = lead("early")
-        await until(lambda: bool(proxy.workspaces.open()))
-        (gate,) = (each.gate for each in proxy.workspaces.open())
-        await until(lambda: gate.statistics().waiting["default"] == 1)
-        late = lead("late")
-        await until(lambda: gate.statistics().waiting["default"] == 2)
-        first.cancel()
-        await until(lambda: gate.statistics().waiting["default"] == 1)
-        again = lead("early")
-        await until(lambda: gate.statistics().waiting["default"] == 2)
-        provider.count = 0
-        await again
-        late.cancel()
-        assert [dial["idempotency_key"] for dial in provider.dials] == ["early"]
-
-
-async def test_a_call_that_the_provider_refuses_is_dialled_again() -> None:
+@pytest.mark.parametrize("refusal", [answering(429), dead_call], ids=["429", "dead call"])
+async def test_a_call_that_the_provider_refuses_is_dialled_again(refusal: Dial) -> None:
     """A client that doesn't retry would lose a lead that was surely not called."""
     async with stub() as provider, served(provider.url) as proxy, client() as session:
-        provider.answers = [answering(429)]
+        provider.answers = [refusal]
         async with session.post(proxy.url + CREATE, json=LEAD) as answer:
             assert answer.status == 201
         assert len(provider.dials) == 2

@@ -17,7 +17,7 @@ from retell.types import PhoneCallResponse
 from callguard import simulator
 from callguard.serve.settings import WorkspaceSettings
 from callguard.simulator import Constant, Fault, Faults
-from tests.integration.serve_support import served
+from tests.integration.serve_support import served, stub
 from tests.integration.support import LONGEST
 
 NUMBERS: dict[str, Any] = {"from_number": "+14157774444", "to_number": "+12137774445"}
@@ -222,3 +222,10 @@ async def test_an_answer_comes_as_the_provider_sends_it() -> None:
                 assert await anext(chunks) == b"first"
                 first_is_here.set()
                 assert await anext(chunks) == b"second"
+
+
+async def test_the_sdk_announces_how_long_it_waits_for_a_call() -> None:
+    """Its programs would be sent away after 25 s, while they wait for 120 s."""
+    async with stub(key=KEY) as provider, through(provider.url) as proxy, sdk(proxy) as client:
+        await client.call.create_phone_call(**NUMBERS)
+        assert provider.requests[-1].headers["X-Stainless-Read-Timeout"] == "120"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.proxies import carry_out
+from tests.integration.serve_support import served, stub
 from tests.support.commands import (
     KEY,
     QUICK_GATE,
@@ -77,3 +78,11 @@ async def test_a_killed_proxy_loses_no_lead_and_repeats_none(modules: Path) -> N
     assert (report.lost, report.twice, report.truth["placed"]) == (0, 0, 80)
     assert report.seen.retries > 0
     assert not report.seen.errors
+
+
+async def test_the_sdk_announces_how_long_it_waits_for_a_call(modules: Path) -> None:
+    """Its programs would be sent away after 25 s, while they wait for 120 s."""
+    async with stub(key=KEY) as provider, served(provider.url) as proxy:
+        program = dialling("dial.js", proxy.url, range(1), at_once=1, node_modules=modules)
+        assert [each.error async for each in program] == [None]
+        assert provider.requests[-1].headers["X-Stainless-Timeout"] == "120"
