@@ -58,9 +58,8 @@ def status(
     history. With --ledger, the calls that gates on a shared ledger are dialling, and those that
     they have placed and the provider may not count yet, are in use too; what is paused is shown,
     and each limited trunk. Our calls are distinguished from others' if all gates of the ledger have
-    `reserved_inbound="outbound"` or `ends_free_at_once=True`; else, and without --ledger, it is
-    unknown whose the calls are. Warns if a refusal has given such a setting up, and suggests what
-    gates have learnt.
+    `reserved_inbound="outbound"` or `ends_free_at_once=True`; else it is unknown whose the
+    calls are. Warns if a refusal has given such a setting up, and suggests what gates have learnt.
 
     Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
     all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the
@@ -152,8 +151,6 @@ class Standing:
         return figures(
             {
                 "in use": limits.current_concurrency,
-                "ours": _known(self.plain.usage.own),
-                "others": _known(self.plain.usage.others),
                 **self._ledger_rows(),
                 "limit": limits.concurrency_limit,
                 "reserved for inbound": limits.reserved_inbound_concurrency,
@@ -171,11 +168,13 @@ class Standing:
         steered = "pauses", "trunks", "premises", "given_up", "suggestions"
         return {each: shared[each] for each in steered}
 
-    def _ledger_rows(self) -> dict[str, int]:
-        rows = self._shared()
-        if self.contents is not None and self.contents.pauses:
-            rows["waiting, not paused"] = rows.pop("waiting")
-        return rows
+    def _ledger_rows(self) -> dict[str, object]:
+        if self.contents is None:
+            return {}
+        usage, shared = self.plain.usage, self._shared()
+        if self.contents.pauses:
+            shared["waiting, not paused"] = shared.pop("waiting")
+        return {"ours": _known(usage.own), "others": _known(usage.others), **shared}
 
     def _shared(self) -> dict[str, int]:
         if self.contents is None:

@@ -367,8 +367,7 @@ async def _opened(
         default = trunks[0]
         if default.cps is not None:
             logger.info(
-                "calls start on the default trunk at %g a second at most: open_gate(cps=...) is "
-                "for another rate, and None for none",
+                "calls start on the default trunk at %g a second at most; `cps` sets another rate",
                 default.cps,
             )
         closing = AsyncExitStack()

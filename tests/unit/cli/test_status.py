@@ -108,8 +108,6 @@ def test_table() -> None:
     rows = {name.strip(): value.strip() for _, name, value, _ in lines}
     assert rows == {
         "in use": "18",
-        "ours": "unknown",
-        "others": "unknown",
         "limit": "20",
         "reserved for inbound": "2",
         "burst limit": "60",
