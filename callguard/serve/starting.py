@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from aiohttp import web
 
 from callguard.errors import AdmissionError, LimitsRejected
-from callguard.fetcher.calls import REFUSED_REASON
 from callguard.gate import Permit
-from callguard.gate.refusal import UNDECIDED
 from callguard.serve.access import bearer
+from callguard.serve.answered import DialAnswer, DialRefused
 from callguard.serve.asked import Asked
-from callguard.serve.forwarding import Forwarder, end_to_end
+from callguard.serve.forwarding import Forwarder
 from callguard.serve.problems import AGAIN_IN, NOT_AGAIN, Problem, problem_of
 from callguard.serve.returning import Away, Returning, name_of
 from callguard.serve.settings import ServeSettings
@@ -159,7 +155,7 @@ class _Start:
         self._key = back.key if back else None
         try:
             placed = await turn.place(self._dial, timeout=asked.wait, attempts=self._stops)
-        except _Refused as refused:
+        except DialRefused as refused:
             return self._passed_on(refused.answer)
         except AdmissionError as error:
             self._keep()
@@ -175,7 +171,7 @@ class _Start:
             key = self._key if self._asked.takes_key else None
             self._returning.keep(self._name, Away(self._turn, key))
 
-    async def _dial(self, permit: Permit) -> _Answer:
+    async def _dial(self, permit: Permit) -> DialAnswer:
         is_new_key = self._key is None
         self._key = self._key or permit.id
         self._is_dialling = True
@@ -198,10 +194,10 @@ class _Start:
             raise _in_doubt(error, is_safe_again=self._has_own_key) from None
         finally:
             self._is_dialling = False
-        if not (answer.placed or _is_in_doubt(answer.status)):
+        if not (answer.placed or answer.is_in_doubt):
             self._forget(is_new_key)
         if not answer.is_ok:
-            raise _Refused(answer, self._forwarder.address(self._asked.path))
+            raise DialRefused(answer, self._forwarder.address(self._asked.path))
         return answer
 
     def _forget(self, is_new_key: bool) -> None:
@@ -209,17 +205,16 @@ class _Start:
         if is_new_key:
             self._key = None
 
-    async def _sent(self, body: bytes) -> _Answer:
+    async def _sent(self, body: bytes) -> DialAnswer:
         async with self._forwarder.sent(self._request, body, _UNCOMPRESSED) as answer:
-            return _Answer.of(answer, await answer.read())
+            return DialAnswer.of(answer, await answer.read())
 
-    def _passed_on(self, answer: _Answer) -> web.Response:
+    def _passed_on(self, answer: DialAnswer) -> web.Response:
         """The provider's answer to a dial that placed no call, or may have."""
         response = answer.response()
-        is_in_doubt = _is_in_doubt(answer.status)
-        if is_in_doubt or self._is_abandoned:
+        if answer.is_in_doubt or self._is_abandoned:
             self._keep()
-        if is_in_doubt and not self._has_own_key:
+        if answer.is_in_doubt and not self._has_own_key:
             response.headers.update(NOT_AGAIN)
         return response
 
@@ -241,86 +236,6 @@ class _Start:
                 503, "the provider refused the key, but not any more", retry_after=AGAIN_IN
             )
         return web.Response(status=status, body=body, content_type=kind)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The provider's answer to a dial.
-
-    Attributes:
-        status: the HTTP status.
-        reason: the phrase beside it.
-        headers: the headers.
-        body: the body as it came.
-        call_id: the call's id; None if there is none.
-        disconnection_reason: why the call is over; None if it isn't.
-    """
-
-    status: int
-    reason: str | None
-    headers: Mapping[str, str]
-    body: bytes
-    call_id: str | None
-    disconnection_reason: str | None
-
-    @classmethod
-    def of(cls, answer: aiohttp.ClientResponse, body: bytes) -> _Answer:
-        call = _object(body)
-        return cls(
-            status=answer.status,
-            reason=answer.reason,
-            headers=end_to_end(answer.headers),
-            body=body,
-            call_id=call.get("call_id"),
-            disconnection_reason=call.get("disconnection_reason"),
-        )
-
-    @property
-    def is_ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def placed(self) -> bool:
-        """Whether it says that a call was placed."""
-        return self.is_ok and self.disconnection_reason != REFUSED_REASON
-
-    def response(self) -> web.Response:
-        return web.Response(
-            status=self.status, reason=self.reason, headers=self.headers, body=self.body
-        )
-
-
-class _Refused(Exception):
-    """The provider's answer that is no success; the gate judges by these attributes what it means.
-
-    Attributes:
-        answer: the answer.
-        status: its status.
-        url: the address that answered.
-        message: the text.
-    """
-
-    def __init__(self, answer: _Answer, url: str) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
-        self.status = answer.status
-        self.url = url
-        self.message = answer.body.decode("utf-8", "replace")
-
-
-def _is_in_doubt(status: int) -> bool:
-    """Whether a dial with this answer may have placed a call."""
-    return status in UNDECIDED or status >= 500
-
-
-def _object(body: bytes) -> Mapping[str, str]:
-    try:
-        call = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(call, dict):
-        return {}
-    return {name: value for name, value in call.items() if isinstance(value, str)}
 
 
 def _told_to_come_back(error: AdmissionError, turn: Turn) -> Problem:
