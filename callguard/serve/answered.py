@@ -62,7 +62,7 @@ class DialAnswer:
     @property
     def is_in_doubt(self) -> bool:
         """Whether a call may have been placed, although it says none."""
-        return self.status in UNDECIDED or self.status >= 500
+        return self.status in UNDECIDED or not 400 <= self.status < 500
 
     def response(self) -> web.Response:
         """Return the same answer for the client."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Final
 from urllib.parse import unquote
 
@@ -35,13 +35,11 @@ _SHARE_FOR_WAITING: Final = 0.75
 """The part of a client's time-out in which its request may wait; the rest is for the dial, which
 the client would otherwise not see the end of. Our own choice."""
 
-_SLASHES: Final = re.compile("/{2,}")
-
 
 def _plain_path(request: web.Request) -> str:
     """The path that a request means, however it writes it."""
-    path = request.raw_path.partition("?")[0]
-    return _SLASHES.sub("/", unquote(path)).rstrip("/").lower()
+    path = unquote(request.raw_path.partition("?")[0])
+    return "/" + normpath(path).lstrip("/").lower()
 
 
 def start_path(request: web.Request) -> str | None:

@@ -16,9 +16,13 @@ from callguard.serve.workspaces import Workspace
 __all__ = ["Away", "Returning", "name_of"]
 
 _MOST: Final = 20_000
+"""Names that are kept of each kind: twice as many as requests wait at once by default."""
+
+_MOST_ALIKE: Final = 100
+"""Calls that are kept under one name. More than a few are a test that calls one number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Away:
     """A call whose client was told to come back, hung up, or saw no answer to the dial.
 
@@ -39,16 +43,30 @@ class Returning:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._away: TTLCache[bytes, Away] = TTLCache(_MOST, seconds, timer=_time)
+        # Apart, because a key that is forgotten may cost a second call, and a position just time.
+        self._in_doubt: TTLCache[bytes, tuple[Away, ...]] = TTLCache(_MOST, seconds, timer=_time)
+        self._positions: TTLCache[bytes, tuple[Away, ...]] = TTLCache(_MOST, seconds, timer=_time)
 
     def take(self, name: bytes | None) -> Away | None:
-        """Take the call with this name out; None if there is none, or no more."""
-        return None if name is None else self._away.pop(name, None)
+        """Take a call with this name out, one in doubt first; None if there is none, or no more."""
+        if name is None:
+            return None
+        for kept in (self._in_doubt, self._positions):
+            first, *others = kept.pop(name, (None,))
+            if others:
+                kept[name] = tuple(others)
+            if first is not None:
+                return first
+        return None
 
     def keep(self, name: bytes | None, away: Away) -> None:
-        """Keep a call until its client comes back; one without a name is lost."""
+        """Keep a call until its client comes back; one without a name is lost.
+
+        A key that is cleared later counts at once.
+        """
         if name is not None:
-            self._away[name] = away
+            kept = self._positions if away.key is None else self._in_doubt
+            kept[name] = (*kept.get(name, ()), away)[-_MOST_ALIKE:]
 
 
 def name_of(

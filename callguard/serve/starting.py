@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from aiohttp import web
+from cachetools import TTLCache
 
 from callguard.errors import AdmissionError, LimitsRejected
 from callguard.gate import Permit
@@ -33,6 +36,13 @@ _DIALS_UNDER_ONE_KEY: Final = 3
 """Dials of a call that is refused, if its idempotency key must stay the same: the provider may
 repeat its answer to a key, and each refusal stops all others for a moment. Our own choice."""
 
+_KNOWN_FOR: Final = 3600.0
+"""Seconds for which a call is known by its id: a repeated key gets the same call for up to an hour
+(docs.retellai.com, read 2026-11-22)."""
+
+_MOST_KNOWN: Final = 100_000
+"""Calls that are known: more than start in an hour at 20 a second."""
+
 _UNCOMPRESSED: Final = {"Accept-Encoding": "identity"}
 """The answer to a dial has the call's id, by which webhooks and asking tell of its end."""
 
@@ -56,6 +66,7 @@ class Starter:
         self._workspaces = workspaces
         self._forwarder = forwarder
         self._returning = Returning(settings.back_within)
+        self._known: TTLCache[str, None] = TTLCache(_MOST_KNOWN, _KNOWN_FOR, timer=_now)
         self._tasks: set[asyncio.Task[web.Response]] = set()
 
     async def start(self, request: web.Request, path: str) -> web.Response:
@@ -80,7 +91,9 @@ class Starter:
                 kind="too-many-waiting",
                 retry_after=AGAIN_IN,
             )
-        start = _Start(request, asked, self._workspaces, self._forwarder, self._returning)
+        start = _Start(
+            request, asked, self._workspaces, self._forwarder, self._returning, self._known
+        )
         task = asyncio.create_task(start.run())
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -114,25 +127,28 @@ class _Start:
         workspaces: Workspaces,
         forwarder: Forwarder,
         returning: Returning,
+        known: MutableMapping[str, None],
     ) -> None:
         self._request = request
         self._asked = asked
         self._workspaces = workspaces
         self._forwarder = forwarder
         self._returning = returning
+        self._known = known
+        self._until = _now() + asked.wait
         self._is_dialling = False
         self._is_abandoned = False
         self._dials = 0
-        self._name: bytes | None = None
-        self._turn: Turn | None = None
         self._key: str | None = None
+        self._name: bytes | None = None
+        self._away: Away | None = None
+        self._is_kept = False
 
     def abandon(self, task: asyncio.Task[web.Response]) -> None:
         """Go no further than the dial that has begun, because the client hung up."""
         self._is_abandoned = True
-        if self._is_dialling:
-            self._keep()
-        else:
+        self._keep()
+        if not self._is_dialling:
             task.cancel()
 
     async def run(self) -> web.Response:
@@ -151,27 +167,40 @@ class _Start:
         lane, trunk = asked.lane_among(settings), asked.trunk_among(settings)
         self._name = name_of(workspace, lane, trunk, asked)
         back = self._returning.take(self._name)
-        self._turn = turn = back.turn if back else workspace.gate.turn(lane, trunk=trunk)
+        turn = back.turn if back else workspace.gate.turn(lane, trunk=trunk)
         self._key = back.key if back else None
+        self._away = Away(turn)
         try:
-            placed = await turn.place(self._dial, timeout=asked.wait, attempts=self._stops)
+            placed = await turn.place(
+                self._dial, timeout=max(0.0, self._until - _now()), attempts=self._stops
+            )
         except DialRefused as refused:
+            self._keep()
             return self._passed_on(refused.answer)
         except AdmissionError as error:
             self._keep()
             raise _told_to_come_back(error, turn) from None
-        except asyncio.CancelledError:
+        except BaseException:
             self._keep()
             raise
+        if self._is_abandoned:
+            self._keep()
         return placed.response()
 
     def _keep(self) -> None:
-        """Keep what the call needs to go on if its client sends the request again."""
-        if self._turn is not None:
-            key = self._key if self._asked.takes_key else None
-            self._returning.keep(self._name, Away(self._turn, key))
+        """Keep what the call needs to go on if its client sends the request again.
+
+        Whoever comes back first takes it; after that, only what it has taken counts.
+        """
+        if self._away is None:
+            return
+        self._away.key = self._key if self._asked.takes_key else None
+        if not self._is_kept:
+            self._is_kept = True
+            self._returning.keep(self._name, self._away)
 
     async def _dial(self, permit: Permit) -> DialAnswer:
+        """Dial under one key until it is certain that no call was placed under that."""
         is_new_key = self._key is None
         self._key = self._key or permit.id
         self._is_dialling = True
@@ -181,8 +210,8 @@ class _Start:
                 answer = await self._sent(self._asked.body_with(self._key))
         except _NOT_CONNECTED as error:
             permit.cancel()
-            self._forget(is_new_key)
-            self._keep()
+            if is_new_key:
+                self._key = None
             raise Problem(
                 502,
                 f"the provider can't be reached ({type(error).__name__}); no call was placed",
@@ -190,20 +219,25 @@ class _Start:
                 retry_after=AGAIN_IN,
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self._keep()
             raise _in_doubt(error, is_safe_again=self._has_own_key) from None
         finally:
             self._is_dialling = False
-        if not (answer.placed or answer.is_in_doubt):
-            self._forget(is_new_key)
-        if not answer.is_ok:
-            raise DialRefused(answer, self._forwarder.address(self._asked.path))
-        return answer
-
-    def _forget(self, is_new_key: bool) -> None:
-        """Forget the key of a dial that placed no call, unless an earlier one may have."""
-        if is_new_key:
+        if answer.is_ok:
+            return self._placed(answer, permit)
+        if is_new_key and not answer.is_in_doubt:
             self._key = None
+        raise DialRefused(answer, self._forwarder.address(self._asked.path))
+
+    def _placed(self, answer: DialAnswer, permit: Permit) -> DialAnswer:
+        """Report a call that was placed, unless it is one that counts already."""
+        if not answer.placed:
+            self._key = None  # the call that was placed under it is over
+        elif answer.call_id in self._known:
+            permit.cancel()
+            return replace(answer, call_id=None)
+        elif answer.call_id is not None:
+            self._known[answer.call_id] = None
+        return answer
 
     async def _sent(self, body: bytes) -> DialAnswer:
         async with self._forwarder.sent(self._request, body, _UNCOMPRESSED) as answer:
@@ -212,9 +246,8 @@ class _Start:
     def _passed_on(self, answer: DialAnswer) -> web.Response:
         """The provider's answer to a dial that placed no call, or may have."""
         response = answer.response()
-        if answer.is_in_doubt or self._is_abandoned:
-            self._keep()
-        if answer.is_in_doubt and not self._has_own_key:
+        may_be_placed = answer.is_in_doubt or self._key is not None
+        if may_be_placed and not self._has_own_key:
             response.headers.update(NOT_AGAIN)
         return response
 
@@ -225,7 +258,8 @@ class _Start:
     def _stops(self, attempt: RetryCallState) -> bool:  # noqa: ARG002 - tenacity passes it
         """Whether a call that was refused is not to be dialled again."""
         is_one_key = self._has_own_key or self._key is not None
-        return self._is_abandoned or (is_one_key and self._dials >= _DIALS_UNDER_ONE_KEY)
+        is_over = self._is_abandoned or _now() >= self._until
+        return is_over or (is_one_key and self._dials >= _DIALS_UNDER_ONE_KEY)
 
     async def _refused_key(self) -> web.Response:
         """The provider's own answer to a key that it refuses."""
@@ -254,6 +288,10 @@ def _in_doubt(error: BaseException, *, is_safe_again: bool) -> Problem:
     )
     problem.is_safe_again = is_safe_again
     return problem
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 STARTER: Final = web.AppKey("starter", Starter)

@@ -125,7 +125,7 @@ async def test_the_providers_definite_no_gives_the_slot_back_and_is_passed_on() 
         assert workspace.gate.statistics().usage.total == 0
 
 
-@pytest.mark.parametrize("status", [500, 503, 409])
+@pytest.mark.parametrize("status", [300, 500, 503, 409])
 async def test_an_answer_that_proves_nothing_is_passed_on_and_counts_as_placed(status: int) -> None:
     """A call that the provider has placed nevertheless would exceed the limit."""
     async with stub() as provider, served(provider.url) as proxy, client() as session:
@@ -239,7 +239,14 @@ async def test_a_web_call_takes_no_trunk() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["//v2/create-phone-call", "/v2/create-phone-call/", "/v2/%63reate-phone-call?a=1"]
+    "path",
+    [
+        "//v2/create-phone-call",
+        "/v2/create-phone-call/",
+        "/v2/%63reate-phone-call?a=1",
+        "/v2/./create-phone-call",
+        "/v2/agents/%2e%2e/create-phone-call",
+    ],
 )
 async def test_no_way_to_write_the_path_leads_past_the_gate(path: str) -> None:
     """A call that the provider takes for a dial would be placed beside the gate."""

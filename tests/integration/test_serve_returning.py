@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
-from callguard import simulator
+from callguard import Trunk, simulator
 from callguard.gate import Gate
+from callguard.serve.settings import WorkspaceSettings
 from callguard.simulator import Constant
 from tests.integration.serve_support import (
     CREATE,
@@ -36,6 +38,27 @@ def the_gate(proxy: Proxy) -> Gate:
 
 def keys(provider: Provider) -> list[str]:
     return [dial["idempotency_key"] for dial in provider.dials]
+
+
+async def dialled(
+    proxy: Proxy, provider: Provider, session: aiohttp.ClientSession
+) -> tuple[asyncio.Task[aiohttp.ClientResponse], asyncio.Future[web.Response]]:
+    """A dial that has come to the provider, and a future for its answer."""
+    before = len(provider.dials)
+    answer: asyncio.Future[web.Response] = asyncio.get_running_loop().create_future()
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        return await answer
+
+    provider.answers = [late]
+    dial = asyncio.ensure_future(session.post(proxy.url + CREATE, json=LEAD))
+    await until(lambda: len(provider.dials) > before)
+    return dial, answer
+
+
+async def hung_up(dial: asyncio.Task[aiohttp.ClientResponse]) -> None:
+    dial.cancel()
+    await asyncio.wait([dial])
 
 
 @pytest.mark.parametrize(
@@ -154,15 +177,93 @@ async def test_a_dial_in_doubt_is_repeated_under_its_key_until_an_answer_is_seen
         assert fourth != third, "who was answered and calls the same number again means it"
 
 
-async def test_a_key_in_doubt_is_kept_when_it_is_refused_and_passed_on_at_the_third_time() -> None:
+@pytest.mark.parametrize("no", [429, 400, 401, 402])
+async def test_a_key_in_doubt_outlives_a_no_to_a_later_dial(no: int) -> None:
     """The call that an earlier dial may have placed would be placed again under another key."""
     async with stub() as provider, served(provider.url) as proxy, client() as session:
-        provider.answers = [answering(500), *[answering(429)] * 3]
-        for status in (500, 429):
+        provider.answers = [answering(500), *[answering(no)] * (3 if no == 429 else 1)]
+        for status in (500, no, 201):
             async with session.post(proxy.url + CREATE, json=LEAD) as answer:
                 assert answer.status == status
-        assert len(provider.dials) == 4
+                assert ("x-should-retry" in answer.headers) is not answer.ok
         assert len(set(keys(provider))) == 1
+
+
+async def test_a_dead_call_whose_client_has_hung_up_leaves_no_key() -> None:
+    """The client that comes back would get the dead call again, and lose its lead."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        dial, answer = await dialled(proxy, provider, session)
+        await hung_up(dial)
+        reason = {"disconnection_reason": "concurrency_limit_reached"}
+        answer.set_result(web.json_response({"call_id": "call_dead", **reason}, status=201))
+        await until(lambda: the_gate(proxy).statistics().refused == 1)
+        async with session.post(proxy.url + CREATE, json=LEAD) as again:
+            assert again.status == 201
+        assert len(set(keys(provider))) == 2
+
+
+async def test_a_dial_without_a_client_does_not_keep_its_key_twice() -> None:
+    """Who was answered, and calls the same number again on purpose, would place no call."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        dial, answer = await dialled(proxy, provider, session)
+        await hung_up(dial)
+        async with session.post(proxy.url + CREATE, json=LEAD):
+            pass
+        answer.set_result(web.json_response({}, status=504))
+        await until(lambda: the_gate(proxy).statistics().usage.dialling == 0)
+        async with session.post(proxy.url + CREATE, json=LEAD):
+            pass
+        first, second, third = keys(provider)
+        assert first == second != third
+
+
+async def test_two_calls_in_doubt_to_one_number_come_back_with_both_keys() -> None:
+    """One of them would be placed a second time, under a third key."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        answers = [await dialled(proxy, provider, session) for _ in range(2)]
+        for dial, answer in answers:
+            answer.set_result(web.json_response({}, status=500))
+            await dial
+        for _ in range(2):
+            async with session.post(proxy.url + CREATE, json=LEAD):
+                pass
+        first, second, third, fourth = keys(provider)
+        assert {first, second} == {third, fourth}
+        assert first != second
+
+
+async def test_the_same_call_again_takes_one_place_on_its_trunk() -> None:
+    """Each repetition would fill the trunk for an hour, since its call ends just once."""
+    settings = WorkspaceSettings(cps=None, trunks=(Trunk("g", cps=None, calls=3),))
+    async with stub() as provider, served(provider.url, settings) as proxy, client() as session:
+
+        async def same(request: web.Request) -> web.StreamResponse:
+            return web.json_response({"call_id": "call_1"}, status=201)
+
+        provider.answers = [same, same, same]
+        for _ in range(3):
+            headers = {"X-Callguard-Trunk": "g"}
+            async with session.post(proxy.url + CREATE, json=KEYED, headers=headers) as answer:
+                assert (await answer.json())["call_id"] == "call_1"
+        gate = the_gate(proxy)
+        assert (gate.statistics().on_trunk["g"].calls, gate.statistics().usage.total) == (1, 1)
+        gate.note_ended("call_1")
+        assert (gate.statistics().on_trunk["g"].calls, gate.statistics().usage.total) == (0, 0)
+
+
+async def test_refusals_that_take_their_time_count_to_the_wait() -> None:
+    """A request would be dialled without end, long after its client has given up."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+
+        async def slow(request: web.Request) -> web.StreamResponse:
+            await asyncio.sleep(0.1)
+            return web.json_response({}, status=429)
+
+        provider.answers = [slow] * 100
+        headers = {"X-Callguard-Wait": "0.15"}
+        async with session.post(proxy.url + CREATE, json=LEAD, headers=headers) as answer:
+            assert answer.status == 429
+        assert len(provider.dials) <= 2
 
 
 async def test_calls_to_one_number_at_once_have_keys_of_their_own() -> None:
