@@ -108,7 +108,7 @@ class Usage:
 
     @property
     def others(self) -> int | None:
-        """The calls that the snapshot counts beyond own ones; None if that is unknown.
+        """The most of the reported calls that can be others'; None if that is unknown.
 
         An own call that is known to be over is one of these until a snapshot misses it, unless ends
         free at once.
@@ -118,11 +118,22 @@ class Usage:
         return self.reported - self.ended - self.counted
 
     @property
+    def others_at_least(self) -> int | None:
+        """The reported calls that surely are others'; None if that is unknown.
+
+        The snapshot may count any of the calls that are dialling or uncounted.
+        """
+        if self.others is None:
+            return None
+        return max(0, self.others - self.dialling - self.uncounted)
+
+    @property
     def whose(self) -> str:
         """How many calls are own ones and others', in words."""
         if self.others is None:
             return "ours and others unknown"
-        return f"{self.own} ours, {self.others} others"
+        is_known = self.others == self.others_at_least
+        return f"{self.own} ours, {'' if is_known else 'up to '}{self.others} others"
 
     @property
     def left_out(self) -> str:

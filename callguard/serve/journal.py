@@ -198,7 +198,7 @@ class Journal:
                 reported=None if stale else usage.reported,
                 dialling=usage.dialling,
                 uncounted=usage.uncounted,
-                others=None if stale else usage.others,
+                others=None if stale else usage.others_at_least,
                 limit=None if limits is None else limits.concurrency_limit,
                 reserved=None if limits is None else limits.reserved_inbound_concurrency,
                 burst=limits.concurrency_burst_limit if limits is not None and bursts else None,

@@ -171,7 +171,7 @@ class Point:
         reported: the snapshot's count.
         dialling: permits whose dial has not returned.
         uncounted: placed calls that the snapshot may have missed.
-        others: the calls that the snapshot counts beyond own ones.
+        others: the reported calls that surely are others'.
         limit: the workspace's limit.
         reserved: the slots of the limit that are reserved for inbound calls.
         burst: the burst limit; None if burst is off.

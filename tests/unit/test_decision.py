@@ -194,8 +194,8 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
             Usage(19, 1, 2, counted=14, ended=2),
             {},
             (
-                "denied: 20 of 20 in use (17 ours, 3 others; 19 reported 0.4 s ago, 2 of them over "
-                "or counted twice, 1 dialling, 2 uncounted); reserve 0; "
+                "denied: 20 of 20 in use (17 ours, up to 3 others; 19 reported 0.4 s ago, 2 of "
+                "them over or counted twice, 1 dialling, 2 uncounted); reserve 0; "
                 "burst not allowed on lane 'bulk'"
             ),
         ),
@@ -330,3 +330,19 @@ def test_what_keeps_a_call_out_says_when_it_lifts(
     decision = decide(Lane("a"), Usage(used, 0, 0), snapshot, max_age=MAX_AGE, **asked)
     assert decision.lifts_in == lifts_in
     assert str(decision).endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("usage", "at_least", "whose"),
+    [
+        (Usage(18, 0, 0, counted=14), 4, "14 ours, 4 others"),
+        (Usage(12, 0, 9, counted=3), 0, "12 ours, up to 9 others"),
+        (Usage(18, 1, 2, counted=11), 4, "14 ours, up to 7 others"),
+        (Usage(18, 0, 0), None, "ours and others unknown"),
+    ],
+)
+def test_calls_that_may_be_ours_are_not_said_to_be_others(
+    usage: Usage, at_least: int | None, whose: str
+) -> None:
+    """An operator would look for a stranger who dials, where there is none."""
+    assert (usage.others_at_least, usage.whose) == (at_least, whose)

@@ -143,9 +143,9 @@ def test_table() -> None:
     ("changes", "said"),
     [
         ({}, "usage 16 of 20: ours and others unknown; 14 counted 0.4 s ago, 1 dialling, 1 unco"),
-        ({"own": OwnCalls(12, apart=True)}, "usage 16 of 20: 12 ours, 4 others; 14 counted"),
+        ({"own": OwnCalls(12, apart=True)}, "usage 16 of 20: 12 ours, up to 4 others; 14 counted"),
         ({"own": OwnCalls(99, apart=True)}, "usage 16 of 20: 16 ours, 0 others; 14 counted"),
-        ({"own": OwnCalls(0, apart=True)}, "usage 16 of 20: 2 ours, 14 others; 14 counted"),
+        ({"own": OwnCalls(0, apart=True)}, "usage 16 of 20: 2 ours, up to 14 others; 14 counted"),
         ({"snapshot": BURSTING}, "usage 16 of 20 (with burst 60): ours"),
         ({"snapshot": NO_BURST}, "usage 16 of 20: ours"),
         ({}, "; 40 queued; gates: 3, 1 of them silent"),

@@ -137,7 +137,7 @@ def test_inbound_calls_that_are_counted_apart() -> None:
     contents = replace(CONTENTS, own=OwnCalls(15, apart=True))
     shown = standing(limits, contents)
     assert (shown.as_json()["own"], shown.as_json()["others"], shown.plain.headroom) == (15, 4, 1)
-    assert "15 ours, 4 others" in str(shown.plain)
+    assert "15 ours, up to 4 others" in str(shown.plain)
     lines = [line.split("│") for line in rendered(shown).splitlines() if "│" in line]
     assert {"ours": "15", "others": "4"}.items() <= {
         name.strip(): value.strip() for _, name, value, _ in lines

@@ -292,7 +292,7 @@ def test_the_chart_has_a_point_a_second_for_ten_minutes(journal: Journal, clock:
     assert 590 <= len(points) <= 600
     assert points[-1].at - points[0].at == pytest.approx(600.0, abs=3.0)
     assert (points[-1].limit, points[-1].reserved, points[-1].burst) == (20, 2, 60)
-    assert (points[-1].reported, points[-1].others) == (14, 5)
+    assert (points[-1].reported, points[-1].others) == (14, 2)
     clock.now += 601.0
     assert journal.points() == ()
 
