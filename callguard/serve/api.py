@@ -134,12 +134,27 @@ async def _webhook(request: web.Request) -> web.Response:
     in_query(request)
     key = _webhook_key(request)
     try:
-        body = await webhooks.read(request.content.iter_any())
+        body = await _delivery(request)
         webhooks.verify(body, request.headers.get(SIGNATURE_HEADER), key)
         await _deliver(request, body, key)
     except webhooks.WebhookError as error:
         raise Problem(error.status, str(error), kind="webhook") from None
     return web.Response(status=204)
+
+
+async def _delivery(request: web.Request) -> bytes:
+    """The body of a delivery.
+
+    Raises:
+        WebhookTooLarge: it is too large.
+        Problem: it is too slow.
+    """
+    longest = request.app[SETTINGS].bounds.body_seconds
+    try:
+        async with asyncio.timeout(longest):
+            return await webhooks.read(request.content.iter_any())
+    except TimeoutError:
+        raise Problem(408, f"the body did not come within {longest:g} s") from None
 
 
 def _webhook_key(request: web.Request) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from callguard.arguments import is_sendable
+from callguard.serve.asked import body_of
 from callguard.serve.problems import Problem
 from callguard.showing import shown
 
@@ -94,9 +95,10 @@ async def in_body(request: web.Request, *fields: Field) -> dict[str, Any]:
     """Read the JSON object in the body of a request; no body is an empty object.
 
     Raises:
-        Problem: the body is no such object, or a field is unknown or not what it has to be.
+        Problem: the body is no such object, is too large or too slow, or a field is unknown or not
+            what it has to be.
     """
-    body = await request.read()
+    body = await body_of(request)
     if not body:
         return {}
     if request.content_type != "application/json":

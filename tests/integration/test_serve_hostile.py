@@ -113,11 +113,22 @@ async def test_a_key_in_a_broken_header_is_in_no_log(caplog: pytest.LogCaptureFi
     assert KEY not in caplog.text
 
 
-async def test_a_body_that_does_not_come_is_given_up() -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v2/create-phone-call", "application/json"),
+        ("/v1/permits", "application/json"),
+        ("/v1/pause", "application/json"),
+        ("/webhooks/retell", "application/json"),
+        ("/sign-in", "application/x-www-form-urlencoded"),
+    ],
+)
+async def test_a_body_that_does_not_come_is_given_up(path: str, kind: str) -> None:
     """Slow clients would hold the server's memory for ever."""
     bounds = Bounds(body_seconds=0.05)
-    async with stub() as provider, served(provider.url, bounds=bounds) as proxy:
-        sent = HEAD + b"Content-Length: 60\r\n\r\n" + BODY[:10]
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
+    sent = f"{head}Content-Type: {kind}\r\nContent-Length: 60\r\n\r\n".encode() + BODY[:10]
+    async with stub() as provider, served(provider.url, api_key=KEY, bounds=bounds) as proxy:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", int(proxy.url.rpartition(":")[2])
         )

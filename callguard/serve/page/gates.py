@@ -39,6 +39,7 @@ def pages(settings: ServeSettings, workspaces: Workspaces) -> Pages:
             host=settings.host if open_to_machine else None,
             token=settings.token,
             read_only=settings.read_only,
+            body_seconds=settings.bounds.body_seconds,
         ),
     )
 

@@ -190,13 +190,11 @@ class Pages:
         """Read a form.
 
         Raises:
-            Trouble: it was not sent by a page of this server.
+            Trouble: it was not sent by a page of this server, or is too slow.
         """
         if not comes_from_here(request):
             raise Trouble(403, "Not from here", "the form was sent by a page of another site")
-        fields = {
-            name: value for name, value in (await request.post()).items() if isinstance(value, str)
-        }
+        fields = await self._fields(request)
         session = self._session(request)
         if session is None or not self._sessions.is_from(session, fields.get("csrf", "")):
             raise Trouble(
@@ -206,6 +204,16 @@ class Pages:
                 "page was loaded",
             )
         return _Form(fields, session)
+
+    async def _fields(self, request: web.Request) -> dict[str, str]:
+        seconds = self._settings.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                sent = await request.post()
+        except TimeoutError:
+            detail = f"the form did not come within {seconds:g} s"
+            raise Trouble(408, "Too slow", detail) from None
+        return {name: value for name, value in sent.items() if isinstance(value, str)}
 
     # Who it is --------------------------------------------------------------------------------
 
