@@ -94,6 +94,17 @@ async def test_on_loopback_only_names_of_this_machine_are_answered(host: str) ->
         assert (await visitor.post("/pause", {}, Host=host))[0] in {400, 421}
 
 
+@pytest.mark.parametrize("host", ["localhost:99999", "localhost:a", "a:b:c", "[", "[::1"])
+@pytest.mark.parametrize("settings", [PageSettings(), ELSEWHERE])
+async def test_a_name_that_can_not_be_read_is_none_of_ours(
+    host: str, settings: PageSettings
+) -> None:
+    """Any bytes would be an error of the server."""
+    async with visiting(settings=settings) as visitor:
+        assert (await visitor.get("/", Host=host))[0] == 421
+        assert (await visitor.post("/sign-in", {}, Host=host))[0] == 421
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:99", "127.0.0.1:80", "[::1]:80"])
 async def test_the_names_of_this_machine_are_answered(host: str) -> None:
     """An operator could not open the page by the name that everybody uses."""
@@ -131,6 +142,7 @@ async def test_buttons_pause_resume_and_drain() -> None:
     [
         ({"Origin": "https://evil.example"}, True, 403),
         ({"Origin": "null"}, True, 403),
+        ({"Origin": "http://["}, True, 403),
         ({"Sec-Fetch-Site": "cross-site"}, True, 403),
         ({"Sec-Fetch-Site": "same-site"}, True, 403),
         ({"Sec-Fetch-Site": "none"}, True, 403),
@@ -174,6 +186,26 @@ async def test_a_form_that_is_none_of_ours_is_refused(scope: str) -> None:
     async with visiting(shown) as visitor:
         form = {"csrf": await visitor.csrf(), "scope": scope}
         assert (await visitor.post("/pause", form))[0] == 400
+        assert not shown.orders
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("multipart/form-data", 400),
+        ("multipart/form-data; boundary=a", 400),
+        ("text/plain", 400),
+        ("application/x-www-form-urlencoded; charset=foo", 403),  # it has no session
+        ("application/x-www-form-urlencoded", 403),
+    ],
+)
+async def test_a_form_that_can_not_be_read_is_refused(kind: str, status: int) -> None:
+    """Any bytes would be an error of the server."""
+    shown = OnShow(busy())
+    async with visiting(shown) as visitor, aiohttp.ClientSession() as session:
+        pause, headers = f"{visitor.url}/pause", {"Content-Type": kind}
+        async with session.post(pause, data=b"csrf=%ff\xff&csrf", headers=headers) as answer:
+            assert answer.status == status
         assert not shown.orders
 
 

@@ -29,7 +29,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_asked_by_its_name(request: web.Request, host: str | None) -> bool:
-    """Whether a request names this machine, or what the server listens on.
+    """Whether a request names this machine, or what the server listens on, and a port.
 
     A site whose name points to 127.0.0.1 would else read the page in its visitor's browser.
 
@@ -37,13 +37,11 @@ def is_asked_by_its_name(request: web.Request, host: str | None) -> bool:
         request: the request.
         host: see `PageSettings`.
     """
-    if host is None:
-        return True
     try:
-        name = urlsplit(f"//{request.headers.get('Host', '')}").hostname
+        name, _ = urlsplit(f"//{request.headers.get('Host', '')}").hostname, request.url.port
     except ValueError:
         return False
-    return name in _LOOPBACK or name == host.strip("[]").lower()
+    return host is None or name in _LOOPBACK or name == host.strip("[]").lower()
 
 
 def comes_from_here(request: web.Request) -> bool:
@@ -55,4 +53,7 @@ def comes_from_here(request: web.Request) -> bool:
     if site is not None and site != "same-origin":
         return False
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
+    except ValueError:
+        return False

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -27,6 +28,9 @@ __all__ = ["Pages"]
 
 _SLOW: Final = 10.0
 """Seconds that a page may take to receive an update; it connects again by itself."""
+
+_FORM: Final = "application/x-www-form-urlencoded"
+"""How browsers send a form that names no other type (html.spec.whatwg.org, "enctype")."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -190,7 +194,7 @@ class Pages:
         """Read a form.
 
         Raises:
-            Trouble: it was not sent by a page of this server, or is too slow.
+            Trouble: it was not sent by a page of this server, or can't be read.
         """
         if not comes_from_here(request):
             raise Trouble(403, "Not from here", "the form was sent by a page of another site")
@@ -206,14 +210,16 @@ class Pages:
         return _Form(fields, session)
 
     async def _fields(self, request: web.Request) -> dict[str, str]:
+        if request.content_type != _FORM:
+            raise Trouble(400, "No form of this page", f"its forms are sent as {_FORM}")
         seconds = self._settings.body_seconds
         try:
             async with asyncio.timeout(seconds):
-                sent = await request.post()
+                sent = await request.read()
         except TimeoutError:
             detail = f"the form did not come within {seconds:g} s"
             raise Trouble(408, "Too slow", detail) from None
-        return {name: value for name, value in sent.items() if isinstance(value, str)}
+        return dict(parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True))
 
     # Who it is --------------------------------------------------------------------------------
 
