@@ -173,7 +173,7 @@ class Forwarder:
             raise Problem(
                 508, "this server was told to forward to itself; set another --provider-url"
             )
-        headers = end_to_end(request.headers)
+        headers = _spelt_alike(end_to_end(request.headers))
         for name in list(headers):
             if name.lower() in _NOT_SENT or name.lower().startswith(_OURS):
                 headers.popall(name, None)
@@ -220,6 +220,14 @@ def end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     for name in _HOP_BY_HOP | named:
         kept.popall(name, None)
     return kept
+
+
+def _spelt_alike(headers: CIMultiDict[str]) -> CIMultiDict[str]:
+    """The headers, each name as it is spelt first: of two spellings aiohttp sends the last."""
+    spelt: dict[str, str] = {}
+    return CIMultiDict(
+        (spelt.setdefault(name.lower(), name), value) for name, value in headers.items()
+    )
 
 
 def no_answer(error: BaseException) -> Problem:

@@ -63,6 +63,22 @@ async def test_headers_go_on_but_for_those_of_one_connection_and_ours() -> None:
             assert name not in got.headers
 
 
+async def test_a_header_that_is_spelt_in_two_ways_goes_on_with_all_its_values() -> None:
+    """What another proxy adds to a header would replace what the client said."""
+    async with stub() as provider, served(provider.url) as proxy:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(proxy.url.rpartition(":")[2])
+        )
+        writer.write(b"GET /a HTTP/1.1\r\nHost: here\r\nX-Twice: 1\r\nX-Other: 3\r\n")
+        writer.write(b"x-twice: 2\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(20):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        (got,) = provider.requests
+        assert got.headers.getall("X-Twice") == ["1", "2"]
+        assert got.headers["X-Other"] == "3"
+
+
 async def answered_by(dial: Dial, path: str = "/anything") -> tuple[int, CIMultiDict[str], bytes]:
     """What a client gets through the proxy where the provider answers so."""
     app = web.Application()
