@@ -48,6 +48,10 @@ _KEEPALIVE_SECONDS: Final = 4.0
 5 s, nodejs.org/api/http.html, read 2026-11-26), so that no request goes into one that is being
 closed."""
 
+_LONGEST_LINE: Final = 65536
+"""Bytes of a header of an answer at most, as Python's http.client takes (`_MAXLINE`). The client
+library's own bound is 8,190, and the answer to a dial that is longer leaves the call in doubt."""
+
 _CONNECT_SECONDS: Final = 10.0
 _SILENT_SECONDS: Final = 300.0
 """Seconds without a byte after which an answer is given up; retell-sdk 6.2.13 waits 300 s at most,
@@ -137,6 +141,8 @@ class Forwarder:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
                 skip_auto_headers=(hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT,
                                    hdrs.CONTENT_TYPE),
                 timeout=ClientTimeout(

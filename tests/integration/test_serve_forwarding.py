@@ -15,7 +15,16 @@ from yarl import URL
 
 from callguard.serve.running import listening
 from callguard.serve.settings import Bounds, ServeSettings
-from tests.integration.serve_support import KEY, Dial, client, on_a_socket, served, stub
+from tests.integration.serve_support import (
+    CREATE,
+    KEY,
+    LEAD,
+    Dial,
+    client,
+    on_a_socket,
+    served,
+    stub,
+)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -104,6 +113,21 @@ async def test_an_answer_comes_back_as_it_is() -> None:
     assert headers.getall("Set-Cookie") == ["a=1", "b=2"]
     assert (headers["Server"], headers["X-Request-Id"]) == ("theirs", "7")
     assert headers["Content-Length"] == str(len(packed))
+
+
+async def test_a_placed_call_whose_answer_has_a_long_header_is_placed() -> None:
+    """A call that goes on would be said to be in doubt."""
+    long = "a" * 50_000
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"call_id": "call_1"}, status=201, headers={"X-Long": long})
+
+    async with stub() as provider, served(provider.url) as proxy:
+        provider.answers.append(answer)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with aiohttp.ClientSession(headers=headers, max_field_size=60_000) as session:
+            async with session.post(proxy.url + CREATE, json=LEAD) as got:
+                assert (got.status, got.headers["X-Long"]) == (201, long)
 
 
 async def test_a_redirect_is_passed_on_and_not_followed() -> None:
