@@ -38,6 +38,7 @@ def routes() -> Iterable[web.RouteDef]:
     yield web.post("/v1/resume", _resume)
     yield web.post("/v1/drain", _drain)
     yield web.get("/healthz", _health, allow_head=False)
+    yield web.head("/healthz", _health)
     yield web.get("/metrics", _metrics, allow_head=False)
     yield web.get("/openapi.json", _openapi, allow_head=False)
     yield web.post("/webhooks/retell", _webhook)

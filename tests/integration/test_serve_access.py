@@ -87,3 +87,12 @@ async def test_a_server_without_a_key_says_what_to_do() -> None:
             async with session.get(f"{proxy.url}/v1/status") as answer:
                 assert answer.status == 404
                 assert "RETELL_API_KEY" in await answer.text()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_load_balancer_asks_for_the_health_without_a_token(method: str) -> None:
+    """A load balancer would take the server for dead."""
+    async with stub() as provider, served(provider.url, token=TOKEN) as proxy:
+        async with aiohttp.ClientSession() as session:
+            async with session.request(method, f"{proxy.url}/healthz") as answer:
+                assert answer.status == 200
