@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from callguard.arguments import checked_flag, checked_seconds, checked_whole
+from callguard.arguments import checked_flag, checked_seconds, checked_whole, is_sendable
 from callguard.errors import CallGuardError, UsageError
-from callguard.fetcher.settings import checked_base_url, is_loopback
+from callguard.fetcher.settings import checked_api_key, checked_base_url, is_loopback
 from callguard.gate import open_gate
 from callguard.lanes import Lane
 from callguard.serve.settings import Bounds, ServeSettings, WorkspaceSettings
@@ -118,7 +118,7 @@ def _server(
     plain = {name: _CHECKS[name](name, value) for name, value in given.items()}
     return ServeSettings(
         **plain,
-        api_key=environment.get("RETELL_API_KEY") or None,
+        api_key=checked_api_key(key) if (key := environment.get("RETELL_API_KEY")) else None,
         bounds=Bounds(
             **{
                 name: _CHECKS.get(name, _positive)(f"[bounds] {name}", value)
@@ -251,6 +251,12 @@ def _text(name: str, value: object) -> str:
     return value
 
 
+def _token(name: str, value: object) -> str:
+    if not isinstance(value, str) or not is_sendable(value):
+        raise UsageError(f"{name} must be text in UTF-8; what it is isn't shown here")
+    return value
+
+
 def _address(name: str, value: object) -> str:
     return _text(name, value).rstrip("/")
 
@@ -291,7 +297,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "port": _port,
     "provider_url": _address,
     "allow_plain_http": _flag,
-    "token": _text,
+    "token": _token,
     "read_only": _flag,
     "wait": _seconds,
     "max_wait": _seconds,

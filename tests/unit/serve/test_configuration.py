@@ -110,6 +110,33 @@ def test_secrets_come_from_the_environment_and_are_not_shown() -> None:
     assert "12345678" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("CALLGUARD_TOKEN", "token must be text in UTF-8"),
+        ("RETELL_API_KEY", "the API key contains"),
+    ],
+)
+def test_a_secret_that_is_no_text_is_an_error_that_does_not_show_it(
+    variable: str, said: str
+) -> None:
+    """A server would end in a traceback, or start and fail at each request."""
+    with pytest.raises(UsageError) as caught:
+        configured(None, {variable: "caf\udce9-12345678"}, {})
+    assert said in str(caught.value)
+    assert "12345678" not in str(caught.value)
+
+
+def test_a_token_that_is_no_text_in_a_file_is_an_error_that_does_not_show_it(
+    tmp_path: Path,
+) -> None:
+    """A secret would be in the log of whoever starts the server."""
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, "token = 12345678")
+    assert "token must be text" in str(caught.value)
+    assert "12345678" not in str(caught.value)
+
+
 def test_the_clients_address_of_the_provider_is_not_the_servers() -> None:
     """A server that shares its environment with a dialer would forward to itself."""
     settings = configured(None, {"RETELL_BASE_URL": "http://127.0.0.1:8790"}, {})
