@@ -57,6 +57,10 @@ _SILENT_SECONDS: Final = 300.0
 """Seconds without a byte after which an answer is given up; retell-sdk 6.2.13 waits 300 s at most,
 for create-batch-call."""
 
+_ASKING_SECONDS: Final = 5.0
+"""Seconds in which the limits have to come, as in the gate's own readings (`ProviderClient`): else
+requests whose key is refused would pile up behind a provider that hangs."""
+
 
 class Forwarder:
     """Sends requests on to the provider.
@@ -162,8 +166,11 @@ class Forwarder:
         """
         headers = {} if authorization is None else {hdrs.AUTHORIZATION: authorization}
         url = URL(self._base_url + "/get-concurrency", encoded=True)
+        request = self.session.get(
+            url, headers=headers, allow_redirects=False, timeout=ClientTimeout(_ASKING_SECONDS)
+        )
         try:
-            async with self.session.get(url, headers=headers, allow_redirects=False) as answer:
+            async with request as answer:
                 return answer.status, answer.content_type, await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise no_answer(error) from None

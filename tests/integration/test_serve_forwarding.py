@@ -13,6 +13,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from callguard.serve.forwarding import Forwarder
+from callguard.serve.problems import Problem
 from callguard.serve.running import listening
 from callguard.serve.settings import Bounds, ServeSettings
 from tests.integration.serve_support import (
@@ -25,6 +27,7 @@ from tests.integration.serve_support import (
     served,
     stub,
 )
+from tests.support.virtual_time import jumping
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -204,6 +207,21 @@ async def test_a_provider_that_is_not_there_is_said_to_be_so() -> None:
             assert answer.status == 502
             assert answer.content_type == "application/problem+json"
             assert KEY not in await answer.text()
+
+
+@jumping
+async def test_a_question_for_the_limits_is_given_up_soon() -> None:
+    """While the provider hangs, each request without a key would take up a place for minutes."""
+    loop = asyncio.get_running_loop()
+    async with stub() as provider:
+        provider.may_answer.clear()
+        forwarder, began = Forwarder(ServeSettings(provider_url=provider.url)), loop.time()
+        with pytest.raises(Problem) as caught:
+            await forwarder.ask_limits(f"Bearer {KEY}")
+        assert (caught.value.status, provider.readings) == (504, 1)
+        assert loop.time() - began < 10.0
+        await forwarder.aclose()
+        provider.may_answer.set()
 
 
 async def test_a_body_that_is_too_large_is_not_forwarded() -> None:
