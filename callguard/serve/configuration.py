@@ -191,6 +191,11 @@ def _check(settings: ServeSettings) -> None:
         )
     for where, workspace in {"workspace": settings.workspace, **settings.workspaces}.items():
         _check_gate(where, workspace, settings)
+    if settings.back_within > settings.idle:
+        raise UsageError(
+            f"back_within must be at most idle, {settings.idle:g} s, because a gate that was "
+            f"closed has forgotten who is to come back; got {settings.back_within:g}"
+        )
 
 
 def _check_that_it_is_another(settings: ServeSettings) -> None:

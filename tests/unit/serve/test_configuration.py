@@ -159,6 +159,8 @@ def test_the_clients_address_of_the_provider_is_not_the_servers() -> None:
         ("port = 70000", "port must be at most 65535"),
         ("wait = -1", "wait must be at least 0"),
         ("idle = 5", "idle must be at least ring_limit + counter_lag, 32 s"),
+        ("idle = 60", "back_within must be at most idle, 60 s, because a gate that was closed has"),
+        ("back_within = 301", "has forgotten who is to come back; got 301"),
         ("host = '0.0.0.0'", "set CALLGUARD_TOKEN"),
         ("provider_url = 'http://example.com'", "pass --allow-plain-http"),
         ("provider_url = 'http://localhost:8790/'", "is this server's own"),
