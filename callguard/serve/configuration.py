@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -44,6 +45,9 @@ _COUNTER_LAG: Final = 2.0
 
 _HIGHEST_PORT: Final = 65535
 
+_ID: Final = re.compile("[0-9a-f]{24}")
+"""The id of a workspace; see `callguard.ledger.workspace_hash`."""
+
 _TEXTS: Final = ("host", "provider_url", "token", "ledger")
 _PREFIX: Final = "CALLGUARD_"
 
@@ -78,7 +82,7 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"the configuration can't be read: {error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is no TOML: {error}") from None
+        raise UsageError(f"{file} is not valid TOML: {error}") from None
 
 
 def _of_environment(environment: Mapping[str, str]) -> Values:
@@ -92,7 +96,7 @@ def _of_environment(environment: Mapping[str, str]) -> Values:
         name = variable.removeprefix(_PREFIX).lower()
         if name in known:
             found[name] = text if name in _TEXTS else _value(text)
-        elif near := get_close_matches(name, known, 1, cutoff=0.8):
+        elif near := get_close_matches(name, known, 1, cutoff=0.7):
             raise UsageError(
                 f"{variable} is no setting; {_PREFIX}{near[0].upper()} is. Rename or unset it"
             )
@@ -111,10 +115,19 @@ def _server(
     values: Values, workspace: WorkspaceSettings, environment: Mapping[str, str]
 ) -> ServeSettings:
     given = dict(values)
+    for name in given:
+        if name in {*_names(WorkspaceSettings), *_OPTIONS}:
+            raise UsageError(f"{name} belongs into the table [workspace]")
     _know(given, [name for name in _names(ServeSettings) if name != "api_key"], "")
     bounds = dict(_table("bounds", given.pop("bounds", {})))
     _know(bounds, _names(Bounds), "[bounds] ")
     others = _table("workspaces", given.pop("workspaces", {}))
+    for name in others:
+        if not _ID.fullmatch(name):
+            raise UsageError(
+                f"[workspaces.{name}] is for no workspace: an id has 24 hexadecimal digits, as in "
+                "the server's log"
+            )
     plain = {name: _CHECKS[name](name, value) for name, value in given.items()}
     return ServeSettings(
         **plain,

@@ -147,6 +147,9 @@ def test_the_clients_address_of_the_provider_is_not_the_servers() -> None:
     ("text", "said"),
     [
         ("prot = 1", "prot is no setting; did you mean port?"),
+        ("cps = 5", "cps belongs into the table [workspace]"),
+        ("lanes = 3", "lanes belongs into the table [workspace]"),
+        ("[workspaces.abc]", "[workspaces.abc] is for no workspace"),
         ("[bounds]\nmax_waiter = 1", "[bounds] max_waiter is no setting; did you mean max_waiters"),
         ("[workspace]\ncsp = 1", "[workspace] csp is no setting; did you mean cps?"),
         ("[[workspace.lanes]]\nname='a'\nprioritty=1", "did you mean priority?"),
@@ -165,7 +168,7 @@ def test_the_clients_address_of_the_provider_is_not_the_servers() -> None:
         ("provider_url = 'http://example.com'", "pass --allow-plain-http"),
         ("provider_url = 'http://localhost:8790/'", "is this server's own"),
         ("api_key = 'key'", "api_key is no setting"),
-        ("port", "is no TOML"),
+        ("port", "is not valid TOML"),
     ],
 )
 def test_what_can_not_be_right_is_an_error_that_says_which(
@@ -177,10 +180,15 @@ def test_what_can_not_be_right_is_an_error_that_says_which(
     assert said in str(caught.value)
 
 
-def test_a_misspelt_variable_is_an_error_and_one_of_somebody_else_is_not() -> None:
+@pytest.mark.parametrize(
+    ("misspelt", "right"), [("PROVIDR_URL", "PROVIDER_URL"), ("PROT", "PORT"), ("WIAT", "WAIT")]
+)
+def test_a_misspelt_variable_is_an_error_and_one_of_somebody_else_is_not(
+    misspelt: str, right: str
+) -> None:
     """A slip in a deployment's environment would have no effect."""
-    with pytest.raises(UsageError, match="CALLGUARD_PROVIDER_URL is"):
-        configured(None, {"CALLGUARD_PROVIDR_URL": "x"}, {})
+    with pytest.raises(UsageError, match=f"CALLGUARD_{right} is"):
+        configured(None, {f"CALLGUARD_{misspelt}": "x"}, {})
     assert configured(None, {"CALLGUARD_TEST_REDIS": "x"}, {}) == ServeSettings()
 
 
