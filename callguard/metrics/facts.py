@@ -32,7 +32,9 @@ def gauges(picture: GateStatistics) -> Iterator[Fact]:
     """What a gate says of this moment. What is unknown is left out."""
     yield from of_usage(picture.usage)
     if picture.limits is not None:
-        yield from of_limits(picture.limits, picture.usage)
+        # It is the same for all lanes, and they have ceilings where there are limits.
+        included = max(each.included for each in picture.ceilings.values() if each is not None)
+        yield from of_limits(picture.limits, picture.usage, included)
     if picture.snapshot_age is not None:
         yield table.SNAPSHOT_AGE, (), picture.snapshot_age
     yield table.OUTAGE, (), 0.0 if picture.outage is None else picture.outage.seconds
@@ -79,15 +81,23 @@ def of_usage(usage: Usage) -> Iterator[Fact]:
             yield metric, (), calls
 
 
-def of_limits(limits: Limits, usage: Usage) -> Iterator[Fact]:
-    """The limits, and the calls that are above what costs nothing extra."""
-    reserved = limits.reserved_inbound_concurrency
+def of_limits(limits: Limits, usage: Usage, included: int) -> Iterator[Fact]:
+    """The limits, and the calls that are above what costs nothing extra.
+
+    Args:
+        limits: the provider's answer.
+        usage: the calls that can be going on.
+        included: the usage up to which the provider charges no surcharge, where burst is on.
+    """
     yield table.LIMIT, ("normal",), limits.concurrency_limit
-    yield table.LIMIT, ("reserved_inbound",), reserved
+    yield table.LIMIT, ("reserved_inbound",), limits.reserved_inbound_concurrency
     if limits.concurrency_burst_enabled:
         yield table.LIMIT, ("burst",), limits.concurrency_burst_limit
-    if usage.total is not None:
-        yield table.BURST, (), max(0, usage.total - limits.concurrency_limit + reserved)
+    if usage.reported is not None and usage.total is not None:
+        # The usage may have a call twice, and the count one that is known to be over.
+        going_on = min(usage.reported, usage.total)
+        bursts = limits.concurrency_burst_enabled
+        yield table.BURST, (), max(0, going_on - included) if bursts else 0
 
 
 def counters(picture: GateStatistics) -> Iterator[Fact]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from callguard.decision import Ceilings
+from callguard.lanes import DEFAULT_LANE
 from callguard.metrics import table
 from callguard.metrics.facts import Fact, of_limits, of_usage
 from callguard.metrics.meter import Measurement
@@ -33,7 +35,9 @@ def _facts(contents: Contents) -> Iterator[Fact]:
     usage, snapshot = contents.usage, contents.snapshot
     yield from of_usage(usage)
     if snapshot is not None:
-        yield from of_limits(snapshot.limits, usage)
+        inbound = contents.inbound_by(usage)
+        included = Ceilings.of(snapshot.limits, DEFAULT_LANE, inbound).included
+        yield from of_limits(snapshot.limits, usage, included)
         yield table.SNAPSHOT_AGE, (), contents.now - snapshot.began
     for queue in contents.waiting:
         yield table.WAITING, (queue.lane,), queue.callers

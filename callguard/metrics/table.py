@@ -92,7 +92,8 @@ OTHERS = _shared(
 BURST = _shared(
     "calls.burst",
     "{call}",
-    "Calls above the limit less what is reserved for inbound ones: these cost a surcharge.",
+    "Calls of the provider's count that cost burst's surcharge, above the limit less what is "
+    "reserved for inbound ones; 0 where burst is off.",
 )
 LIMIT = _shared(
     "limit",
@@ -104,7 +105,8 @@ CEILING = _shared("ceiling", "{call}", "The highest usage to which the lane may 
 HEADROOM = _shared(
     "headroom",
     "{call}",
-    "Calls that still fit on the lane; negative after a limit was lowered.",
+    "Calls that still fit on the lane; negative after a limit was lowered, and while placed calls "
+    "may be counted twice.",
     "lane",
 )
 SNAPSHOT_AGE = _shared("snapshot.age", "s", "Age of the latest snapshot.")
