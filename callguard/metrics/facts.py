@@ -27,6 +27,9 @@ __all__ = ["EVENTS", "Fact", "counters", "gauges", "of_limits", "of_usage"]
 Fact: TypeAlias = tuple[Metric, Labels, float]
 """A metric, the values of its labels without the workspace, and its value."""
 
+_WHY_LEFT: Final = ("cancelled", "closed", "rejected")
+"""The values of `LeftQueue.why`."""
+
 
 def gauges(picture: GateStatistics) -> Iterator[Fact]:
     """What a gate says of this moment. What is unknown is left out."""
@@ -101,7 +104,12 @@ def of_limits(limits: Limits, usage: Usage, included: int) -> Iterator[Fact]:
 
 
 def counters(picture: GateStatistics) -> Iterator[Fact]:
-    """What a gate has counted since it was opened."""
+    """What a gate has counted since it was opened.
+
+    What may come is there as 0 from the beginning, since Prometheus sees no increase in a series
+    that begins with 1.
+    """
+    yield from _zeros(picture)
     for each in picture.admissions:
         for tier, calls in (("normal", each.normal), ("burst", each.burst)):
             if calls:
@@ -111,9 +119,25 @@ def counters(picture: GateStatistics) -> Iterator[Fact]:
         yield table.READINGS, (outcome,), readings
     for premise in get_args(Premise):
         yield table.PREMISES_BROKEN, (premise,), picture.premises_broken.get(premise, 0)
-    for lane in picture.waiting:  # from 0 on, so that the first one is an increase
+
+
+def _zeros(picture: GateStatistics) -> Iterator[Fact]:
+    trunks = ("", *dict.fromkeys((*picture.due_in, *picture.on_trunk)))
+    for lane, ceilings in picture.ceilings.items():
+        bursts = ceilings is not None and ceilings.burst is not None
+        for tier in ("normal", "burst") if bursts else ("normal",):
+            for trunk in trunks:
+                yield table.ADMISSIONS, (lane, tier, trunk), 0
         yield table.REFUSALS, (lane, "429"), 0
         yield table.TIMEOUTS, (lane,), 0
+        for why in _WHY_LEFT:
+            yield table.LEFT_QUEUE, (lane, why), 0
+        yield table.LOST, (lane,), 0
+    for lane in ("", *picture.ceilings):
+        yield table.REFUSALS, (lane, ""), 0
+        yield table.ENDS, (lane,), 0
+    yield table.OUTAGES, (), 0
+    yield table.LEDGER_OUTAGES, (), 0
 
 
 def _status(status: int | None) -> str:

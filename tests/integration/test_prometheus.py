@@ -26,6 +26,8 @@ PATIENCE = 60.0
 
 ADMITTED = "callguard_admissions_total == 3"
 
+RINGS = 'ALERTS{alertname="CallguardRefusals", alertstate="firing"}'
+
 CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: ["{rules}"]
@@ -74,9 +76,19 @@ async def _asked(session: aiohttp.ClientSession, path: str, **query: str) -> Any
         return told["data"]
 
 
+async def _found(session: aiohttp.ClientSession, query: str) -> Any:
+    """The one series that a query finds, once it finds any."""
+    found: list[Any] = []
+    while not found:
+        await asyncio.sleep(0.2)
+        found = (await _asked(session, "/api/v1/query", query=query))["result"]
+    (series,) = found
+    return series
+
+
 @pytest.mark.outside
 async def test_a_real_prometheus_scrapes_a_gate(tmp_path: Path) -> None:
-    """The metrics, the rules or the dashboard would be right only by our own tests."""
+    """Metrics and dashboard would be right by our own tests alone, and a first refusal unheard."""
     registry = CollectorRegistry()
     endpoint, thread = start_http_server(0, "127.0.0.1", registry)
     try:
@@ -96,12 +108,11 @@ async def test_a_real_prometheus_scrapes_a_gate(tmp_path: Path) -> None:
             for _ in range(3):
                 async with gate.admit():
                     pass
-            found: list[Any] = []
-            while not found:
-                await asyncio.sleep(0.2)
-                found = (await _asked(session, "/api/v1/query", query=ADMITTED))["result"]
-            (series,) = found
+            series = await _found(session, ADMITTED)
             assert series["metric"]["workspace"] == gate.workspace
+            async with gate.admit() as permit:
+                permit.refused()
+            await _found(session, RINGS)
             await _every_panel_can_be_asked(session, gate.workspace)
             told = await _asked(session, "/api/v1/rules")
             rules = [rule for group in told["groups"] for rule in group["rules"]]

@@ -9,7 +9,7 @@ import callguard
 from callguard import AdmissionTimeout, Gate, Lane, Listener, Trunk
 from callguard.testing import ScriptedSource
 
-__all__ = ["campaign"]
+__all__ = ["LANES", "TRUNKS", "campaign"]
 
 LANES = [Lane("urgent", priority=0, burst=1), Lane("bulk", priority=1, reserve=1)]
 

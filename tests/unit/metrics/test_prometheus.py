@@ -13,12 +13,19 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import callguard
-from callguard import AdmissionTimeout, FixedLimit, Lane, MissingExtra
+from callguard import (
+    AdmissionTimeout,
+    FixedLimit,
+    GateClosed,
+    Lane,
+    LimitsUnavailable,
+    MissingExtra,
+)
 from callguard.metrics import gates, prometheus
 from callguard.metrics.table import METRICS, WAIT
 from callguard.testing import ScriptedSource
 from tests.support.virtual_time import run
-from tests.unit.metrics.support import campaign
+from tests.unit.metrics.support import LANES, TRUNKS, campaign
 
 EXPOSITION = Path(__file__).with_name("exposition.txt")
 
@@ -43,6 +50,11 @@ def values(text: str, name: str) -> dict[str, float]:
     """The values of a metric by its labels without the workspace."""
     found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
     return {labels.replace(WORKSPACE, "").strip(","): float(value) for labels, value in found}
+
+
+def counters(text: str) -> set[str]:
+    """The series of all counters."""
+    return {line.rpartition(" ")[0] for line in text.splitlines() if "_total{" in line}
 
 
 def test_a_small_campaign_has_exactly_these_metrics(registry: CollectorRegistry) -> None:
@@ -120,11 +132,70 @@ def test_a_status_that_a_caller_made_up_is_one_of_a_few_labels(
             return scraped(registry)
 
     assert values(run(main()), "callguard_refusals_total") == {
+        'lane="",status=""': 0.0,
         'lane="default",status="429"': 0.0,
         'lane="default",status="other"': 3.0,
         'lane="default",status=""': 1.0,
         'lane="default",status="503"': 1.0,
     }
+
+
+def test_the_first_of_anything_is_an_increase(registry: CollectorRegistry) -> None:
+    """No alert would ring for the first refusal: `increase` sees nothing where a series begins."""
+
+    async def main() -> tuple[set[str], set[str]]:
+        source = ScriptedSource()
+        source.answer(limit=4, burst_limit=6)
+        gate = await callguard.connect(
+            source=source, lanes=LANES, trunks=TRUNKS, cps=1.0, listener=prometheus(registry)
+        )
+        before = counters(scraped(registry))
+        for trunk in ("twilio", None, "default"):
+            async with gate.admit("urgent", trunk=trunk) as permit:
+                permit.placed(f"call_{trunk}")
+        gate.note_ended("call_twilio")
+        gate.note_ended("call_of_a_stranger")
+        async with gate.admit("bulk", trunk=None) as permit:
+            permit.refused()
+        source.error = LimitsUnavailable("no answer")
+        with pytest.raises(AdmissionTimeout):
+            async with gate.admit("bulk", timeout=5.0):
+                pass
+        waiting = asyncio.create_task(_hold(gate, "bulk"))
+        await asyncio.sleep(5.0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        waiting = asyncio.create_task(_hold(gate, "urgent"))
+        await asyncio.sleep(5.0)
+        await gate.aclose()
+        await asyncio.wait([waiting])
+        assert isinstance(waiting.exception(), GateClosed)
+        return before, counters(scraped(registry))
+
+    before, after = run(main())
+    assert before == after
+    assert {series.partition("{")[0] for series in before} == {
+        metric.series for metric in METRICS.values() if metric.kind == "counter"
+    }
+
+
+def test_a_series_of_burst_begins_where_the_lane_can_burst(registry: CollectorRegistry) -> None:
+    """A server would keep twice the series for workspaces without burst, or miss its first call."""
+
+    async def main() -> None:
+        source = ScriptedSource()
+        gate = await callguard.connect(source=source, lanes=LANES, listener=prometheus(registry))
+        series = 'lane="urgent",tier="burst",trunk="default"'
+        assert series not in values(scraped(registry), "callguard_admissions_total")
+        source.answer(limit=4, burst_limit=6)
+        async with gate.admit("bulk"):
+            await asyncio.sleep(5.0)
+        async with gate.admit("bulk"):  # by now there is a new reading
+            await asyncio.sleep(5.0)
+        assert values(scraped(registry), "callguard_admissions_total")[series] == 0.0
+        await gate.aclose()
+
+    run(main())
 
 
 def test_a_scrape_in_another_thread_is_answered_by_the_event_loop(
@@ -211,8 +282,8 @@ def test_gates_of_one_workspace_add_up_but_not_what_they_say_of_the_workspace(
     run(main())
 
 
-async def _hold(gate: callguard.Gate) -> None:
-    async with gate.admit():
+async def _hold(gate: callguard.Gate, lane: str | None = None) -> None:
+    async with gate.admit(lane):
         await asyncio.sleep(1e6)
 
 
