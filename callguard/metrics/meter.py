@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from operator import add
 from threading import Lock
 from typing import Final
+from weakref import WeakSet
 
 from callguard.events import Event
 from callguard.gate import Gate
@@ -70,7 +72,8 @@ def _sum(one: Waits, other: Waits) -> Waits:
 class Meter:
     """A listener that counts what is rare by events; the gates count their admissions themselves.
 
-    Several gates may share it, in one event loop or in several threads'.
+    Several gates may share it, in one event loop or in several threads'. A process that is forked
+    begins with nothing: its parent measures the gates that it had, and keeps what they counted.
 
     Attributes:
         hears: the events that it is called with.
@@ -79,10 +82,20 @@ class Meter:
     hears: Collection[type[Event]] = tuple(facts.EVENTS)
 
     def __init__(self) -> None:
+        self._begin()
+        _living.add(self)
+
+    def _begin(self) -> None:
+        """Begin with nothing, and with locks that nobody holds."""
         # It guards the two below, and nobody waits while it is held.
-        self._lock: Final = Lock()
+        self._lock = Lock()
         self._past = Measurement()  # events, and what closed gates have counted
         self._open: dict[str, Watched] = {}
+
+    def forked(self) -> None:
+        """Begin anew in a forked process; a thread of its parent's may have held the locks."""
+        _left_in_the_parent.extend(self._open.values())
+        self._begin()
 
     def __call__(self, event: Event, /) -> None:
         """Count `event`."""
@@ -120,3 +133,19 @@ class Meter:
             gate = self._open.pop(name, None)
             if gate is not None:
                 self._past.add_counted(gate.last())
+
+
+_living: Final[WeakSet[Meter]] = WeakSet()
+
+_left_in_the_parent: Final[list[Watched]] = []
+"""The gates that were open before this process was forked. They are kept, because to collect an
+event loop closes its selector, which the parent still uses."""
+
+
+def _forked() -> None:
+    for each in list(_living):
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

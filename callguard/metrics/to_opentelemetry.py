@@ -42,10 +42,6 @@ class OpenTelemetrySink(Meter):
         self._spans = None if tracer_provider is None else Spans(tracer_provider)
         if self._spans is not None:
             self.hears = (*self.hears, *self._spans.hears)
-        self._measuring: Final = Lock()
-        self._latest = Measurement()
-        self._measured_at: float | None = None
-        self._recorded: dict[Labels, Waits] = {}
         instruments = metrics.get_meter("callguard", meter_provider=meter_provider)
         self._wait: Final = instruments.create_histogram(
             WAIT.name, WAIT.unit, WAIT.help, explicit_bucket_boundaries_advisory=WAIT_BOUNDS
@@ -54,6 +50,13 @@ class OpenTelemetrySink(Meter):
             if metric is not WAIT:
                 make = _maker(instruments, metric)
                 make(metric.name, [partial(self._observe, metric)], metric.unit, metric.help)
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._measuring = Lock()
+        self._latest = Measurement()
+        self._measured_at: float | None = None
+        self._recorded: dict[Labels, Waits] = {}
 
     def __call__(self, event: Event, /) -> None:
         """Count `event`, and end the spans that it ends."""
