@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -79,13 +80,13 @@ def _calls(case: Case, trunk: Trunk) -> Iterator[Finding]:
 
 
 def filling(case: Case) -> Iterator[Finding]:
-    """Whether the trunks start calls fast enough to fill the limit."""
+    """Whether the trunks start calls fast enough to fill the limit, and take so many at once."""
     ceiling, length = _highest(case), case.setup.average_call
     if ceiling is None or ceiling < 1:
         return
-    rate = _starts_per_second(_used(case.setup.trunks))
-    by_limit = ceiling / length
-    if rate is None or rate >= by_limit:
+    used = _used(case.setup.trunks)
+    at_once, by_limit = _at_once(used, length), ceiling / length
+    if at_once >= ceiling:
         takes = _duration(_LEADS / by_limit)
         yield Finding(
             "filling",
@@ -94,27 +95,38 @@ def filling(case: Case) -> Iterator[Finding]:
             "once",
         )
         return
+    most = sum(math.inf if trunk.calls is None else trunk.calls for trunk in used)
+    if most < ceiling:
+        what = f"the trunks take {most:g} calls at once"
+        remedy = "raise calls=... of the trunks that take more, add a trunk, or buy fewer slots"
+    else:
+        starts = f"{at_once / length:.2g} starts a second"
+        what = f"with {starts}, calls of {length:g} s are {at_once:.0f} at once"
+        remedy = f"ask the provider for {by_limit:.2g} calls a second, or buy fewer slots"
     yield Finding(
         "filling",
         "note",
-        f"with {rate:.2g} starts a second, calls of {length:g} s are {rate * length:.0f} at once, "
-        f"and the limit of {ceiling} can't be filled",
-        f"{_LEADS} calls take about {_duration(_LEADS / rate)}, and the limit alone would allow "
-        f"{_duration(_LEADS / by_limit)}",
-        f"ask the provider for {by_limit:.2g} calls a second, or buy fewer slots",
+        f"{what}, and the limit of {ceiling} can't be filled",
+        f"{_LEADS} calls of {length:g} s take about {_duration(_LEADS * length / at_once)}, and "
+        f"the limit alone would allow {_duration(_LEADS / by_limit)}",
+        remedy,
+    )
+
+
+def _at_once(trunks: Sequence[Trunk], length: float) -> float:
+    """Calls of this length that the trunks have at once, all together, while callers wait."""
+    return sum(
+        min(
+            math.inf if trunk.cps is None else trunk.most / trunk.span * length,
+            math.inf if trunk.calls is None else trunk.calls,
+        )
+        for trunk in trunks
     )
 
 
 def _used(trunks: Sequence[Trunk]) -> Sequence[Trunk]:
     """The trunks that calls use: the default one only where there is no other."""
     return [trunk for trunk in trunks if trunk.name != DEFAULT_TRUNK] or trunks
-
-
-def _starts_per_second(trunks: Sequence[Trunk]) -> float | None:
-    """Starts on all trunks together; None for any number."""
-    if any(trunk.cps is None for trunk in trunks):
-        return None
-    return sum(trunk.most / trunk.span for trunk in trunks)
 
 
 def _highest(case: Case) -> int | None:

@@ -56,6 +56,11 @@ def on(*trunks: Trunk) -> list[Trunk]:
     return [Trunk(DEFAULT_TRUNK), *trunks]
 
 
+FEW = Trunk("a", cps=5.0, calls=7), Trunk("b", cps=None, calls=7)
+
+SLOWLY = Trunk("c", cps=0.0175, calls=9)
+
+
 @dataclass(frozen=True)
 class Finds:
     """What a check is to find in a case: its severity, and words of what, why or the remedy."""
@@ -141,6 +146,18 @@ WORKSPACE: Sequence[Finds] = (
     Finds("trunks", "note", "takes 21 calls at once", case(trunks=on(Trunk("a", calls=21)))),
     Finds("filling", "ok", "1000 calls of 60 s take about 50 min", case()),
     Finds("filling", "note", "limit of 100 can't be filled", case(limits=Limits(0, 100))),
+    Finds(
+        "filling",
+        "note",
+        "the trunks take 3 calls at once, and the limit of 20 can't be filled 1000 calls of 60 s "
+        "take about 5.6 h, and the limit alone would allow 50 min",
+        case(trunks=on(Trunk("a", cps=None, calls=3))),
+    ),
+    Finds("filling", "note", "trunks take 19 calls", case(trunks=on(*FEW, Trunk("c", calls=5)))),
+    Finds("filling", "ok", "20 at once", case(trunks=on(*FEW, Trunk("c", calls=6)))),
+    Finds("filling", "ok", "20 at once", case(trunks=on(*FEW, Trunk("c", cps=None)))),
+    Finds("filling", "note", "are 15 at once", case(trunks=on(*FEW, Trunk("c", cps=0.0175)))),
+    Finds("filling", "note", "are 15 at once", case(trunks=on(*FEW, SLOWLY))),
 )
 
 NOW = 1000.0
