@@ -58,9 +58,22 @@ def receiver(case: Case) -> Iterator[Finding]:
     yield from _unencrypted(url)
     if "genuine" in answers:
         yield _genuine(where, answers["genuine"])
+    takes = "genuine" in answers and _took(answers["genuine"])
     for kind, (what, severity) in _REFUSED.items():
-        if kind in answers:
+        if kind in answers and (takes or _took(answers[kind])):
             yield from _to_refuse(where, what, severity == "error", answers[kind])
+    if not takes and _REFUSED.keys() & answers.keys():
+        yield Finding(
+            "receiver",
+            "unknown",
+            f"it isn't known whether {where} refuses what isn't genuine",
+            "it took no genuine delivery, so a refusal proves nothing",
+            "run this again once it takes genuine ones",
+        )
+
+
+def _took(answer: Answer) -> bool:
+    return answer.status is not None and 200 <= answer.status < 300
 
 
 def _unencrypted(url: str) -> Iterator[Finding]:
@@ -94,7 +107,7 @@ def _genuine(where: str, answer: Answer) -> Finding:
             "give the receiver the key that has the webhook badge in the provider's dashboard, run "
             "this with the same one, and compare the clocks",
         )
-    if not 200 <= answer.status < 300:
+    if not _took(answer):
         return Finding(
             "receiver",
             "error",
@@ -118,7 +131,7 @@ def _genuine(where: str, answer: Answer) -> Finding:
 def _to_refuse(where: str, what: str, is_fatal: bool, answer: Answer) -> Iterator[Finding]:
     if answer.status is not None and 400 <= answer.status < 500:
         yield Finding("receiver", "ok", f"{where} refused {what}, with {answer.status}")
-    elif answer.status is not None and 200 <= answer.status < 300:
+    elif _took(answer):
         yield Finding(
             "receiver",
             "error" if is_fatal else "warning",

@@ -363,6 +363,10 @@ def receiving(url: str = "https://hooks.example/s3cr3t?token=s3cr3t", **answers:
     return replace(case(webhook_url=url), answers=changed)
 
 
+MISSING = Answer(404, 0.1)
+
+NOWHERE = receiving(genuine=MISSING, unsigned=MISSING, forged=MISSING, old=MISSING)
+
 WEBHOOKS: Sequence[Finds] = (
     Finds("signature", "ok", "is verified", case()),
     Finds("receiver", "ok", "https://hooks.example took a genuine delivery", receiving()),
@@ -377,6 +381,9 @@ WEBHOOKS: Sequence[Finds] = (
     Finds("receiver", "warning", "took a delivery that was signed 600 s", receiving(old=TOOK)),
     Finds("receiver", "warning", "answered 500", receiving(forged=Answer(500, 0.1))),
     Finds("receiver", "warning", "no answer in 10 s", receiving(forged=SILENT)),
+    Finds("receiver", "unknown", "isn't known whether", receiving(genuine=NO)),
+    Finds("receiver", "unknown", "isn't known whether", NOWHERE),
+    Finds("receiver", "error", "took a delivery without", receiving(genuine=NO, unsigned=TOOK)),
     Finds(
         "receiver", "warning", "http://far.example is plain", receiving("http://u:pw@far.example")
     ),

@@ -13,7 +13,7 @@ import pytest
 from callguard.doctor import CHECKS, SEVERITIES, Case, Finding, judge
 from callguard.doctor.examining import CHECKS as REGISTERED
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected
-from tests.unit.doctor.cases import CASES, KEY, Finds, at, case, receiving
+from tests.unit.doctor.cases import CASES, KEY, NOWHERE, Finds, at, case, receiving
 
 PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"
 
@@ -52,6 +52,12 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
 def test_one_cause_is_one_error(fault: CallGuardError) -> None:
     """People would look for a second fault, say in the network, where there is only one."""
     assert [each.severity for each in judge(case(fault))].count("error") == 1
+
+
+def test_a_receiver_that_takes_nothing_gets_no_praise() -> None:
+    """A path that doesn't exist would be taken for a receiver that verifies its deliveries."""
+    found = [each for each in judge(NOWHERE) if each.check == "receiver"]
+    assert [each.severity for each in found] == ["error", "unknown"]
 
 
 def test_the_worst_comes_first() -> None:
