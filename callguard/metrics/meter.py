@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add
 from threading import Lock
@@ -15,9 +15,15 @@ from callguard.gate import Gate
 from callguard.gate.waits import Waits
 from callguard.metrics import facts, table
 from callguard.metrics.gates import Measured, Watched, measure
-from callguard.metrics.table import Labels, Metric
+from callguard.metrics.table import Labels, Metric, Together
 
 __all__ = ["Measurement", "Meter"]
+
+_ONE_OF_TWO: Final[Mapping[Together, Callable[[float, float], float]]] = {
+    "sum": add,
+    "max": max,
+    "min": min,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,10 @@ class Measurement:
         return Measurement(values, dict(self.waits))
 
     def add(self, metric: Metric, labels: Labels, value: float) -> None:
-        """Add to a value, or of a fact of the workspace keep the largest."""
+        """Add to a value, or of a fact of the workspace keep the one that is right."""
         known = self.values.setdefault(metric, {})
         before = known.get(labels)
-        if before is None:
-            known[labels] = value
-        else:
-            known[labels] = max(before, value) if metric.shared else before + value
+        known[labels] = value if before is None else _ONE_OF_TWO[metric.together](before, value)
 
     def add_counted(self, gate: Measured) -> None:
         """Add what a gate has counted since it was opened."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["METRICS", "Kind", "Labels", "Metric", "Samples"]
+__all__ = ["METRICS", "Kind", "Labels", "Metric", "Samples", "Together"]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+
+Together: TypeAlias = Literal["sum", "max", "min"]
 
 Labels: TypeAlias = tuple[str, ...]
 """The values of a metric's labels, in their order; "" for none."""
@@ -26,8 +28,9 @@ class Metric:
         help: a sentence that says what it is.
         labels: the names of its labels, the workspace's first.
         unit: as OpenTelemetry writes units: seconds are "s", and things are in braces.
-        shared: whether it is a fact of the workspace, which each gate on a shared ledger exports:
-            of several the largest counts, and not the sum.
+        together: how the values of several gates are one: the sum, or for a fact of the workspace,
+            which each gate on a shared ledger exports, that of the gate that knows of the most
+            calls, which is the largest or the least.
     """
 
     name: str
@@ -35,7 +38,12 @@ class Metric:
     help: str
     labels: Labels
     unit: str
-    shared: bool = False
+    together: Together = "sum"
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a fact of the workspace."""
+        return self.together != "sum"
 
     @property
     def family(self) -> str:
@@ -53,9 +61,9 @@ METRICS: Final[dict[str, Metric]] = {}
 
 
 def _metric(
-    name: str, kind: Kind, unit: str, says: str, *labels: str, shared: bool = False
+    name: str, kind: Kind, unit: str, says: str, *labels: str, together: Together = "sum"
 ) -> Metric:
-    metric = Metric(f"callguard.{name}", kind, says, ("workspace", *labels), unit, shared)
+    metric = Metric(f"callguard.{name}", kind, says, ("workspace", *labels), unit, together)
     METRICS[metric.name] = metric
     return metric
 
@@ -64,8 +72,8 @@ def _counter(name: str, unit: str, says: str, *labels: str) -> Metric:
     return _metric(name, "counter", unit, says, *labels)
 
 
-def _shared(name: str, unit: str, says: str, *labels: str) -> Metric:
-    return _metric(name, "gauge", unit, says, *labels, shared=True)
+def _shared(name: str, unit: str, says: str, *labels: str, together: Together = "max") -> Metric:
+    return _metric(name, "gauge", unit, says, *labels, together=together)
 
 
 def _gauge(name: str, unit: str, says: str, *labels: str) -> Metric:
@@ -108,6 +116,7 @@ HEADROOM = _shared(
     "Calls that still fit on the lane; negative after a limit was lowered, and while placed calls "
     "may be counted twice.",
     "lane",
+    together="min",
 )
 SNAPSHOT_AGE = _shared("snapshot.age", "s", "Age of the latest snapshot.")
 OUTAGE = _shared(

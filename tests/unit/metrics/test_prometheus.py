@@ -94,7 +94,7 @@ def test_the_page_lists_every_metric_as_it_is() -> None:
         metric.series: [
             metric.kind,
             list(metric.labels[1:]),
-            "max" if metric.shared else "buckets add up" if metric is WAIT else "sum",
+            "buckets add up" if metric is WAIT else metric.together,
         ]
         for metric in METRICS.values()
     }
@@ -278,6 +278,23 @@ def test_gates_of_one_workspace_add_up_but_not_what_they_say_of_the_workspace(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(main())
+
+
+def test_the_gate_that_knows_of_the_most_calls_says_how_many_fit(
+    registry: CollectorRegistry,
+) -> None:
+    """A gate that hasn't heard of another's calls would show room that there isn't."""
+
+    async def main() -> None:
+        sink = prometheus(registry)
+        options = {"source": FixedLimit(3), "cps": None, "listener": sink}
+        async with callguard.open_gate(**options) as one, callguard.open_gate(**options):  # type: ignore[arg-type]
+            async with one.admit(), one.admit():
+                text = scraped(registry)
+            assert values(text, "callguard_usage") == {"": 2.0}
+            assert values(text, "callguard_headroom") == {'lane="default"': 1.0}
 
     run(main())
 
