@@ -318,7 +318,10 @@ class Decision:
 
     @property
     def headroom(self) -> int | None:
-        """How many calls still fit; negative after a limit was lowered, None without a snapshot."""
+        """How many calls still fit, None without a snapshot.
+
+        It is negative after a limit was lowered, and while calls may be counted twice.
+        """
         if self.ceilings is None or self.usage.total is None:
             return None
         return self.ceilings.highest - self.usage.total

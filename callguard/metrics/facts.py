@@ -78,7 +78,11 @@ def of_usage(usage: Usage) -> Iterator[Fact]:
         yield table.CALLS, ("reported",), usage.reported
     yield table.CALLS, ("dialling",), usage.dialling
     yield table.CALLS, ("uncounted",), usage.uncounted
-    sums = (table.USAGE, usage.total), (table.OWN, usage.own), (table.OTHERS, usage.others)
+    sums = (
+        (table.USAGE, usage.total),
+        (table.OWN, usage.own),
+        (table.OTHERS, usage.others_at_least),
+    )
     for metric, calls in sums:
         if calls is not None:
             yield metric, (), calls

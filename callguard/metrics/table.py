@@ -95,7 +95,7 @@ OWN = _shared(
 OTHERS = _shared(
     "calls.others",
     "{call}",
-    "Calls that the provider counts beyond the gates' own; missing while unknown.",
+    "Calls that the provider counts and that surely are others'; missing while unknown.",
 )
 BURST = _shared(
     "calls.burst",
