@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import shlex
 from typing import Annotated, Final
 
 import typer
@@ -14,15 +16,18 @@ from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption, ReasonOption
 from callguard.cli.pause import change, opened
 from callguard.cli.running import run
-from callguard.cli.saying import say
-from callguard.errors import CallGuardError, UsageError
+from callguard.cli.saying import complain, say
+from callguard.errors import CallGuardError, LedgerUnavailable, UsageError
 from callguard.ledger import RedisLedger
 
-__all__ = ["drain"]
+__all__ = ["drain", "left_after"]
 
 _BETWEEN_LOOKS: Final = 0.25
 """Seconds between two looks. Our own choice: a look reads the whole ledger, and a dial takes about
 as long."""
+
+_BETWEEN_LINES: Final = 1.0
+"""Seconds between two lines about the calls that are left, at least. Our own choice."""
 
 
 def drain(
@@ -55,12 +60,16 @@ async def _drain(url: str | None, name: str | None, reason: str, timeout: float)
             code = await change(ledger, key, (None, None), reason)
             if code is not ExitCode.OK:
                 return code
-            left = await _left(ledger, key, timeout)
+            try:
+                left = await left_after(ledger, key, timeout)
+            except (asyncio.CancelledError, LedgerUnavailable):
+                complain(_still_paused(name))
+                raise
     except CallGuardError as error:
         return report(error, *verdict(error, "drain"), as_json=False)
     if left:
-        what = UsageError(f"{left} calls are being dialled, or may not be in the count yet")
-        return report(what, ExitCode.FULL, "`callguard ps` shows them", as_json=False)
+        shows = f"`callguard ps` shows which; {_still_paused(name)}"
+        return report(UsageError(_are_left(left)), ExitCode.FULL, shows, as_json=False)
     say("drained: every call is over, or in the count")
     return ExitCode.OK
 
@@ -72,10 +81,36 @@ def _check(timeout: float) -> None:
         raise UsageError(str(error)) from None
 
 
-async def _left(ledger: RedisLedger, key: str, timeout: float) -> int:
-    """Wait until the count misses no call, up to `timeout` seconds; return how many it may miss."""
+async def left_after(ledger: RedisLedger, key: str, timeout: float) -> int:
+    """Wait until the count misses no call, and say on stderr how many it still may miss.
+
+    Args:
+        ledger: the ledger; it stays open.
+        key: the API key that names the ledger; empty if it has a name of its own.
+        timeout: seconds to wait at most.
+
+    Returns:
+        How many calls it may miss at the end.
+
+    Raises:
+        LedgerUnavailable: the server can't be reached.
+    """
     clock = asyncio.get_running_loop().time
     until = clock() + timeout
-    while (left := (await ledger.look(key)).unsettled) and clock() < until:  # noqa: ASYNC110 - nothing tells
+    said, said_at = 0, -math.inf
+    while (left := (await ledger.look(key)).unsettled) and clock() < until:
+        if left != said and clock() - said_at >= _BETWEEN_LINES:
+            complain(f"waiting: {_are_left(left)}")
+            said, said_at = left, clock()
         await asyncio.sleep(_BETWEEN_LOOKS)
     return left
+
+
+def _are_left(calls: int) -> str:
+    are = "call is" if calls == 1 else "calls are"
+    return f"{calls} {are} being dialled, or may not be in the count yet"
+
+
+def _still_paused(name: str | None) -> str:
+    of = "" if name is None else f" --name {shlex.quote(name)}"
+    return f"everything is still paused, until `callguard resume{of}`"

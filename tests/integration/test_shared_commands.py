@@ -161,10 +161,29 @@ def test_drain(redis_url: str, workspace_key: str, command: Command) -> None:
         absent = said("drain", "--name", "nobody's")
         senseless = said("drain", "--timeout", "0")
     assert (early.code, early.out) == (ExitCode.FULL, "everything paused\n")
-    assert re.search("[12] calls are being dialled, or may not be in the count yet", early.err)
+    assert re.search(r"^[12] calls? (is|are) being dialled, or may not be", early.err, re.MULTILINE)
+    assert "everything is still paused, until `callguard resume`" in early.err
     assert (pause["lane"], pause["trunk"], pause["reason"]) == (None, None, "maintenance")
     assert resumed.code == ExitCode.OK
     assert (absent.code, senseless.code) == (ExitCode.FAILED, ExitCode.WRONG_USE)
+
+
+async def test_a_drain_that_is_interrupted(redis_url: str, workspace_key: str) -> None:
+    """Whoever gives up waiting would not know that the whole workspace stays paused."""
+    name = f"of {workspace_key}"
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url, name=name),
+    ):
+        async with started("drain", "--name", name, "--ledger", redis_url) as draining:
+            assert draining.stderr is not None
+            progress = (await draining.stderr.readline()).decode()
+            draining.send_signal(signal.SIGINT)
+            _, err = await draining.communicate()
+    assert re.match(r"waiting: [12] calls? (is|are) being dialled", progress)
+    assert draining.returncode == ExitCode.INTERRUPTED
+    resume = f"`callguard resume --name '{name}'`"
+    assert f"everything is still paused, until {resume}\ninterrupted\n" in err.decode()
 
 
 async def test_a_ledger_without_calls_has_drained(redis_url: str, workspace_key: str) -> None:
