@@ -12,8 +12,9 @@ from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption, ReasonOption
 from callguard.cli.running import run
-from callguard.cli.saying import say
-from callguard.errors import CallGuardError, UsageError
+from callguard.cli.saying import complain, say
+from callguard.cli.scopes import in_words, still_paused, unknown_names
+from callguard.errors import CallGuardError, LedgerUnavailable, UsageError
 from callguard.ledger import RedisLedger
 from callguard.ledger.process import this_process
 
@@ -35,7 +36,8 @@ def pause(
 
     Waiting callers stay in the queue, and admitted calls go on. The pause holds until it is
     resumed, even if gates come and go. The ledger is that of RETELL_API_KEY, or the one called
-    --name.
+    --name. It knows a lane only while somebody dials or waits there, and a trunk that has a limit:
+    if it knows others alone there is a warning, and the pause is made all the same.
 
     Exit code: 0, 1 no gate has used such a ledger for an hour, and nothing is paused there, 69 the
     server can't be reached, 64 wrong use, 78 redis-py is not installed.
@@ -52,8 +54,8 @@ def resume(
 ) -> None:
     """Lift the pause of a lane and a trunk, or of everything, at all gates on a shared ledger.
 
-    It lifts the pause that was made with the same --lane and --trunk. Other pauses stay in force;
-    `callguard ps` shows them.
+    It lifts the pause that was made with the same --lane and --trunk. Other pauses stay in force,
+    and are named on stderr.
 
     Exit code: 0, 1 it was not paused, or no gate has used such a ledger for an hour, 69 the server
     can't be reached, 64 wrong use, 78 redis-py is not installed.
@@ -86,19 +88,49 @@ async def change(
     _check("--lane", scope[0])
     _check("--trunk", scope[1])
     if reason is None:
-        done = await ledger.resume(key, *scope)
-    else:
-        _check("--reason", reason or None)
-        done = await ledger.pause(key, *scope, by=this_process(), reason=reason)
-    if done is None:
-        absent = UsageError("no gate has used such a ledger for an hour, if ever")
-        check = "check RETELL_API_KEY, or --name if the gates' ledger has one"
-        return report(absent, ExitCode.FAILED, check, as_json=False)
-    if not done:
-        what = UsageError(f"{_shown(*scope)} was not paused")
-        return report(what, ExitCode.FAILED, "`callguard ps` shows what is", as_json=False)
-    say(f"{_shown(*scope)} {'resumed' if reason is None else 'paused'}")
+        return await _resumed(ledger, key, scope)
+    _check("--reason", reason or None)
+    warnings = [] if scope == (None, None) else await _unknown(ledger, key, scope)
+    if await ledger.pause(key, *scope, by=this_process(), reason=reason) is None:
+        return _absent()
+    say(f"{in_words(*scope)} paused")
+    for warning in warnings:
+        complain(f"warning: {warning}")
     return ExitCode.OK
+
+
+async def _unknown(
+    ledger: RedisLedger, key: str, scope: tuple[str | None, str | None]
+) -> list[str]:
+    """What to warn of; this looks before the pause, which takes its callers off the ledger."""
+    try:
+        return [*unknown_names(await ledger.look(key), *scope)]
+    except LedgerUnavailable:  # the pause may get through, and matters more
+        return []
+
+
+async def _resumed(ledger: RedisLedger, key: str, scope: tuple[str | None, str | None]) -> ExitCode:
+    done = await ledger.resume(key, *scope)
+    if done is None:
+        return _absent()
+    if done:
+        say(f"{in_words(*scope)} resumed")
+    try:
+        still = still_paused(await ledger.look(key))
+    except LedgerUnavailable:
+        still = "`callguard ps` shows what is paused"
+    if not done:
+        what = UsageError(f"{in_words(*scope)} was not paused")
+        return report(what, ExitCode.FAILED, still or "nothing is", as_json=False)
+    if still is not None:
+        complain(still)
+    return ExitCode.OK
+
+
+def _absent() -> ExitCode:
+    what = UsageError("no gate has used such a ledger for an hour, if ever")
+    check = "check RETELL_API_KEY, or --name if the gates' ledger has one"
+    return report(what, ExitCode.FAILED, check, as_json=False)
 
 
 async def _change(
@@ -118,9 +150,3 @@ async def _change(
 def _check(option: str, word: str | None) -> None:
     if word is not None and not is_sendable(word):
         raise UsageError(f"{option} must be text that can be sent, and not empty")
-
-
-def _shown(lane: str | None, trunk: str | None) -> str:
-    words = [f"lane {lane!r}"] if lane is not None else []
-    words += [f"trunk {trunk!r}"] if trunk is not None else []
-    return " on ".join(words) or "everything"

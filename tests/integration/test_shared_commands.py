@@ -142,6 +142,57 @@ def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) 
     assert "no gate has used such a ledger" in other.err
 
 
+def test_what_is_still_paused(redis_url: str, workspace_key: str, command: Command) -> None:
+    """Whoever resumes would not learn by which option what is still paused is resumed."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url),
+    ):
+
+        def said(*arguments: str) -> Ended:
+            return command(*arguments, RETELL_API_KEY=workspace_key, CALLGUARD_LEDGER=redis_url)
+
+        nothing = said("resume")
+        said("pause", "--lane", "default", "--trunk", "a b")
+        other = said("resume")
+        said("pause")
+        lifted = said("resume")
+    assert nothing.err == "everything was not paused; nothing is\n"
+    resume = "`callguard resume --lane default --trunk 'a b'`"
+    still = f"still paused: lane 'default' on trunk 'a b' ({resume})\n"
+    assert (other.code, other.err) == (ExitCode.FAILED, f"everything was not paused; {still}")
+    assert (lifted.code, lifted.out) == (ExitCode.OK, "everything resumed\n")
+    assert lifted.err == still
+
+
+def test_a_pause_of_a_name_that_nobody_has(
+    redis_url: str, workspace_key: str, command: Command
+) -> None:
+    """A typing error in an emergency would pause nothing, and look like success."""
+    with (
+        served(limit=2, api_key=workspace_key) as server,
+        holding(server.url, workspace_key, redis_url),
+    ):
+        right, lane, trunk, listed = (
+            command(*arguments, RETELL_API_KEY=workspace_key, CALLGUARD_LEDGER=redis_url)
+            for arguments in (
+                ("pause", "--lane", "default", "--trunk", "default"),
+                ("pause", "--lane", "foo"),
+                ("pause", "--trunk", "bar"),
+                ("ps", "--json"),
+            )
+        )
+    assert (right.code, right.err) == (ExitCode.OK, "")
+    assert (lane.code, lane.out) == (ExitCode.OK, "lane 'foo' paused\n")
+    assert re.match("warning: nobody dials or waits on a lane 'foo' .* 'default': ", lane.err)
+    assert "`callguard resume --lane foo` lifts this pause" in lane.err
+    assert (trunk.code, trunk.out) == (ExitCode.OK, "trunk 'bar' paused\n")
+    assert re.match(
+        "warning: no gate .* has a trunk 'bar' with a limit, but 'default': ", trunk.err
+    )
+    assert len(json.loads(listed.out)["pauses"]) == 3
+
+
 def test_drain(redis_url: str, workspace_key: str, command: Command) -> None:
     """Whoever stops all workers would not know when no call is left that only the ledger knows."""
     with served(limit=2, api_key=workspace_key) as server:
