@@ -37,7 +37,7 @@ def unknown_names(contents: Contents, lane: str | None, trunk: str | None) -> It
         lane: the lane to pause; None for all.
         trunk: the trunk to pause; None for all.
     """
-    lanes = {each.lane for each in (*contents.permits, *contents.waiting)}
+    lanes = {each.lane for each in contents.permits} | {each.lane for each in contents.waiting}
     trunks = {each.name for each in contents.trunks}
     check = f"check the name; {_resume(lane, trunk)} lifts this pause"
     if _is_new(lane, lanes, {pause.lane for pause in contents.pauses}):
