@@ -7,7 +7,7 @@ import traceback
 from functools import partial
 from typing import Final
 
-__all__ = ["named", "shown", "traced", "without_numbers"]
+__all__ = ["named", "shown", "shown_host", "traced", "without_numbers"]
 
 _LONGEST: Final = 40
 """Characters of a value that are shown at most."""
@@ -15,6 +15,13 @@ _LONGEST: Final = 40
 _PHONE_NUMBER: Final = re.compile(r"\+?\d(?:[\s()-]*\d){6,}|\d{3}\.\d{3}\.\d{4}")
 """Seven digits or more, as phone numbers are written; with dots only in the form 415.555.0100,
 since others may be IP addresses."""
+
+_HOST: Final = re.compile(
+    r"((?:[a-z][a-z0-9+.-]*://[\w.-]+|localhost|\d+(?:\.\d+){3}|(?:[\w-]+\.)+[a-z]{2,10})(?::\d{1,5})?"
+    r"|[\w-]+:\d{1,5})(/[^@?#]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""An address with a scheme, a port or dots before its path. A bare word may be a key."""
 
 
 def without_numbers(text: str) -> str:
@@ -35,6 +42,19 @@ def shown(value: object) -> str:
         kind = type(value).__name__
         return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def shown_host(address: str) -> str | None:
+    """An address that can't be used, as an error shows it: up to its host and port.
+
+    Returns:
+        None if it may be a secret, or hold a user's name, a password or options.
+    """
+    found = _HOST.fullmatch(address)
+    if found is None:
+        return None
+    host, path = found.groups("")
+    return shown(f"{host}/…" if path.strip("/") else host)
 
 
 def named(function: object) -> str:

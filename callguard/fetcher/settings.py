@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from callguard.errors import UsageError
-from callguard.showing import shown
+from callguard.showing import shown, shown_host
 
 __all__ = ["checked_api_key", "checked_base_url", "checked_session", "is_loopback"]
 
@@ -49,18 +49,21 @@ def checked_base_url(base_url: str | None, *, allow_plain_http: bool) -> str:
         The address without a slash at its end, so that a path can be appended.
 
     Raises:
-        UsageError: the address can't be used. It is not shown, because it may contain a password.
+        UsageError: the address can't be used. At most its host is shown; the rest may be secret.
     """
     given = os.environ.get("RETELL_BASE_URL") or PRODUCTION_URL if base_url is None else base_url
     parts = _split(given)
     if parts.scheme not in {"https", "http"}:
-        raise _unusable("begins with https:// (or http:// on this machine)")
+        got = shown_host(given)
+        must = "must begin with https:// (or http:// on this machine)"
+        raise _unusable(f"{must}, got {got}" if got else must)
     if not parts.hostname:
-        raise _unusable("names no host")
+        raise _unusable("must name a host")
     if "@" in parts.netloc:
-        raise _unusable("holds no credentials", missing="api_key", remedy="pass the key as api_key")
+        must = "must hold no credentials"
+        raise _unusable(must, missing="api_key", remedy="pass the key as api_key")
     if "?" in given or "#" in given:
-        raise _unusable("ends with its path: no query and no fragment")
+        raise _unusable("must end with its path, without a query and a fragment")
     if parts.scheme == "http" and not (allow_plain_http or is_loopback(parts.hostname)):
         raise _unusable(
             "is plain http to another machine, where anyone on the way can read the key",
@@ -96,7 +99,7 @@ def _split(address: object) -> SplitResult:
             pass
         else:
             return parts
-    raise _unusable(f"is no address, such as {PRODUCTION_URL}")
+    raise _unusable(f"must be an address, such as {PRODUCTION_URL}")
 
 
 def _unusable(problem: str, *, missing: str | None = None, remedy: str = "") -> UsageError:

@@ -106,7 +106,7 @@ def test_it_finds_the_truth_over_a_real_socket(
         ),
         ((*_NUMBERS, "--yes", "--at-the-limit", "--cps", "nan"), "the rate must be"),
         ((*_NUMBERS, "--yes", "--longest", "0"), "the longest call must be more than 0 s"),
-        ((*_NUMBERS, "--yes", "--base-url", "ftp://x"), "begins with https://"),
+        ((*_NUMBERS, "--yes", "--base-url", "ftp://x"), "must begin with https://"),
         ((*_NUMBERS, "--yes", "--base-url", "http://192.0.2.1"), "plain http to another machine"),
     ],
 )

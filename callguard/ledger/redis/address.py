@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from callguard.errors import UsageError
-from callguard.showing import shown
+from callguard.showing import shown, shown_host
 
 __all__ = ["checked_address", "shown_address"]
 
@@ -102,8 +102,10 @@ def shown_address(address: str) -> str:
 
 def _check_parts(parts: SplitResult) -> None:
     if parts.scheme not in _SCHEMES:
+        got = shown_host(parts.geturl())
+        must = "must begin with redis://, rediss:// or unix://, as redis://localhost:6379/0 does"
         raise _unusable(
-            "begins with redis://, rediss:// or unix://, as redis://localhost:6379/0 does",
+            f"{must}, got {got}" if got else must,
             missing="client",
             remedy=f"for a Sentinel or a cluster, {_OWN_CLIENT}",
         )
@@ -111,7 +113,7 @@ def _check_parts(parts: SplitResult) -> None:
         raise _unusable("has a '#' in it: in a password it is written %23")
     if parts.scheme == "unix":
         if not parts.path.strip("/"):
-            raise _unusable("names no socket: it is like unix:///run/redis/redis.sock?db=0")
+            raise _unusable("must name a socket, like unix:///run/redis/redis.sock?db=0")
         return
     try:
         port = parts.port

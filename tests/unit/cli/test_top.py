@@ -202,8 +202,8 @@ async def test_answers_that_are_no_overview_are_said(
 
 async def test_an_address_that_cannot_be_used_is_said() -> None:
     """The token would travel unencrypted, or the advice name another option."""
-    with pytest.raises(UsageError, match=r"^--url begins with https://"):
-        async with feed_of("nonsense", None, None, allow_plain_http=False):
+    with pytest.raises(UsageError, match=r"^--url must begin with https://.*, got 'top:8790'"):
+        async with feed_of("top:8790", None, None, allow_plain_http=False):
             pass
 
 

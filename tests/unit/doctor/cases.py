@@ -81,8 +81,8 @@ PROVIDER: Sequence[Finds] = (
     Finds("key", "error", "doesn't let this key", case(LimitsRejected("HTTP 403", 403))),
     Finds("key", "unknown", "gave no answer", case(FAULT)),
     Finds("key", "ok", "accepts the key", case()),
-    Finds("address", "error", "no address", unread(base_url="nowhere at all")),
-    Finds("address", "error", "holds no credentials", unread(base_url="https://u:pw@host")),
+    Finds("address", "error", "must be an address", unread(base_url="nowhere at all")),
+    Finds("address", "error", "must hold no credentials", unread(base_url="https://u:pw@host")),
     Finds("address", "error", "plain http", unread(base_url="http://far.example")),
     Finds(
         "address",

@@ -101,6 +101,33 @@ def test_an_address_that_can_not_work_is_refused(base_url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("base_url", "got"),
+    [
+        ("localhost:18787", ", got 'localhost:18787'"),
+        ("api.retellai.com", ", got 'api.retellai.com'"),
+        ("10.0.0.1", ", got '10.0.0.1'"),
+        (f"ftp://host:21/{KEY}/", ", got 'ftp://host:21/…'"),
+        (KEY, ""),
+        (f"x.{KEY}", ""),
+        (f"user:{KEY}", ""),
+        (f"ftp://user:{KEY}@host", ""),
+        (f"ftp://user/{KEY}@host", ""),
+        (f"ftp://host/?{KEY}", ""),
+        (f"ftp://host#{KEY}", ""),
+        ("14155550100", ""),
+        ("415.555.0100", ""),
+    ],
+)
+def test_an_address_without_its_scheme_is_shown_up_to_its_port(base_url: str, got: str) -> None:
+    """If this fails, nobody sees what they typed, or an error shows a key in an address's place."""
+    with pytest.raises(UsageError) as caught:
+        LimitFetcher(KEY, base_url=base_url)
+    must = "must begin with https:// (or http:// on this machine)"
+    assert str(caught.value) == f"base_url {must}{got}"
+    assert_keyless(caught.value)
+
+
+@pytest.mark.parametrize(
     "base_url",
     [
         "http://api.retellai.com",
