@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Contents
     from callguard.ledger.redis.neighbours import Neighbour
 
-__all__ = ["Found", "key_of_ledger", "look"]
+__all__ = ["Found", "advice_on_absence", "key_of_ledger", "look"]
 
 
 _INSTEAD: Final = {
@@ -72,6 +72,13 @@ class Found:
                 f"{self.id}: if gates use different API keys of one workspace, give their ledgers "
                 "one name, or they don't share the limit"
             )
+
+
+def advice_on_absence(*, named: bool) -> str:
+    """What to do if there is no such ledger; `named` if it was looked for by a name."""
+    if named:
+        return "check --name"
+    return "check RETELL_API_KEY, or pass --name if the gates' ledger has one"
 
 
 def key_of_ledger(name: str | None) -> str:

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.contents import Found, key_of_ledger, look
+from callguard.cli.contents import Found, advice_on_absence, key_of_ledger, look
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption
@@ -85,8 +85,7 @@ async def _ps(ledger: str | None, name: str | None, *, as_json: bool, as_metrics
     except CallGuardError as error:
         return report(error, *verdict(error, "ps"), as_json=as_json)
     if not found.contents.known:
-        key = "check RETELL_API_KEY, or pass --name if the gates' ledger has one"
-        advice = key if name is None else "check --name"
+        advice = advice_on_absence(named=name is not None)
         return report(UsageError(found.absence), ExitCode.FAILED, advice, as_json=as_json)
     found.warn()
     if as_metrics:

@@ -60,8 +60,8 @@ def top(
     Keys: p pauses everything, r resumes it, q quits. Without a terminal, the picture is printed
     once.
 
-    Exit code: 0, 69 nobody answers (without a terminal, or with --json), 64 wrong use, 78 redis-py
-    is not installed.
+    Exit code: 0, 69 nobody answers, or wants another token (without a terminal, or with --json), 64
+    wrong use, 78 redis-py is not installed.
     """
     run(_top(feed_of(url, ledger, name, allow_plain_http=allow_plain_http), as_json))
 
@@ -76,7 +76,7 @@ async def _top(opening: AbstractAsyncContextManager[Feed], as_json: bool) -> Exi
             else:
                 await _Watch(feed, console).run()
     except ServerAway as error:
-        return report(error, ExitCode.UNREACHABLE, "check --url, and that it runs", as_json=as_json)
+        return report(error, ExitCode.UNREACHABLE, error.advice, as_json=as_json)
     except CallGuardError as error:
         return report(error, *verdict(error, "top"), as_json=as_json)
     return ExitCode.OK
@@ -146,6 +146,8 @@ class _Watch:
                 self._seen = await self._feed.look()
                 self._seen_at = self._time()
                 self._trouble = None
+            except ServerAway as error:
+                self._trouble = str(error) if self._seen else f"{error}; {error.advice}"
             except CallGuardError as error:
                 self._trouble = str(error)
             self._changed.set()

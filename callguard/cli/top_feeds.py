@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from callguard.cli.contents import key_of_ledger
+from callguard.cli.contents import advice_on_absence, key_of_ledger
 from callguard.cli.pause import opened
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.settings import checked_base_url
@@ -43,7 +43,15 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 
 
 class ServerAway(CallGuardError):
-    """The server didn't answer, or its answer is none of ``callguard serve``'s."""
+    """There is no answer, or none that can be shown.
+
+    Attributes:
+        advice: what to do about it.
+    """
+
+    def __init__(self, what: str, advice: str = "check --url") -> None:
+        super().__init__(what)
+        self.advice = advice
 
 
 class Feed(Protocol):
@@ -88,7 +96,7 @@ class UrlFeed:
             return overview_from(answer)
         except ValueError as error:
             raise ServerAway(
-                f"the answer is not an overview of `callguard serve` ({error}); check --url"
+                f"the answer is not an overview of `callguard serve` ({error})"
             ) from None
 
     async def pause(self) -> None:
@@ -111,30 +119,36 @@ class UrlFeed:
                 timeout=limit,
                 allow_redirects=False,
             ) as response:
-                return await _answer(response)
+                return await _answer(response, has_token=bool(self._headers))
         except aiohttp.ClientConnectorError:
-            raise ServerAway(f"nobody answers at {self.name}") from None
+            raise ServerAway(f"nobody answers at {self.name}", self._advice) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             why = str(error) or f"no answer in {_TIMEOUT:g} s"
-            raise ServerAway(f"the server can't be reached: {why}") from None
+            raise ServerAway(f"the server can't be reached: {why}", self._advice) from None
+
+    @property
+    def _advice(self) -> str:
+        """What to do where nobody answers."""
+        if self.name == URL:
+            return "start `callguard serve`, or pass --url or --ledger redis://…"
+        return "check --url, and that `callguard serve` runs there"
 
 
-async def _answer(response: aiohttp.ClientResponse) -> Any:
+async def _answer(response: aiohttp.ClientResponse, *, has_token: bool) -> Any:
     """The decoded body of an answer that is no error."""
     if response.status == 401:
-        raise ServerAway("the server wants its token: set CALLGUARD_TOKEN")
+        wrong = "refuses the token of CALLGUARD_TOKEN" if has_token else "wants its token"
+        raise ServerAway(f"the server {wrong}", "set CALLGUARD_TOKEN to the server's own")
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > _MOST_BYTES:
-            raise ServerAway("the answer is too long for one of `callguard serve`; check --url")
+            raise ServerAway("the answer is too long for one of `callguard serve`")
     if response.status < 300:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise ServerAway(
-                "the answer is no JSON, as of `callguard serve`; check --url"
-            ) from None
+            raise ServerAway("the answer is no JSON, as of `callguard serve`") from None
     said: object = body.decode("utf-8", "replace")
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         said = json.loads(body)["detail"]
@@ -163,7 +177,8 @@ class LedgerFeed:
         contents = await self._ledger.look(self._key)
         workspace = self._ledger.workspace_hash(self._key)
         if not contents.known:
-            raise ServerAway(f"no gate has used this ledger, {workspace}, for an hour, if ever")
+            what = f"no gate has used this ledger, {workspace}, for an hour, if ever"
+            raise ServerAway(what, advice_on_absence(named=not self._key))
         seen = overview_of_ledger(contents, workspace, time.time())
         stale = seen.snapshot_age is not None and seen.snapshot_age > _STALE
         self._chart.mark(seen.usage, seen.limits, stale=stale)

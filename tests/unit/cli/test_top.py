@@ -14,10 +14,11 @@ from aiohttp.test_utils import TestServer
 from rich.cells import cell_len
 from rich.console import Console
 
+from callguard import RedisLedger
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.top_chart import chart
-from callguard.cli.top_feeds import ServerAway, UrlFeed, feed_of
+from callguard.cli.top_feeds import LedgerFeed, ServerAway, UrlFeed, feed_of
 from callguard.cli.top_picture import Picture
 from callguard.demo.chart import Glyphs
 from callguard.errors import UsageError
@@ -180,7 +181,6 @@ async def test_a_server_is_asked_with_its_token() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((401, "no", "text/plain"), "set CALLGUARD_TOKEN"),
         ((404, "nothing here", "text/plain"), "HTTP 404: nothing here"),
         ((503, '{"detail": "it drains"}', "application/problem+json"), "HTTP 503: it drains"),
         ((302, "", "text/plain"), "HTTP 302"),
@@ -198,6 +198,20 @@ async def test_answers_that_are_no_overview_are_said(
     response = web.Response(status=status, text=text, content_type=kind)
     with pytest.raises(ServerAway, match=said):
         await asked(response)
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (None, "the server wants its token"),
+        ("t0ken", "the server refuses the token of CALLGUARD_TOKEN"),
+    ],
+)
+async def test_a_missing_token_is_told_from_a_wrong_one(token: str | None, said: str) -> None:
+    """Whoever has set a token would set it again, or look for a fault in the address."""
+    with pytest.raises(ServerAway, match=f"^{said}$") as caught:
+        await asked(web.Response(status=401), token)
+    assert caught.value.advice == "set CALLGUARD_TOKEN to the server's own"
 
 
 async def test_an_address_that_cannot_be_used_is_said() -> None:
@@ -222,4 +236,33 @@ def test_the_token_does_not_travel_unencrypted(
 def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     """A script would not know whether to try again."""
     assert main(["top", "--url", "http://127.0.0.1:1"]) == ExitCode.UNREACHABLE
-    assert capsys.readouterr().err.startswith("nobody answers at http://127.0.0.1:1; check --url")
+    assert capsys.readouterr().err == (
+        "nobody answers at http://127.0.0.1:1; check --url, and that `callguard serve` runs there\n"
+    )
+
+
+def test_before_anything_was_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever tries it first would be told to check an address that they never gave."""
+    for name in ("CALLGUARD_LEDGER", "CALLGUARD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("callguard.cli.top_feeds.URL", "http://127.0.0.1:1")
+    assert main(["top"]) == ExitCode.UNREACHABLE
+    advice = "start `callguard serve`, or pass --url or --ledger redis://…"
+    assert capsys.readouterr().err == f"nobody answers at http://127.0.0.1:1; {advice}\n"
+
+
+async def test_a_ledger_that_nobody_has_used(
+    redis_url: str,
+    workspace_key: str,
+) -> None:
+    """Whoever mistypes a key or a name would be told to check --url."""
+    async with RedisLedger.from_url(redis_url, name=workspace_key) as ledger:
+        for key, advice in (
+            ("key_x", "check RETELL_API_KEY, or pass --name"),
+            ("", "check --name"),
+        ):
+            with pytest.raises(ServerAway, match="no gate has used this ledger") as caught:
+                await LedgerFeed(ledger, key, "here").look()
+            assert caught.value.advice.startswith(advice)
