@@ -106,7 +106,7 @@ class _Watch:
         self._seen: Overview | None = None
         self._seen_at = 0.0
         self._trouble: str | None = "waiting for an answer"
-        self._foot = _KEYS
+        self._answer = ""
         self._changed = asyncio.Event()
         self._quits = False
         self._orders: set[asyncio.Task[None]] = set()
@@ -136,7 +136,7 @@ class _Watch:
 
     def _picture(self) -> Picture:
         age = self._time() - self._seen_at
-        return Picture(self._seen, age, self._trouble, self._feed.name, self._foot)
+        return Picture(self._seen, age, self._trouble, self._feed.name, _KEYS, self._answer)
 
     async def _look_on(self) -> None:
         """Look once a second; a look that fails is as good as another time."""
@@ -163,14 +163,14 @@ class _Watch:
         self._changed.set()
 
     def _order(self, order: Callable[[], Coroutine[Any, Any, str]]) -> None:
-        """Carry an order out, and say in the last line what came of it."""
+        """Carry an order out, and say under the picture what came of it."""
 
         async def carry_out() -> None:
             try:
                 said = await order()
             except CallGuardError as error:
                 said = str(error)
-            self._foot = f"{said}   {_KEYS}"
+            self._answer = said
             self._changed.set()
 
         task = asyncio.create_task(carry_out())

@@ -13,7 +13,7 @@ from rich.text import Text
 from callguard.demo.chart import Glyphs
 from callguard.serve.views import Point
 
-__all__ = ["MINUTES", "chart", "legend"]
+__all__ = ["chart", "legend"]
 
 MINUTES: Final = 10
 """Minutes that the chart is wide."""
@@ -78,17 +78,17 @@ def chart(points: Sequence[Point], *, now: float, width: int, height: int, glyph
     return Text("\n", no_wrap=True).join(rows)
 
 
-def legend(points: Sequence[Point], glyphs: Glyphs) -> Text:
-    """What the chart's signs mean; the lines only if they are there."""
+def legend(points: Sequence[Point], glyphs: Glyphs) -> list[Text]:
+    """What each of the chart's signs means; the lines only if they are there."""
     full, latest = glyphs.levels[-1], points[-1] if points else None
-    text = Text.assemble((f"{full} reported", _OURS))
+    parts = [Text(f"{full} reported", _OURS)]
     if latest is not None and latest.others is not None:
-        text = Text.assemble((f"{full} ours", _OURS), "  ", (f"{full} others", _OTHERS))
-    text.append(f"  {glyphs.uncounted} dialling or uncounted", _UNSURE)
+        parts = [Text(f"{full} ours", _OURS), Text(f"{glyphs.others} others", _OTHERS)]
+    parts.append(Text(f"{glyphs.uncounted} dialling or uncounted", _UNSURE))
     if latest is not None and latest.limit is not None:
         reserved = f", {latest.reserved} for inbound" if latest.reserved else ""
-        text.append(f"  {glyphs.limit} limit {latest.limit}{reserved}", "yellow")
-    return text
+        parts.append(Text(f"{glyphs.limit} limit {latest.limit}{reserved}", "yellow"))
+    return [*parts, Text(f"{MINUTES} min", "dim")]
 
 
 def _columns(points: Iterable[Point], now: float, number: int) -> list[_Column]:
@@ -146,9 +146,10 @@ def _row(row: int, columns: Sequence[_Column], scale: _Scale, glyphs: Glyphs) ->
 def _cell(row: int, column: _Column, scale: _Scale, glyphs: Glyphs) -> tuple[str, str]:
     filled = scale.filled(column.reported or 0, row)
     if filled > 0:
+        if scale.filled(column.others, row) >= _HALF:
+            return glyphs.others, _OTHERS
         level = math.ceil(filled * len(glyphs.levels)) - 1
-        others = scale.filled(column.others, row) >= _HALF
-        return glyphs.levels[level], _OTHERS if others else _OURS
+        return glyphs.levels[level], _OURS
     if scale.filled(column.usage or 0, row) >= _HALF:
         return glyphs.uncounted, _UNSURE
     if row in scale.lines:

@@ -14,8 +14,9 @@ from rich.style import Style
 from rich.table import Column, Table
 from rich.text import Text
 
-from callguard.cli.top_chart import MINUTES, chart, legend
+from callguard.cli.top_chart import chart, legend
 from callguard.demo.chart import Glyphs
+from callguard.demo.picture import fitted
 from callguard.serve.views import Holder, LaneView, Overview, TrunkView
 
 __all__ = ["Picture"]
@@ -35,7 +36,10 @@ _GENEROUS: Final = 20
 """Lines beside the tables from which on there are empty ones between the parts."""
 
 _LONGEST: Final = 3
-"""Lines of one lane's sentence at most, where there is room for the rest."""
+"""Lines of one lane's sentence at most, where there is room for the rest; and of the legend."""
+
+_BESIDE: Final = "   "
+"""What is between the answer to an order and the keys."""
 
 _SOON: Final = 0.05
 """Seconds that are shown as none."""
@@ -53,6 +57,7 @@ class Picture:
         trouble: why there is none that is newer; None if there is nothing wrong.
         source: what is looked at, in a word or an address.
         foot: the last line.
+        answer: what came of the latest order; it is before the last line, or above it.
         whole: whether everything is shown, however many lines that takes.
     """
 
@@ -61,12 +66,14 @@ class Picture:
     trouble: str | None
     source: str
     foot: str = ""
+    answer: str = ""
     whole: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.max_width, options.size.height
         draw = _Drawing(console, options.update(height=None), self.age)
-        head, foot = draw.lines(*self._head()), draw.lines(Text(self.foot, "dim", no_wrap=True))
+        head, foot = draw.lines(*self._head()), draw.lines(*self._foot(width))
+        foot = [*foot[: max(1, height // 3)][:-1], *foot[-1:]]
         if self.seen is None:
             body: Lines = []
         elif self.whole:
@@ -77,7 +84,7 @@ class Picture:
             body = [list(Segment.apply_style(line, None, Style(dim=True))) for line in body]
         if not self.whole:
             body += [[]] * (height - len(head) - len(body) - len(foot))
-        for number, line in enumerate([*head, *body, *(foot if self.foot else [])]):
+        for number, line in enumerate([*head, *body, *foot]):
             if number:
                 yield Segment.line()
             yield from Segment.adjust_line_length(line, width, pad=False)
@@ -94,6 +101,14 @@ class Picture:
         if self.trouble is not None:
             since = "" if self.seen is None else f"; the picture is {self.age:.0f} s old"
             yield Text(f"{_plain(self.trouble)}{since}", "bold red")
+
+    def _foot(self, width: int) -> Iterable[Text]:
+        beside = f"{_plain(self.answer)}{_BESIDE}{self.foot}" if self.answer else self.foot
+        if self.answer and len(beside) > width:
+            yield Text(_plain(self.answer), "dim")
+            beside = self.foot
+        if beside:
+            yield Text(beside, "dim", no_wrap=True)
 
 
 class _Drawing:
@@ -175,12 +190,15 @@ class _Drawing:
         return text.append(_plain(lane.sentence))
 
     def _chart(self, seen: Overview, width: int, height: int) -> Lines:
+        """The chart, so high that there is a line for its legend; on narrow terminals more."""
+        said = fitted(legend(seen.chart, self._glyphs), width).split("\n")[:_LONGEST]
+        height -= len(said) - 1
         if height < _LOWEST_CHART:
             return []
-        said = legend(seen.chart, self._glyphs).append(f"  {MINUTES} min", "dim")
-        said.no_wrap, said.overflow = True, "ellipsis"
+        for line in said:
+            line.no_wrap, line.overflow = True, "ellipsis"
         drawn = chart(seen.chart, now=seen.at, width=width, height=height, glyphs=self._glyphs)
-        return self.lines(drawn, said, width=width)
+        return self.lines(drawn, *said, width=width)
 
     def _tables(self, seen: Overview, width: int, *, most: int | None) -> list[Lines]:
         """The tables of lanes and trunks, and at most so many notes, of a line each."""

@@ -132,7 +132,7 @@ class _CountedFaults(Faults):
 
 def title(plan: Plan) -> str:
     """What is dialled, and where, in one line."""
-    where = f"limit {_LIMIT}, 1 call per second"
+    where = f"limit {_LIMIT}, 1 call/s"
     return f"callguard demo: {plan.leads} leads, {where}, seed {plan.seed}"
 
 

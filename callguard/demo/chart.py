@@ -33,12 +33,14 @@ class Glyphs:
         levels: cells that are filled more and more, the last one completely.
         uncounted: a cell of the usage above the calls that are going on: slots of permits that
             are dialling, or that the counter may not show yet.
+        others: a cell of calls by others, where they are told apart.
         limit: a cell of the line at the limit.
         axis: what stands between the labels and the chart.
     """
 
     levels: str
     uncounted: str
+    others: str
     limit: str
     axis: str
 
@@ -46,8 +48,8 @@ class Glyphs:
     def fit_for(cls, *, ascii_only: bool) -> Glyphs:
         """The characters that a terminal can show."""
         if ascii_only:
-            return cls(levels="#", uncounted=".", limit="-", axis="|")
-        return cls(levels="▁▂▃▄▅▆▇█", uncounted="░", limit="─", axis="┤")
+            return cls(levels="#", uncounted=".", others="o", limit="-", axis="|")
+        return cls(levels="▁▂▃▄▅▆▇█", uncounted="░", others="▒", limit="─", axis="┤")
 
 
 @dataclass(frozen=True, slots=True)

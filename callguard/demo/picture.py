@@ -13,7 +13,7 @@ from rich.text import Text
 from callguard.demo.chart import Glyphs, chart
 from callguard.demo.progress import Progress, surcharge
 
-__all__ = ["Frame", "Picture"]
+__all__ = ["Frame", "Picture", "fitted"]
 
 _LOWEST_CHART: Final = 4
 _HIGHEST_CHART: Final = 24
@@ -76,12 +76,12 @@ class Frame:
         glyphs, width = Glyphs.fit_for(ascii_only=options.ascii_only), options.max_width
         latest = {name: history[-1] for name, history in self._histories.items()}
         seconds = max(progress.truth.elapsed for progress in latest.values())
-        title = _fitted([Text(self._title, "bold"), Text(f"{seconds / 60:.1f} min")], width)
+        title = fitted([Text(self._title, "bold"), Text(f"{seconds / 60:.1f} min")], width)
         figures = {
-            name: _fitted([Text(name, "bold"), *_counts(progress)], width)
+            name: fitted([Text(name, "bold"), *_counts(progress)], width)
             for name, progress in latest.items()
         }
-        legend = _fitted(_legend(glyphs), width)
+        legend = fitted(_legend(glyphs), width)
         others = sum(len(text.wrap(console, width)) for text in (title, legend, *figures.values()))
         height = _chart_height(options, others, len(figures))
         has_room = width >= _NARROWEST_CHART and height >= _LOWEST_CHART
@@ -103,7 +103,7 @@ def _chart_height(options: ConsoleOptions, others: int, charts: int) -> int:
     return min((options.size.height - others - reason - cursor) // charts, _HIGHEST_CHART)
 
 
-def _fitted(parts: Sequence[Text], width: int) -> Text:
+def fitted(parts: Sequence[Text], width: int) -> Text:
     """Put the parts side by side if there is room; no part that fits on a line is broken."""
     lines = [Text()]
     for part in parts:

@@ -67,6 +67,36 @@ def test_what_matters_most_is_on_the_smallest_usual_terminal() -> None:
     assert text.count("█") > 100
 
 
+def test_the_signs_differ_without_colours() -> None:
+    """Our calls could not be told from others' in a log, or by who sees no colours."""
+    text = "\n".join(drawn(replace(picture(busy()), whole=True), 120))
+    assert "█ ours  ▒ others  ░ dialling or uncounted" in text
+    assert text.count("▒") > text.count("▒ others")
+
+
+def test_the_legend_is_whole_on_a_narrow_terminal() -> None:
+    """How much time the chart shows would be cut off, or a sign stand apart from its meaning."""
+    lines = drawn(picture(full()), 60)
+    at = next(number for number, line in enumerate(lines) if line.startswith("█ ours"))
+    assert lines[at : at + 2] == [
+        "█ ours  ▒ others  ░ dialling or uncounted  ─ limit 20",
+        "10 min",
+    ]
+
+
+def test_the_answer_to_an_order_is_whole_on_a_narrow_terminal() -> None:
+    """What to do about a refusal would be cut off."""
+    refusal = "the server answers HTTP 403: this server is read-only; start it without --read-only"
+    lines = drawn(replace(picture(full()), answer=refusal), 60)
+    assert len(lines) == 24
+    assert " ".join(lines[-3:-1]) == refusal
+    assert lines[-1] == FOOT
+    assert len(drawn(replace(picture(full()), answer=refusal), 20, 5)) == 5
+    assert drawn(replace(picture(full()), answer="everything paused"))[-1] == (
+        f"everything paused   {FOOT}"
+    )
+
+
 def test_countdowns_go_on_between_two_looks() -> None:
     """A countdown would stand still while nobody answers."""
     text = "\n".join(drawn(picture(full(), age=15.2)))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from callguard.demo.campaign import Plan, title
 from callguard.demo.picture import Frame, Picture
 from callguard.demo.progress import Progress
 from callguard.demo.summary import summary
@@ -36,6 +37,11 @@ def frame(*history: Progress, on: Console | None = None) -> list[str]:
     with console.capture() as capture:
         console.print(Frame("a title", {"a gate": history}))
     return capture.get().splitlines()
+
+
+def test_the_title_fits_on_a_narrow_terminal() -> None:
+    """The demo's first line would break before its last word."""
+    assert len(title(Plan(leads=150, seed=1, gated=True))) <= 60
 
 
 def chart_of(lines: list[str]) -> list[str]:
