@@ -28,7 +28,11 @@ def serve(
     *,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", envvar="CALLGUARD_CONFIG", help="A TOML file; see below."),
+        typer.Option(
+            metavar="FILE",
+            envvar="CALLGUARD_CONFIG",
+            help="A TOML file with the settings that docs/serve.md lists.",
+        ),
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="The address to listen on.  [default: 127.0.0.1]")
