@@ -132,8 +132,9 @@ class Usage:
         """How many calls are own ones and others', in words."""
         if self.others is None:
             return "ours and others unknown"
-        is_known = self.others == self.others_at_least
-        return f"{self.own} ours, {'' if is_known else 'up to '}{self.others} others"
+        at_most = "" if self.others == self.others_at_least else "up to "
+        others = "1 other" if self.others == 1 else f"{self.others} others"
+        return f"{self.own} ours, {at_most}{others}"
 
     @property
     def left_out(self) -> str:

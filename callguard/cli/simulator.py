@@ -95,8 +95,11 @@ def simulator(
     A TIME is 12 (seconds), constant:12, uniform:5:30, exponential:60 or exponential:60:300 (mean,
     at most).
 
-    Ctrl-C ends it (exit code 130; SIGTERM 143), and it prints the true totals. Exit code 64: an
-    option can't be right; 69: the port can't be opened.
+    Ctrl-C ends it (exit code 130; SIGTERM 143), and it prints the true totals. The worst excess
+    among them is the most by which an outbound call, when it began to count, brought the count
+    above what was allowed when it was dialled; it is 0 or less if each had room.
+
+    Exit code 64: an option can't be right; 69: the port can't be opened.
     """
     try:
         world = World(
@@ -258,7 +261,11 @@ def _take_leave(server: Server) -> None:
     console.print()
     console.print(truth_table(server.workspace.truth()))
     console.print()
-    console.print(request_table(server.request_limit))
+    requests = server.request_limit
+    if requests.answered or requests.refused:
+        console.print(request_table(requests))
+    else:
+        say("No request came.")
 
 
 def _shown(value: object) -> str:

@@ -44,7 +44,8 @@ class GateStatistics:
         usage: the most calls that can be going on now, and its parts.
         ceilings: by lane, the highest usage it may go to; None without a snapshot.
         headroom: by lane, the calls that still fit, negative after a limit was lowered, or while
-            calls may be counted twice; None without a snapshot. Unlike `Gate.explain`, this ignores the snapshot's age.
+            calls may be counted twice; None without a snapshot. Unlike `Gate.explain`, this ignores
+            the snapshot's age.
         waiting: by lane, the callers in the queue.
         eta: by lane, how long a caller that joined the queue now would wait; None if unknown.
         due_in: by trunk with a rate, seconds until it may start its next call; 0 for now.

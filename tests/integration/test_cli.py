@@ -128,6 +128,7 @@ async def test_ctrl_c_in_the_simulator() -> None:
         await terminal.shows(b"Ctrl-C ends it.")
         await interrupted(terminal, process)
         assert b"seconds over limit" in terminal.output
+        assert b"No request came." in terminal.output
 
 
 @pytest.mark.slow

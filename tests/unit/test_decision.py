@@ -175,6 +175,12 @@ def test_without_a_reading_nothing_is_known_and_nobody_admitted() -> None:
     assert (decision.age, decision.limits, decision.tier) == (None, None, None)
 
 
+@pytest.mark.parametrize(("counted", "whose"), [(3, "3 ours, 0 others"), (2, "2 ours, 1 other")])
+def test_one_call_by_others_is_one_other(counted: int, whose: str) -> None:
+    """The command line would speak of 1 others."""
+    assert Usage(3, 0, 0, counted=counted).whose == whose
+
+
 @pytest.mark.parametrize(
     ("lane", "allowed", "usage", "options", "sentence"),
     [

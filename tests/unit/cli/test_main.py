@@ -54,6 +54,8 @@ def test_wrong_use(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str
         ("demo", "--without"),
         ("status", "RETELL_API_KEY"),
         ("simulator", "exponential:60:300"),
+        ("simulator", "The worst excess among them is"),
+        ("serve", "docs/serve.md"),
     ],
 )
 def test_help(command: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
