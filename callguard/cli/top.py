@@ -89,6 +89,7 @@ def _show(seen: Overview, source: str, as_json: bool) -> None:
         return
     wide = Screen(width=_PLAIN_WIDTH, color_system=None)
     wide.print(Picture(seen, 0.0, None, source, whole=True))
+    wide.print()  # the picture has no end of its last line
 
 
 class _Watch:

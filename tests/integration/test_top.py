@@ -68,6 +68,7 @@ async def test_one_object_for_scripts_and_a_picture_for_a_log() -> None:
                 assert json.loads(out) == json.loads(json.dumps(busy().as_json()))
             else:
                 assert b"\x1b" not in out
+                assert out.endswith(b"\n")
                 assert "urgent admitted: 16 of 26 in use" in out.decode()
 
 
