@@ -25,6 +25,7 @@ from callguard.serve.scrape import Scrape
 from callguard.serve.settings import ServeSettings, WorkspaceSettings
 from callguard.serve.shared import LedgerLook, shared_overview
 from callguard.serve.views import Overview
+from callguard.tasks import end
 
 __all__ = ["WORKSPACES", "Workspace", "Workspaces"]
 
@@ -180,11 +181,13 @@ class Workspaces:
     async def drain(self) -> None:
         """Admit nobody any more, and wait until the count shows every call; see `Gate.drain`.
 
-        Cancelling this leaves the gates draining.
+        Gates that are being opened are not. Cancelling this leaves the gates draining.
         """
         self.draining = True
         drains = [workspace.gate.drain() for workspace in self.open()]
-        await asyncio.gather(*drains, return_exceptions=True)  # one may be closed meanwhile
+        openings = [entry.opening for entry in self._entries.values() if not entry.opening.done()]
+        # One may be closed meanwhile.
+        await asyncio.gather(end(openings), *drains, return_exceptions=True)
 
     def end_streams(self) -> None:
         """End the streams of events, which would hold up the end of the server."""
@@ -245,6 +248,9 @@ class Workspaces:
             allow_plain_http=self._settings.allow_plain_http,
             **settings.options,
         )
+        if self.draining:  # the drain began too late to cancel this
+            await gate.aclose()
+            raise GateDraining("the server stops, and opens no more gates")
         logger.info("workspace %s: its gate is open", workspace_id)
         permits = Permits(
             gate,

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
+import pytest
+
+from callguard.gate import Gate, connect
 from callguard.serve.settings import Bounds
 from tests.integration.serve_support import KEY, LEAD, client, served, stub, until
 
@@ -106,3 +111,51 @@ async def test_a_workspace_too_many_is_answered() -> None:
                 async with session.post(proxy.url + CREATE, json=LEAD) as answer:
                     assert answer.status == 503
                     assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_a_gate_that_is_being_opened_when_the_server_drains_admits_nobody() -> None:
+    """A server that stops would dial on, and end before the count shows those calls."""
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        provider.may_answer.clear()
+        waiting = asyncio.create_task(session.post(proxy.url + CREATE, json=LEAD))
+        await until(lambda: provider.readings == 1)
+        async with asyncio.timeout(20):
+            await proxy.workspaces.drain()  # the provider doesn't answer before it ends
+        provider.may_answer.set()
+        for request in (waiting, session.post(proxy.url + CREATE, json=LEAD)):
+            async with await request as answer:
+                problem = await answer.json(content_type="application/problem+json")
+                assert answer.status == 503
+                assert int(answer.headers["Retry-After"]) >= 1
+                assert problem["type"] == "urn:callguard:draining"
+        assert provider.dials == []
+        assert proxy.workspaces.open() == ()
+
+
+async def test_an_opening_that_ends_in_spite_of_the_drain_leaves_no_gate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A gate that was all but open when the drain began would go on admitting."""
+    gates: list[Gate] = []
+
+    async def connected(*arguments: Any, **options: Any) -> Gate:
+        opening = asyncio.create_task(connect(*arguments, **options))
+        while not opening.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([opening])
+        gates.append(opening.result())
+        return gates[0]
+
+    monkeypatch.setattr("callguard.serve.workspaces.connect", connected)
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        provider.may_answer.clear()
+        waiting = asyncio.create_task(session.post(proxy.url + CREATE, json=LEAD))
+        await until(lambda: provider.readings == 1)
+        draining = asyncio.create_task(proxy.workspaces.drain())
+        await until(lambda: proxy.workspaces.draining)
+        provider.may_answer.set()
+        async with await waiting as answer:
+            assert answer.status == 503
+        await draining
+        assert provider.dials == []
+        assert "closed" in repr(gates[0])
