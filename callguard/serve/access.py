@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -20,8 +21,8 @@ __all__ = [
     "bearer",
     "guarded",
     "has_token",
-    "may_forward",
     "open_to_all",
+    "require_forwardable",
     "require_same_site",
     "using",
 ]
@@ -61,10 +62,29 @@ def has_token(request: web.Request) -> bool:
     return any(_same(token, each) for each in (request.headers.get(_TOKEN), bearer(request)))
 
 
-def may_forward(request: web.Request) -> bool:
-    """Whether a request may be forwarded: it has the token, or the key of the default workspace."""
-    key = request.app[SETTINGS].api_key
-    return has_token(request) or (key is not None and _same(key, bearer(request)))
+def require_forwardable(request: web.Request) -> None:
+    """Refuse a request that may not be forwarded.
+
+    It needs the token as X-Callguard-Token, which is not forwarded, or the key of the default
+    workspace. Whatever is in `Authorization` goes to the provider, so the token must not be there.
+
+    Raises:
+        Problem: it has neither, or the provider would get the token.
+    """
+    token, key = request.app[SETTINGS].token, request.app[SETTINGS].api_key
+    if token is None:
+        return
+    if not _same(token, key) and any(_same(token, each) for each in _authorizations(request)):
+        raise Problem(
+            401,
+            "the server's token is in `Authorization`, which goes to the provider: send it as "
+            "X-Callguard-Token, and the workspace's key as `Authorization: Bearer …`",
+            kind="token",
+        )
+    if not (_same(token, request.headers.get(_TOKEN)) or _same(key, bearer(request))):
+        raise _unauthorized(
+            "requests from elsewhere need the server's own key, or its token as X-Callguard-Token"
+        )
 
 
 def require_same_site(request: web.Request) -> None:
@@ -114,6 +134,13 @@ def bearer(request: web.Request) -> str | None:
     """The key or the token that a request bears; None if it has none."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _authorizations(request: web.Request) -> Iterator[str]:
+    """What may be a secret in the `Authorization` of a request, however it is written."""
+    for value in request.headers.getall("Authorization", []):
+        yield value
+        yield value.partition(" ")[2].strip()
 
 
 def _same(secret: str | None, said: str | None) -> bool:

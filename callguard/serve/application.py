@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from callguard.errors import CallGuardError
 from callguard.serve import api, events, permits_api
-from callguard.serve.access import bearer, guarded, may_forward, open_to_all
+from callguard.serve.access import bearer, guarded, open_to_all, require_forwardable
 from callguard.serve.asked import is_batch, start_path
 from callguard.serve.batches import WARNING
 from callguard.serve.connections import CONNECTIONS, Connections
@@ -61,12 +61,7 @@ def _routes(shown: Pages) -> Iterable[web.RouteDef]:
 
 @open_to_all
 async def _forwarded(request: web.Request) -> web.StreamResponse:
-    if not may_forward(request):
-        raise Problem(
-            401,
-            "requests from elsewhere need the server's own key, or its token as X-Callguard-Token",
-            kind="token",
-        )
+    require_forwardable(request)
     path = start_path(request)
     if path is not None:
         return await request.app[STARTER].start(request, path)
