@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -23,9 +26,13 @@ from callguard.serve.settings import SETTINGS, ServeSettings
 from callguard.serve.starting import STARTER, Starter
 from callguard.serve.workspaces import WORKSPACES, Workspaces
 
-__all__ = ["application"]
+__all__ = ["application", "break_off"]
 
 logger = logging.getLogger("callguard")
+
+_BREAKING_OFF: Final = 1.0
+"""Seconds in which what is broken off has to end; it takes a few steps of the event loop. Our own
+choice."""
 
 
 def application(settings: ServeSettings) -> web.Application:
@@ -92,6 +99,17 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return Problem(500, "this server failed, and its log says where").response()
 
 
+async def break_off(app: web.Application) -> None:
+    """Break off what is on its way to the provider; the call of such a dial counts as placed.
+
+    A connection that is only being opened ends by itself.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BREAKING_OFF):
+            await app[FORWARDER].aclose()
+            await app[STARTER].aclose()
+
+
 async def _end_streams(app: web.Application) -> None:
     app[WORKSPACES].end_streams()
     await app[PAGES].aclose()
@@ -99,6 +117,5 @@ async def _end_streams(app: web.Application) -> None:
 
 async def _closed_in_the_end(app: web.Application) -> AsyncIterator[None]:
     yield
-    await app[STARTER].aclose()
+    await break_off(app)
     await app[WORKSPACES].aclose()
-    await app[FORWARDER].aclose()

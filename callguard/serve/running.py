@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from callguard.serve.application import application
+from callguard.serve.application import application, break_off
 from callguard.serve.connections import CONNECTIONS
 from callguard.serve.settings import ServeSettings
 from callguard.serve.starting import STARTER
@@ -34,7 +34,8 @@ async def run(settings: ServeSettings, listens: Callable[[str], None]) -> None:
 
     From then on requests that start calls, those that wait among them, are told to come back. It
     takes `ServeSettings.drain` seconds at most until the count shows every call. A second signal,
-    or cancelling this, ends it at once. Live calls go on in each case.
+    or cancelling this, ends it at once. Live calls go on in each case; a dial that has no answer
+    yet is broken off, and its client told that the call may have been placed.
 
     Args:
         settings: the server's settings.
@@ -47,7 +48,10 @@ async def run(settings: ServeSettings, listens: Callable[[str], None]) -> None:
         listens(url)
         await _signal()
         logger.info("the server drains")
-        await _drained(app, settings.drain)
+        try:
+            await _drained(app, settings.drain)
+        finally:
+            await _without_dials(app)
 
 
 @asynccontextmanager
@@ -108,6 +112,15 @@ async def _drained(app: web.Application, seconds: float) -> None:
             "share a ledger with this one, or start ring_limit + counter_lag later",
             seconds,
         )
+
+
+async def _without_dials(app: web.Application) -> None:
+    """Wait for no dial that is left, so that its client hears of it before the server ends."""
+    try:
+        async with asyncio.timeout(0):
+            await app[STARTER].aclose()
+    except TimeoutError:
+        await break_off(app)
 
 
 async def _signal() -> None:

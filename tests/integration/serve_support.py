@@ -28,6 +28,7 @@ __all__ = [
     "hanging_up",
     "on_a_socket",
     "served",
+    "silent",
     "stub",
     "until",
 ]
@@ -107,6 +108,12 @@ async def hanging_up(request: web.Request) -> web.StreamResponse:
     """A provider that breaks the connection when it has read the dial."""
     assert request.transport is not None
     request.transport.abort()
+    return web.Response()
+
+
+async def silent(request: web.Request) -> web.StreamResponse:
+    """A provider that never answers."""
+    await asyncio.Event().wait()
     return web.Response()
 
 

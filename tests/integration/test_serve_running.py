@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from tests.integration.serve_support import KEY, LEAD, client, stub, until
+from tests.integration.serve_support import CREATE, KEY, LEAD, client, silent, stub, until
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +74,43 @@ async def test_a_signal_tells_those_who_wait_to_come_back_and_ends_with_success(
                 _, said = await process.communicate()
             assert KEY.encode() not in said
         assert len(provider.dials) == 1
+
+
+@pytest.mark.parametrize(
+    ("drain", "signals", "code"), [("60", 2, 128 + signal.SIGTERM), ("0.1", 1, 0)]
+)
+async def test_a_dial_without_an_answer_does_not_hold_the_server_up(
+    drain: str, signals: int, code: int
+) -> None:
+    """A server that is to end would run for two minutes more, and be killed in the middle."""
+    async with stub() as provider:
+        provider.answers = [silent]
+        arguments = ("--provider-url", provider.url, "--cps", "none")
+        async with command(*arguments, CALLGUARD_DRAIN=drain) as process, client() as session:
+            url = await address(process)
+            dial = asyncio.create_task(session.post(url + CREATE, json=LEAD))
+            await until(lambda: len(provider.dials) == 1)
+            process.send_signal(signal.SIGTERM)
+            if signals == 2:
+                await draining(session, url)
+                process.send_signal(signal.SIGTERM)
+            async with await dial as answer:
+                problem = await answer.json(content_type="application/problem+json")
+                assert answer.status == 502
+                assert answer.headers["x-should-retry"] == "false"
+            assert problem["type"] == "urn:callguard:in-doubt"
+            async with asyncio.timeout(20):
+                await process.communicate()
+            assert process.returncode == code
+
+
+async def draining(session: aiohttp.ClientSession, url: str) -> None:
+    """Wait until the server says that it drains."""
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get(url + "/healthz") as answer:
+                if answer.status == 503:
+                    return
 
 
 async def test_a_server_without_calls_drains_at_once() -> None:
