@@ -95,8 +95,8 @@ class _Entry:
 class Workspaces:
     """The workspaces of one server, found by key or by id.
 
-    A gate is closed `ServeSettings.idle` seconds after its last use, or later while a pause is in
-    force there, which would end with it. That is no less than the time after which the count shows
+    A gate is closed `ServeSettings.idle` seconds after its last use, or later while something would
+    end with it, such as a pause. That is no less than the time after which the count shows
     every call that was placed, so the next gate's first snapshot misses none.
 
     Args:
@@ -301,10 +301,15 @@ class Workspaces:
 
 
 def _is_kept(workspace: Workspace) -> bool:
-    """Whether something would end with the gate: a permit, a pause, a drain, or what was learnt."""
+    """Whether something would end with the gate: a permit, a pause, a drain, or what was learnt.
+
+    Or its calls on a trunk that takes only so many, which the count doesn't show. A shared ledger
+    keeps these.
+    """
     statistics = workspace.gate.statistics()
     kept = statistics.pauses or statistics.given_up or _drains(workspace.gate)
-    return workspace.permits.open or bool(kept)
+    on_trunk = workspace.look is None and any(on.calls for on in statistics.on_trunk.values())
+    return workspace.permits.open or on_trunk or bool(kept)
 
 
 def _drains(gate: Gate) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from callguard.gate import Gate, connect
-from callguard.serve.settings import Bounds
+from callguard.serve.settings import Bounds, WorkspaceSettings
+from callguard.trunks import Trunk
 from tests.integration.serve_support import KEY, LEAD, client, served, stub, until
 
 CREATE = "/v2/create-phone-call"
@@ -53,6 +54,27 @@ async def test_a_gate_that_was_drained_stays_so() -> None:
         await until(lambda: len(proxy.workspaces.open()) == 1)
         async with session.post(proxy.url + CREATE, json=LEAD) as answer:
             assert answer.status == 503
+
+
+async def test_a_gate_with_a_call_on_a_trunk_that_takes_only_so_many_stays_open() -> None:
+    """A number that takes one call at once would get another beside it after a quiet while."""
+    settings = WorkspaceSettings(cps=None, trunks=(Trunk("number", cps=None, calls=1),))
+    async with stub() as provider, served(provider.url, settings, idle=0.05) as proxy:
+        async with client() as session:
+            create, ended = proxy.url + CREATE, proxy.url + "/v1/calls/call_1/ended"
+            headers = {"X-Callguard-Trunk": "number", "X-Callguard-Wait": "0"}
+            async with session.post(create, json=LEAD, headers=headers) as answer:
+                assert answer.status == 201
+            (workspace,) = proxy.workspaces.open()
+            async with proxy.workspaces.use(KEY + "_other"):
+                pass
+            await until(lambda: len(proxy.workspaces.open()) == 1)
+            assert proxy.workspaces.open() == (workspace,)
+            async with session.post(create, json=LEAD, headers=headers) as answer:
+                assert answer.status == 429
+            async with session.put(ended) as answer:
+                assert answer.status == 204
+            await until(lambda: proxy.workspaces.open() == ())
 
 
 async def test_a_caller_that_waits_keeps_its_gate_open() -> None:
