@@ -16,6 +16,7 @@ from callguard.errors import (
     GateClosed,
     LedgerUnavailable,
     LimitsError,
+    LimitsRejected,
     UsageError,
 )
 from callguard.serve.permit_errors import PermitConflict, PermitError
@@ -28,6 +29,8 @@ AGAIN_IN: Final = 5.0
 _LONGEST_RETRY_AFTER: Final = 60
 """Seconds. The provider's own client ignores a longer one (retell-sdk 6.2.13)."""
 
+_THEIRS: Final = frozenset(each.value for each in HTTPStatus if 400 <= each < 500)
+"""The statuses by which a request is to blame; a client doesn't send it again unchanged."""
 
 NOT_AGAIN: Final = {"x-should-retry": "false"}
 """The header by which the provider's SDKs don't send a request again (retell-sdk 6.2.13)."""
@@ -101,6 +104,9 @@ def problem_of(error: CallGuardError) -> Problem:
         case GateClosed():
             detail = "this server admits no more calls, because it stops; come back to the next one"
             return Problem(503, detail, kind="draining", retry_after=AGAIN_IN)
+        case LimitsRejected():
+            status = error.status if error.status in _THEIRS else HTTPStatus.UNAUTHORIZED
+            return Problem(status, str(error), kind="rejected")
         case LimitsError() | LedgerUnavailable():
             return Problem(503, str(error), kind="unavailable", retry_after=AGAIN_IN)
         case PermitError():

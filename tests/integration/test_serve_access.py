@@ -160,3 +160,13 @@ async def test_a_token_that_is_the_servers_own_key_is_forwarded_as_the_key() -> 
         async with client() as session:
             async with session.post(proxy.url + CREATE, json=LEAD) as answer:
                 assert answer.status == 201
+
+
+async def test_a_key_that_the_provider_refuses_is_said_to_be_wrong() -> None:
+    """A client with a wrong key would ask again and again, as in an outage."""
+    async with stub() as provider, served(provider.url) as proxy, client("wrong") as session:
+        for method, path in (("POST", "/v1/permits"), ("GET", "/v1/status")):
+            async with session.request(method, proxy.url + path) as answer:
+                assert answer.status == 401
+                assert "Retry-After" not in answer.headers
+        assert proxy.workspaces.open() == ()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from callguard import AdmissionTimeout, Lane
+from callguard import AdmissionTimeout, Lane, LimitsRejected
 from callguard.decision import Usage, decide
 from callguard.eta import Eta
 from callguard.serve.problems import problem_of
@@ -31,3 +31,15 @@ def test_who_is_sent_away_is_told_to_be_back_in_half_of_its_wait(
     )
     answer = problem_of(AdmissionTimeout(decision, known)).response()
     assert answer.headers["Retry-After"] == header
+
+
+@pytest.mark.parametrize(
+    ("refused", "answered"), [(401, 401), (403, 403), (402, 402), (307, 401), (499, 401)]
+)
+def test_a_key_that_the_provider_refuses_is_not_to_be_tried_again(
+    refused: int, answered: int
+) -> None:
+    """A client with a wrong key would ask again for ever, and take it for an outage."""
+    response = problem_of(LimitsRejected("the provider refused the key", refused)).response()
+    assert response.status == answered
+    assert "Retry-After" not in response.headers
