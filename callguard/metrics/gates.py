@@ -47,14 +47,17 @@ class Watched:
 
     The statistics of a gate belong to the thread of its event loop, so the loop is asked for them.
     If it doesn't answer in time, the gate counts as silent.
+
+    Attributes:
+        workspace: the hash of its workspace.
     """
 
-    __slots__ = ("_gate", "_latest", "_loop", "_workspace")
+    __slots__ = ("_gate", "_latest", "_loop", "workspace")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = ref(gate)
         self._loop = asyncio.get_running_loop()
-        self._workspace = gate.workspace
+        self.workspace: Final = gate.workspace
         self._latest = gate.statistics()
 
     @property
@@ -66,7 +69,7 @@ class Watched:
         """The last measurement; of a gate that was just closed, a new one."""
         gate = self._gate()
         latest = self._latest if gate is None else gate.statistics()
-        return Measured(self._workspace, latest, answered=False)
+        return Measured(self.workspace, latest, answered=False)
 
     def ask(self) -> Future[GateStatistics]:
         """Ask for the statistics; nobody answers if the loop is blocked, closed or stands still."""
@@ -96,8 +99,8 @@ class Watched:
             self._latest = future.result(max(0.0, until - time.monotonic()))
         except (TimeoutError, CancelledError, UsageError):
             future.cancel()  # so that a loop that was blocked has nothing to do
-            return Measured(self._workspace, self._latest, answered=False)
-        return Measured(self._workspace, self._latest, answered=True)
+            return Measured(self.workspace, self._latest, answered=False)
+        return Measured(self.workspace, self._latest, answered=True)
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

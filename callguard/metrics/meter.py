@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 from weakref import WeakSet
 
 from callguard.events import Event
@@ -57,6 +57,13 @@ class Measurement:
             labels = (gate.workspace, each.lane)
             before = self.waits.get(labels)
             self.waits[labels] = each.waits if before is None else _sum(before, each.waits)
+
+    def forget(self, workspace: str) -> None:
+        """Forget everything of a workspace."""
+        of_each: list[dict[Labels, Any]] = [*self.values.values(), self.waits]
+        for of_metric in of_each:
+            for labels in [each for each in of_metric if each[0] == workspace]:
+                del of_metric[labels]
 
     def add_gauges(self, gate: Measured) -> None:
         """Add what a gate says of this moment, if it answered."""
@@ -117,6 +124,18 @@ class Meter:
         """Measure `gate` no more, but keep what it has counted."""
         with self._lock:
             self._keep([gate.id])
+
+    def forget_unread(self, workspace: str) -> None:
+        """Forget what was counted of a workspace whose limits no gate has ever read.
+
+        Whoever opens gates with keys of unknown origin would fill the memory otherwise. While a
+        gate of the workspace is open, nothing is forgotten.
+        """
+        taken = (workspace, "taken")
+        with self._lock:
+            is_open = any(gate.workspace == workspace for gate in self._open.values())
+            if not (is_open or self._past.values.get(table.READINGS, {}).get(taken)):
+                self._past.forget(workspace)
 
     def measure(self) -> Measurement:
         """The values of all metrics now. May be called in any thread, and takes 1 s at most.

@@ -25,13 +25,19 @@ class Scrape:
             from prometheus_client import CollectorRegistry
 
             self._registry = CollectorRegistry()
-            self.listeners = [metrics.prometheus(self._registry)]
+            self._sink = metrics.prometheus(self._registry)
+            self.listeners = [self._sink]
         except ImportError:
             self._missing = MissingExtra(
                 "metrics need prometheus_client",
                 "prometheus",
                 "pip install 'prometheus-client>=0.20'",
             )
+
+    def forget_unread(self, workspace: str) -> None:
+        """Forget what closed gates have counted of a workspace whose limits were never read."""
+        if self._missing is None:
+            self._sink.forget_unread(workspace)
 
     def text(self) -> tuple[bytes, str]:
         """Return the metrics as they are now, and the type of that text.

@@ -77,11 +77,13 @@ class _Entry:
         opening: opens it; its result is the workspace.
         users: how many use it now.
         idle_since: when the last user left, in seconds on the event loop's clock.
+        was_read: whether its limits are known to have been read.
     """
 
     opening: asyncio.Task[Workspace]
     users: int = 0
     idle_since: float = 0.0
+    was_read: bool = False
 
     @property
     def workspace(self) -> Workspace | None:
@@ -96,8 +98,9 @@ class Workspaces:
     """The workspaces of one server, found by key or by id.
 
     A gate is closed `ServeSettings.idle` seconds after its last use, or later while something would
-    end with it, such as a pause. That is no less than the time after which the count shows
-    every call that was placed, so the next gate's first snapshot misses none.
+    end with it, such as a pause. That is no less than the time after which the count shows every
+    call that was placed, so the next gate's first snapshot misses none. A gate without any snapshot
+    is closed as soon as nobody uses it.
 
     Args:
         settings: the server's settings.
@@ -146,10 +149,7 @@ class Workspaces:
             await asyncio.wait([entry.opening])
             yield self._opened(entry)
         finally:
-            entry.users -= 1
-            if not entry.users:
-                entry.idle_since = _now()
-                self._set_timer()
+            self._leave(entry)
 
     @asynccontextmanager
     async def use_open(self, workspace_id: str) -> AsyncIterator[Workspace]:
@@ -165,10 +165,7 @@ class Workspaces:
         try:
             yield self._opened(entry)
         finally:
-            entry.users -= 1
-            if not entry.users:
-                entry.idle_since = _now()
-                self._set_timer()
+            self._leave(entry)
 
     def note_batch(self, key: str) -> None:
         """Tell those who watch the workspace of `key` of a batch, if its gate is open."""
@@ -228,7 +225,7 @@ class Workspaces:
             )
         entry = _Entry(asyncio.create_task(self._open(workspace_id, key)))
         self._entries[workspace_id] = entry
-        entry.opening.add_done_callback(lambda _: self._forget_failed(workspace_id, entry))
+        entry.opening.add_done_callback(lambda _: self._settled(workspace_id, entry))
         return entry
 
     async def _open(self, workspace_id: str, key: str) -> Workspace:
@@ -261,9 +258,13 @@ class Workspaces:
         look = None if address is None else LedgerLook(RedisLedger.from_url(address), key)
         return Workspace(workspace_id, gate, settings, journal, permits, happenings, key, look)
 
-    def _forget_failed(self, workspace_id: str, entry: _Entry) -> None:
-        if entry.workspace is None and self._entries.get(workspace_id) is entry:
+    def _settled(self, workspace_id: str, entry: _Entry) -> None:
+        """Forget an opening that failed, or the gate if all who wanted it have left meanwhile."""
+        if entry.workspace is not None:
+            self._close_unread(entry)
+        elif self._entries.get(workspace_id) is entry:
             del self._entries[workspace_id]
+            self.scrape.forget_unread(workspace_id)
 
     @staticmethod
     def _opened(entry: _Entry) -> Workspace:
@@ -277,6 +278,38 @@ class Workspaces:
 
     # Closing ------------------------------------------------------------------------------------
 
+    def _leave(self, entry: _Entry) -> None:
+        entry.users -= 1
+        if not entry.users:
+            entry.idle_since = _now()
+            self._close_unread(entry)
+            self._set_timer()
+
+    def _close_unread(self, entry: _Entry) -> None:
+        """Close a gate that nobody uses, and that never had a snapshot.
+
+        It knows nothing that the next one would not, and its key may be made up. The server's own
+        key is not, and its gate shows the outage.
+        """
+        workspace = entry.workspace
+        if workspace is None or entry.users or self._entries.get(workspace.id) is not entry:
+            return
+        entry.was_read = entry.was_read or workspace.gate.statistics().limits is not None
+        is_own = workspace.key == self._settings.api_key
+        if not (entry.was_read or is_own or _is_kept(workspace)):
+            self._close(workspace, "its limits were never read")
+
+    def _close(self, workspace: Workspace, why: str) -> None:
+        del self._entries[workspace.id]
+        closing = asyncio.create_task(self._closed(workspace))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        logger.info("workspace %s: its gate is closed, because %s", workspace.id, why)
+
+    async def _closed(self, workspace: Workspace) -> None:
+        await workspace.aclose()
+        self.scrape.forget_unread(workspace.id)
+
     def _set_timer(self) -> None:
         if self._timer is None and not self.draining and self._entries:
             loop = asyncio.get_running_loop()
@@ -285,17 +318,12 @@ class Workspaces:
     def _close_idle(self) -> None:
         self._timer = None
         latest = _now() - self._settings.idle
-        idle = [key for key, entry in self._entries.items() if not entry.users]
-        for workspace_id in idle:
-            entry = self._entries[workspace_id]
+        idle = [entry for entry in self._entries.values() if not entry.users]
+        for entry in idle:
             workspace = entry.workspace
             if workspace is None or entry.idle_since > latest or _is_kept(workspace):
                 continue
-            del self._entries[workspace_id]
-            closing = asyncio.create_task(workspace.aclose())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-            logger.info("workspace %s: its gate is closed, because it was idle", workspace_id)
+            self._close(workspace, "it was idle")
         if any(not entry.users for entry in self._entries.values()):
             self._set_timer()
 

@@ -181,3 +181,65 @@ async def test_an_opening_that_ends_in_spite_of_the_drain_leaves_no_gate(
         await draining
         assert provider.dials == []
         assert "closed" in repr(gates[0])
+
+
+async def test_a_key_that_nobody_could_check_takes_up_no_room(nowhere: str) -> None:
+    """Made-up keys would fill the server while the provider is away, and its metrics for ever."""
+    bounds = Bounds(max_workspaces=1)
+    async with served(nowhere, bounds=bounds) as proxy:
+        for number in range(2):
+            async with client(f"made_up_{number}") as session:
+                headers = {"X-Callguard-Wait": "0"}
+                async with session.post(proxy.url + CREATE, json=LEAD, headers=headers) as answer:
+                    problem = await answer.json(content_type="application/problem+json")
+                    assert problem["type"] == "urn:callguard:not-admitted"
+            assert proxy.workspaces.open() == ()
+        await until(lambda: b"workspace=" not in proxy.workspaces.scrape.text()[0])
+
+
+async def test_a_key_whose_client_left_before_its_gate_was_open_takes_up_no_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Made-up keys would fill the server if their clients hung up at once."""
+    caplog.set_level("INFO", "callguard")
+    async with stub() as provider, served(provider.url) as proxy, client() as session:
+        provider.may_answer.clear()
+        leaving = asyncio.create_task(session.post(proxy.url + CREATE, json=LEAD))
+        await until(lambda: provider.readings == 1)
+        leaving.cancel()
+        await until(lambda: "its limits were never read" in caplog.text)
+        assert proxy.workspaces.open() == ()
+
+
+async def test_a_key_that_is_refused_leaves_no_metrics() -> None:
+    """Made-up keys would fill the server's memory, and every scrape."""
+    async with stub() as provider, served(provider.url) as proxy, client("wrong") as session:
+        async with session.post(proxy.url + CREATE, json=LEAD) as answer:
+            assert answer.status == 401
+        await until(lambda: b"workspace=" not in proxy.workspaces.scrape.text()[0])
+
+
+async def test_a_gate_without_a_snapshot_stays_open_for_the_servers_own_key_or_for_a_pause(
+    nowhere: str,
+) -> None:
+    """An operator's pause would be lost in an outage, and so would be the outage of the server."""
+    async with served(nowhere, api_key=KEY) as proxy:
+        async with proxy.workspaces.use(KEY) as own:
+            pass
+        async with proxy.workspaces.use(KEY + "_other") as other:
+            other.gate.pause(reason="a look at the numbers")
+        assert proxy.workspaces.open() == (own, other)
+
+
+async def test_a_workspace_that_was_read_once_keeps_what_it_has_counted() -> None:
+    """A counter would fall to nothing in an outage, and start anew after it."""
+    async with stub() as provider, served(provider.url, idle=0.05) as proxy:
+        async with client() as session:
+            async with session.post(proxy.url + CREATE, json=LEAD) as answer:
+                assert answer.status == 201
+        await until(lambda: proxy.workspaces.open() == ())
+        provider.key = "another"
+        async with client() as session:
+            async with session.post(proxy.url + CREATE, json=LEAD) as answer:
+                assert answer.status == 401
+        assert b"callguard_admissions_total{" in proxy.workspaces.scrape.text()[0]
