@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,10 +63,11 @@ class Workspace:
     async def aclose(self) -> None:
         """Close the gate; whoever waits or follows its events is told."""
         self.happenings.end()
-        await self.permits.aclose()
-        await self.gate.aclose()
-        if self.look is not None:
-            await self.look.aclose()
+        async with AsyncExitStack() as closing:  # each is closed, whatever the others raise
+            if self.look is not None:
+                closing.push_async_callback(self.look.aclose)
+            closing.push_async_callback(self.gate.aclose)
+            closing.push_async_callback(self.permits.aclose)
 
 
 @dataclass(slots=True, eq=False)
@@ -197,15 +198,15 @@ class Workspaces:
         if self._timer is not None:
             self._timer.cancel()
         entries, self._entries = self._entries, {}
-        for entry in entries.values():
-            entry.opening.cancel()
-            await asyncio.wait([entry.opening])
-            if entry.workspace is not None:
-                await entry.workspace.aclose()
-        if self._closing:
-            await asyncio.wait(self._closing)
-        if self._session is not None:
-            await self._session.close()
+        try:
+            await end(entry.opening for entry in entries.values())
+            found = [entry.workspace for entry in entries.values()]
+            await asyncio.gather(*(self._closed(each) for each in found if each is not None))
+            if self._closing:
+                await asyncio.wait(self._closing)
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     def _enter(self, workspace_id: str, key: str) -> _Entry:
         if self.draining:
@@ -307,7 +308,13 @@ class Workspaces:
         logger.info("workspace %s: its gate is closed, because %s", workspace.id, why)
 
     async def _closed(self, workspace: Workspace) -> None:
-        await workspace.aclose()
+        try:
+            await workspace.aclose()
+        except Exception as error:  # noqa: BLE001 - the others are to be closed as well
+            # Only the kind of error: the key may be in the traceback.
+            logger.error(  # noqa: TRY400
+                "workspace %s: closing its gate failed: %s", workspace.id, type(error).__name__
+            )
         self.scrape.forget_unread(workspace.id)
 
     def _set_timer(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.integration.serve_support import CREATE, LEAD, client, served, silent, stub, until
+import pytest
+
+from tests.integration.serve_support import CREATE, KEY, LEAD, client, served, silent, stub, until
 
 
 async def test_a_dial_without_an_answer_counts_as_placed_when_the_server_is_closed() -> None:
@@ -18,3 +20,29 @@ async def test_a_dial_without_an_answer_counts_as_placed_when_the_server_is_clos
         await asyncio.wait([dial])
         usage = workspace.gate.statistics().usage
         assert (usage.dialling, usage.uncounted) == (0, 1)
+
+
+async def test_a_gate_that_fails_to_close_keeps_no_other_open(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One ledger that is broken would leave all other gates open, and their connections."""
+
+    async def failing() -> None:
+        raise OSError(KEY)
+
+    async with stub() as provider:
+        async with served(provider.url) as proxy:
+            opened = []
+            for number in range(3):
+                async with proxy.workspaces.use(f"{KEY}_{number}") as workspace:
+                    opened.append(workspace)
+            monkeypatch.setattr(opened[0].permits, "aclose", failing)
+            monkeypatch.setattr(opened[1].gate, "aclose", failing)
+            session = proxy.workspaces._session
+    assert "closed" in repr(opened[0].gate)
+    assert "closed" in repr(opened[2].gate)
+    assert session is not None
+    assert session.closed
+    failed = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert len(failed) == 2
+    assert KEY not in str(failed)
