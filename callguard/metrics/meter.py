@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 from weakref import WeakSet
 
 from callguard.events import Event
@@ -60,7 +60,10 @@ class Measurement:
 
     def forget(self, workspace: str) -> None:
         """Forget everything of a workspace."""
-        of_each: list[dict[Labels, Any]] = [*self.values.values(), self.waits]
+        of_each: list[dict[Labels, float] | dict[Labels, Waits]] = [
+            *self.values.values(),
+            self.waits,
+        ]
         for of_metric in of_each:
             for labels in [each for each in of_metric if each[0] == workspace]:
                 del of_metric[labels]
