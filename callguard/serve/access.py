@@ -95,9 +95,12 @@ def require_same_site(request: web.Request) -> None:
     Raises:
         Problem: another site made it, or a name that isn't this machine's led to it.
     """
-    settings, host = request.app[SETTINGS], urlsplit(f"//{request.host}").hostname or ""
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    settings, origin = request.app[SETTINGS], request.headers.get("Origin")
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        foreign = origin is not None and urlsplit(origin).netloc != request.host
+    except ValueError:  # one of them is no address
+        host, foreign = "", True
     if foreign or request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}:
         raise Problem(403, "another site's page may not ask this", kind="cross-site")
     if settings.token is None and is_loopback(settings.host) and not is_loopback(host):

@@ -47,7 +47,11 @@ async def run(settings: ServeSettings, listens: Callable[[str], None]) -> None:
     async with listening(settings) as (url, app):
         listens(url)
         await _signal()
-        logger.info("the server drains")
+        logger.info(
+            "the server drains: it ends when the count shows every call, after %g s at most; a "
+            "second signal ends it at once",
+            settings.drain,
+        )
         try:
             await _drained(app, settings.drain)
         finally:

@@ -46,6 +46,8 @@ async def test_with_a_token_nobody_asks_without_it(headers: dict[str, str], stat
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Host": "rebound.test"},
+        {"Origin": "http://["},
+        {"Host": "["},
     ],
 )
 async def test_the_page_of_another_site_may_ask_nothing(headers: dict[str, str]) -> None:
