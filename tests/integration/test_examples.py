@@ -1,14 +1,25 @@
-"""The examples are run as they stand."""
+"""The examples are run as they stand, and in what goes wrong."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from retell import AsyncRetell
+from temporalio.testing import ActivityEnvironment
+
+import callguard
+from callguard.testing import VirtualWorkspace
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -17,6 +28,15 @@ ELSEWHERE = {"arq_worker.py"}
 
 CELERY_NEEDS = (5, 2)
 """The oldest redis-py with which Celery 5.7 runs, and so its example."""
+
+Example = Callable[[str], Any]
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Example:
+    """Imports an example by its name."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return import_module
 
 
 @pytest.mark.slow
@@ -33,3 +53,53 @@ def test_the_examples_run() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.findall(r"(\w+\.py)::\w+ PASSED", done.stdout)
     assert sorted(set(passed)) == names, done.stdout
+
+
+def activity(name: str, *, age: timedelta = timedelta()) -> ActivityEnvironment:
+    """An activity that was scheduled that long ago."""
+    environment = ActivityEnvironment()
+    scheduled = datetime.now(UTC) - age
+    environment.info = replace(environment.info, activity_id=name, scheduled_time=scheduled)
+    return environment
+
+
+@pytest.mark.parametrize("refusal", ["429", "dead-call"])
+def test_an_activity_outlives_refusals(
+    example: Example, simulated_workspace: Callable[..., VirtualWorkspace], refusal: str
+) -> None:
+    """A refused lead would be lost and reported as placed, or called again by the repetition."""
+    workspace = simulated_workspace(limit=5, cps=1.0, cps_refusal=refusal)
+
+    async def campaign() -> None:
+        async with callguard.open_gate(cps=5.0) as gate, AsyncRetell() as retell:
+            place_call = example("temporal_activity").Dialer(gate, retell).place_call
+            first, again = [
+                await asyncio.gather(
+                    *(activity(f"{lead}").run(place_call, f"+1212555000{lead}") for lead in "123")
+                )
+                for _ in range(2)
+            ]
+        assert first == again
+        assert len(set(first)) == 3
+
+    workspace.run(campaign())
+    assert workspace.truth().placed == 3
+    assert workspace.truth().refusals > 0
+
+
+def test_an_activity_that_is_repeated_too_late_dials_nobody(
+    example: Example, simulated_workspace: Callable[..., VirtualWorkspace]
+) -> None:
+    """A lead would be called a second time, by a key that the provider has forgotten."""
+    workspace = simulated_workspace(limit=5)
+
+    async def campaign() -> None:
+        async with callguard.open_gate() as gate, AsyncRetell() as retell:
+            place_call = example("temporal_activity").Dialer(gate, retell).place_call
+            await activity("1").run(place_call, "+12125550001")
+            await asyncio.sleep(3600.0)
+            with pytest.raises(callguard.AdmissionTimeout):
+                await activity("1", age=timedelta(hours=1)).run(place_call, "+12125550001")
+
+    workspace.run(campaign())
+    assert workspace.truth().placed == 1
