@@ -42,15 +42,16 @@ app = FastAPI(lifespan=lifespan)
 @app.post("/calls/{number}", status_code=201)
 async def call(number: str, request: Request) -> str:
     """Call a number as soon as a call fits, and answer with the call's id."""
+
+    async def dial(permit: callguard.Permit) -> object:
+        return await request.state.retell.call.create_phone_call(
+            from_number="+14157774444", to_number=number, idempotency_key=permit.id
+        )
+
     try:
-        async with request.state.gate.admit(timeout=20.0) as permit:
-            placed = await request.state.retell.call.create_phone_call(
-                from_number="+14157774444", to_number=number, idempotency_key=permit.id
-            )
-            permit.placed(placed.call_id)
+        return str((await request.state.gate.place(dial, timeout=20.0)).call_id)
     except callguard.AdmissionError as error:
         raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
-    return str(placed.call_id)
 
 
 @app.post("/webhook", status_code=204)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,3 +104,21 @@ def test_an_activity_that_is_repeated_too_late_dials_nobody(
 
     workspace.run(campaign())
     assert workspace.truth().placed == 1
+
+
+@pytest.mark.parametrize("refusal", ["429", "dead-call"])
+def test_a_web_request_outlives_a_refusal(
+    example: Example, simulated_workspace: Callable[..., VirtualWorkspace], refusal: str
+) -> None:
+    """A refused lead would be answered with an error, or with the id of a call that never rang."""
+    workspace = simulated_workspace(limit=5, cps=0.25, cps_refusal=refusal)
+
+    async def campaign() -> None:
+        async with callguard.open_gate() as gate, AsyncRetell() as retell:
+            request = SimpleNamespace(state=SimpleNamespace(gate=gate, retell=retell))
+            call = example("fastapi_webhooks").call
+            await asyncio.gather(*(call(f"+1212555000{lead}", request) for lead in "12"))
+
+    workspace.run(campaign())
+    assert workspace.truth().placed == 2
+    assert workspace.truth().refusals > 0
