@@ -1,7 +1,9 @@
-"""Dial the leads of a CSV file in threads: ``python csv_script.py leads.csv``, or run it by pytest.
+"""Dial the leads of a CSV file in threads: ``python csv_script.py leads.csv calls.csv``, or pytest.
 
-The file has a column ``number``. Ctrl-C closes the gate, and leaves no lead half dialled: threads
-that wait get a `callguard.GateClosed`, and dials that have begun end.
+The first file has a column ``number``. The second gets a line for each lead that was dialled: its
+number, and the call's id or the error. Who has a line there isn't dialled again, so the script can
+be run again after Ctrl-C. That closes the gate, and leaves no lead half dialled: threads that wait
+get a `callguard.GateClosed`, and dials that have begun end.
 """
 
 from __future__ import annotations
@@ -15,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from retell import Retell
-from retell.types import PhoneCallResponse
+from retell import Retell, RetellError
 
 import callguard.sync
 from callguard.simulator import Constant, Truth, WorkspaceSettings, serve
@@ -26,46 +27,59 @@ WORLD = WorkspaceSettings(
 )
 
 
-def dial_all(path: Path, **settings: Any) -> list[str]:
+def dial_all(leads: Path, calls: Path, **settings: Any) -> None:
     """What your script does, for the workspace whose key is RETELL_API_KEY."""
-    with path.open(newline="") as file:
+    with leads.open(newline="") as file:
         numbers = [row["number"] for row in csv.DictReader(file)]
     retell = Retell()
-    with ThreadPoolExecutor(16) as threads, callguard.sync.open_gate(**settings) as gate:
+    with (
+        calls.open("a+", newline="", buffering=1) as file,  # written line by line
+        ThreadPoolExecutor(16) as threads,
+        callguard.sync.open_gate(**settings) as gate,
+    ):
+        file.seek(0)
+        done = {row[0] for row in csv.reader(file)}
+        outcomes = csv.writer(file)
 
-        def lead(number: str) -> PhoneCallResponse:
-            return gate.place(
-                lambda permit: retell.call.create_phone_call(
-                    from_number="+14157774444",
-                    to_number=number,
-                    idempotency_key=permit.id,
-                    max_retries=0,
-                ),
-                idempotent=True,
-            )
+        def lead(number: str) -> None:
+            try:
+                outcome = gate.place(
+                    lambda permit: retell.call.create_phone_call(
+                        from_number="+14157774444",
+                        to_number=number,
+                        idempotency_key=permit.id,
+                        max_retries=0,
+                    ),
+                    idempotent=True,
+                ).call_id
+            except RetellError as error:  # say, for a number that is none
+                outcome = str(error)
+            outcomes.writerow([number, outcome])
 
-        return [call.call_id for call in threads.map(lead, numbers)]
+        list(threads.map(lead, [number for number in numbers if number not in done]))
 
 
-async def campaign(path: Path) -> tuple[list[str], Truth]:
+async def campaign(leads: Path, calls: Path) -> Truth:
     """The same against a simulated workspace, whose calls are short."""
     async with serve(WORLD) as server:
         os.environ.update(RETELL_API_KEY=server.api_key, RETELL_BASE_URL=server.url)
         times = {"ring_limit": 0.2, "counter_lag": 0.2, "ttl": 0.1, "min_interval": 0.05}
-        calls = await asyncio.to_thread(dial_all, path, cps=None, **times)
-        return calls, server.workspace.truth()
+        await asyncio.to_thread(dial_all, leads, calls, cps=None, **times)
+        return server.workspace.truth()
 
 
 def test_every_lead_is_called_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RETELL_API_KEY", "RETELL_BASE_URL"):
         monkeypatch.setenv(name, "")
-    leads = tmp_path / "leads.csv"
+    leads, calls = tmp_path / "leads.csv", tmp_path / "calls.csv"
     leads.write_text("number\n" + "".join(f"+1213{number:07}\n" for number in range(10)))
-    calls, truth = asyncio.run(campaign(leads))
-    assert len(set(calls)) == truth.placed == 10
+    calls.write_text("+12130000000,call_1\n")
+    truth = asyncio.run(campaign(leads, calls))
+    assert truth.placed == 9
+    assert len(set(calls.read_text().split())) == 10
     assert truth.refusals == 0
     assert truth.peak <= 4
 
 
 if __name__ == "__main__":
-    print(*dial_all(Path(sys.argv[1])), sep="\n")
+    dial_all(Path(sys.argv[1]), Path(sys.argv[2]))

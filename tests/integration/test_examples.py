@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import re
+import signal
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +23,10 @@ from retell import AsyncRetell
 from temporalio.testing import ActivityEnvironment
 
 import callguard
+from callguard.simulator import serve
+from callguard.simulator.bodies import DialRequest
 from callguard.testing import VirtualWorkspace
+from tests.integration.support import LONGEST, environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -122,3 +128,67 @@ def test_a_web_request_outlives_a_refusal(
     workspace.run(campaign())
     assert workspace.truth().placed == 2
     assert workspace.truth().refusals > 0
+
+
+BAD = "+1"
+
+
+@pytest.fixture
+def _bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a simulated workspace answer 400 to a dial of `BAD`."""
+    parse = DialRequest.parse
+    quoted = f'"{BAD}"'.encode()
+    monkeypatch.setattr(DialRequest, "parse", lambda body: None if quoted in body else parse(body))
+
+
+@pytest.mark.usefixtures("_bad")
+async def test_a_bad_number_of_the_file_ends_nothing(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One typing error in the file would end the campaign, and who was called be forgotten."""
+    leads, calls = tmp_path / "leads.csv", tmp_path / "calls.csv"
+    leads.write_text(f"number\n{BAD}\n+12135550001\n+12135550002\n")
+    for name in ("RETELL_API_KEY", "RETELL_BASE_URL"):
+        monkeypatch.setenv(name, "")  # the example sets them
+    truth = await example("csv_script").campaign(leads, calls)
+    assert truth.placed == 2
+    outcomes = dict(csv.reader(calls.read_text().splitlines()))
+    assert set(outcomes) == {BAD, "+12135550001", "+12135550002"}
+    assert "400" in outcomes[BAD]
+
+
+SCRIPT = """
+import pathlib, sys, csv_script
+times = {"ring_limit": 0.2, "counter_lag": 0.2, "ttl": 0.1, "min_interval": 0.05}
+csv_script.dial_all(*map(pathlib.Path, sys.argv[1:]), cps=None, **times)
+"""
+
+
+@pytest.mark.slow
+async def test_ctrl_c_forgets_nobody_who_was_called(example: Example, tmp_path: Path) -> None:
+    """Who was called before Ctrl-C would be called again by the next run."""
+    leads, calls = tmp_path / "leads.csv", tmp_path / "calls.csv"
+    leads.write_text("number\n" + "".join(f"+1213555{lead:04}\n" for lead in range(20)))
+    async with serve(example("csv_script").WORLD) as server:
+
+        async def run() -> Process:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", SCRIPT, leads, calls),
+                env=environment(
+                    RETELL_API_KEY=server.api_key,
+                    RETELL_BASE_URL=server.url,
+                    PYTHONPATH=str(EXAMPLES),
+                ),
+                cwd=EXAMPLES.parent,
+            )
+
+        async with asyncio.timeout(LONGEST):
+            first = await run()
+            while server.workspace.truth().placed < 3:  # noqa: ASYNC110 - it sets no event
+                await asyncio.sleep(0.01)
+            first.send_signal(signal.SIGINT)
+            assert await first.wait() == -signal.SIGINT
+            assert server.workspace.truth().placed < 20
+            assert await (await run()).wait() == 0
+        assert server.workspace.truth().placed == 20
+    assert len(calls.read_text().splitlines()) == 20
