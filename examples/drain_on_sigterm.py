@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import Any
 
 import aiohttp
 
@@ -21,19 +22,21 @@ from callguard.simulator import Constant
 async def dial_until_told(
     gate: callguard.Gate, session: aiohttp.ClientSession, numbers: list[str]
 ) -> list[str]:
-    """What your dialer does; returns the numbers that were not dialled."""
+    """What your dialer does: prints each call, and returns the numbers that were not dialled."""
     left: list[str] = []
 
     async def lead(number: str) -> None:
-        async def dial(permit: callguard.Permit) -> object:
+        async def dial(permit: callguard.Permit) -> Any:
             body = {"from_number": "+1", "to_number": number, "idempotency_key": permit.id}
             async with session.post("/v2/create-phone-call", json=body) as response:
                 return await response.json()
 
         try:
-            await gate.place(dial)
+            print(f"{number},{(await gate.place(dial))['call_id']}", flush=True)
         except callguard.GateDraining:
             left.append(number)
+        except (aiohttp.ClientError, TimeoutError) as error:  # say, for a number that is none
+            print(f"{number},{type(error).__name__}: {error}", flush=True)
 
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import redis
+from aiohttp import ClientSession
 from retell import AsyncRetell
 from temporalio.testing import ActivityEnvironment
 
@@ -130,7 +131,8 @@ def test_a_web_request_outlives_a_refusal(
     assert workspace.truth().refusals > 0
 
 
-BAD = "+1"
+BAD = "+0"
+NUMBERS = [BAD, "+12135550001", "+12135550002"]
 
 
 @pytest.fixture
@@ -147,14 +149,61 @@ async def test_a_bad_number_of_the_file_ends_nothing(
 ) -> None:
     """One typing error in the file would end the campaign, and who was called be forgotten."""
     leads, calls = tmp_path / "leads.csv", tmp_path / "calls.csv"
-    leads.write_text(f"number\n{BAD}\n+12135550001\n+12135550002\n")
+    leads.write_text("\n".join(["number", *NUMBERS]))
     for name in ("RETELL_API_KEY", "RETELL_BASE_URL"):
         monkeypatch.setenv(name, "")  # the example sets them
     truth = await example("csv_script").campaign(leads, calls)
     assert truth.placed == 2
     outcomes = dict(csv.reader(calls.read_text().splitlines()))
-    assert set(outcomes) == {BAD, "+12135550001", "+12135550002"}
+    assert set(outcomes) == set(NUMBERS)
     assert "400" in outcomes[BAD]
+
+
+@pytest.mark.usefixtures("_bad")
+def test_a_bad_number_ends_no_campaign_by_the_sdk(
+    example: Example,
+    simulated_workspace: Callable[..., VirtualWorkspace],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One typing error would end the campaign, and who was called be forgotten."""
+    workspace = simulated_workspace(limit=5)
+
+    async def campaign() -> None:
+        async with callguard.open_gate() as gate, AsyncRetell() as retell:
+            await example("retell_sdk").dial_all(retell, gate, NUMBERS)
+
+    workspace.run(campaign())
+    check_printed(capsys, workspace)
+
+
+@pytest.mark.usefixtures("_bad")
+def test_a_bad_number_ends_no_campaign_that_drains(
+    example: Example,
+    simulated_workspace: Callable[..., VirtualWorkspace],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One typing error would end the campaign, and who was called be forgotten."""
+    workspace = simulated_workspace(limit=5)
+    key = {"Authorization": f"Bearer {workspace.api_key}"}
+
+    async def campaign() -> None:
+        async with (
+            callguard.open_gate() as gate,
+            ClientSession(workspace.url, headers=key, raise_for_status=True) as session,
+        ):
+            dial = example("drain_on_sigterm").dial_until_told
+            assert await dial(gate, session, NUMBERS) == []
+
+    workspace.run(campaign())
+    check_printed(capsys, workspace)
+
+
+def check_printed(capsys: pytest.CaptureFixture[str], workspace: VirtualWorkspace) -> None:
+    """The program has printed the outcome of each of the `NUMBERS`."""
+    printed = dict(line.split(",", 1) for line in capsys.readouterr().out.splitlines())
+    assert "400" in printed.pop(BAD)
+    assert printed == {call.to_number: call.call_id for call in workspace.workspace.calls()}
+    assert [BAD, *sorted(printed)] == NUMBERS
 
 
 SCRIPT = """
