@@ -1,6 +1,7 @@
 """Dial in Celery's tasks: ``celery -A celery_app worker``; it is tried out by pytest.
 
-Each worker process has a gate of its own, opened after the fork, and one ledger is for all of them.
+Each worker process has a gate of its own, opened by its first task, and so after the fork; one
+ledger is for all of them. If it can't be opened, as with a wrong key, each task says why.
 A task that waits for long gives its process back, and comes again when its turn may have come.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery, Task
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_shutdown
 from retell import Retell
 
 import callguard.sync
@@ -29,18 +31,17 @@ SIMULATED: dict[str, Any] = {"cps": None, "counts_ringing": True, "counter_lag":
 """What is known of the simulated workspace. Leave it out, and RETELL_API_KEY is for your own."""
 
 app = Celery("dialer", broker=os.environ.get("REDIS_URL"), backend=os.environ.get("REDIS_URL"))
-gate: callguard.sync.Gate
 
 
-@worker_process_init.connect
-def open_gate(**_: object) -> None:
-    global gate  # noqa: PLW0603
-    gate = callguard.sync.connect(ledger=os.environ["REDIS_URL"], **SIMULATED)
+@cache
+def gate() -> callguard.sync.Gate:
+    return callguard.sync.connect(ledger=os.environ["REDIS_URL"], **SIMULATED)
 
 
 @worker_process_shutdown.connect
 def close_gate(**_: object) -> None:
-    gate.close()
+    if gate.cache_info().currsize:
+        gate().close()
 
 
 @app.task(bind=True, max_retries=None)
@@ -54,7 +55,7 @@ def dial(task: Task, number: str) -> str:
         )
 
     try:
-        return str(gate.place(create, idempotent=True, timeout=20.0).call_id)
+        return str(gate().place(create, idempotent=True, timeout=20.0).call_id)
     except callguard.AdmissionError as error:
         raise task.retry(exc=error, countdown=error.retry_after or 5.0) from error
 

@@ -27,7 +27,7 @@ import callguard
 from callguard.simulator import serve
 from callguard.simulator.bodies import DialRequest
 from callguard.testing import VirtualWorkspace
-from tests.integration.support import LONGEST, environment
+from tests.integration.support import LONGEST, environment, served
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -241,3 +241,19 @@ async def test_ctrl_c_forgets_nobody_who_was_called(example: Example, tmp_path: 
             assert await (await run()).wait() == 0
         assert server.workspace.truth().placed == 20
     assert len(calls.read_text().splitlines()) == 20
+
+
+def test_a_task_says_why_its_gate_does_not_open(
+    example: Example, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    """All tasks of a worker whose key is refused would fail by an error that says nothing."""
+    monkeypatch.delenv("REDIS_URL", raising=False)  # Celery needs a newer redis-py than callguard
+    celery_app = example("celery_app")
+    with served() as provider:
+        monkeypatch.setenv("REDIS_URL", redis_url)
+        monkeypatch.setenv("RETELL_API_KEY", "key_of_somebody_else")
+        monkeypatch.setenv("RETELL_BASE_URL", provider.url)
+        for _ in range(2):
+            done = celery_app.dial.apply(["+12135550001"])
+            assert isinstance(done.result, callguard.LimitsRejected)
+        celery_app.close_gate()
