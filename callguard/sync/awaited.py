@@ -69,7 +69,7 @@ class Awaited(Crossing[T]):
         # Whether a signal's handler raises before the step is handed over, before the answer has
         # come or after it: the loop is told that nobody waits, and takes back what it granted.
         try:
-            thread.hand_over(self._begin)
+            thread.hand_over(self._begin, waits=True)
             return self.wait()
         except BaseException:
             if not self._has_failed:

@@ -25,7 +25,9 @@ class LoopThread:
     """A daemon thread that runs an event loop until `close`.
 
     Other threads hand over steps, which the loop runs in the order in which they came. Many steps
-    need one wake-up of the loop only: the first of them causes it.
+    need one wake-up of the loop only: the first of them causes it. But whoever waits for a step
+    doesn't rely on a wake-up that is only about to come: that caller may be a signal's handler,
+    which has interrupted the very thread that was to cause it.
 
     Args:
         name: the thread's name.
@@ -42,7 +44,10 @@ class LoopThread:
         self.has_ended = False
         self.loop: Final = asyncio.new_event_loop()
         self._steps: Final[deque[Callable[[], object]]] = deque()
-        self._is_woken = False
+        # How often the steps were run; the latest of these rounds in which somebody was about to
+        # wake the loop; and the latest in which it surely was woken.
+        self._round = 0
+        self._waking = self._woken = -1
         self._main: asyncio.Task[None] | None = None
         self._is_closing = False
         self._farewells: Final[set[_Farewell]] = set()
@@ -71,7 +76,7 @@ class LoopThread:
         if self.is_forked:
             return
         self.check()
-        self.hand_over(self._close)
+        self.hand_over(self._close, waits=True)
         if self._thread.is_alive():
             self._thread.join()
 
@@ -105,8 +110,12 @@ class LoopThread:
                 'callguard.sync.open_gate(ledger="redis://...")'
             )
 
-    def hand_over(self, step: Callable[[], object]) -> None:
+    def hand_over(self, step: Callable[[], object], *, waits: bool = False) -> None:
         """Let the loop run `step` soon, without waiting for it.
+
+        Args:
+            step: what to run.
+            waits: whether the caller is about to wait for what the step does.
 
         Raises:
             UsageError: the process was forked.
@@ -115,13 +124,16 @@ class LoopThread:
         self._steps.append(step)
         if self.has_ended:  # looked at after the step was added: either we run it, or the thread
             self._run_steps()
-        elif not self._is_woken:
-            self._is_woken = True
+            return
+        current = self._round
+        if current != (self._woken if waits else self._waking):
+            self._waking = current
             try:
                 self._wake()
             except BaseException:  # a signal's handler, before the loop was woken, or after that
                 self._wake()
                 raise
+            self._woken = current
 
     def _wake(self) -> None:
         with suppress(RuntimeError):  # the loop is closed: the thread is about to run the rest
@@ -137,7 +149,7 @@ class LoopThread:
             return question()
         self.check()
         crossing = Crossing[T]()
-        self.hand_over(lambda: crossing.answer(question))
+        self.hand_over(lambda: crossing.answer(question), waits=True)
         return crossing.wait()
 
     def when_gone(self, owner: object, step: Callable[[], object]) -> None:
@@ -193,9 +205,9 @@ class LoopThread:
                     break
                 step()
         finally:
-            self._is_woken = False  # whoever adds a step from now on wakes the loop
+            self._round += 1  # whoever adds a step from now on wakes the loop
             if steps and not self.has_ended:
-                self._is_woken = True
+                self._waking = self._woken = self._round
                 self.loop.call_soon(self._run_steps)  # after the loop's timers and readings
 
 

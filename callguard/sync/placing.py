@@ -82,7 +82,7 @@ class Placing(Awaited[T]):
         while (turn := self._turns.get()) is not None:
             last = turn
             self._dial_in(turn)
-            self._thread.hand_over(turn.end)
+            self._thread.hand_over(turn.end, waits=True)
         try:
             return super().wait()
         except GateClosed:

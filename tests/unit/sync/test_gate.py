@@ -8,9 +8,11 @@ import random
 import re
 import threading
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,16 @@ class _Answer(Exception):
         self.request = SimpleNamespace(
             url="https://api.retellai.com/v2/create-phone-call", method="POST"
         )
+
+
+HANDLERS: dict[str, Callable[[sync.Gate], object]] = {
+    "admit": lambda gate: gate.__enter__(),
+    "place": lambda gate: gate.place(lambda _: None),
+    "statistics": lambda gate: gate.statistics(),
+    "drain": lambda gate: gate.drain(),
+    "close": lambda gate: gate.close(),
+}
+"""What a signal's handler may do that waits for the gate."""
 
 
 def test_what_a_thread_reports_is_known_to_it_at_once() -> None:
@@ -119,6 +131,32 @@ def test_who_joins_in_the_same_round_of_the_loop_is_in_the_queue_at_once() -> No
                 first.result(PATIENCE)
                 second.result(PATIENCE)
         assert crowd.admitted == ["first", "second"]
+
+
+@pytest.mark.parametrize("what", HANDLERS)
+def test_a_handler_may_wait_for_the_gate_while_its_thread_wakes_the_loop(what: str) -> None:
+    """A program would stand still for good: its handler waits for a loop that nobody wakes."""
+    handled = threading.Event()
+
+    def report() -> None:
+        """Report, and have a signal's handler run just before the loop is woken."""
+        loop = gate._thread.loop
+        wake = loop.call_soon_threadsafe
+
+        def interrupted(*args: Any, **options: Any) -> asyncio.Handle:
+            loop.call_soon_threadsafe = wake  # type: ignore[method-assign]
+            HANDLERS[what](gate)
+            handled.set()
+            return wake(*args, **options)
+
+        loop.call_soon_threadsafe = interrupted  # type: ignore[method-assign, assignment]
+        gate.note_ended("call_1")
+
+    with opened() as gate:
+        threading.Thread(target=report, daemon=True).start()
+        is_handled = handled.wait(PATIENCE)
+        gate._thread._wake()  # else a failure would last for ever
+        assert is_handled
 
 
 def test_who_will_not_wait_is_told_at_once() -> None:

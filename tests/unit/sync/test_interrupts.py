@@ -158,6 +158,27 @@ for way in ("close", "drain"):
                 thread.join()
 """
 
+ASKING = """
+chance = random.Random(1)
+handled = []
+
+def again():
+    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.002))
+
+def handle(*_):
+    handled.append(None)
+    gate.statistics()
+    again()
+
+signal.signal(signal.SIGALRM, handle)
+with opened(1) as gate:
+    again()
+    while len(handled) < 3000:
+        gate.note_ended("call_1")
+        gate.statistics()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
 OPENING = """
 class Silent:
     async def get(self, *, newer_than=None):
@@ -186,6 +207,7 @@ assert threading.active_count() == before
         pytest.param(AT_ANY_MOMENT, id="at any moment"),
         pytest.param(DRAINING, id="in a drain"),
         pytest.param(HANDLING, id="where a handler ends the gate"),
+        pytest.param(ASKING, id="where a handler asks the gate"),
         pytest.param(OPENING, id="as the gate opens"),
     ],
 )
