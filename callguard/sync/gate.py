@@ -105,6 +105,7 @@ class Gate(Unique, Entered):
 
     Attributes:
         id: an id that is unique in the world; the first part of every permit's id.
+        workspace: a hash of the API key, or of the ledger's name if it has one, as events have it.
     """
 
     _how = "with gate:"
@@ -112,6 +113,7 @@ class Gate(Unique, Entered):
 
     def __init__(self, thread: LoopThread, gate: AsyncGate, *, in_memory: bool) -> None:
         self.id = gate.id
+        self.workspace = gate.workspace
         self._thread = thread
         self._gate = gate
         # A ledger in memory doesn't ask for the task of a caller. One on a server has time-outs,

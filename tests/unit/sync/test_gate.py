@@ -18,6 +18,7 @@ import pytest
 
 import callguard
 from callguard import sync
+from callguard.events import Event
 from callguard.simulator import serve
 from callguard.webhooks import EvidenceGate
 from tests.unit.sync.support import PATIENCE, Crowd, opened, waiting
@@ -300,6 +301,17 @@ def test_the_signatures_are_those_of_the_gate_that_is_awaited() -> None:
             text = inspect.getdoc(mine)
             assert text
             assert not re.search(r"\b(await|async|asyncio|Cancelling)\b", text), name
+
+
+def test_the_attributes_are_those_of_the_gate_that_is_awaited() -> None:
+    """A dashboard of a gate for threads could not be told apart by its workspace."""
+    heard: list[Event] = []
+    with opened(listener=heard.append) as gate:
+        with gate.admit():
+            pass
+        assert {(event.gate, event.workspace) for event in heard} == {(gate.id, gate.workspace)}
+    ours, theirs = (inspect.getdoc(each) or "" for each in (sync.Gate, callguard.Gate))
+    assert ours.split("Attributes:")[1] == theirs.split("Attributes:")[1]
 
 
 def test_a_docstring_that_is_put_together_reads_like_the_others() -> None:
