@@ -20,6 +20,10 @@ __all__ = ["LoopThread"]
 
 T = TypeVar("T")
 
+_GONE_FOR: Final = 1.0
+"""Seconds within which the loop hears of an object that is gone, if nothing else wakes it; our
+choice: a slot lost for a moment, against wake-ups of a gate with nothing to do."""
+
 
 class LoopThread:
     """A daemon thread that runs an event loop until `close`.
@@ -51,6 +55,7 @@ class LoopThread:
         self._main: asyncio.Task[None] | None = None
         self._is_closing = False
         self._farewells: Final[set[_Farewell]] = set()
+        self._looking: asyncio.TimerHandle | None = None
         self._tasks: Final[set[asyncio.Task[Any]]] = set()
         self._thread: Final = Thread(target=self._run, name=name, daemon=True)
         self._life: Callable[[], Coroutine[Any, Any, None]]
@@ -153,14 +158,17 @@ class LoopThread:
         return crossing.wait()
 
     def when_gone(self, owner: object, step: Callable[[], object]) -> None:
-        """Run `step` some time after `owner` was collected. Called in the loop.
+        """Run `step` at most a second after `owner` was collected. Called in the loop.
 
         No line of Python is run in the thread where that happens, as in ``__del__``: an exception
-        of a signal's handler would be raised there, and so be lost.
+        of a signal's handler would be raised there, and so be lost. So nothing wakes the loop, and
+        it looks by itself, as long as there is such an owner.
         """
         farewell = _Farewell(owner, self._steps.append)
         farewell.step, farewell.others = step, self._farewells
         self._farewells.add(farewell)
+        if self._looking is None:
+            self._look_again()
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task that ends with the gate at the latest. Called in the loop."""
@@ -193,6 +201,16 @@ class LoopThread:
         is_first, self._is_closing = not self._is_closing, True
         if is_first and self._main is not None:
             self._main.cancel()
+
+    def _look(self) -> None:
+        """Run the steps of owners that are gone."""
+        self._looking = None
+        if self._farewells:
+            self._look_again()
+        self._run_steps()
+
+    def _look_again(self) -> None:
+        self._looking = self.loop.call_later(_GONE_FOR, self._look)
 
     def _run_steps(self) -> None:
         """Run the steps that are there. Those that are added meanwhile need no wake-up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import random
 import re
@@ -20,8 +21,9 @@ import callguard
 from callguard import sync
 from callguard.events import Event
 from callguard.simulator import serve
+from callguard.sync import loop_thread
 from callguard.webhooks import EvidenceGate
-from tests.unit.sync.support import PATIENCE, Crowd, opened, waiting
+from tests.unit.sync.support import PATIENCE, Crowd, opened, until, waiting
 
 
 class _Answer(Exception):
@@ -260,6 +262,22 @@ def test_a_permit_is_for_one_call() -> None:
             permit.__enter__()
         with pytest.raises(TypeError, match="can't be copied"):
             permit.__reduce_ex__(4)
+
+
+def test_a_permit_that_is_dropped_in_its_block_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait already would starve until another one happens to use the gate."""
+    monkeypatch.setattr(loop_thread, "_GONE_FOR", 0.01)
+    source = callguard.FixedLimit(1, longest_call=0.01)
+    with sync.open_gate(source=source, cps=None) as gate:
+        crowd = Crowd(gate)
+        dropped = gate.admit()
+        dropped.__enter__()
+        crowd.send("next")
+        del dropped
+        gc.collect()
+        assert crowd.gone() == [None]
+        assert crowd.admitted == ["next"]
+        until(lambda: gate._thread._looking is None)  # a gate at rest doesn't wake its thread
 
 
 def test_an_error_points_at_the_line_that_called() -> None:
