@@ -105,14 +105,13 @@ class Awaited(Crossing[T]):
             work.close()
             self._fail(_closed())
             return
-        self._task = self._thread.begin(work)
-        self._task.add_done_callback(self._settled)
+        self._task = self._thread.begin(work, self._settled)
 
-    def _settled(self, task: asyncio.Task[T]) -> None:
+    def _settled(self, task: asyncio.Task[T] | None) -> None:
         # The caller's thread must not be the last to let go of the task. Python then runs a line of
         # `weakref` in that thread, where what a signal's handler raises would be lost.
         self._task = None
-        if task.cancelled():
+        if task is None or task.cancelled():
             self._fail(_closed())  # or nobody waits any more
         elif (error := task.exception()) is not None:
             self._fail(error)

@@ -20,6 +20,8 @@ __all__ = ["LoopThread"]
 
 T = TypeVar("T")
 
+Settled = Callable[[asyncio.Task[Any] | None], None]
+
 _GONE_FOR: Final = 1.0
 """Seconds within which the loop hears of an object that is gone, if nothing else wakes it; our
 choice: a slot lost for a moment, against wake-ups of a gate with nothing to do."""
@@ -56,7 +58,7 @@ class LoopThread:
         self._is_closing = False
         self._farewells: Final[set[_Farewell]] = set()
         self._looking: asyncio.TimerHandle | None = None
-        self._tasks: Final[set[asyncio.Task[Any]]] = set()
+        self._waits: Final[dict[asyncio.Task[Any], Settled]] = {}
         self._thread: Final = Thread(target=self._run, name=name, daemon=True)
         self._life: Callable[[], Coroutine[Any, Any, None]]
         _living.add(self)
@@ -170,11 +172,17 @@ class LoopThread:
         if self._looking is None:
             self._look_again()
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a task that ends with the gate at the latest. Called in the loop."""
+    def begin(self, work: Coroutine[Any, Any, T], settled: Settled) -> asyncio.Task[T]:
+        """Start a task that ends with the gate at the latest. Called in the loop.
+
+        Args:
+            work: what the task runs.
+            settled: called with the task when that has ended, or with None if the loop ends before,
+                because a listener raised `SystemExit`.
+        """
         task = begin(work, "callguard caller")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._waits[task] = settled
+        task.add_done_callback(self._settle)
         return task
 
     # In the thread -----------------------------------------------------------------------------
@@ -182,10 +190,28 @@ class LoopThread:
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-                runner.run(self._live())
+                try:
+                    runner.run(self._live())
+                finally:
+                    self._end_all()
         finally:
+            self._give_up()
             self.has_ended = True
-            self._run_steps()
+            while self._steps:
+                with suppress(BaseException):  # others may wait for the next steps
+                    self._run_steps()
+
+    def _end_all(self) -> None:
+        """End what still goes on after a listener's `SystemExit`, however many more it raises."""
+        while tasks := asyncio.all_tasks(self.loop):
+            self._give_up()
+            with suppress(KeyboardInterrupt, SystemExit):
+                self.loop.run_until_complete(end(tasks))
+
+    def _give_up(self) -> None:
+        while self._waits:
+            _, settled = self._waits.popitem()
+            settled(None)
 
     async def _live(self) -> None:
         if self._is_closing:
@@ -195,7 +221,14 @@ class LoopThread:
             with suppress(asyncio.CancelledError):
                 await self._life()
         finally:
-            await end(self._tasks)
+            await end(self._waits)
+
+    def _settle(self, task: asyncio.Task[Any]) -> None:
+        settled = self._waits.pop(task, None)
+        if settled is not None:
+            settled(task)
+        elif not task.cancelled():
+            task.exception()  # nobody waits for it any more; else Python would log it
 
     def _close(self) -> None:
         is_first, self._is_closing = not self._is_closing, True

@@ -89,6 +89,27 @@ def test_a_listener_that_ends_the_program_ends_the_wait_of_all() -> None:
             pass
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_goes_on_ending_the_program_leaves_nobody_waiting() -> None:
+    """Threads would wait for ever where a listener breaks off the closing of the gate, too."""
+    is_ending = False
+
+    def listener(_: Event) -> None:
+        if is_ending:
+            raise SystemExit
+
+    with opened(1, listener=listener) as gate:
+        crowd = Crowd(gate)
+        with gate.admit():
+            for name in "abc":
+                crowd.send(name)
+            is_ending = True
+            gate.note_ended("call_1")
+            assert [type(each) for each in crowd.gone()] == [callguard.GateClosed] * 3
+        with pytest.raises(callguard.GateClosed), gate.admit():
+            pass
+
+
 def test_the_wrong_way_in_is_named() -> None:
     """Whoever knows the gate that is awaited would not learn what to write here."""
 
