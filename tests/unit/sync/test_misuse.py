@@ -106,6 +106,7 @@ def test_a_listener_that_goes_on_ending_the_program_leaves_nobody_waiting() -> N
             is_ending = True
             gate.note_ended("call_1")
             assert [type(each) for each in crowd.gone()] == [callguard.GateClosed] * 3
+            is_ending = False  # it is this thread that tells the listener of the permit's end
         with pytest.raises(callguard.GateClosed), gate.admit():
             pass
 
