@@ -8,6 +8,8 @@ from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import partial
 from threading import Thread
 from typing import Any, Final, TypeVar
 from weakref import WeakSet, ref
@@ -35,6 +37,8 @@ class LoopThread:
     doesn't rely on a wake-up that is only about to come: that caller may be a signal's handler,
     which has interrupted the very thread that was to cause it.
 
+    A step runs in a copy of its caller's context, where a listener finds that caller's trace.
+
     Args:
         name: the thread's name.
 
@@ -50,6 +54,7 @@ class LoopThread:
         self.has_ended = False
         self.loop: Final = asyncio.new_event_loop()
         self._steps: Final[deque[Callable[[], object]]] = deque()
+        self._nobodys: Final = Context()
         # How often the steps were run; the latest of these rounds in which somebody was about to
         # wake the loop; and the latest in which it surely was woken.
         self._round = 0
@@ -128,7 +133,7 @@ class LoopThread:
             UsageError: the process was forked.
         """
         self.check_process()
-        self._steps.append(step)
+        self._steps.append(partial(copy_context().run, step))
         if self.has_ended:  # looked at after the step was added: either we run it, or the thread
             self._run_steps()
             return
@@ -144,7 +149,7 @@ class LoopThread:
 
     def _wake(self) -> None:
         with suppress(RuntimeError):  # the loop is closed: the thread is about to run the rest
-            self.loop.call_soon_threadsafe(self._run_steps)
+            self.loop.call_soon_threadsafe(self._run_steps, context=self._nobodys)
 
     def ask(self, question: Callable[[], T]) -> T:
         """Let the loop answer a question, and wait for that, which takes one round of the loop.
@@ -243,7 +248,7 @@ class LoopThread:
         self._run_steps()
 
     def _look_again(self) -> None:
-        self._looking = self.loop.call_later(_GONE_FOR, self._look)
+        self._looking = self.loop.call_later(_GONE_FOR, self._look, context=self._nobodys)
 
     def _run_steps(self) -> None:
         """Run the steps that are there. Those that are added meanwhile need no wake-up."""

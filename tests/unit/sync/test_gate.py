@@ -9,8 +9,10 @@ import random
 import re
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +21,7 @@ import pytest
 
 import callguard
 from callguard import sync
-from callguard.events import Event
+from callguard.events import Event, Placed, TimedOut
 from callguard.simulator import serve
 from callguard.sync import loop_thread
 from callguard.webhooks import EvidenceGate
@@ -32,6 +34,23 @@ class _Answer(Exception):
         self.request = SimpleNamespace(
             url="https://api.retellai.com/v2/create-phone-call", method="POST"
         )
+
+
+@contextmanager
+def _held_loop(gate: sync.Gate) -> Iterator[None]:
+    """Let the gate's thread do nothing meanwhile."""
+    go, held = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        assert go.wait(PATIENCE)
+
+    gate._thread.hand_over(hold)
+    assert held.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        go.set()
 
 
 HANDLERS: dict[str, Callable[[sync.Gate], object]] = {
@@ -111,18 +130,10 @@ def test_threads_are_admitted_in_the_order_of_their_arrival() -> None:
 
 def test_who_joins_in_the_same_round_of_the_loop_is_in_the_queue_at_once() -> None:
     """A newcomer would take the slot that became free while an earlier thread was about to wait."""
-    with opened(1) as gate:
-        crowd, go, held = Crowd(gate), threading.Event(), threading.Event()
-
-        def hold_the_loop() -> None:
-            held.set()
-            assert go.wait(PATIENCE)
-
+    with opened(1) as gate, ThreadPoolExecutor() as threads:
+        crowd, steps = Crowd(gate), gate._thread._steps
         with gate.admit() as permit:
-            gate._thread.hand_over(hold_the_loop)
-            assert held.wait(PATIENCE)
-            with ThreadPoolExecutor() as threads:
-                steps = gate._thread._steps
+            with _held_loop(gate):
                 first = threads.submit(crowd._admit, "first", {})
                 while not steps:
                     pass
@@ -130,9 +141,8 @@ def test_who_joins_in_the_same_round_of_the_loop_is_in_the_queue_at_once() -> No
                 second = threads.submit(crowd._admit, "second", {})
                 while len(steps) < 3:
                     pass
-                go.set()
-                first.result(PATIENCE)
-                second.result(PATIENCE)
+            first.result(PATIENCE)
+            second.result(PATIENCE)
         assert crowd.admitted == ["first", "second"]
 
 
@@ -170,6 +180,31 @@ def test_who_will_not_wait_is_told_at_once() -> None:
         with pytest.raises(callguard.AdmissionTimeout), gate.admit(timeout=0.001):
             pass
         assert gate.statistics().waiting == {"default": 0}
+
+
+def test_a_listener_is_called_in_the_context_of_whoever_reports() -> None:
+    """A span would be shown in another thread's trace: of the one that woke the gate's thread."""
+    whose, heard = ContextVar("whose", default="nobody"), {}
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Placed | TimedOut):
+            heard[getattr(event, "call_id", "late")] = whose.get()
+
+    def run_as(name: str, step: Callable[[], object]) -> None:
+        context = copy_context()
+        context.run(whose.set, name)
+        context.run(step)
+
+    with opened(3, listener=listener) as gate:
+        permits = {name: gate.admit().__enter__() for name in ("first", "second")}
+        run_as("third", gate.admit().__enter__)  # leaves no reference
+        gc.collect()
+        with _held_loop(gate):
+            for name, permit in permits.items():
+                run_as(name, partial(permit.placed, name))
+        with pytest.raises(callguard.AdmissionTimeout):
+            run_as("late", gate.admit(timeout=0.001).__enter__)
+    assert heard == {"first": "first", "second": "second", "late": "late", None: "nobody"}
 
 
 def test_closing_raises_in_the_threads_that_wait() -> None:
