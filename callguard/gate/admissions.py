@@ -257,11 +257,13 @@ class Admissions:
             self.served()
 
     def _await_rate(self, pace: Pace, ceiling: int) -> None:
-        """Set the alarm for when a trunk is due, if only its rate is in the way."""
+        """Set the alarm for when a trunk is due, if only its rate is in the way.
+
+        It may have come due since the caller found that it wasn't; then the alarm rings at once.
+        """
         if self._ledger.in_use < ceiling:
             now = self._watch.clock() - self._watch.lead
-            if now < pace.due_at:
-                self._alarm.set(pace.due_at, now)
+            self._alarm.set(max(pace.due_at, now), now)
 
     def grant(self, claim: Claim, number: int, usage: int) -> None:
         """Pass a slot that a shared ledger has granted to a claim on to its first caller."""

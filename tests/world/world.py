@@ -475,7 +475,9 @@ class World:
             self.rates.refused(event.permit_id)
         elif isinstance(event, callguard.events.GivenUp):
             self.trace(f"given up: {event.setting}")
-            if event.setting == "counts_ringing":
+            if self.scene.gate is None or event.gate != self.scene.gate.id:
+                pass  # a gate that is closed already hears of a refusal
+            elif event.setting == "counts_ringing":
                 self.beliefs.gave_up()
             else:
                 self.scene.gave_up = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from callguard.backoff import LEAST_BACKOFF
 from callguard.clock import Watch
 from callguard.errors import LedgerUnavailable
 from callguard.ledger.redis.complaints import Complaints
@@ -122,6 +124,7 @@ class Session:
         self._away: LedgerUnavailable | None = None
         self._away_since = 0.0
         self._fault: BaseException | None = None
+        self._faulted_at = -math.inf
         self._broke_off = False
         self._complaints = Complaints()
         self._knows_the_server = False
@@ -212,10 +215,18 @@ class Session:
                 if ends_us(fault):
                     raise
                 self._note_fault(fault)
+                await self._at_most_so_often()
                 left = await _retrying(self._note_retry)(self._exchange)
             if not self._knows_the_server:
                 self._knows_the_server = True
                 await self._ask_what_it_evicts()
+
+    async def _at_most_so_often(self) -> None:
+        """Wait if the fault before was just now: other exchanges may succeed between them."""
+        before, self._faulted_at = self._faulted_at, self._loop.time()
+        if self._faulted_at - before < LEAST_BACKOFF:
+            await asyncio.sleep(LEAST_BACKOFF)
+            self._faulted_at = self._loop.time()
 
     async def _ask_what_it_evicts(self) -> None:
         try:

@@ -34,6 +34,28 @@ def test_starts_are_evenly_spaced_and_the_first_is_at_once() -> None:
     run(main())
 
 
+class _TickingLoop(VirtualTimeLoop):
+    """A loop on whose clock each look takes a microsecond, as on a real one."""
+
+    def time(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+
+@pytest.mark.parametrize("cps", [1e6, 7e5, 5e5, 3e5, 2e5])
+def test_a_trunk_that_comes_due_while_a_caller_joins_holds_nobody_up(cps: float) -> None:
+    """A caller would wait for the next reading, although its call fits and may start."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=200), cps=cps, ttl=3600.0, max_age=7200.0) as gate:
+            for _ in range(50):
+                async with asyncio.timeout(60), gate.admit():
+                    pass
+
+    with asyncio.Runner(loop_factory=_TickingLoop) as runner:
+        runner.run(main())
+
+
 def test_what_a_trunk_leaves_unused_is_not_saved_up() -> None:
     """After a quiet minute a burst would go out, and be refused."""
 

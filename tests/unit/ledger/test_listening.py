@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from callguard import Limits, RedisLedger, open_gate
+from callguard.backoff import LEAST_BACKOFF
 from callguard.gate.opening import Opening
 from callguard.ledger import Claim
 from callguard.ledger.redis.keys import Names
@@ -22,6 +24,9 @@ from tests.unit.ledger.bent_clock import Recorder, settings
 
 SECONDS = 20.0
 LEASE = 10.0
+
+MOST = 10_000
+"""Exchanges after which a line takes its time, so that a test ends."""
 
 
 class Waiting:
@@ -58,7 +63,11 @@ class CountingClient(BentClient):
 
 async def exchanges(server: BentServer, *, is_deaf: bool) -> int:
     """How many exchanges a worker makes whose caller waits for so many seconds."""
-    line: Any = CountingClient(server, is_deaf=is_deaf)
+    return await exchanges_on(CountingClient(server, is_deaf=is_deaf), server)
+
+
+async def exchanges_on(line: Any, server: BentServer) -> int:
+    """The same, on this line."""
     claimant: Any = Waiting()
     session = Session(line, "one", "label", server.names, settings(lease=LEASE), claimant, "key")
     session.view.readings.serve(Recorder(session.view))
@@ -79,6 +88,33 @@ def test_a_worker_that_can_be_called_asks_no_more_often_than_its_lease_wants(
     made = run(exchanges(server, is_deaf=is_deaf))
     server.forget()
     assert most / 2 <= made <= most
+
+
+class DenyingClient(CountingClient):
+    """A line to a server that takes everything but claims, as one does whose memory is full."""
+
+    async def _run(self, words: tuple[Any, ...]) -> bytes:
+        if self.exchanges > MOST:
+            await asyncio.sleep(SECONDS)
+        answer = await super()._run(words)
+        if json.loads(words[-2])["claims"]:
+            raise ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
+        return answer
+
+
+def test_a_server_that_takes_only_some_exchanges_is_not_asked_without_a_pause(
+    client: Redis, workspace_key: str
+) -> None:
+    """Each gate would busy it as fast as it answers, since some exchanges do succeed."""
+    server = BentServer(client, Names(workspace_key))
+
+    async def main() -> int:
+        line = DenyingClient(server, is_deaf=False)
+        return await exchanges_on(line, server)
+
+    made = run(main())
+    server.forget()
+    assert made <= 3 * SECONDS / LEAST_BACKOFF
 
 
 class Troubled(BentServer):
