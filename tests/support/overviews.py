@@ -67,7 +67,7 @@ def busy() -> Overview:
             _lane(
                 "urgent",
                 "admitted: 16 of 26 in use (13 reported 0.4 s ago, 1 dialling, 2 uncounted; "
-                "12 ours, 4 others); reserve 0; burst allowed",
+                "12 ours, up to 4 others); reserve 0; burst allowed",
                 admits=True,
                 ceiling=24,
                 waits=(0.2, 0.9),
@@ -76,8 +76,9 @@ def busy() -> Overview:
             _lane(
                 "bulk",
                 "denied: the trunk 'default' is due in 0.7 s; 16 of 20 in use (13 reported 0.4 s "
-                "ago, 1 dialling, 2 uncounted; 12 ours, 4 others); reserve 2; burst not allowed on "
-                "lane 'bulk'; by the present rate of grants yours is next in about 41 s (p90 95 s)",
+                "ago, 1 dialling, 2 uncounted; 12 ours, up to 4 others); reserve 2; burst not "
+                "allowed on lane 'bulk'; by the present rate of grants yours is next in about 41 s "
+                "(p90 95 s)",
                 lifts_in=0.7,
                 ceiling=16,
                 waiting=37,
@@ -101,7 +102,7 @@ def full() -> Overview:
     """A workspace at its limit, a premise that was seen to be wrong, and a refusal."""
     usage = Usage(reported=17, dialling=1, uncounted=2, counted=12)
     sentence = (
-        "denied: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, 2 uncounted; 15 ours, 5 "
+        "denied: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, 2 uncounted; 15 ours, up to 5 "
         "others); reserve 0; burst not allowed on lane 'bulk'; by the present rate of grants yours "
         "is next in about 40 s (p90 95 s)"
     )
@@ -319,7 +320,7 @@ def _chart(
             reported=reported(second),
             dialling=second // 3 % 2,
             uncounted=1 + second // 7 % 2,
-            others=reported(second) // 4,
+            others=reported(second) // 12,
             limit=limit,
             reserved=reserved,
             burst=burst,
