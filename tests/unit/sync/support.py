@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from time import monotonic
 from typing import Any, Final
 
 import callguard
@@ -23,8 +24,9 @@ def opened(limit: int = 1, **options: Any) -> Iterator[sync.Gate]:
 
 def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so that other threads bring about."""
-    never = Event()
+    never, latest = Event(), monotonic() + PATIENCE
     while not is_so():
+        assert monotonic() < latest, f"not so in {PATIENCE:g} s"
         never.wait(0.001)
 
 
@@ -45,6 +47,12 @@ class Crowd:
     def send(self, name: str, **terms: Any) -> Future[None]:
         """Start a thread that is admitted once; return when it waits."""
         return self._send(lambda: self._admit(name, terms))
+
+    def send_for_a_moment(self, name: str, **terms: Any) -> Future[None]:
+        """Start a thread that may have left again before anybody can see it wait."""
+        sent = self._threads.submit(lambda: self._admit(name, terms))
+        self._sent.append(sent)
+        return sent
 
     def _send(self, step: Callable[[], None]) -> Future[None]:
         before = sum(self._gate.statistics().waiting.values())

@@ -393,6 +393,6 @@ def test_a_lost_wait_says_where_the_caller_stands() -> None:
     """The queue would keep a thread that has left it."""
     with opened(1) as gate, gate.admit():
         crowd = Crowd(gate)
-        crowd.send("brief", timeout=0.005)
+        crowd.send_for_a_moment("brief", timeout=0.005)
         assert [type(each) for each in crowd.gone()] == [callguard.AdmissionTimeout]
         waiting(gate, 0)
