@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-__all__ = ["Watch", "clock_of"]
+__all__ = ["Watch", "clock_of", "loop_time"]
 
 _SLEEP: Final = 0.05
 """Seconds by which two clocks may seem to drift on a machine that is awake, since they are read one
@@ -22,6 +22,11 @@ _LOOPS_ON_MONOTONIC: Final = ("asyncio", "uvloop")
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     """The loop's clock: `time.monotonic` if the loop only wraps that, which costs twice as much."""
     return time.monotonic if _goes_by_monotonic(loop) else loop.time
+
+
+def loop_time() -> float:
+    """Seconds on the running loop's clock."""
+    return asyncio.get_running_loop().time()
 
 
 class Watch:

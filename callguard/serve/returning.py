@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 from cachetools import TTLCache
 
+from callguard.clock import loop_time
 from callguard.gate.turn import Turn
 from callguard.serve.asked import Asked
 from callguard.serve.workspaces import Workspace
@@ -44,8 +44,12 @@ class Returning:
 
     def __init__(self, seconds: float) -> None:
         # Apart, because a key that is forgotten may cost a second call, and a position just time.
-        self._in_doubt: TTLCache[bytes, tuple[Away, ...]] = TTLCache(_MOST, seconds, timer=_time)
-        self._positions: TTLCache[bytes, tuple[Away, ...]] = TTLCache(_MOST, seconds, timer=_time)
+        self._in_doubt: TTLCache[bytes, tuple[Away, ...]] = TTLCache(
+            _MOST, seconds, timer=loop_time
+        )
+        self._positions: TTLCache[bytes, tuple[Away, ...]] = TTLCache(
+            _MOST, seconds, timer=loop_time
+        )
 
     def take(self, name: bytes | None) -> Away | None:
         """Take a call with this name out, one in doubt first; None if there is none, or no more."""
@@ -78,7 +82,3 @@ def name_of(
     # The gate's id, not the workspace's: another gate has another queue. A digest has one length.
     whole = (workspace.gate.id, lane, trunk, asked.path, asked.identity)
     return sha256(repr(whole).encode()).digest()
-
-
-def _time() -> float:
-    return asyncio.get_running_loop().time()

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 from cachetools import TTLCache
 
+from callguard.clock import loop_time
 from callguard.errors import AdmissionError, LimitsRejected
 from callguard.gate import Permit
 from callguard.serve.access import bearer
@@ -66,7 +67,7 @@ class Starter:
         self._workspaces = workspaces
         self._forwarder = forwarder
         self._returning = Returning(settings.back_within)
-        self._known: TTLCache[str, None] = TTLCache(_MOST_KNOWN, _KNOWN_FOR, timer=_now)
+        self._known: TTLCache[str, None] = TTLCache(_MOST_KNOWN, _KNOWN_FOR, timer=loop_time)
         self._tasks: set[asyncio.Task[web.Response]] = set()
 
     async def start(self, request: web.Request, path: str) -> web.Response:
@@ -135,7 +136,7 @@ class _Start:
         self._forwarder = forwarder
         self._returning = returning
         self._known = known
-        self._until = _now() + asked.wait
+        self._until = loop_time() + asked.wait
         self._is_dialling = False
         self._is_abandoned = False
         self._dials = 0
@@ -172,7 +173,7 @@ class _Start:
         self._away = Away(turn)
         try:
             placed = await turn.place(
-                self._dial, timeout=max(0.0, self._until - _now()), attempts=self._stops
+                self._dial, timeout=max(0.0, self._until - loop_time()), attempts=self._stops
             )
         except DialRefused as refused:
             self._keep()
@@ -258,7 +259,7 @@ class _Start:
     def _stops(self, attempt: RetryCallState) -> bool:  # noqa: ARG002 - tenacity passes it
         """Whether a call that was refused is not to be dialled again."""
         is_one_key = self._has_own_key or self._key is not None
-        is_over = self._is_abandoned or _now() >= self._until
+        is_over = self._is_abandoned or loop_time() >= self._until
         return is_over or (is_one_key and self._dials >= _DIALS_UNDER_ONE_KEY)
 
     async def _refused_key(self) -> web.Response:
@@ -288,10 +289,6 @@ def _in_doubt(error: BaseException, *, is_safe_again: bool) -> Problem:
     )
     problem.is_safe_again = is_safe_again
     return problem
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 STARTER: Final = web.AppKey("starter", Starter)

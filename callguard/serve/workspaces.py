@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from callguard.clock import loop_time
 from callguard.errors import CallGuardError, GateDraining
 from callguard.gate import Gate, connect
 from callguard.ledger import RedisLedger, workspace_hash
@@ -282,7 +283,7 @@ class Workspaces:
     def _leave(self, entry: _Entry) -> None:
         entry.users -= 1
         if not entry.users:
-            entry.idle_since = _now()
+            entry.idle_since = loop_time()
             self._close_unread(entry)
             self._set_timer()
 
@@ -324,7 +325,7 @@ class Workspaces:
 
     def _close_idle(self) -> None:
         self._timer = None
-        latest = _now() - self._settings.idle
+        latest = loop_time() - self._settings.idle
         idle = [entry for entry in self._entries.values() if not entry.users]
         for entry in idle:
             workspace = entry.workspace
@@ -356,10 +357,6 @@ def _drains(gate: Gate) -> bool:
     except CallGuardError:  # it has no default lane
         return False
     return False
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 WORKSPACES: Final = web.AppKey("workspaces", Workspaces)

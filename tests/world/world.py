@@ -475,18 +475,22 @@ class World:
             self.rates.refused(event.permit_id)
         elif isinstance(event, callguard.events.GivenUp):
             self.trace(f"given up: {event.setting}")
-            if self.scene.gate is None or event.gate != self.scene.gate.id:
-                pass  # a gate that is closed already hears of a refusal
-            elif event.setting == "counts_ringing":
-                self.beliefs.gave_up()
-            else:
-                self.scene.gave_up = True
+            self._note_given_up(event)
         elif isinstance(event, callguard.events.RingingLearnt):
             self.trace(f"learnt: ringing is {'' if event.counted else 'not '}counted")
             self.beliefs.learnt(counted=event.counted)
         elif isinstance(event, callguard.events.PremiseBroken):
             self.trace(f"broken: {event.premise}, said {event.said}, seen {event.seen}")
             self.alarms.broken(event)
+
+    def _note_given_up(self, event: callguard.events.GivenUp) -> None:
+        """Note it of the gate that is open; one that is closed already may hear of a refusal."""
+        if self.scene.gate is None or event.gate != self.scene.gate.id:
+            return
+        if event.setting == "counts_ringing":
+            self.beliefs.gave_up()
+        else:
+            self.scene.gave_up = True
 
     def _note_admission(self, event: callguard.events.Admitted) -> None:
         gate, lane = self.scene.gate, self.scene.lanes[event.lane]

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from callguard.clock import loop_time
 from callguard.errors import CallGuardError
 from callguard.serve.page.desk import Watched
 from callguard.serve.page.rendering import Renderer
@@ -87,7 +88,7 @@ class Watching:
             CallGuardError: the gate is closed.
         """
         async with self._rendering:
-            now = asyncio.get_running_loop().time()
+            now = loop_time()
             if self._latest is None or now - self._latest.made >= EVERY * 0.99:
                 overview = await self.watched.overview()
                 self._latest = _Rendering(now, overview, self._renderer.parts(overview))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
 
 import pytest
+
+from tests.support.scripts import output_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -43,22 +42,10 @@ def joined(child):
 """
 
 
-def _run(script: str) -> list[str]:
-    """Run a program of its own, without the warning of newer Pythons about forks and threads."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROLOGUE + textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
 def test_a_forked_process_exports_its_own_gates_to_prometheus_and_the_parent_its_own() -> None:
     """Each scrape of a worker would wait for its parent's gate, and count the parent's calls."""
-    said = _run(
+    said = output_of(
+        PROLOGUE,
         """
         import prometheus_client
         registry = prometheus_client.CollectorRegistry()
@@ -83,14 +70,15 @@ def test_a_forked_process_exports_its_own_gates_to_prometheus_and_the_parent_its
         assert told() == [[("answered", 1.0)], [(None, 1.0)], [(None, 1.0)]]
         gate.close()
         print("done")
-        """
-    )
+        """,
+    ).split()
     assert said == ["done"]
 
 
 def test_a_forked_process_exports_its_own_gates_by_opentelemetry() -> None:
     """A worker's exporter would hang, or send its parent's counts a second time."""
-    said = _run(
+    said = output_of(
+        PROLOGUE,
         """
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -117,6 +105,6 @@ def test_a_forked_process_exports_its_own_gates_by_opentelemetry() -> None:
         joined(child)
         gate.close()
         print("done")
-        """
-    )
+        """,
+    ).split()
     assert said == ["done"]

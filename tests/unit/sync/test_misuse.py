@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 import callguard
 from callguard import sync
 from callguard.events import Event
+from tests.support.scripts import output_of
 from tests.unit.sync.support import Crowd, opened, until
 
 WAITING: dict[str, Callable[[sync.Gate], object]] = {
@@ -131,19 +129,6 @@ def test_the_wrong_way_in_is_named() -> None:
         sync.open_gate("key", session=object())  # type: ignore[arg-type]
 
 
-def _run(script: str) -> str:
-    """Run a program of its own, without the warning of newer Pythons about forks and threads."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROLOGUE + textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 PROLOGUE = """
 import os, threading, callguard, callguard.sync
 def opened(limit):
@@ -154,7 +139,8 @@ def opened(limit):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_is_refused_and_the_parent_goes_on() -> None:
     """A worker would wait for ever for a thread that it doesn't have, or end its parent's calls."""
-    said = _run(
+    said = output_of(
+        PROLOGUE,
         """
         with opened(3) as gate:
             with gate.admit() as permit:
@@ -180,14 +166,15 @@ def test_a_forked_process_is_refused_and_the_parent_goes_on() -> None:
             with gate.admit() as permit:
                 permit.cancel()
             print(gate.statistics().usage.uncounted)
-        """
+        """,
     )
     assert said.split() == ["1"]
 
 
 def test_a_program_ends_without_closing_its_gate() -> None:
     """A script that forgot to close the gate would hang at its end."""
-    said = _run(
+    said = output_of(
+        PROLOGUE,
         """
         gate = callguard.sync.connect(source=callguard.FixedLimit(1), cps=None)
         permit = gate.admit().__enter__()
@@ -195,6 +182,6 @@ def test_a_program_ends_without_closing_its_gate() -> None:
         while not gate.statistics().waiting["default"]:
             pass
         print("over")
-        """
+        """,
     )
     assert said.split() == ["over"]
