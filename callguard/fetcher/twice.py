@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from callguard.errors import CallGuardError
+from callguard.errors import CallGuardError, LimitsUnavailable
 from callguard.tasks import begin, end
 
 __all__ = ["asked_twice"]
@@ -23,7 +23,8 @@ async def asked_twice(
     """Ask, and once more if there is no answer after `patience` seconds.
 
     Whichever request is done first decides, by an answer or by a failure, so this takes no longer
-    than the first request may. When this returns, raises or is cancelled, both have ended.
+    than the first request may. Of two that are done at once, an answer decides, or else the failure
+    that allows the next request last. When this returns, raises or is cancelled, both have ended.
 
     Args:
         ask: makes one request; returns its failure, or the loser's would be logged as never heard.
@@ -39,9 +40,14 @@ async def asked_twice(
             second_begins()
             requests.append(begin(ask(), "callguard second request"))
             await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
-        outcomes = [request.result() for request in requests if request.done()]
-        answers = [outcome for outcome in outcomes if not isinstance(outcome, CallGuardError)]
-        return [*answers, *outcomes][0]
+        return max((request.result() for request in requests if request.done()), key=_weight)
     finally:
         if losers := [request for request in requests if not request.done()]:
             await end(losers)
+
+
+def _weight(outcome: object) -> tuple[bool, float]:
+    """An answer weighs most, then a failure that is no transient fault, then a long Retry-After."""
+    if isinstance(outcome, LimitsUnavailable):
+        return False, outcome.retry_after or 0.0
+    return not isinstance(outcome, CallGuardError), math.inf

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callguard import LimitFetcher, LimitsUnavailable, Snapshot, UsageError
+from callguard import LimitFetcher, LimitsRejected, LimitsUnavailable, Snapshot, UsageError
 from tests.support.fake_network import FakeSession, Handler, Reply, after, hang, in_turn
 from tests.support.fake_network import limits_reply as limits
 from tests.support.virtual_time import run
@@ -181,6 +181,39 @@ def test_an_answer_goes_before_a_failure_at_the_same_moment() -> None:
 
     async def test(fetcher: LimitFetcher) -> None:
         assert (await newer(fetcher)).limits.current_concurrency == 2
+
+    with_fetcher(provider, test)
+
+
+BUSY = Reply(status=429, headers={"Retry-After": "20"})
+"""A provider that asks for a pause of 20 s."""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(Reply(status=503), BUSY), (BUSY, Reply(status=503))],
+)
+def test_of_two_failures_at_the_same_moment_the_longer_pause_is_kept(
+    first: Reply, second: Reply
+) -> None:
+    """A provider that asked for a pause would be asked again at once."""
+    provider = Provider(PROMPT, after(0.75, first), after(0.25, second))
+
+    async def test(fetcher: LimitFetcher) -> None:
+        with pytest.raises(LimitsUnavailable) as caught:
+            await newer(fetcher)
+        assert caught.value.retry_after == 20.0
+
+    with_fetcher(provider, test)
+
+
+def test_a_refused_key_goes_before_a_fault_at_the_same_moment() -> None:
+    """A gate whose key is refused would go on trying."""
+    provider = Provider(PROMPT, after(0.75, Reply(status=503)), after(0.25, Reply(status=401)))
+
+    async def test(fetcher: LimitFetcher) -> None:
+        with pytest.raises(LimitsRejected):
+            await newer(fetcher)
 
     with_fetcher(provider, test)
 
