@@ -33,11 +33,13 @@ from tests.campaigns.plan import Evidence, Plan
 from tests.support.fake_network import FakeSession, Reply
 
 __all__ = [
+    "CAREFUL_ORACLE",
     "DIAL",
     "DIALERS",
     "LIST",
     "LOOP",
     "ORACLE",
+    "ORACLES",
     "OURS",
     "PROCESSES",
     "QUESTION",
@@ -205,14 +207,18 @@ Dialer = Callable[[World], Awaitable[None]]
 """Returns when every lead has its call, or is given up."""
 
 
-async def oracle(world: World) -> None:
+async def oracle(world: World, *, keeps_reserve: bool = False) -> None:
     """Start a call the instant one ends, with no dialling time: as fast as the limits allow.
 
     A call takes up a slot from the dial on, also where the workspace counts it later.
+
+    Args:
+        keeps_reserve: whether it leaves free what a gate leaves to others' next calls.
     """
+    reserve = world.plan.reserve if keeps_reserve else 0
     while world.unplaced:
         truth = world.workspace.truth()
-        if world.rule.excess(truth.live + 1, truth.placed - truth.ended + 1) > 0:
+        if world.rule.excess(truth.live + reserve + 1, truth.placed - truth.ended + 1) > 0:
             await asyncio.sleep(world.seconds_to_next_event())
         elif (wait := world.seconds_until_due()) > ROUNDING:
             await asyncio.sleep(wait)
@@ -421,6 +427,11 @@ MANY_LOST = replace(WEBHOOKS, lost=0.2)
 
 ORACLE = "oracle: a call starts the instant one ends"
 
+CAREFUL_ORACLE = "oracle that keeps the gate's reserve"
+
+ORACLES = (ORACLE, CAREFUL_ORACLE)
+"""Those that know everything, and so are never refused."""
+
 OURS = "callguard"
 """What the name of each row of ours begins with."""
 
@@ -457,6 +468,12 @@ _FREE: Mapping[str, Callable[..., Awaitable[None]]] = {
     "asking, ends free": partial(gated, evidence=_ASKING, ends_free=True),
     "webhooks, ends free": partial(gated, evidence=_WEBHOOKS, ends_free=True),
     "probed and asking, ends free": partial(gated, probed=True, evidence=_ASKING, ends_free=True),
+    "outbound rule, asking, ends free": partial(
+        gated, outbound_rule=True, evidence=_ASKING, ends_free=True
+    ),
+    "outbound rule, not probed, webhooks, ends free": partial(
+        gated, outbound_rule=True, evidence=_WEBHOOKS, ends_free=True
+    ),
     "outbound rule, webhooks, ends free": partial(
         gated, outbound_rule=True, probed=True, evidence=_WEBHOOKS, ends_free=True
     ),
@@ -468,6 +485,7 @@ _FREE: Mapping[str, Callable[..., Awaitable[None]]] = {
 
 DIALERS: Mapping[str, Dialer] = {
     ORACLE: oracle,
+    CAREFUL_ORACLE: partial(oracle, keeps_reserve=True),
     LOOP: loops,
     f"the same loop in {PROCESSES} processes": partial(loops, processes=PROCESSES),
     "the same loop, a lead that it gives up goes back": partial(loops, puts_back=True),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from callguard.testing import RedisServer
 from tests.benchmarks import campaign
 from tests.benchmarks.dialers import (
+    CAREFUL_ORACLE,
     LOOP,
     ORACLE,
     OURS,
@@ -85,6 +86,7 @@ ROWS: Mapping[str, Row] = {
     "others call in, the total bounded; told, webhooks": Row(TOGETHER, _TOLD),
     "others call in, apart; asking": Row(APART, f"{OURS}, asking"),
     "others call in, apart; told, webhooks": Row(APART, _TOLD),
+    "others call in, apart; an ideal that keeps the reserve of 2": Row(APART, CAREFUL_ORACLE),
     "others call in, apart; outbound rule, asking (nothing told)": Row(
         APART, f"{OURS}, outbound rule, asking"
     ),
@@ -93,6 +95,12 @@ ROWS: Mapping[str, Row] = {
     ),
     "others call in, apart; outbound rule, told, webhooks, reserve 1": Row(
         APART, f"{OURS}, outbound rule, webhooks, reserve 1"
+    ),
+    "others call in, apart; outbound rule, asking (nothing told), ends free": Row(
+        APART, f"{OURS}, outbound rule, asking, ends free"
+    ),
+    "others call in, apart; outbound rule, webhooks (nothing told), ends free": Row(
+        APART, f"{OURS}, outbound rule, not probed, webhooks, ends free"
     ),
     "others call in, apart; outbound rule, told, ends free": Row(
         APART, f"{OURS}, outbound rule, webhooks, ends free"

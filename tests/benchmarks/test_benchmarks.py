@@ -29,6 +29,7 @@ from tests.benchmarks.dialers import (
     LIST,
     LOOP,
     ORACLE,
+    ORACLES,
     OURS,
     QUESTION,
     READING,
@@ -53,7 +54,7 @@ APART, LATE, _, FEW_REQUESTS = FURTHER
 
 GATED = [name for name in DIALERS if name.startswith(OURS) and name != UNTOLD]
 
-OTHERS = [name for name in DIALERS if name != ORACLE and not name.startswith(OURS)]
+OTHERS = [name for name in DIALERS if name not in ORACLES and not name.startswith(OURS)]
 
 EVENLY = Rate(5.0, "spacing", jitter=0.004)
 """The gate's slack is 0.01 s at this rate: dials whose times differ by more are refused."""
