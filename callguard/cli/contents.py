@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from callguard.ledger.redis.holders import Contents
     from callguard.ledger.redis.neighbours import Neighbour
 
-__all__ = ["Found", "advice_on_absence", "key_of_ledger", "look"]
+__all__ = ["Found", "absence", "advice_on_absence", "key_of_ledger", "look"]
 
 
 _INSTEAD: Final = {
@@ -49,7 +49,7 @@ class Found:
         """A sentence that says that the ledger doesn't exist, and names the others."""
         others = ", ".join(other.id for other in self.others)
         besides = f"others here: {others}" if others else "there is no other here"
-        return f"no gate has used this ledger, {self.id}, for an hour, if ever; {besides}"
+        return f"{absence(self.id)}; {besides}"
 
     def warn(self) -> None:
         """Warn on stderr of everything that makes the figures doubtful."""
@@ -72,6 +72,11 @@ class Found:
                 f"{self.id}: if gates use different API keys of one workspace, give their ledgers "
                 "one name, or they don't share the limit"
             )
+
+
+def absence(id_: str) -> str:
+    """What is wrong if there is no ledger with this id."""
+    return f"no gate has used this ledger, {id_}, for an hour, if ever"
 
 
 def advice_on_absence(*, named: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callguard.arguments import is_sendable
-from callguard.cli.contents import key_of_ledger
+from callguard.cli.contents import absence, advice_on_absence, key_of_ledger
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.options import LedgerOption, NameOption, ReasonOption
@@ -92,7 +92,7 @@ async def change(
     _check("--reason", reason or None)
     warnings = [] if scope == (None, None) else await _unknown(ledger, key, scope)
     if await ledger.pause(key, *scope, by=this_process(), reason=reason) is None:
-        return _absent()
+        return _absent(ledger, key)
     say(f"{in_words(*scope)} paused")
     for warning in warnings:
         complain(f"warning: {warning}")
@@ -112,7 +112,7 @@ async def _unknown(
 async def _resumed(ledger: RedisLedger, key: str, scope: tuple[str | None, str | None]) -> ExitCode:
     done = await ledger.resume(key, *scope)
     if done is None:
-        return _absent()
+        return _absent(ledger, key)
     if done:
         say(f"{in_words(*scope)} resumed")
     try:
@@ -127,10 +127,9 @@ async def _resumed(ledger: RedisLedger, key: str, scope: tuple[str | None, str |
     return ExitCode.OK
 
 
-def _absent() -> ExitCode:
-    what = UsageError("no gate has used such a ledger for an hour, if ever")
-    check = "check RETELL_API_KEY, or --name if the gates' ledger has one"
-    return report(what, ExitCode.FAILED, check, as_json=False)
+def _absent(ledger: RedisLedger, key: str) -> ExitCode:
+    what = UsageError(absence(ledger.workspace_hash(key)))
+    return report(what, ExitCode.FAILED, advice_on_absence(named=not key), as_json=False)
 
 
 async def _change(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from callguard.cli.contents import advice_on_absence, key_of_ledger
+from callguard.cli.contents import absence, advice_on_absence, key_of_ledger
 from callguard.cli.pause import opened
 from callguard.errors import CallGuardError, UsageError
 from callguard.fetcher.settings import checked_base_url
@@ -177,8 +177,7 @@ class LedgerFeed:
         contents = await self._ledger.look(self._key)
         workspace = self._ledger.workspace_hash(self._key)
         if not contents.known:
-            what = f"no gate has used this ledger, {workspace}, for an hour, if ever"
-            raise ServerAway(what, advice_on_absence(named=not self._key))
+            raise ServerAway(absence(workspace), advice_on_absence(named=not self._key))
         seen = overview_of_ledger(contents, workspace, time.time())
         stale = seen.snapshot_age is not None and seen.snapshot_age > _STALE
         self._chart.mark(seen.usage, seen.limits, stale=stale)

@@ -139,7 +139,7 @@ def test_pause_and_resume(redis_url: str, workspace_key: str, command: Command) 
     assert again.code == ExitCode.FAILED
     assert "lane 'default' was not paused" in again.err
     assert other.code == ExitCode.FAILED
-    assert "no gate has used such a ledger" in other.err
+    assert "no gate has used this ledger, " in other.err
 
 
 def test_what_is_still_paused(redis_url: str, workspace_key: str, command: Command) -> None:
