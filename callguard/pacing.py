@@ -85,6 +85,10 @@ class Pace:
         """Whether a refusal has delayed the next start, and no dial has succeeded since."""
         return self._refusals > 0
 
+    def due_after(self, starts: int, now: float) -> float:
+        """When the next start is due if so many others come first, each as soon as it may."""
+        return max(self.due_at, now) + starts * self._span
+
     def start(self, number: int, now: float) -> None:
         """Charge a start to the permit `number`; the trunk must be due."""
         due_at = self._due_before = self.due_at
@@ -165,6 +169,13 @@ class _Window(Pace):
         # only, so that the garbage collector has nothing to walk through, however many there are.
         self._started: deque[int] = deque(maxlen=trunk.most)
         self._moments: deque[float] = deque(maxlen=trunk.most)
+
+    def due_after(self, starts: int, now: float) -> float:
+        # Each start takes the place of the one that was so many before it.
+        rounds, nth = divmod(starts, self._most)
+        nth -= self._most - len(self._moments)
+        leaves_at = self._moments[nth] + self._span if nth >= 0 else -math.inf
+        return max(leaves_at, self.due_at, now) + rounds * self._span
 
     def start(self, number: int, now: float) -> None:
         moments = self._moments

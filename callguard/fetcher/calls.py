@@ -18,6 +18,7 @@ from callguard.errors import LimitsMalformed
 __all__ = [
     "LIST_PATH",
     "LONGEST_CALLS",
+    "NOT_KNOWN",
     "REFUSED_REASON",
     "CallState",
     "call_path",
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 LIST_PATH: Final = "/v3/list-calls"
+
+NOT_KNOWN: Final = frozenset({404, 422})
+"""The statuses that get-call may answer for a call that was just placed, or never was; 422 is the
+documented one (docs.retellai.com/api-references/get-call, read 2026-11-22)."""
 
 LONGEST_CALLS: Final = 1024 * 1024
 """Bytes of an answer about calls that are read at most: ten milliseconds of parsing. A listed call

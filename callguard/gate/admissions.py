@@ -176,7 +176,8 @@ class Admissions:
             await asyncio.sleep(0)  # a caller that was cancelled is queued until its task runs
             self._home.check_open()
             if queue.may_wait(terms):
-                return None
+                number = self.take(queue)  # room made meanwhile was not for who wasn't queued
+                return (number, self.tier(queue)) if number else None
         grant = await self._take_now(queue)
         if grant is None and queue.is_patient(terms):
             raise self.explainer.queue_full(queue)

@@ -22,6 +22,7 @@ from typing import Final, Literal, Protocol
 
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected
 from callguard.fetcher import CallState
+from callguard.fetcher.calls import NOT_KNOWN
 from callguard.gate.budget import Budget, Lists
 from callguard.gate.unasked import News, Unasked
 from callguard.premises.lives import PATIENCE
@@ -204,13 +205,19 @@ class Asker:
                 question.since = now  # so that others have their turn
                 with suppress(LimitsRejected):
                     state = await self._ask_about(call_id)
-                    if state.over or state.answered:
+                    if state is not None and (state.over or state.answered):
                         self._lists.note_useless(now)
                 break
 
-    async def _ask_about(self, call_id: str) -> CallState:
+    async def _ask_about(self, call_id: str) -> CallState | None:
+        """Ask about one call; None if the provider doesn't know it, which is no fault of its."""
         self._in_question[call_id].asked = now = self._time()
-        state = await self._questions.ask(call_id)
+        try:
+            state = await self._questions.ask(call_id)
+        except LimitsRejected as error:
+            if error.status in NOT_KNOWN:
+                return None
+            raise
         self._hear(call_id, state, now)
         return state
 

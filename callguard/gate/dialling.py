@@ -16,6 +16,7 @@ from callguard.gate.dated import DatedPermit, Deadline
 from callguard.gate.permit import Permit
 from callguard.gate.queue import Queue, Terms, shorter
 from callguard.gate.refusal import is_transient
+from callguard.strangers import ends_us
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -132,8 +133,11 @@ class Dialling:
         self._in_doubt = self._in_doubt or unknown
         return unknown or (outcome == "refused" and self._in_doubt)
 
-    def _was_refused(self, attempt: RetryCallState) -> bool:  # noqa: ARG002
+    def _was_refused(self, attempt: RetryCallState) -> bool:
         """Whether the call was refused, by the permit's state, and so has to enter again."""
+        error = _error_of(attempt)
+        if error is not None and ends_us(error):
+            return False
         return self._permit is not None and self._permit.state == "refused"
 
     def _gives_up(self, attempt: RetryCallState) -> bool:

@@ -97,7 +97,8 @@ class Explainer:
 
     def due_in(self, trunk: str) -> float:
         """Seconds until a trunk is due, at least 0; the trunk must have a rate."""
-        return max(0.0, self._ledger.due_at(trunk) - self._watch.time())
+        now = self._watch.time()
+        return self._ledger.due_at(trunk, now) - now
 
     def on_trunk(self, trunk: Trunk) -> OnTrunk | None:
         """The calls on a trunk; None where that takes any number."""

@@ -79,8 +79,7 @@ class Foresight:
         if trunk is None:
             return None
         starts = queue.length + sum(each.length for each in ahead if each.trunk is trunk)
-        due_in = max(0.0, self._ledger.due_at(trunk.name) - now)
-        return due_in + starts // trunk.most * trunk.span
+        return self._ledger.due_at(trunk.name, now, behind=starts) - now
 
 
 def _as_many(queue: Queue, rate: Rate, now: float) -> float:

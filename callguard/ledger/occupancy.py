@@ -82,6 +82,10 @@ class Occupancy(Pace):
         """Whether the call of a permit is on the trunk."""
         return number in self._dialling or number in self._over_at
 
+    def due_after(self, starts: int, now: float) -> float:
+        """When the rate lets the next call start after so many others."""
+        return self.rate.due_after(starts, now)
+
     def start(self, number: int, now: float) -> None:
         """Charge a start to the permit `number`, whose call is on the trunk from now on."""
         self.rate.start(number, now)

@@ -37,10 +37,15 @@ class Paces:
         """When a trunk is due; None where nothing limits it."""
         return self._by_trunk.get(trunk)
 
-    def due_at(self, trunk: str) -> float:
-        """From when on a trunk's rate lets its next call start; only of one that is limited."""
-        pace = self._by_trunk[trunk]
-        return pace.rate.due_at if isinstance(pace, Occupancy) else pace.due_at
+    def due_at(self, trunk: str, now: float, *, behind: int = 0) -> float:
+        """From when on a trunk's rate lets a call start; only of one that is limited.
+
+        Args:
+            trunk: its name.
+            now: the earliest moment.
+            behind: how many other calls start first, each as soon as it may.
+        """
+        return self._by_trunk[trunk].due_after(behind, now)
 
     def calls_on(self, trunk: str, now: float) -> int:
         """Calls that can be on a trunk; only of one that takes so many."""
@@ -115,9 +120,9 @@ class Paced:
         """When a trunk is due, for `acquire`; None where nothing limits it."""
         return self._paces.of(trunk)
 
-    def due_at(self, trunk: str) -> float:
-        """From when on a trunk's rate lets its next call start; only of one that is limited."""
-        return self._paces.due_at(trunk)
+    def due_at(self, trunk: str, now: float, *, behind: int = 0) -> float:
+        """From when on a trunk's rate lets a call start, behind so many others; see `Paces`."""
+        return self._paces.due_at(trunk, now, behind=behind)
 
     def calls_on(self, trunk: str, now: float) -> int:
         """Calls that can be on a trunk; only of one that takes so many."""

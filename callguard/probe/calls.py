@@ -16,16 +16,13 @@ from urllib.parse import quote
 
 from callguard.errors import CallGuardError, LimitsMalformed, LimitsRejected, LimitsUnavailable
 from callguard.fetcher import ProviderClient
-from callguard.fetcher.calls import call_path
+from callguard.fetcher.calls import LONGEST_CALLS, call_path
 from callguard.probe.record import Span, State
 
-__all__ = ["NOT_YET", "NO_ROOM", "Dialled", "MaybePlaced", "NotPlaced", "PhoneCall", "PlacedCalls"]
+__all__ = ["NO_ROOM", "Dialled", "MaybePlaced", "NotPlaced", "PhoneCall", "PlacedCalls"]
 
 NO_ROOM: Final = 429
 """The status that create-phone-call answers if no call fits."""
-
-NOT_YET: Final = frozenset({404, 422})
-"""The statuses that get-call may answer for a call just placed; 422 is the documented one."""
 
 _STOP_TIMEOUT: Final = 5.0
 """Seconds to try to stop a call before leaving; after Ctrl-C the user waits for this."""
@@ -136,7 +133,7 @@ class PlacedCalls:
             LimitsMalformed: the answer can't be right.
         """
         began = self._time()
-        body = await self._client.get(call_path(call_id))
+        body = await self._client.get(call_path(call_id), longest=LONGEST_CALLS)
         fields, during = _fields(body), Span(began, self._time())
         status, reason = fields.get("call_status"), fields.get("disconnection_reason")
         if not isinstance(status, str):

@@ -15,11 +15,12 @@ from typing import Final
 from callguard.decision import Usage, decide
 from callguard.errors import LimitsRejected, LimitsUnavailable
 from callguard.fetcher import ProviderClient
+from callguard.fetcher.calls import NOT_KNOWN
 from callguard.fetcher.reading import Reading
 from callguard.lanes import DEFAULT_LANE
 from callguard.limits import Snapshot
 from callguard.probe.at_the_limit import at_the_limit
-from callguard.probe.calls import NOT_YET, PhoneCall, PlacedCalls
+from callguard.probe.calls import PhoneCall, PlacedCalls
 from callguard.probe.conclusions import conclude
 from callguard.probe.findings import Findings
 from callguard.probe.plan import READING_DEADLINE, LimitPlan, Plan
@@ -160,7 +161,7 @@ class _Experiment:
         try:
             self._note_state(await self._calls.ask(self._call_id))
         except (LimitsUnavailable, LimitsRejected) as error:
-            if isinstance(error, LimitsRejected) and error.status not in NOT_YET:
+            if isinstance(error, LimitsRejected) and error.status not in NOT_KNOWN:
                 raise
             self._say(f"asking for the call failed: {error}")
 

@@ -18,10 +18,10 @@ from typing import Final
 
 from callguard.errors import LimitsRejected, LimitsUnavailable
 from callguard.fetcher import ProviderClient
-from callguard.fetcher.calls import REFUSED_REASON
+from callguard.fetcher.calls import NOT_KNOWN, REFUSED_REASON
 from callguard.fetcher.reading import Reading
 from callguard.limits import Limits, Snapshot
-from callguard.probe.calls import NO_ROOM, NOT_YET, NotPlaced, PlacedCalls
+from callguard.probe.calls import NO_ROOM, NotPlaced, PlacedCalls
 from callguard.probe.plan import READING_DEADLINE, LimitPlan, Plan
 from callguard.probe.record import Count, State, unsteady
 
@@ -242,7 +242,7 @@ class Filling:
         except LimitsUnavailable:
             return None
         except LimitsRejected as error:
-            if error.status in NOT_YET:
+            if error.status in NOT_KNOWN:
                 return None
             raise
 

@@ -76,6 +76,24 @@ def test_a_call_may_start_as_soon_as_the_rate_allows(trunk: Trunk, waits: list[i
             starts.append(now)
 
 
+@given(trunk=TRUNKS, waits=st.lists(st.integers(0, 9), max_size=20), behind=st.integers(0, 20))
+def test_when_a_start_behind_others_is_due_is_known_beforehand(
+    trunk: Trunk, waits: list[int], behind: int
+) -> None:
+    """A caller would be told a wait that is shorter or longer than it is."""
+    pace, now, number = paced(trunk), 100.0, 0
+    for wait in waits:
+        now += trunk.span * wait / 8
+        if now >= pace.due_at:
+            number += 1
+            pace.start(number, now)
+    said = pace.due_after(behind, now)
+    for ahead in range(behind):
+        now = max(now, pace.due_at)
+        pace.start(number + 1 + ahead, now)
+    assert said == pytest.approx(max(now, pace.due_at))
+
+
 def test_the_lateness_of_timers_does_not_add_up() -> None:
     """Each start would come a little later than it might, and a trunk be slower than its rate."""
     pace, now = paced(Trunk("a", cps=5.0)), 100.0

@@ -164,9 +164,10 @@ class View(Told):
         """The pace of a trunk by this worker's own starts; the server knows those of others too."""
         return self._own.pace(trunk)
 
-    def due_at(self, trunk: str) -> float:
-        """From when on a trunk's rate lets its next call start, as far as this worker knows."""
-        return max(self._own.due_at(trunk), self.trunks.due_at.get(trunk, -math.inf))
+    def due_at(self, trunk: str, now: float, *, behind: int = 0) -> float:
+        """From when on a trunk's rate lets a call start; others' windows aren't known here."""
+        said = self.trunks.due_at.get(trunk, now)
+        return self._own.due_at(trunk, max(now, said), behind=behind)
 
     def calls_on(self, trunk: str, now: float) -> int:
         """Calls that can be on a trunk that takes so many, as far as this worker knows."""

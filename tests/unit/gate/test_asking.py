@@ -535,6 +535,23 @@ def test_a_call_that_nobody_knows_costs_the_others_nothing() -> None:
     run(main())
 
 
+def test_a_call_that_nobody_knows_puts_no_later_question_off() -> None:
+    """A single id that isn't the provider's would keep the next call's evidence for a minute."""
+
+    class Strict(Provider):
+        async def ask(self, call_id: str) -> CallState:
+            self.asked.append(call_id)
+            raise LimitsRejected("HTTP 422", 422)
+
+    async def main() -> None:
+        provider = Strict()
+        async with full(provider, 1, counter_lag=10_000.0):
+            await asyncio.sleep(30.0)
+            assert len(provider.asked) > 25
+
+    run(main())
+
+
 @pytest.mark.parametrize("track", ["by default", None])
 def test_open_gate_asks_over_http_unless_it_is_told_not_to(track: str | None) -> None:
     """Nobody would be asked, or about another path; or `track=None` would not end it."""

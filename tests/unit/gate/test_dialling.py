@@ -299,6 +299,37 @@ def test_cancelling_counts_the_call_as_placed_and_leaves_nothing_waiting() -> No
     run(main())
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "timed out"])
+def test_cancelling_after_a_refusal_dials_no_more(ends: str) -> None:
+    """A call would be placed by a task that was told to stop, and its time-out would not work."""
+
+    async def main() -> None:
+        async with opened(ScriptedSource(limit=5)) as gate:
+            dials = 0
+
+            async def dial(permit: Permit) -> None:
+                nonlocal dials
+                dials += 1
+                permit.refused()
+                await asyncio.sleep(1.0)
+
+            if ends == "cancelled":
+                placing = asyncio.create_task(gate.place(dial))
+                await asyncio.sleep(0.5)
+                placing.cancel()
+                await asyncio.wait([placing])
+                assert placing.cancelled()
+            else:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await gate.place(dial)
+            assert dials == 1
+            usage = gate.statistics().usage
+            assert (usage.dialling, usage.uncounted) == (0, 0)
+
+    run(main())
+
+
 def _status_error(cls: Any, status: int) -> Any:
     return cls("", response=httpx.Response(status, request=REQUEST), body=None)
 

@@ -176,6 +176,27 @@ def test_a_trunks_rate_is_the_least_that_it_takes() -> None:
     run(main())
 
 
+def test_a_trunk_whose_window_is_full_takes_one_call_as_each_start_leaves_it() -> None:
+    """A caller would be promised a start as if all of a full window were free at once."""
+
+    async def main() -> None:
+        trunk = Trunk("twilio", cps=1.0, window=5.0)
+        async with opened(ScriptedSource(limit=50), trunks=[trunk]) as gate:
+            crowd, time = Crowd(gate), asyncio.get_running_loop().time
+            for name in map(str, range(5)):
+                crowd.send(name, trunk="twilio")
+                await asyncio.sleep(1.0)
+            crowd.send(*map(str, range(5, 11)), trunk="twilio")
+            await settle()
+            now, promised = time(), known(gate.eta(trunk="twilio")).p90
+            crowd.send("next", trunk="twilio")
+            await asyncio.sleep(2 * trunk.span)
+            assert crowd.times["next"] - now == pytest.approx(promised)
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_a_reading_that_is_awaited_is_the_least_that_it_takes() -> None:
     """A caller would be promised a slot before anybody may have one."""
 

@@ -258,6 +258,24 @@ def test_a_queue_is_no_longer_than_its_lane_allows() -> None:
     run(main())
 
 
+def test_who_finds_a_full_queue_that_empties_at_that_instant_goes_at_once() -> None:
+    """A caller would wait beside a free slot until the next reading, and be overtaken."""
+
+    async def main() -> None:
+        lane = Lane("short", max_waiting=1, default=True)
+        async with opened(ScriptedSource(limit=2), lane, ttl=1000.0, max_age=5000.0) as gate:
+            crowd = Crowd(gate)
+            crowd.send("a", "b", "waits")
+            await settle()
+            crowd.send("late", timeout=1.0)
+            asyncio.get_running_loop().call_soon(crowd.dismiss, ["a", "b"])
+            await settle()
+            assert set(crowd.arrived) == {"a", "b", "waits", "late"}
+            await crowd.disperse()
+
+    run(main())
+
+
 def test_waiting_asks_once_per_ttl_however_many_wait_and_nothing_is_asked_when_none_do() -> None:
     """The provider would be asked per caller, or for ever."""
 

@@ -90,7 +90,7 @@ def test_a_refusal_on_a_trunk_that_is_full_pushes_its_rate_back_and_no_further()
     number = ledger.acquire(9, 1.0, pace)
     ledger.refuse(1.5, number, "full")
     ledger.release(number)
-    assert ledger.due_at("full") == pytest.approx(2.5)
+    assert ledger.due_at("full", 0.0) == pytest.approx(2.5)
     assert pace is not None
     assert pace.due_at == pytest.approx(2.5)
 

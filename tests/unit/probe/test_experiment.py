@@ -537,6 +537,26 @@ def test_the_longest_call_is_stopped_and_still_teaches() -> None:
     assert ended < 50.0
 
 
+def test_a_call_whose_transcript_is_long_still_teaches() -> None:
+    """If this fails, a call that was paid for ends the probe because its record is long."""
+    ended = {"call_status": "ended", "disconnection_reason": "agent_hangup"}
+    record = Reply.json({**ended, "transcript": "hello " * 50_000})
+
+    async def main() -> Findings:
+        session = WorkspaceSession(settings(talk_time=Constant(20.0)), answers={})
+        answer = session.answer
+
+        async def with_transcript(url: str, sent: dict[str, Any]) -> Reply:
+            reply = await answer(url, sent)
+            is_over = b'"call_status": "ended"' in reply.body
+            return record if "/get-call/" in url and is_over else reply
+
+        session.answer = with_transcript  # type: ignore[method-assign]
+        return await probed(session)
+
+    assert run(main()).is_clear
+
+
 def test_a_call_that_cannot_be_stopped_is_told_of() -> None:
     """If this fails, the probe never ends, or hides that its call goes on."""
     refused: list[Reply | None] = [Reply(500)] * 99
