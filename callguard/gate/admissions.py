@@ -176,7 +176,7 @@ class Admissions:
             await asyncio.sleep(0)  # a caller that was cancelled is queued until its task runs
             self._home.check_open()
             if queue.may_wait(terms):
-                number = self.take(queue)  # room made meanwhile was not for who wasn't queued
+                number = self.take(queue)  # room made meanwhile went only to those in the queue
                 return (number, self.tier(queue)) if number else None
         grant = await self._take_now(queue)
         if grant is None and queue.is_patient(terms):

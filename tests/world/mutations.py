@@ -775,6 +775,27 @@ MUTATIONS = (
         "a provider that is down gets twice the requests",
     ),
     Mutation(
+        "a caller of a queue that has just emptied takes no slot",
+        "gate/admissions.py",
+        (("number = self.take(queue)  # room", "number = 0  # room"),),
+        "it waits beside a free slot, and is overtaken",
+        test="tests/unit/gate/test_queue.py",
+    ),
+    Mutation(
+        "a place that is cancelled after a refusal dials again",
+        "gate/dialling.py",
+        (("error is not None and ends_us(error)", "False"),),
+        "a call is placed that nobody wants any more",
+        test="tests/unit/gate/test_dialling.py",
+    ),
+    Mutation(
+        "all of a full window is free as soon as one start may come",
+        "pacing.py",
+        (("self._moments[nth] + self._span if nth >= 0 else -math.inf", "-math.inf"),),
+        "the ETA is too short",
+        test="tests/unit/gate/test_foresight.py",
+    ),
+    Mutation(
         "the Retry-After of a second request is not heeded",
         "fetcher/twice.py",
         (("outcome.retry_after or 0.0", "0.0"),),
