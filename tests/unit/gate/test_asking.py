@@ -516,13 +516,16 @@ def test_a_list_that_lacks_calls_which_can_not_ring_any_more_is_not_believed_for
     run(main())
 
 
+class Strict(Provider):
+    """It knows no call that is asked about alone."""
+
+    async def ask(self, call_id: str) -> CallState:
+        self.asked.append(call_id)
+        raise LimitsRejected("HTTP 422", 422)
+
+
 def test_a_call_that_nobody_knows_costs_the_others_nothing() -> None:
     """One id that isn't the provider's would take the evidence from all calls."""
-
-    class Strict(Provider):
-        async def ask(self, call_id: str) -> CallState:
-            self.asked.append(call_id)
-            raise LimitsRejected("HTTP 422", 422)
 
     async def main() -> None:
         provider = Strict({"call_1": CallState(answered=True)})
@@ -537,11 +540,6 @@ def test_a_call_that_nobody_knows_costs_the_others_nothing() -> None:
 
 def test_a_call_that_nobody_knows_puts_no_later_question_off() -> None:
     """A single id that isn't the provider's would keep the next call's evidence for a minute."""
-
-    class Strict(Provider):
-        async def ask(self, call_id: str) -> CallState:
-            self.asked.append(call_id)
-            raise LimitsRejected("HTTP 422", 422)
 
     async def main() -> None:
         provider = Strict()
