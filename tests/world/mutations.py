@@ -34,7 +34,7 @@ SEEDS = 400
 SHARED = 4
 """For one world of several workers, so many of one."""
 
-PATIENCE = 1500.0
+PATIENCE = 600.0
 """Seconds of real time for all worlds of one mutation; one that takes longer is stuck, which counts
 as caught, so this is many times what they take on a busy machine."""
 
