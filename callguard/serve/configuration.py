@@ -96,11 +96,24 @@ def _of_environment(environment: Mapping[str, str]) -> Values:
         name = variable.removeprefix(_PREFIX).lower()
         if name in known:
             found[name] = text if name in _TEXTS else _value(text)
+        elif table := _table_of(name):
+            raise UsageError(
+                f"{variable} is no setting; {name} goes into [{table}] of the file. "
+                "Move it there, or unset it"
+            )
         elif near := get_close_matches(name, known, 1, cutoff=0.7):
             raise UsageError(
                 f"{variable} is no setting; {_PREFIX}{near[0].upper()} is. Rename or unset it"
             )
     return found
+
+
+def _table_of(name: str) -> str | None:
+    """The table of the file that a setting goes into; None for one that has no table."""
+    if name in _names(Bounds):
+        return "bounds"
+    own = [each for each in _names(WorkspaceSettings) if each != "options"]
+    return "workspace" if name in {*own, *_OPTIONS} else None
 
 
 def _value(text: str) -> object:

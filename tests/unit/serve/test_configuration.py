@@ -192,6 +192,24 @@ def test_a_misspelt_variable_is_an_error_and_one_of_somebody_else_is_not(
     assert configured(None, {"CALLGUARD_TEST_REDIS": "x"}, {}) == ServeSettings()
 
 
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        *[(name, "workspace") for name in ("ends_free_at_once", "ttl", "track", "trunks")],
+        ("trunk_of", "workspace"),
+        *[(field.name, "bounds") for field in dataclasses.fields(Bounds)],
+    ],
+)
+def test_a_variable_for_what_only_the_file_says_is_an_error_that_says_where_it_goes(
+    name: str, table: str
+) -> None:
+    """A server would start without a setting that its deployment gives it."""
+    variable = f"CALLGUARD_{name.upper()}"
+    with pytest.raises(UsageError) as caught:
+        configured(None, {variable: "true"}, {})
+    assert f"{variable} is no setting; {name} goes into [{table}] of the file" in str(caught.value)
+
+
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """A server would start without its lanes and trunks."""
     with pytest.raises(UsageError, match="can't be read"):
