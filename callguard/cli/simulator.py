@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -286,10 +286,8 @@ def _option(name: str) -> str:
 
 
 def _time(name: str, text: str) -> Distribution:
-    try:
+    with _named(_option(name)):
         return parse_distribution(text)
-    except ValueError as error:
-        raise ValueError(f"{_option(name)}: {error}") from None
 
 
 def _rate(option: str, text: str) -> float | None:
@@ -320,15 +318,29 @@ def _faults(
 ) -> Faults:
     if kinds and not rate:
         raise ValueError(f"{option} {', '.join(kinds)} needs {option}-rate above 0")
-    try:
+    with _named(f"{option}-at"):
+        scheduled = tuple(scheduled_fault(text) for text in schedule or ())
+        Faults(schedule=scheduled).require_only(allowed)
+    with _named("--hanging"):
+        Faults(hanging=hanging)
+    with _named(f"{option}-rate"):
+        Faults(rate=rate)
+    with _named(option):
         faults = Faults(
             hanging=hanging,
             rate=rate,
             kinds=cast("tuple[Fault, ...]", tuple(kinds or allowed)),
-            schedule=tuple(scheduled_fault(text) for text in schedule or ()),
+            schedule=scheduled,
             seed=seed,
         )
         faults.require_only(allowed)
+    return faults
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Name the option in an error of what is made from it."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from None
-    return faults

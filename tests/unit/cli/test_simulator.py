@@ -164,13 +164,32 @@ def test_wrong_trunks(text: str) -> None:
         ("--cps None", "--cps needs a rate above 0"),
         ("--cps-rule token-bucket", "--cps-rule must be one of window, spacing"),
         ("--cps-refusal 503", "--cps-refusal must be one of 429, dead-call"),
-        ("--hanging 1.5", "--fault: hanging must be a share from 0 to 1"),
+        ("--hanging 1.5", "--hanging: hanging must be a share from 0 to 1"),
         ("--trunk +1555", "--trunk must be NUMBER:CPS"),
         ("--trunk +1555:fast", "--trunk needs a rate above 0, or none, got 'fast'"),
     ],
 )
 def test_wrong_rates(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A slip in a rate would simulate none, or be told by a name that is no option."""
+    assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--fault-at 1:2", "--fault-at: a scheduled fault must be BEGIN:END:KIND, got '1:2'"),
+        ("--fault-at 2:1:500", "--fault-at: a scheduled fault from 2.0 s can't end at 1.0 s"),
+        ("--fault-at 1:2:odd", "--fault-at: a fault here must be one of 500,"),
+        ("--fault-rate 2", "--fault-rate: rate must be a share from 0 to 1"),
+        ("--fault-rate 1 --fault odd", "--fault: a fault here must be one of 500,"),
+        ("--fault 500", "--fault 500 needs --fault-rate above 0"),
+        ("--dial-fault-at 1:2", "--dial-fault-at: a scheduled fault must be BEGIN:END:KIND"),
+        ("--dial-fault-at 1:2:429", "--dial-fault-at: a fault here must be one of 500, hang, cut"),
+    ],
+)
+def test_wrong_faults(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip would be looked for in an option that is right."""
     assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
