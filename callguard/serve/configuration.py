@@ -175,7 +175,7 @@ def _workspace(where: str, values: Values) -> WorkspaceSettings:
     cps = given.pop("cps", 1.0)
     ledger = given.pop("ledger", None)
     if "track" in given:
-        given["track"] = None if given["track"] == "none" else given["track"]
+        given["track"] = _track(f"[{where}] track", given["track"])
     return WorkspaceSettings(
         lanes=lanes,
         trunks=trunks,
@@ -280,6 +280,12 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{name} must be text, got {shown(value)}")
     return value
+
+
+def _track(name: str, value: object) -> str | None:
+    if value not in ("ask", "none"):
+        raise UsageError(f'{name} must be "ask" or "none", got {shown(value)}')
+    return "ask" if value == "ask" else None
 
 
 def _token(name: str, value: object) -> str:

@@ -93,6 +93,12 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_says_none_for_no_tracking(tmp_path: Path) -> None:
+    """Asking could not be turned off, since TOML has no None."""
+    settings = read(tmp_path, '[workspace]\ntrack = "none"')
+    assert settings.workspace.options == {"track": None}
+
+
 def test_flags_come_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
     """A deployment could not override what the image says."""
     variables = {"CALLGUARD_PORT": "9001", "CALLGUARD_WAIT": "50", "CALLGUARD_CPS": "2"}
@@ -156,6 +162,7 @@ def test_the_clients_address_of_the_provider_is_not_the_servers() -> None:
         ("[[workspace.lanes]]\nname='a'\nreserve=-1", "reserve must be at least 0"),
         ("[workspace.trunk_of]\n'+1*' = 'twilio'", "no trunk 'twilio', only default"),
         ("[workspace]\nmax_age = 0.1", "max_age must be at least ttl"),
+        ("[workspace]\ntrack = false", '[workspace] track must be "ask" or "none", got False'),
         ("[workspace]\nlanes = 1", "must be tables"),
         ("workspace = 1", "workspace must be a table"),
         ("port = '80'", "port must be"),
