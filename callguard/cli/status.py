@@ -63,8 +63,8 @@ def status(
 
     Exit code: 0 a call fits without burst, 75 none does (the room with burst is shown as well) or
     all is paused, 77 the key was refused, 69 the provider or the ledger can't be reached, 65 the
-    answer is malformed, 64 wrong use, 78 redis-py is not installed. An error is one line on stderr;
-    with --json it is an object on stdout as well.
+    answer is malformed, 64 wrong use, 74 the output can't be written, 78 redis-py is not installed.
+    An error is one line on stderr; with --json it is an object on stdout as well.
     """
     run(_status(Question(base_url, timeout, allow_plain_http, ledger, name), as_json))
 
