@@ -136,8 +136,9 @@ class Queues:
         if lane is None:
             if self._default is None:
                 raise UsageError(
-                    f"the gate has lanes, and none is the default: name one of {self._names()}, as "
-                    "in gate.admit(lane), or say Lane(..., default=True) of one of them"
+                    f"the gate has lanes, and none is the default, so name one of {self._names()}",
+                    missing="lane",
+                    remedy="gate.admit(lane), or say Lane(..., default=True) of one of them",
                 )
             return self._default.lane
         name = lane.name if isinstance(lane, Lane) else lane
@@ -149,7 +150,9 @@ class Queues:
         ours = next((each for each in self.lanes if each.name == name), None)
         if ours is None:
             raise UsageError(
-                f"no lane {shown(name)}, only {self._names()}; name it in open_gate(lanes=...)"
+                f"no lane {shown(name)}, only {self._names()}",
+                missing="lanes",
+                remedy="name it in open_gate(lanes=...)",
             )
         if isinstance(lane, Lane) and lane != ours:
             raise UsageError(f"the gate was opened with {ours}, which is not {lane}")
@@ -167,7 +170,9 @@ class Queues:
         if ours is None:
             known = ", ".join(map(repr, self._trunks))
             raise UsageError(
-                f"no trunk {shown(name)}, only {known}; name it in open_gate(trunks=...)"
+                f"no trunk {shown(name)}, only {known}",
+                missing="trunks",
+                remedy="name it in open_gate(trunks=...)",
             )
         if isinstance(trunk, Trunk) and trunk != ours:
             raise UsageError(f"the gate was opened with {ours}, which is not {trunk}")

@@ -114,8 +114,15 @@ def problem_of(error: CallGuardError) -> Problem:
         case _:
             is_theirs = isinstance(error, UsageError)
             return Problem(
-                400 if is_theirs else 500, str(error), kind="usage" if is_theirs else None
+                400 if is_theirs else 500, _plain(error), kind="usage" if is_theirs else None
             )
+
+
+def _plain(error: CallGuardError) -> str:
+    """The error's message, but for a remedy, which is for programs in Python."""
+    if isinstance(error, UsageError):
+        return f"{error.subject} {error.problem}".lstrip()
+    return str(error)
 
 
 def _again_in(error: AdmissionError) -> float:

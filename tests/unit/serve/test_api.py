@@ -47,6 +47,19 @@ async def test_a_call_is_explained_in_a_sentence_and_in_numbers() -> None:
 
 
 @jumping
+async def test_whoever_names_no_lane_where_none_is_the_default_is_told_the_lanes() -> None:
+    """A client in another language would be told what to write in Python."""
+    lanes = (Lane("vip"), Lane("bulk"))
+    settings = ServeSettings(workspace=WorkspaceSettings(lanes=lanes))
+    async with asking(settings=settings) as client:
+        answer = await client.ask("GET", "/v1/explain")
+        assert (answer.status, answer.body["detail"]) == (
+            400,
+            "the gate has lanes, and none is the default, so name one of 'vip', 'bulk'",
+        )
+
+
+@jumping
 async def test_a_pause_stops_the_permits_of_its_lane_until_it_is_lifted() -> None:
     """An operator's order would not be followed, or never end."""
     async with asking(limit=5, settings=LANES) as client:

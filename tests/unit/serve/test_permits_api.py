@@ -170,7 +170,7 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/v1/permits", {"timeout": 5}, 422, "there are: lane, trunk, key, wait"),
     ("POST", "/v1/permits", {"lane": 5}, 422, "lane must be text of 1 to 256 characters, got 5"),
     ("POST", "/v1/permits", {"lane": "vip"}, 400, "no lane 'vip'"),
-    ("POST", "/v1/permits", {"trunk": "twilo"}, 400, "no trunk 'twilo'"),
+    ("POST", "/v1/permits", {"trunk": "twilo"}, 400, "no trunk 'twilo', only 'default'"),
     ("POST", "/v1/permits", {"key": ""}, 422, "key must be text of 1 to 256 characters, got ''"),
     ("POST", "/v1/permits", {"key": "k" * 257}, 422, "key must be text of 1 to 256 characters"),
     ("POST", "/v1/permits", {"key": "\ud800"}, 422, "key must be text of 1 to 256 characters"),
@@ -205,9 +205,11 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ("PUT", f"{WAITING}/refused", {}, 409, "is still waiting in the queue"),
     ("PUT", "/v1/calls/c/ended", {"refused": "no"}, 422, "refused must be true or false"),
     ("PUT", f"/v1/calls/{'c' * 257}/ended", {}, 422, "call_id must be text of 1 to 256"),
-    ("GET", "/v1/explain?lane=vip", None, 400, "no lane 'vip'"),
+    ("GET", "/v1/explain?lane=vip", None, 400, "no lane 'vip', only 'default'"),
+    ("GET", "/v1/explain?trunk=b", None, 400, "no trunk 'b', only 'default'"),
     ("GET", "/v1/explain?lane=", None, 422, "lane must be text of 1 to 256 characters"),
     ("POST", "/v1/pause", {"lane": "vip"}, 400, "no lane 'vip'"),
+    ("POST", "/v1/resume", {"trunk": "b"}, 400, "no trunk 'b'"),
     ("POST", "/v1/pause", {"reason": 5}, 422, "reason must be text of up to 256 characters"),
     ("POST", "/v1/resume", {"reason": "x"}, 422, "there is no field 'reason'; there are: lane"),
     ("GET", "/v1/pause", None, 405, "/v1/pause takes POST, not GET"),
@@ -235,6 +237,7 @@ def test_a_wrong_request_is_told_what_is_right(
             assert answer.status == answer.body["status"] == status
             assert answer.headers["Content-Type"].startswith("application/problem+json")
             assert detail in answer.body["detail"]
+            assert "open_gate" not in answer.body["detail"], "advice for Python"
             for name, state in [(held, "dialling"), (waiting, "waiting")]:
                 now = await client.ask("GET", f"/v1/permits/{name}")
                 assert now.body["state"] == state, "the request has changed something"
