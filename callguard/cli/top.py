@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -33,7 +34,7 @@ _BETWEEN_LOOKS: Final = 1.0
 _KEYS: Final = "p pause everything   r resume   q quit"
 
 _PLAIN_WIDTH: Final = 120
-"""Characters of a line where no terminal says."""
+"""Characters of a line where neither a terminal nor COLUMNS says."""
 
 
 def top(
@@ -58,7 +59,7 @@ def top(
     nobody answers, the last picture stays, with its age.
 
     Keys: p pauses everything, r resumes it, q quits. Without a terminal, the picture is printed
-    once.
+    once, 120 columns wide or as wide as COLUMNS says.
 
     Exit code: 0, 69 nobody answers, or wants another token (without a terminal, or with --json), 64
     wrong use, 78 redis-py is not installed.
@@ -87,9 +88,15 @@ def _show(seen: Overview, source: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(seen.as_json()))
         return
-    wide = Screen(width=_PLAIN_WIDTH, color_system=None)
-    wide.print(Picture(seen, 0.0, None, source, whole=True))
-    wide.print()  # the picture has no end of its last line
+    page = Screen(width=_plain_width(), color_system=None)
+    with page.capture() as drawn:
+        page.print(Picture(seen, 0.0, None, source, whole=True))
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def _plain_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else _PLAIN_WIDTH
 
 
 class _Watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import aiohttp
@@ -269,6 +270,35 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == (
         "nobody answers at http://127.0.0.1:1; check --url, and that `callguard serve` runs there\n"
     )
+
+
+class _AtHand:
+    """A feed that has its overview at hand."""
+
+    name = "here"
+
+    async def look(self) -> Overview:
+        return busy()
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"), [("80", 80), ("200", 200), (None, 120), ("", 120), ("many", 120)]
+)
+def test_a_log_gets_the_width_that_it_asks_for_and_no_blanks_at_the_ends_of_lines(
+    columns: str | None,
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A picture in a narrow window would be broken, and a diff of two of them full of blanks."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("callguard.cli.top.feed_of", lambda *_, **__: nullcontext(_AtHand()))
+    assert main(["top"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert width - 5 <= max(map(cell_len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
 
 
 def test_before_anything_was_started(
