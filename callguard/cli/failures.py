@@ -25,13 +25,14 @@ _SUBJECTS: Final = {"base_url": "the provider's address (--base-url or RETELL_BA
 _REMEDIES: Final = {
     "api_key": "set RETELL_API_KEY in the environment",
     "allow_plain_http": "use https, or pass --allow-plain-http",
-    "client": "of a Sentinel or a cluster it is that of the server itself",
+    "client": "For a Sentinel or a cluster, give the address of the server itself",
     "name": "leave it out, and pass --name",
     "lease": "leave it out",
     "timeout": "leave it out",
     "other options": "leave it out",
 }
-"""What to do on the command line if the library asks for one of these arguments."""
+"""What to do on the command line if the library asks for one of these arguments. One that begins
+with a capital letter is a sentence of its own."""
 
 KEY_STATUSES: Final = frozenset({401, 402, 403})
 """The statuses for a key that is wrong, unpaid or not allowed to do this."""
@@ -61,7 +62,10 @@ def report(error: Exception, code: ExitCode, advice: str, *, as_json: bool) -> E
         The exit code, `code`.
     """
     said = in_options(error)
-    complain(f"{said.rstrip('. ')}; {advice}")
+    if said.endswith("?"):
+        complain(f"{said} {advice[0].upper()}{advice[1:]}")
+    else:
+        complain(f"{said.rstrip('. ')}; {advice}")
     if as_json:
         print(json.dumps({"error": type(error).__name__, "message": said, "exit": code}))
     return code
@@ -74,4 +78,6 @@ def in_options(error: Exception) -> str:
     subject = _SUBJECTS.get(error.subject, error.subject)
     sentence = f"{subject} {error.problem}" if subject else error.problem
     remedy = _REMEDIES.get(error.missing or "")
-    return f"{sentence}: {remedy}" if remedy else sentence
+    if not remedy:
+        return sentence
+    return f"{sentence}. {remedy}" if remedy[0].isupper() else f"{sentence}: {remedy}"

@@ -60,7 +60,8 @@ class Progress:
     def whose(self) -> str:
         """How many of the calls that go on are the campaign's and how many others', in words."""
         ours = self.truth.outbound_count
-        return f"{ours} ours, {self.truth.count - ours} others"
+        others = self.truth.count - ours
+        return f"{ours} ours, {others} {'other' if others == 1 else 'others'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def shown_address(address: str) -> str:
 def _check_parts(parts: SplitResult) -> None:
     if parts.scheme not in _SCHEMES:
         got = shown_host(parts.geturl())
-        must = "must begin with redis://, rediss:// or unix://, as redis://localhost:6379/0 does"
+        must = "must begin with redis://, rediss:// or unix://, such as redis://localhost:6379/0"
         raise _unusable(
             f"{must}, got {got}" if got else must,
             missing="client",

@@ -9,7 +9,7 @@ import pytest
 from callguard.cli import main
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report
-from callguard.errors import LimitsRejected
+from callguard.errors import LimitsRejected, UsageError
 
 PYTHON = re.compile(
     r"\b(?!RETELL_|CALLGUARD_)\w+=[^/\s]|\b[a-z]+_[a-z_]+\b|\b(?!PHONE)\w+\(|\b(?:None|True|False)\b"
@@ -117,3 +117,25 @@ def test_an_error_ends_in_one_stop_only(capsys: pytest.CaptureFixture[str]) -> N
     assert code == ExitCode.KEY_REFUSED
     expected = "the provider answered HTTP 401: Invalid API Key; check RETELL_API_KEY\n"
     assert capsys.readouterr().err == expected
+
+
+def test_advice_after_a_question_is_a_sentence_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An error would read "did you mean ttl?; see"."""
+    error = UsageError("tll is no setting; did you mean ttl?")
+    report(error, ExitCode.WRONG_USE, "see `callguard serve --help`", as_json=False)
+    expected = "tll is no setting; did you mean ttl? See `callguard serve --help`\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_whoever_has_a_sentinel_or_a_cluster_is_told_which_address_to_give(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence about the address would not say what to write."""
+    monkeypatch.setenv("RETELL_API_KEY", "key_secret")
+    assert main(["ps", "--ledger", "foo"]) == ExitCode.WRONG_USE
+    assert (
+        "unix://, such as redis://localhost:6379/0. For a Sentinel or a cluster, give the address "
+        "of the server itself; see `callguard ps --help`"
+    ) in " ".join(capsys.readouterr().err.split())

@@ -86,6 +86,12 @@ def test_line() -> None:
         assert part in line("a gate", looked)
 
 
+@pytest.mark.parametrize(("others", "said"), [(0, "0 others"), (1, "1 other"), (2, "2 others")])
+def test_one_call_by_others_is_in_the_singular(others: int, said: str) -> None:
+    """The demo would speak of 1 others."""
+    assert progress(count=14 + others, ours=14).whose == f"14 ours, {said}"
+
+
 def test_a_line_a_minute_for_each_campaign(capsys: pytest.CaptureFixture[str]) -> None:
     """A log would be flooded, or one campaign be missing in it."""
     show = PlainLines()
