@@ -25,14 +25,13 @@ _SUBJECTS: Final = {"base_url": "the provider's address (--base-url or RETELL_BA
 _REMEDIES: Final = {
     "api_key": "set RETELL_API_KEY in the environment",
     "allow_plain_http": "use https, or pass --allow-plain-http",
-    "client": "For a Sentinel or a cluster, give the address of the server itself",
+    "client": "for a Sentinel or a cluster, give the address of the server itself",
     "name": "leave it out, and pass --name",
     "lease": "leave it out",
     "timeout": "leave it out",
     "other options": "leave it out",
 }
-"""What to do on the command line if the library asks for one of these arguments. One that begins
-with a capital letter is a sentence of its own."""
+"""What to do on the command line if the library asks for one of these arguments."""
 
 KEY_STATUSES: Final = frozenset({401, 402, 403})
 """The statuses for a key that is wrong, unpaid or not allowed to do this."""
@@ -78,6 +77,4 @@ def in_options(error: Exception) -> str:
     subject = _SUBJECTS.get(error.subject, error.subject)
     sentence = f"{subject} {error.problem}" if subject else error.problem
     remedy = _REMEDIES.get(error.missing or "")
-    if not remedy:
-        return sentence
-    return f"{sentence}. {remedy}" if remedy[0].isupper() else f"{sentence}: {remedy}"
+    return f"{sentence}: {remedy}" if remedy else sentence

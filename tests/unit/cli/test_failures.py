@@ -136,6 +136,6 @@ def test_whoever_has_a_sentinel_or_a_cluster_is_told_which_address_to_give(
     monkeypatch.setenv("RETELL_API_KEY", "key_secret")
     assert main(["ps", "--ledger", "foo"]) == ExitCode.WRONG_USE
     assert (
-        "unix://, such as redis://localhost:6379/0. For a Sentinel or a cluster, give the address "
+        "unix://, such as redis://localhost:6379/0: for a Sentinel or a cluster, give the address "
         "of the server itself; see `callguard ps --help`"
     ) in " ".join(capsys.readouterr().err.split())
