@@ -584,6 +584,14 @@ MUTATIONS = (
         shared=True,
     ),
     Mutation(
+        "a shared ledger judges who waits elsewhere as if all calls counted together",
+        LUA + "claims.lua",
+        (("ceiling_of(first, in_use)", "first.careful"),),
+        "whoever hears that a call is over overtakes the others",
+        "tests/unit/ledger/test_apart_waiting.py",
+        shared=True,
+    ),
+    Mutation(
         "a shared ledger forgets that a call was refused",
         LUA + "readings.lua",
         (("    set('refused_once', 1)\n", ""),),

@@ -307,7 +307,8 @@ class Conversation:
         """Whether the server knows a ceiling of a lane that is no longer right, or none."""
         for claim in self._claimant.claims(None):
             known = self._claims.get(claim.key)
-            if known is None or known.ceiling != claim.ceiling:
+            says = known and (known.ceiling, known.kept_free)
+            if says != (claim.ceiling, claim.kept_free):
                 return True
         return False
 

@@ -22,6 +22,7 @@ from tests.support.bent_server import START, BentServer
 from tests.support.times import times
 
 __all__ = [
+    "LIMITS",
     "START",
     "BentLedger",
     "Happening",
@@ -59,8 +60,9 @@ def claim(
     lane: str = "default",
     priority: int = 0,
     trunk: Trunk | None = None,
+    kept_free: tuple[int, int] | None = None,
 ) -> Asked:
-    return asked_for(Claim(lane, priority, ceiling, callers, 0.0, trunk), RING_LIMIT)
+    return asked_for(Claim(lane, priority, ceiling, callers, 0.0, trunk, kept_free), RING_LIMIT)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

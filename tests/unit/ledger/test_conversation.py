@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callguard import Limits
+from callguard.ledger import Claim
 from callguard.ledger.redis.keys import Names
 from tests.unit.ledger.bent_clock import settings, side_of
 
@@ -15,25 +16,27 @@ AHEAD = 1_000.0
 """Seconds by which the ledger's clock is ahead of the worker's, as far as nothing goes wrong."""
 
 
-class Quiet:
-    """A claimant of a gate at which nobody waits."""
-
-    def claims(self, limits: Limits | None = None) -> list[Any]:
-        return []
-
-
 class Talk:
     """A conversation whose two clocks the test sets.
 
     Attributes:
         now: seconds on the worker's clock.
+        waiting: the claims of the gate's callers; at first nobody waits.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.waiting: list[Claim] = []
         names, times = Names("workspace"), settings()
-        claimant: Any = Quiet()
+        claimant: Any = self
         self._conversation = side_of("one", names, times, claimant, lambda: self.now).conversation
+
+    def claims(self, limits: Limits | None = None) -> list[Claim]:
+        return self.waiting
+
+    def hear(self, message: dict[str, object]) -> bool:
+        """Whether a message of the server's calls for an exchange."""
+        return self._conversation.hear(json.dumps(message))
 
     def word(self) -> float:
         """Seconds by which the worker takes the ledger's clock to be ahead, at an exchange."""
@@ -113,3 +116,17 @@ def test_an_exchange_for_another_reason_leaves_the_question_to_its_moment(talk: 
     talk.now = 0.2
     talk.exchange(there=0.0, back=0.0)
     assert talk.ask_again_at == 0.25
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "kept_free", "is_new"),
+    [(6, (4, 0), False), (7, (4, 0), True), (6, (5, 0), True), (6, None, True)],
+)
+def test_a_worker_says_anew_what_its_ceilings_follow_from(
+    talk: Talk, ceiling: int, kept_free: tuple[int, int] | None, is_new: bool
+) -> None:
+    """Its callers would be judged by limits that are no more."""
+    talk.waiting = [Claim("default", 0, 6, 1, 0.0, None, (4, 0))]
+    talk.exchange(there=0.0, back=0.0)
+    talk.waiting = [Claim("default", 0, ceiling, 1, 0.0, None, kept_free)]
+    assert talk.hear({}) is is_new

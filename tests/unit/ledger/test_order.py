@@ -8,12 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 from redis import Redis
 
 from callguard.ledger.redis import wire
 from callguard.ledger.redis.settings import AT_ONCE
-from tests.unit.ledger.bent_clock import BentLedger, Happening, Worker, claim, joined
+from tests.unit.ledger.bent_clock import (
+    LIMITS,
+    START,
+    BentLedger,
+    Happening,
+    Worker,
+    claim,
+    joined,
+)
 from tests.unit.ledger.bent_clock import settings as ledger_settings
 
 PATIENCE = int(1000 * wire.PATIENCE)
@@ -23,6 +32,13 @@ LANES = {"urgent": 0, "bulk": 1, "slow": 1}
 """With their priorities."""
 
 WORKERS = ("one", "two", "six", "ten")
+
+KEPT_FREE = {"urgent": (3, 1), "bulk": (3, 0), "slow": (3, 2)}
+"""What the ceiling of each lane leaves free for inbound calls, and for what others add between two
+snapshots, where inbound calls are counted apart."""
+
+LONGEST = 7_200_000
+"""Milliseconds for which a call can last."""
 
 
 @dataclass
@@ -38,31 +54,51 @@ class Row:
     next_order: int = 0
     called_at: int | None = None
     served: int = 0
+    reserved: int = 0
+    reserve: int = 0
 
 
 class Model:
     """All claims, each of which is looked at in each exchange.
 
+    Args:
+        apart: whether inbound calls are counted apart.
+
     Attributes:
         in_use: the slots that are in use.
+        inbound: how many of them inbound calls use.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, apart: bool) -> None:
         self.in_use = 0
+        self.inbound = 0
+        self._apart = apart
         self._rows: dict[tuple[str, str], Row] = {}
         self._orders = itertools.count(1)
         self._look_at: int | None = None
 
     def exchange(
-        self, worker: str, asked: dict[str, tuple[int, int]], freed: int, now: int
+        self,
+        worker: str,
+        asked: dict[str, tuple[int, int]],
+        freed: int,
+        now: int,
+        inbound: int | None = None,
     ) -> tuple[list[list[int]], bool, int | None]:
-        """The grants, whether others wait, and when to ask again."""
+        """The grants, whether others wait, and when to ask again.
+
+        A snapshot may have come that counts other inbound calls.
+        """
         self.in_use -= freed
+        if inbound is not None:
+            self.in_use += inbound - self.inbound
+            self.inbound = inbound
         own = [self._now_of(worker, index, *each) for index, each in enumerate(asked.items())]
         grants: list[list[int]] = []
         called: list[int] = []
         is_late = self._look_at is not None and now >= self._look_at
-        if freed or is_late or any(self.in_use < row.ceiling for row in own):
+        is_new = freed or inbound is not None
+        if is_new or is_late or any(self.in_use < self._ceiling(row) for row in own):
             usage = self.in_use
             for row in self._slots(now):
                 usage += 1
@@ -94,8 +130,14 @@ class Model:
             before.order if before else next(self._orders),
             before.next_order if before else 0,
         )
+        if self._apart:
+            row.reserved, row.reserve = KEPT_FREE[lane]
         self._rows[worker, lane] = row
         return row
+
+    def _ceiling(self, row: Row) -> int:
+        """Up to which usage a claim may go beside the inbound calls."""
+        return row.ceiling + min(row.reserved, row.reserve + self.inbound)
 
     def _slots(self, now: int) -> Iterator[Row]:
         """Whose each free slot is, one after the other."""
@@ -107,9 +149,9 @@ class Model:
             ]
             for row in group:
                 row.served = 0
-            while any(row.served < row.callers and usage < row.ceiling for row in group):
+            while any(row.served < row.callers and usage < self._ceiling(row) for row in group):
                 for row in group:
-                    if row.served < row.callers and usage < row.ceiling:
+                    if row.served < row.callers and usage < self._ceiling(row):
                         row.served += 1
                         usage += 1
                         yield row
@@ -125,12 +167,17 @@ exchanges = st.tuples(
     st.sampled_from(WORKERS),
     asked_for,
     st.integers(0, 3),
+    st.sampled_from([None, None, 0, 1, 3, 6]),
 )
-"""Milliseconds that pass, who speaks, what for, and the slots that it gives back."""
+"""Milliseconds that pass, who speaks, what for, the slots that it gives back, and the inbound calls
+of a snapshot that it brings, if it does and if any time has passed since the last."""
+
+Exchange = tuple[int, str, dict[str, tuple[int, int]], int, int | None]
 
 
+@pytest.mark.parametrize("apart", [False, True])
 def test_slots_go_to_the_same_claims_as_if_each_was_looked_at(
-    client: Redis, workspace_key: str
+    client: Redis, workspace_key: str, apart: bool
 ) -> None:
     """A claim that is behind others in the queue would be overtaken, or get what is another's."""
     numbers = itertools.count()
@@ -138,39 +185,48 @@ def test_slots_go_to_the_same_claims_as_if_each_was_looked_at(
 
     @settings(max_examples=200)
     @given(st.lists(exchanges, min_size=10, max_size=40))
-    def agree(history: list[tuple[int, str, dict[str, tuple[int, int]], int]]) -> None:
+    def agree(history: list[Exchange]) -> None:
         workspace = f"{workspace_key} {next(numbers)}"
         with BentLedger(client, workspace, patient) as ledger:
-            replay(ledger, history)
+            replay(ledger, history, apart=apart)
 
     agree()
 
 
-def replay(
-    ledger: BentLedger, history: list[tuple[int, str, dict[str, tuple[int, int]], int]]
-) -> None:
+def replay(ledger: BentLedger, history: list[Exchange], *, apart: bool) -> None:
     """Make the exchanges with the server and with the model."""
+    rule: dict[str, object] = {"apart": LONGEST} if apart else {}
     workers = {name: Worker(ledger, name) for name in WORKERS}
     for worker in workers.values():
-        worker.join()
+        worker.join(**rule)
     ledger.now = 10
     workers["one"].read()
     for worker in workers.values():
         worker.say()
-    model = Model()
-    for passed, name, asked, most in history:
+    model, began = Model(apart=apart), ledger.now
+    for passed, name, asked, most, inbound in history:
         ledger.now += passed
         worker = workers[name]
         freed = [worker.held.pop() for _ in range(min(most, len(worker.held)))]
         happenings: list[Happening] = [["release", number] for number in freed]
-        reply = worker.say(
-            *happenings,
-            claims=[
-                claim(lane=lane, priority=LANES[lane], ceiling=ceiling, callers=callers)
-                for lane, (ceiling, callers) in asked.items()
-            ],
-        )
-        expected = model.exchange(name, asked, len(freed), ledger.now)
+        claims = [
+            claim(
+                lane=lane,
+                priority=LANES[lane],
+                ceiling=ceiling,
+                callers=callers,
+                kept_free=KEPT_FREE[lane] if apart else None,
+            )
+            for lane, (ceiling, callers) in asked.items()
+        ]
+        said = {"claims": claims, "knows": START + began, **rule}
+        counted = inbound if ledger.now > began else None
+        if counted is not None:
+            began = ledger.now
+            told = {"token": 1, "began": START + began, "current": counted, "limits": LIMITS}
+            said["taken"] = told
+        reply = worker.say(*happenings, **said)
+        expected = model.exchange(name, asked, len(freed), ledger.now, counted)
         assert (reply.get("grants") or [], reply["others"], reply.get("again")) == expected
 
 

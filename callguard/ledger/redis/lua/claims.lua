@@ -6,32 +6,37 @@
 
 -- The key says whose claim it is; what it wants stands in `claims`, and where it stands in one of two
 -- sets: in `queue`, in order, until its worker is called, and in `called` from then on.
-local CLAIM = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
-local ENTRY = '^(%d+) (%d+) (%S+) (%d+) (%d+) (%d+) (%d+) %d+ (.*)$'
+--
+-- Where inbound calls are counted apart, a ceiling changes with every own call that ends. So a claim has the
+-- one that holds if all calls count together (`careful`), and what others' calls may add to it, and each
+-- exchange judges anew. In the queue it stands by the highest ceiling that it can have then.
+local CLAIM = string.rep('(%S+) ', 13) .. '(%S+)'
+local ENTRY = '^(%d+) (%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ (.*)$'
 
 local function Claims()
   local part = {}
 
   local function claim_of(key, text)
-    local priority, ceiling, count, order, next_order, called_at, since, trunk, most, span, at_once, longest =
-      string.match(text, CLAIM)
-    return { key = key, priority = tonumber(priority), ceiling = tonumber(ceiling),
+    local priority, careful, count, order, next_order, called_at, since, trunk, most, span, at_once, longest,
+      reserved, reserve = string.match(text, CLAIM)
+    return { key = key, priority = tonumber(priority), careful = tonumber(careful),
       count = tonumber(count), order = tonumber(order), next_order = tonumber(next_order),
       called_at = tonumber(called_at), since = tonumber(since), served = 0,
       trunk = trunk, most = tonumber(most), span = tonumber(span), calls = tonumber(at_once),
-      longest = tonumber(longest) }
+      longest = tonumber(longest), reserved = tonumber(reserved), reserve = tonumber(reserve) }
   end
 
   local function text_of(claim)
-    return string.format('%d %d %d %d %d %d %d %s %d %d %d %d', claim.priority, claim.ceiling, claim.count,
-      claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most, claim.span,
-      claim.calls, claim.longest)
+    return string.format('%d %d %d %d %d %d %d %s %d %d %d %d %d %d', claim.priority, claim.careful,
+      claim.count, claim.order, claim.next_order, claim.called_at, claim.since, claim.trunk, claim.most,
+      claim.span, claim.calls, claim.longest, claim.reserved, claim.reserve)
   end
 
   -- The claims of one priority, ceiling and trunk stand together in the queue, in their order.
   local function class_of(claim)
-    return string.format('%s %s %s %d %d %d %d', sortable(claim.priority), sortable(claim.ceiling),
-      claim.trunk, claim.most, claim.span, claim.calls, claim.longest)
+    return string.format('%s %s %s %d %d %d %d %d %d', sortable(claim.priority),
+      sortable(claim.careful + claim.reserved), claim.trunk, claim.most, claim.span, claim.calls,
+      claim.longest, claim.reserved, claim.reserve)
   end
 
   local function entry_of(claim)
@@ -40,9 +45,11 @@ local function Claims()
 
   -- Parse an entry of the queue: its class, and the key of its claim.
   local function parts_of(entry)
-    local priority, ceiling, trunk, most, span, at_once, longest, key = string.match(entry, ENTRY)
-    return { priority = priority - 1e12, ceiling = ceiling - 1e12, trunk = trunk, most = tonumber(most),
-      span = tonumber(span), calls = tonumber(at_once), longest = tonumber(longest) }, key
+    local priority, highest, trunk, most, span, at_once, longest, reserved, reserve, key =
+      string.match(entry, ENTRY)
+    return { priority = priority - 1e12, careful = highest - 1e12 - reserved, trunk = trunk,
+      most = tonumber(most), span = tonumber(span), calls = tonumber(at_once), longest = tonumber(longest),
+      reserved = tonumber(reserved), reserve = tonumber(reserve) }, key
   end
 
   -- The claims of these keys, in their order; false for a key that has none.
@@ -86,11 +93,14 @@ local function Claims()
     part.finish(keys)
   end
 
-  -- Claims of others that were called, and may come still; and these own ones.
-  function part.expected_and(own)
+  -- Claims of others that were called, and may come still, as they may go now; and these own ones.
+  function part.expected_and(own, in_use)
     local coming = { unpack(own) }
     for _, claim in ipairs(part.stored(redis.call('ZRANGEBYSCORE', called, now - the(Few).patience, '+inf'))) do
-      coming[#coming + 1] = claim or nil
+      if claim then
+        claim.ceiling = ceiling_of(claim, in_use)
+        coming[#coming + 1] = claim
+      end
     end
     return coming
   end
@@ -106,8 +116,9 @@ local function Claims()
     return first and parts_of(first).priority
   end
 
-  -- Put the claims of these entries into a group. What stands in the queue for no claim is in the way.
-  local function join_group(group, entries)
+  -- Put the claims of these entries into a group; all have the same ceiling. What stands in the queue for no
+  -- claim is in the way.
+  local function join_group(group, entries, ceiling)
     local keys, stale = {}, {}
     for i, entry in ipairs(entries) do
       local _, key = parts_of(entry)
@@ -115,6 +126,7 @@ local function Claims()
     end
     for i, claim in ipairs(part.stored(keys)) do
       if claim and claim.called_at == 0 and entry_of(claim) == entries[i] then
+        claim.ceiling = ceiling
         group[#group + 1] = claim
       else
         stale[#stale + 1] = entries[i]
@@ -125,23 +137,27 @@ local function Claims()
 
   -- Put the claims into a group that come first in the queue, of one priority. Those of one ceiling can
   -- get as many slots as there are below it, and on one trunk as may start there: trunks of which that
-  -- is too few are kept in `waiting_on`.
-  function part.join_first(group, priority, in_use, waiting_on)
-    local from = sortable(priority) .. ' ' .. sortable(in_use + 1)
+  -- is too few are kept in `waiting_on`. Claims that can't go now, but could if more of the calls were
+  -- others', are passed over. Before any slot was given, `in_use` were in use.
+  function part.join_first(group, priority, usage, in_use, waiting_on)
+    local from = sortable(priority) .. ' ' .. sortable(usage + 1)
     local beyond = sortable(priority) .. '!'
     local entries = entries_between(from, beyond, 1)
     while #entries > 0 do
       local first = parts_of(entries[1])
-      local class, left = class_of(first), starts_left(first)
-      local most = math.min(first.ceiling - in_use, left)
-      if most > 1 then
-        entries = entries_between(class, class .. '!', most)
-      end
-      if most > 0 then
-        join_group(group, entries)
-      end
-      if left <= #entries then
-        waiting_on[first.trunk] = first
+      local class, ceiling = class_of(first), ceiling_of(first, in_use)
+      if usage < ceiling then
+        local left = starts_left(first)
+        local most = math.min(ceiling - usage, left)
+        if most > 1 then
+          entries = entries_between(class, class .. '!', most)
+        end
+        if most > 0 then
+          join_group(group, entries, ceiling)
+        end
+        if left <= #entries then
+          waiting_on[first.trunk] = first
+        end
       end
       entries = entries_between(class .. '!', beyond, 1)
     end

@@ -16,11 +16,12 @@
 --       5 dialling  sorted set, by text: the permits whose dial has not returned
 --       6 uncounted sorted set: permit -> from when on the counter surely shows its call
 --       7 claims    hash: "worker/trunk/lane" -> "priority ceiling count order next_order called_at
---                   since trunk most span calls longest", where next_order is the order after this
---                   one, once the claim was called, and trunk is "-" where nothing limits that
---       8 queue     sorted set, by text: "priority ceiling trunk most span calls longest order
---                   worker/trunk/lane", in digits that are ordered as the numbers are; the claims that
---                   were not called
+--                   since trunk most span calls longest reserved reserve", where next_order is the
+--                   order after this one, once the claim was called, and trunk is "-" where nothing
+--                   limits that
+--       8 queue     sorted set, by text: "priority highest trunk most span calls longest reserved
+--                   reserve order worker/trunk/lane", in digits that are ordered as the numbers are;
+--                   highest is ceiling and reserved together; the claims that were not called
 --       9 called    sorted set: worker/trunk/lane -> when its worker was called to come
 --      10 calls     hash: "c" .. call -> permit and "p" .. permit -> call, with a "+" before it where the
 --                   call is on a trunk that takes so many

@@ -19,6 +19,7 @@ local function Occupancy()
   local part = {}
   local counts = {} -- by trunk, the calls on it
   local started, members = {}, {} -- in this exchange
+  local own_at_first -- by which claims are judged; below 0 where all calls count together
 
   local function members_of(one)
     return one.trunk .. ' ' .. sortable(one.over) .. ' ' .. one.id,
@@ -178,13 +179,14 @@ local function Occupancy()
     return state.occupied / 2 + (state.opened + longest >= now and state.older or 0)
   end
 
-  -- By how much a claim's ceiling is higher at this usage because inbound calls are counted apart.
+  -- By how much a claim's ceiling is higher because inbound calls are counted apart, while `in_use` are in
+  -- use and no slot is given yet: each that is given is an own call as well, and changes nothing.
   function part.above(claim, in_use)
-    local own = claim.reserved and part.own() or -1
-    if own < 0 then
+    own_at_first = own_at_first or part.own() or -1
+    if own_at_first < 0 then
       return 0
     end
-    return math.min(claim.reserved, claim.reserve + math.max(0, in_use - own))
+    return math.min(claim.reserved, claim.reserve + math.max(0, in_use - own_at_first))
   end
 
   -- Whether a permit's call is on a trunk, and was placed.
@@ -208,4 +210,11 @@ local function due_at(claim)
   local by_rate = claim.most > 0 and the(Rates).left(claim) == 0 and the(Rates).due(claim) or 0
   local by_room = claim.calls > 0 and the(Occupancy).left(claim) == 0 and the(Occupancy).due(claim) or 0
   return math.max(by_rate, by_room)
+end
+
+-- Up to which usage a claim may go, while `in_use` are in use and no slot is given yet. A worker that has its
+-- calls not listed doesn't know for how long own calls can go on, and counts all calls together.
+local function ceiling_of(claim, in_use)
+  local apart = claim.reserved > 0 and listed_for
+  return claim.careful + (apart and the(Occupancy).above(claim, in_use) or 0)
 end

@@ -45,15 +45,14 @@ local function Slots()
     for i, claim in ipairs(said.claims) do
       local before = stored[i]
       own[i] = { key = keys[i], lane = claim.lane, index = i - 1,
-        priority = claim.priority, ceiling = claim.ceiling, count = claim.count,
+        priority = claim.priority, careful = claim.ceiling, count = claim.count,
         order = before and before.order or next_order(),
         next_order = before and before.next_order or 0,
         called_at = 0, since = now - claim.waited, served = 0, granted = 0, before = before,
         trunk = claim.trunk or '-', most = claim.most or 0, span = claim.span or 0,
-        calls = claim.calls or 0, longest = claim.longest or listed_for or 0 }
-      if said.apart then
-        own[i].ceiling = claim.ceiling + the(Occupancy).above(claim, in_use)
-      end
+        calls = claim.calls or 0, longest = claim.longest or listed_for or 0,
+        reserved = claim.reserved or 0, reserve = claim.reserve or 0 }
+      own[i].ceiling = ceiling_of(own[i], in_use)
     end
   end
 
@@ -116,8 +115,9 @@ local function Slots()
 
   -- Give this worker what is its own, and set aside what others will come for: to the claims of each
   -- priority, in their order.
-  local function share(others_wait, usage)
-    local known = others_wait and the(Claims).expected_and(own) or own
+  local function share(others_wait, in_use)
+    local usage = in_use
+    local known = others_wait and the(Claims).expected_and(own, in_use) or own
     local i, queued = 1, others_wait and the(Claims).next_priority() or nil
     if known[2] then
       table.sort(known, function(one, other) return one.priority < other.priority end)
@@ -130,7 +130,7 @@ local function Slots()
         i = i + 1
       end
       if queued == priority then
-        the(Claims).join_first(group, priority, usage, waiting_on)
+        the(Claims).join_first(group, priority, usage, in_use, waiting_on)
         queued = the(Claims).next_priority(priority)
       end
       if group[2] then
