@@ -137,6 +137,8 @@ class Losses:
 
     def _settle(self, known: list[Loss], said: Mapping[str, Any], *, begun_anew: bool) -> None:
         """One that knew better has spoken; the pause that follows is for all that was lost."""
+        # A ledger that is begun anew may have been so by an exchange that failed, for any loss.
+        noticed = self.pending if begun_anew else known
         self.pending = [loss for loss in self.pending if loss not in known]
         sure = any(loss.sure for loss in known)
         if sure and "join" not in said:
@@ -144,7 +146,7 @@ class Losses:
         if sure or begun_anew:
             self.pending.clear()
             self.noticed += 1
-            tried = [loss.tried_at for loss in known if loss.tried_at is not None]
+            tried = [loss.tried_at for loss in noticed if loss.tried_at is not None]
             since = min([self._now(), *tried])
             self._closed_until = max(self._closed_until, since + self._closed_for)
 
