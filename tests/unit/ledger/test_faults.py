@@ -36,6 +36,9 @@ from tests.unit.ledger.bent_clock import LIMITS, START, BentLedger, Worker, clai
 
 HOUR = 3_600_000
 
+CALL = "0123456789abcdef01234567"
+"""What stands for a call."""
+
 
 def come_back(worker: Worker) -> None:
     """Make an exchange, and join where the server asks for it."""
@@ -237,7 +240,7 @@ def test_a_ledger_that_is_new_has_nothing_of_the_one_before(ledger: BentLedger) 
     """What nobody counts by would stay on the server for as long as anybody works."""
     (worker,) = joined(ledger, "one")
     worker.ask(9)
-    worker.say(["place", worker.held.pop(0), "default"], ["bind", 1, "0123456789abcdef01234567"])
+    worker.say(["place", worker.held.pop(0), "default"], ["bind", 1, CALL])
     counted = (LEDGER, WORKERS, DIALLING, UNCOUNTED)
     ledger.client.delete(*(ledger.names.keys[key] for key in counted))
     come_back(worker)
@@ -380,6 +383,49 @@ def test_what_one_has_placed_that_has_just_come_is_not_absorbed_early(ledger: Be
     assert worker.read()["counts"] == [0, 1]
     ledger.now = 5700
     assert worker.read()["counts"] == [0, 0]
+
+
+def test_what_one_was_dialling_that_comes_and_leaves_is_not_absorbed_early(
+    ledger: BentLedger,
+) -> None:
+    """A gate that closes as it comes back to a lost ledger may have dialled until now."""
+    (worker,) = joined(ledger, "one")
+    ledger.now = 1800
+    stranger = Worker(ledger, "two")
+    stranger.held.append(1)
+    stranger.join(sent=None, leaves=True)
+    ledger.now = 3700
+    assert worker.read()["counts"] == [0, 1]
+    ledger.now = 5700
+    assert worker.read()["counts"] == [0, 0]
+
+
+def test_an_answer_that_one_tells_who_has_just_come_counts_from_then(ledger: BentLedger) -> None:
+    """The call whose id is told later would be taken for counted before the counter shows it."""
+    (worker,) = joined(ledger, "one")
+    worker.ask(9)
+    ledger.now = 1800
+    Worker(ledger, "two").join(["note_answered", CALL], sent=None)
+    ledger.now = 1810
+    worker.say(["place", worker.held.pop(), "default"], ["bind", 1, CALL])
+    ledger.now = 3700
+    assert worker.read()["counts"] == [0, 1]
+
+
+def test_a_refusal_that_one_tells_who_has_just_come_spends_a_reading_before_it(
+    ledger: BentLedger,
+) -> None:
+    """Calls would be admitted on a count that the provider has contradicted since."""
+    (worker,) = joined(ledger, "one")
+    ledger.now = 1010
+    turn = worker.turn()
+    assert turn is not None
+    ledger.now = 2000
+    Worker(ledger, "two").join(["refuse"], sent=None)
+    ledger.now = 2100
+    assert worker.record({**turn, "began": START + 1990})["spent"]
+    ledger.now = 3100
+    assert not worker.read()["spent"]
 
 
 @pytest.mark.parametrize("step", [5_000, HOUR])

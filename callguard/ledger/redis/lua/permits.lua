@@ -152,7 +152,7 @@ local function Calls()
   end
 
   local function remember(what)
-    redis.call('ZADD', early, 'NX', now, what)
+    redis.call('ZADD', early, 'NX', now + unvouched, what)
     written[early] = true
   end
 

@@ -30,7 +30,7 @@ local function Readings()
 
   -- The provider refused a call, so that the snapshot authorises nothing any more.
   function readings.spend()
-    set('spent_until', math.max(state.spent_until, now))
+    set('spent_until', math.max(state.spent_until, now + unvouched))
     set('refused_once', 1)
     readings.note_change()
   end

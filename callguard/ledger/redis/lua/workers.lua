@@ -24,7 +24,7 @@ local function Workers()
   -- many; if it is as many as are done at once, there may be more, which stay dialling until then.
   local function bury(worker, most)
     local ids = dialled_by(worker, most)
-    local counted_from = now + state.counted_after + 1
+    local counted_from = now + unvouched + state.counted_after + 1
     for _, id in ipairs(state.occupied > 0 and ids or {}) do
       the(Occupancy).place(id)
     end
