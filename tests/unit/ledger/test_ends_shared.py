@@ -20,6 +20,13 @@ LONGEST = 7_200_000
 
 CEILING = 5
 
+TAKEN: dict[str, Any] = {
+    "token": 0,
+    "current": CEILING,
+    "limits": json.dumps({"current_concurrency": CEILING, "concurrency_limit": 9}),
+}
+"""A snapshot, but for when it began."""
+
 
 class Ending(Worker):
     """A worker where ends free at once."""
@@ -300,16 +307,27 @@ def test_all_are_told_the_same(ledger: BentLedger, full: tuple[Ending, int]) -> 
     worker, began = full
     ended(worker, 1, began)
     ledger.now += 1000
-    turn = worker.turn()
-    assert turn is not None
-    taken: dict[str, Any] = {
-        **turn,
-        "current": CEILING,
-        "limits": json.dumps({"current_concurrency": CEILING, "concurrency_limit": 9}),
-    }
+    taken = {**TAKEN, "began": START + ledger.now}
     answer, published = ledger.exchange(ledger.now, worker.words(taken=taken), worker.constants)
     (told,) = (json.loads(message) for _, message in published)
     assert told["ended"] == json.loads(answer)["ended"] == 1
+
+
+@pytest.mark.parametrize("belief", ["ends", "apart"])
+@pytest.mark.parametrize(("happenings", "own"), [([], 0), ([["refuse"]], -1)])
+def test_all_are_told_of_no_own_calls_as_of_some(
+    ledger: BentLedger, belief: str, happenings: list[Happening], own: int
+) -> None:
+    """A gate that only listens would not know whose the calls are, while none is its own."""
+    worker = Worker(ledger, "one")
+    joined(ledger, worker)
+    ledger.now += 1000
+    said = {belief: LONGEST, "taken": {**TAKEN, "began": START + ledger.now}}
+    answer, published = ledger.exchange(
+        ledger.now, worker.words(*happenings, **said), worker.constants
+    )
+    (told,) = (json.loads(message) for _, message in published)
+    assert told["counts"] == json.loads(answer)["counts"] == [0, 0, own]
 
 
 def test_a_slot_that_is_freed_goes_to_whoever_waits(

@@ -42,7 +42,8 @@ local function Readings()
 
   local function tell_all()
     the(Messages).keep('all', { now = now, epoch = state.epoch, snapshot = readings.latest(),
-      counts = { state.dialling, state.uncounted, state.occupied > 0 and the(Occupancy).own() or nil },
+      counts = { state.dialling, state.uncounted,
+        (listed_for or state.occupied > 0) and the(Occupancy).own() or nil },
       ended = said.ends and the(InHand).ended() or nil,
       spent = state.began <= state.spent_until, lost = state.began <= state.lost_until })
   end
