@@ -66,15 +66,20 @@ class OwnCalls:
             return cls()
         longest = max(fact("longest"), lasts)
         unlisted = max(fact("unknown_since"), fact("unlisted"))
-        listed = sum(text.startswith("#") for text in occupied)
+        listed, old = 0, 0
+        for text in occupied:
+            if text.startswith("#"):
+                _, _, over, lasted = text.split()
+                listed += 1
+                old += int(over) - int(lasted) + longest <= now
         most = None
         if not unlisted or unlisted + longest < now:
-            most = listed + (int(fact("older")) if fact("opened") + longest >= now else 0)
+            most = listed - old + (int(fact("older")) if fact("opened") + longest >= now else 0)
         believed = {"reserved_inbound": apart, "ends_free_at_once": ends}
         refused = fact("refused_once") > 0
         given_up = tuple(setting for setting, is_set in believed.items() if is_set and refused)
         is_kept = ends and not refused and "." in facts.get("raw", "")
-        window = Window.parse(facts, listed, now) if is_kept else None
+        window = Window.parse(facts, listed, old, now) if is_kept else None
         return cls(most, apart=apart > 0, given_up=given_up, window=window)
 
     def ended(self) -> int:
@@ -102,14 +107,17 @@ class Window(NamedTuple):
     left: int
 
     @classmethod
-    def parse(cls, facts: Mapping[str, str], listed: int, now: float) -> Self:
-        """Parse the fields of the ledger's hash, where `listed` own calls are listed."""
+    def parse(cls, facts: Mapping[str, str], listed: int, old: int, now: float) -> Self:
+        """Parse the fields of the ledger's hash, where `listed` own calls are listed.
+
+        Of these so many are `old`: the next snapshot forgets them.
+        """
         said = json.loads(facts["in_hand"])
         ended = int(facts["ended"])
         others = int(facts["current"]) - said["counted"] - ended
         since = now - said["lag"]
         left = sum(calls for at, calls in said["left"] if at >= since)
-        return cls(ended, others, listed, left)
+        return cls(ended, others + old, listed - old, left + old)
 
     def ended_by(self, count: int, dialling: int, uncounted: int) -> int:
         """How many calls the usage is lower by, if a snapshot begins now and counts `count`."""

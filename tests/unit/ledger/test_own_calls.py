@@ -9,7 +9,14 @@ from callguard.ledger.redis.own_calls import OwnCalls
 HOUR = 3_600_000
 NOW = 100 * HOUR
 
-LISTED = ["t 1 a-1", "#a-1 t 1 5", "- 1 a-2", "#a-2 - 1 5"]
+
+def listed(permit: str, age: int, longest: int = 2 * HOUR) -> list[str]:
+    """An own call that was placed so many ms ago, and may go on for so many on its trunk."""
+    over = NOW - age + longest
+    return [f"t {over + 10**12:013d} {permit}", f"#{permit} t {over} {longest}"]
+
+
+LISTED = [*listed("a-1", 0), *listed("a-2", 2 * HOUR - 1)]
 
 FACTS = {"apart": str(2 * HOUR), "longest": str(2 * HOUR), "opened": "1", "older": "9"}
 
@@ -31,6 +38,15 @@ FACTS = {"apart": str(2 * HOUR), "longest": str(2 * HOUR), "opened": "1", "older
 def test_the_most_of_own_calls(facts: dict[str, str], most: int | None) -> None:
     """People would take calls of their own for others', or the other way round."""
     assert OwnCalls.found(FACTS | facts, LISTED, NOW).most == most
+
+
+@pytest.mark.parametrize(("age", "most"), [(2 * HOUR - 1, 3), (2 * HOUR, 2), (20 * HOUR, 2)])
+@pytest.mark.parametrize("longest", [HOUR, 2 * HOUR])
+def test_a_call_that_has_lasted_as_long_as_any_can_is_over(
+    age: int, most: int, longest: int
+) -> None:
+    """A call whose end nobody reports would be shown as an own one for ever."""
+    assert OwnCalls.found(FACTS, [*LISTED, *listed("a-3", age, longest)], NOW).most == most
 
 
 def test_given_up_is_only_what_was_believed() -> None:

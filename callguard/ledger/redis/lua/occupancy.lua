@@ -5,9 +5,9 @@
 -- Sets   occupied; state.longest
 --
 -- Where inbound calls are counted apart (callguard/accounting.py), or ends free at once (in_hand.lua), all
--- own calls are here, also those on no such trunk. So there are half as many own calls as members. Where
--- inbound calls are counted apart, the ceiling of a claim is then higher by as much as others' calls have of
--- what is reserved for them.
+-- own calls are here, also those on no such trunk. So there are half as many own calls as members. They stay
+-- until they have lasted as long as a call can on any trunk. Where inbound calls are counted apart, the ceiling
+-- of a claim is then higher by as much as others' calls have of what is reserved for them.
 --
 -- A call has two members, so that it is found both ways: "trunk over permit", in the order in which the
 -- calls of a trunk are over at the latest, and "#permit trunk over longest". A call whose dial has not
@@ -132,11 +132,37 @@ local function Occupancy()
     return one ~= nil
   end
 
-  -- Removes, once there are many and from the trunks of those that started, the calls that are over by now
-  -- though nobody has reported it. Returns these.
-  function part.settle()
+  -- For how long a call can go on, on whichever trunk.
+  local function lasts()
+    return math.max(state.longest, listed_for or 0)
+  end
+
+  -- Removes the own calls that have lasted as long as a call can, though nobody has reported that they are
+  -- over; at most so many as are done at once. Returns these.
+  function part.forget_over()
     local gone = {}
-    for trunk in pairs(state.occupied >= MANY and started or {}) do
+    local from = '[$' -- after all that begin with "#"
+    local first = redis.call('ZRANGEBYLEX', occupied, from, '+', 'LIMIT', 0, 1)[1]
+    while first and #gone < AT_ONCE do
+      local trunk, over, id = string.match(first, '^(%S+) (%d+) (%S+)$')
+      local one = over - 1e12 <= now and found(id)
+      if one and one.over - one.longest + lasts() <= now then
+        part.leave(id)
+        gone[#gone + 1] = id
+      else
+        from = '[' .. trunk .. '!' -- the next trunk
+      end
+      first = redis.call('ZRANGEBYLEX', occupied, from, '+', 'LIMIT', 0, 1)[1]
+    end
+    return gone
+  end
+
+  -- Removes, once there are many, the calls that are over by now though nobody has reported it: own calls, or
+  -- where these aren't listed, calls on the trunks of those that started. Returns these.
+  function part.settle()
+    local is_much = state.occupied >= MANY
+    local gone = is_much and listed_for and part.forget_over() or {}
+    for trunk in pairs(is_much and not listed_for and started or {}) do
       local over = redis.call('ZRANGEBYLEX', occupied, '[' .. trunk .. ' ',
         '(' .. trunk .. ' ' .. sortable(now + 1), 'LIMIT', 0, AT_ONCE)
       for _, member in ipairs(over) do
@@ -169,7 +195,7 @@ local function Occupancy()
   -- a worker that has its calls not listed was given a slot; below 0 once the provider has
   -- refused a call. What the first snapshot counts may be own calls from before the ledger.
   function part.own()
-    local longest = math.max(state.longest, listed_for or 0)
+    local longest = lasts()
     local unlisted = math.max(state.unknown_since, state.unlisted)
     if state.refused_once > 0 then
       return -1

@@ -72,11 +72,14 @@ local function Readings()
   end
 
   -- The latest snapshot surely counts the permits whose moment in `uncounted` was before it began. The
-  -- permits that are left over count twice until the next exchanges absorb them.
+  -- permits that are left over count twice until the next exchanges absorb them. With a snapshot go the own
+  -- calls that are over by now.
   function readings.absorb()
     local ids = redis.call('ZRANGEBYSCORE', uncounted, '-inf', '(' .. state.began, 'LIMIT', 0, AT_ONCE)
     the(Calls).absorb(ids)
-    set('absorbing', #ids == AT_ONCE and 1 or 0)
+    local old = listed_for and state.occupied > 0 and the(Occupancy).forget_over() or {}
+    the(Calls).forget(old, true)
+    set('absorbing', math.max(#ids, #old) == AT_ONCE and 1 or 0)
     tell_all()
   end
 
