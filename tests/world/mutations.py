@@ -682,7 +682,7 @@ MUTATIONS = (
     Mutation(
         "what a gate dials alone that counts all together is taken for inbound",
         LUA + "permits.lua",
-        (("      set('unlisted', now)\n", ""),),
+        (("      note_unlisted()\n", ""),),
         "outbound calls use the slots that are reserved for inbound ones",
         "tests/shared/test_apart.py",
         shared=True,

@@ -74,7 +74,9 @@ class OwnCalls:
                 old += int(over) - int(lasted) + longest <= now
         most = None
         if not unlisted or unlisted + longest < now:
-            most = listed - old + (int(fact("older")) if fact("opened") + longest >= now else 0)
+            older = int(fact("older"))
+            beyond = older - max(0, int(fact("ghosts")) - old)
+            most = listed - old + min(older if fact("opened") + longest >= now else 0, beyond)
         believed = {"reserved_inbound": apart, "ends_free_at_once": ends}
         refused = fact("refused_once") > 0
         given_up = tuple(setting for setting, is_set in believed.items() if is_set and refused)

@@ -37,7 +37,9 @@ FEW = Trunk("few", cps=None, calls=3, longest_call=LONGEST_CALL / 1000)
 """A trunk on which there may be fewer calls than the workspace takes."""
 
 
-def settings_of(ttl: int, min_interval: int, *, ends_free: bool = False) -> Settings:
+def settings_of(
+    ttl: int, min_interval: int, *, ends_free: bool = False, apart: bool = False
+) -> Settings:
     """How long things last where readings are so many ms apart."""
     times = Times(
         counted_after=COUNTED_AFTER / 1000,
@@ -47,7 +49,9 @@ def settings_of(ttl: int, min_interval: int, *, ends_free: bool = False) -> Sett
         max_age=MAX_AGE / 1000,
         ring_limit=RING_LIMIT / 1000,
     )
-    return Settings(times, lease=1e6, grace=0.0, timeout=1.0, ends_free=ends_free)
+    return Settings(
+        times, lease=1e6, grace=0.0, timeout=1.0, inbound_apart=apart, ends_free=ends_free
+    )
 
 
 STEPS = (2, 50, 100, 400, MAX_AGE, MAX_AGE + 2)
@@ -176,6 +180,7 @@ class Both:
                 ring_limit=RING_LIMIT,
             ),
             [replace(FEW, longest_call=LONGEST_CALL)],
+            inbound_apart=self.ledger.settings.inbound_apart,
             ends_free=self.ledger.settings.ends_free,
         )
         self.sides = [Side(name, self.ledger) for name in ("one", "two")]
@@ -363,6 +368,7 @@ class Both:
             side.exchange()
             usage = self.memory.usage()
             assert replace(side.view.usage(), counted=None) == replace(usage, counted=None)
+            assert side.view.inbound == self.memory.inbound
             assert side.view.in_use == self.memory.in_use
             assert side.view.spent is self.memory.spent
             assert side.view.withheld == self.memory.withheld
@@ -442,6 +448,7 @@ def replay(both: Both, history: list[tuple[list[Happening], Happening]]) -> None
     both.agree()
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("ends_free", [False, True])
 @pytest.mark.parametrize(("ttl", "min_interval"), [(1, 0), (60, 20)])
 def test_both_ledgers_give_the_same_answers(
@@ -451,6 +458,7 @@ def test_both_ledgers_give_the_same_answers(
     ttl: int,
     min_interval: int,
     ends_free: bool,
+    apart: bool,
 ) -> None:
     """The law would hold in one process and not among many, or the other way round."""
     in_milliseconds = 1000 * early.EARLY_EVIDENCE_SECONDS
@@ -458,7 +466,7 @@ def test_both_ledgers_give_the_same_answers(
     monkeypatch.setattr(in_hand, "WINDOW", 1000 * in_hand.WINDOW)
     monkeypatch.setattr(accounting, "LONGEST_CALL", 1000 * accounting.LONGEST_CALL)
     numbers = itertools.count()
-    told = settings_of(ttl, min_interval, ends_free=ends_free)
+    told = settings_of(ttl, min_interval, ends_free=ends_free, apart=apart)
 
     @settings(max_examples=100)
     @given(histories)

@@ -33,6 +33,9 @@ FACTS = {"apart": str(2 * HOUR), "longest": str(2 * HOUR), "opened": "1", "older
         ({"unknown_since": str(NOW - HOUR)}, None),
         ({"opened": str(NOW - HOUR)}, 11),
         ({"refused_once": "1"}, 2),
+        ({"ghosts": "2"}, 2),
+        ({"ghosts": "10"}, 1),
+        ({"ghosts": "2", "opened": str(NOW - HOUR)}, 9),
     ],
 )
 def test_the_most_of_own_calls(facts: dict[str, str], most: int | None) -> None:

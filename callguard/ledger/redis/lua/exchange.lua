@@ -81,6 +81,9 @@ if said.unsaid then
   the(Workers).withhold()
 end
 take_in(said.happenings)
+if state.ghosts > 0 then
+  the(Occupancy).lay_ghosts()
+end
 if said.reads then
   the(Readings).go_on(said.reads)
 end

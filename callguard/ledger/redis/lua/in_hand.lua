@@ -21,6 +21,12 @@ local absorbed, departed, ended_after = 0, 0, {}
 
 local MOMENTS = 64 -- at which calls left own; the two oldest are merged if there are more
 
+-- How many own calls the latest snapshot surely counted that aren't known to be over. It is below 0 if
+-- calls are dialling that aren't listed.
+local function counted()
+  return state.occupied / 2 - state.dialling - state.uncounted
+end
+
 local function InHand()
   local part = {}
   local ended -- calls; nil until it is known
@@ -31,12 +37,6 @@ local function InHand()
   local function found()
     local text = kept and text_in_ledger('in_hand')
     return text and cjson.decode(text) or { snapshots = {}, left = {} }
-  end
-
-  -- How many own calls the latest snapshot surely counted that aren't known to be over. It is below 0 if
-  -- calls are dialling that aren't listed.
-  local function counted()
-    return state.occupied / 2 - state.dialling - state.uncounted
   end
 
   -- For each absorbed call that has ended, every snapshot leaves one more to others, unless it was received

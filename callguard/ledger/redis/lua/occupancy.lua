@@ -1,19 +1,25 @@
 -- Who is on the trunks that take so many calls at once, until each call is surely over.
 -- callguard/ledger/occupancy.py has the same rule for gates that share nothing.
 --
--- Reads  occupied; state.unknown_since, unlisted, older, opened and refused_once
--- Sets   occupied; state.longest
+-- Reads  occupied; state.unknown_since, unlisted, opened and refused_once
+-- Sets   occupied; state.longest, older, ghosts and unlisted
 --
 -- Where inbound calls are counted apart (callguard/accounting.py), or ends free at once (in_hand.lua), all
 -- own calls are here, also those on no such trunk. So there are half as many own calls as members. They stay
 -- until they have lasted as long as a call can on any trunk. Where inbound calls are counted apart, the ceiling
 -- of a claim is then higher by as much as others' calls have of what is reserved for them.
 --
+-- Of the own calls that a snapshot surely counts, no more can be going on than it counts. What is listed beyond
+-- that are `ghosts`: so many of the calls are over, though it isn't known which. A call that is found to be over
+-- may be one of these, so each end lays one. Where some own calls may not be listed there are no ghosts.
+--
 -- A call has two members, so that it is found both ways: "trunk over permit", in the order in which the
 -- calls of a trunk are over at the latest, and "#permit trunk over longest". A call whose dial has not
 -- returned is never over.
 
 local NEVER = 8e12 -- ms
+
+local counted_before = counted() -- this exchange
 
 local function Occupancy()
   local part = {}
@@ -132,6 +138,26 @@ local function Occupancy()
     return one ~= nil
   end
 
+  -- So many calls are over that may be ghosts.
+  local function lay(calls)
+    if state.ghosts > 0 and calls > 0 then
+      set('ghosts', math.max(0, state.ghosts - calls))
+    end
+  end
+
+  -- What has happened in this exchange, up to its snapshot, may have laid ghosts; to be asked once.
+  function part.lay_ghosts()
+    lay(counted_before - counted())
+  end
+
+  -- No more than so many calls from before the ledger can be going on.
+  function part.bound_older(calls)
+    if state.older > calls then
+      lay(state.older - calls)
+      set('older', calls)
+    end
+  end
+
   -- For how long a call can go on, on whichever trunk.
   local function lasts()
     return math.max(state.longest, listed_for or 0)
@@ -154,6 +180,7 @@ local function Occupancy()
       end
       first = redis.call('ZRANGEBYLEX', occupied, from, '+', 'LIMIT', 0, 1)[1]
     end
+    lay(#gone)
     return gone
   end
 
@@ -169,6 +196,7 @@ local function Occupancy()
         gone[#gone + 1] = string.match(member, '%S+$')
         part.leave(gone[#gone])
       end
+      lay(#over)
     end
     add(members)
     return gone
@@ -202,7 +230,21 @@ local function Occupancy()
     elseif unlisted > 0 and unlisted + longest >= now then
       return nil
     end
-    return state.occupied / 2 + (state.opened + longest >= now and state.older or 0)
+    local older = state.opened + longest >= now and state.older or 0
+    return state.occupied / 2 + math.min(older, state.older - state.ghosts)
+  end
+
+  -- The latest snapshot has absorbed calls that it surely counts: of all these, and of those from before the
+  -- ledger, no more can be going on than it counts.
+  function part.bound()
+    if state.opened + lasts() < now then
+      part.bound_older(0)
+    end
+    local own = part.own() or -1
+    local beyond = own - state.dialling - state.uncounted - state.current
+    if own >= 0 and beyond > 0 then
+      set('ghosts', state.ghosts + beyond)
+    end
   end
 
   -- By how much a claim's ceiling is higher because inbound calls are counted apart, while `in_use` are in
@@ -222,6 +264,14 @@ local function Occupancy()
   end
 
   return part
+end
+
+-- A call begins that isn't listed, of a worker without these settings.
+local function note_unlisted()
+  set('unlisted', now)
+  if state.ghosts > 0 then
+    set('ghosts', 0)
+  end
 end
 
 -- How many calls of a claim may start now, as far as its trunk goes.

@@ -1,7 +1,7 @@
 -- The life of permits: from dialling to uncounted, and out of the ledger.
 --
 -- Reads  dialling, uncounted, calls, early
--- Sets   permits, dialling, uncounted, calls, early; room_made; state.unlisted
+-- Sets   permits, dialling, uncounted, calls, early; room_made
 --
 -- A permit is in one of the sets `dialling` and `uncounted`, and by these the ledger counts. What
 -- `permits` has of it is for people to look at: written last and deleted first, so that an exchange that
@@ -40,7 +40,7 @@ local function Permits()
       grow('dialling', redis.call('ZADD', dialling, 0, id))
     end
     if not listed_for then
-      set('unlisted', now)
+      note_unlisted()
     end
     describe(id, lane)
   end

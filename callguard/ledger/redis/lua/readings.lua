@@ -61,8 +61,8 @@ local function Readings()
     set('began', began)
     set('received', now)
     set('current', taken.current)
-    if state.older > 0 then
-      set('older', math.min(state.older, taken.current))
+    if state.older > taken.current then
+      the(Occupancy).bound_older(taken.current)
     end
     set('limits', taken.limits)
     set('reader', me)
@@ -79,6 +79,9 @@ local function Readings()
     the(Calls).absorb(ids)
     local old = listed_for and state.occupied > 0 and the(Occupancy).forget_over() or {}
     the(Calls).forget(old, true)
+    if listed_for then
+      the(Occupancy).bound()
+    end
     set('absorbing', math.max(#ids, #old) == AT_ONCE and 1 or 0)
     tell_all()
   end

@@ -142,7 +142,7 @@ local function Slots()
       written[permits] = state.dialling == 0 or written[permits]
       grow('dialling', in_chunks('ZADD', dialling, members))
       if not listed_for then
-        set('unlisted', now)
+        note_unlisted()
       end
       in_chunks('HSET', permits, texts)
     end

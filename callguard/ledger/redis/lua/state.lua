@@ -48,7 +48,7 @@ local number_field, void_field = 'number/' .. me, 'void/' .. me
 local found = redis.call('HMGET', ledger, 'epoch', 'protocol', 'clock', 'raw', 'dialling', 'uncounted',
   'workers', 'claims', 'began', 'current', 'spent_until', 'due', 'poll_until', 'failed', 'order', 'swept',
   'absorbing', 'look_at', 'pauses_version', number_field, void_field, 'occupied', 'longest', 'unknown_since',
-  'starts', 'backoffs', 'rates_since')
+  'starts', 'backoffs', 'rates_since', 'ghosts')
 local state = {
   epoch = found[1],
   protocol = tonumber(found[2] or 0),
@@ -77,6 +77,7 @@ local state = {
   starts = tonumber(found[25] or 0),
   backoffs = tonumber(found[26] or 0),
   rates_since = tonumber(found[27] or 0),
+  ghosts = tonumber(found[28] or 0),
 }
 local changed = {}
 
