@@ -44,7 +44,7 @@ def close_gate(**_: object) -> None:
         gate().close()
 
 
-@app.task(bind=True, max_retries=None)
+@app.task(name="dial", bind=True, max_retries=None)
 def dial(task: Task, number: str) -> str:
     def create(permit: callguard.sync.Permit) -> Any:
         return Retell().call.create_phone_call(
