@@ -17,10 +17,11 @@ from rich.console import Console
 from callguard.cli.exits import ExitCode
 from callguard.cli.failures import report, verdict
 from callguard.cli.running import run
-from callguard.cli.saying import complain
+from callguard.cli.saying import complain, say
 from callguard.cli.screen import Screen
 from callguard.demo import campaign
 from callguard.demo.campaign import GATE, LOOP, Plan, title
+from callguard.demo.gated import BETWEEN_READINGS
 from callguard.demo.picture import Picture
 from callguard.demo.plain import PlainLines
 from callguard.demo.progress import Progress
@@ -41,6 +42,11 @@ _ELSE: Final = {
     "loop": "The same leads through callguard, too: callguard demo",
 }
 """What else there is to see, by what was seen."""
+
+_IN_REAL_TIME: Final = (
+    f"The processes dial in real time, {SPEED:g} times as fast, so {BETWEEN_READINGS * SPEED:g} s "
+    "of the campaign pass between two readings: see that one limit holds, not how full it gets."
+)
 
 
 def demo(
@@ -75,7 +81,8 @@ def demo(
 
     The workspace has a limit of 20 calls, burst, one call per second, calls by others, and a
     counter that is late and fails one time in ten. One lead in five is urgent. Ten minutes are
-    shown 40 times as fast. With workers the processes dial 40 times as fast in real time.
+    shown 40 times as fast. With workers the processes dial in real time, 40 times as fast, so 6 s
+    of the campaign pass between two readings: see that one limit holds, not how full it gets.
 
     Exit code: 0 if through callguard nothing was refused, the peak stayed within the limit and
     every lead was dialled once; else 1. With workers, 69 if the ledger's server can't be reached or
@@ -98,6 +105,8 @@ async def _by_workers(
         await _require(ledger)
         with _served(ledger) as url:
             plan = Plan(leads, seed, gated=True, workers=workers, ledger=url)
+            if not as_json:
+                say(_IN_REAL_TIME)
             if url != ledger and not as_json:  # a given address may contain a password
                 print(f"Look on: RETELL_API_KEY={plan.api_key} callguard ps --ledger {url}")
             return await _dialled({f"{GATE}, {workers} processes": plan}, as_json)

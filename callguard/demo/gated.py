@@ -14,7 +14,7 @@ from callguard.demo.leads import BULK, REFUSED, URGENT, Caller, Lead
 from callguard.demo.progress import Reckoning
 from callguard.demo.times import SPEED
 
-__all__ = ["LANES", "RESERVE", "GateDialer", "gate_dialer"]
+__all__ = ["BETWEEN_READINGS", "LANES", "RESERVE", "GateDialer", "gate_dialer"]
 
 RESERVE: Final = 3
 """Calls that both lanes leave free for calls by others.
@@ -33,9 +33,13 @@ LANES: Final = {
 """The lanes by their names."""
 
 
+BETWEEN_READINGS: Final = 0.15
+"""Real seconds from one reading to the next where the campaign goes by in real time. Our own
+choice; many more readings would keep a machine busy that many processes share."""
+
 _HURRIED: Final[dict[str, Any]] = {
     "cps": float(SPEED),
-    "ttl": 0.15,
+    "ttl": BETWEEN_READINGS,
     "counter_lag": 0.3,
     "min_interval": 0.05,
 }

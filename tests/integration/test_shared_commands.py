@@ -440,6 +440,15 @@ def test_demo_with_workers(command: Command) -> None:
     assert 0 < fields["peak"] <= fields["limit"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("redis_program")
+def test_demo_with_workers_says_what_it_does_not_show(command: Command) -> None:
+    """Whoever sees gates that read too seldom would think that callguard can't fill a limit."""
+    ended = command("demo", "--workers", "2", "--leads", "2")
+    assert "in real time, 40 times as fast, so 6 s of the campaign pass" in ended.out
+    assert "not how full it gets" in ended.out
+
+
 @pytest.mark.parametrize("option", [("--workers", "2"), ("--ledger", "redis://here")])
 def test_demo_without_a_gate_has_no_workers(command: Command, option: tuple[str, str]) -> None:
     """Somebody would compare the gate with one process that they take for many."""
