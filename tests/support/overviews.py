@@ -1,4 +1,7 @@
-"""Overviews made by hand, one for each state in which an operator may find a workspace."""
+"""Overviews made by hand, one for each state in which an operator may find a workspace.
+
+The sentences are the gate's and the journal's own.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from callguard.decision import Pause, Usage
-from callguard.limits import Limits
+from callguard.decision import Decision, Outage, Pause, Usage, decide
+from callguard.eta import Eta
+from callguard.events import Ended, Placed, Resumed
+from callguard.lanes import Lane
+from callguard.limits import Limits, Snapshot
+from callguard.serve.sentences import sentence
 from callguard.serve.views import (
     Burst,
     Happening,
@@ -28,22 +35,28 @@ NOW: Final = 1_774_540_800.0
 
 WORKSPACE: Final = "5f3c9a17e2b84d60"
 
+GATE: Final = "0b7d"
+
+URGENT, BULK = Lane("urgent", priority=-1, burst=6), Lane("bulk", reserve=2)
+
+_OPERATOR: Final = "dialer-1 (process 4711)"
+
 _SECONDS: Final = 600
 
 
 def empty() -> Overview:
     """A gate that was just opened: nothing was read, nobody waits."""
-    sentence = "denied: no snapshot of the limits yet; a reading comes with the first caller"
+    usage = Usage(None, 0, 0)
     return Overview(
         workspace=WORKSPACE,
-        gate="0b7d",
+        gate=GATE,
         at=NOW,
         draining=False,
         limits=None,
-        usage=Usage(None, 0, 0),
+        usage=usage,
         snapshot_age=None,
         outage=None,
-        lanes=(_lane("default", sentence, ceiling=None),),
+        lanes=(_lane(_decided(Lane("default"), usage, None)),),
         trunks=(TrunkView("default", 1.0, None, 0.0, 0, None, None, False),),
         holders=(),
         burst=Burst(None, 0, 0.0),
@@ -56,126 +69,80 @@ def empty() -> Overview:
 
 
 def busy() -> Overview:
-    """A campaign that runs well: some wait, there is room, the trunk sets the pace."""
+    """A campaign that runs well: calls on one lane fill its share, and a higher one has room."""
     usage = Usage(reported=13, dialling=1, uncounted=2, counted=9)
+    limits = Limits(13, 20, 2, True, 26)
     return replace(
         empty(),
-        limits=Limits(13, 20, 2, True, 26),
+        limits=limits,
         usage=usage,
         snapshot_age=0.4,
         lanes=(
+            _lane(_decided(URGENT, usage, limits), waits=(0.2, 0.9), rate=4.0),
             _lane(
-                "urgent",
-                "admitted: 16 of 26 in use (13 reported 0.4 s ago, 1 dialling, 2 uncounted; "
-                "12 ours, up to 4 others); reserve 0; burst allowed",
-                admits=True,
-                ceiling=24,
-                waits=(0.2, 0.9),
-                rate=4.0,
-            ),
-            _lane(
-                "bulk",
-                "denied: the trunk 'default' is due in 0.7 s; 16 of 20 in use (13 reported 0.4 s "
-                "ago, 1 dialling, 2 uncounted; 12 ours, up to 4 others); reserve 2; burst not "
-                "allowed on lane 'bulk'; by the present rate of grants yours is next in about 41 s "
-                "(p90 95 s)",
-                lifts_in=0.7,
-                ceiling=16,
-                waiting=37,
-                waits=(38.2, 92.0),
-                eta=(41.0, 95.0),
-                rate=52.0,
+                _decided(BULK, usage, limits, eta=Eta(49.0, 66.0)),
+                waiting=12,
+                waits=(47.1, 63.5),
+                rate=16.0,
             ),
         ),
         trunks=(
-            TrunkView("default", 1.0, None, 0.7, 56, None, None, False),
-            TrunkView("twilio", 0.5, 10.0, 0.0, 7, 3, 10, False),
+            TrunkView("default", 1.0, None, 0.0, 15, None, None, False),
+            TrunkView("twilio", 0.5, 10.0, 0.0, 5, 3, 10, False),
         ),
         holders=_holders(12, shared=False),
         burst=Burst(True, 0, 1.20),
         events=_events(),
-        chart=_chart(20, 2, 26, lambda s: 10 + round(5 * math.sin(s / 70) + 2 * math.sin(s / 13))),
+        chart=_chart(
+            20, 2, 26, lambda s: min(13, 8 + round(5 * math.sin(s / 70) + 2 * math.sin(s / 13)))
+        ),
     )
 
 
 def full() -> Overview:
     """A workspace at its limit, a premise that was seen to be wrong, and a refusal."""
-    usage = Usage(reported=17, dialling=1, uncounted=2, counted=12)
-    sentence = (
-        "denied: 20 of 20 in use (17 reported 0.4 s ago, 1 dialling, 2 uncounted; 15 ours, up to 5 "
-        "others); reserve 0; burst not allowed on lane 'bulk'; by the present rate of grants yours "
-        "is next in about 40 s (p90 95 s)"
+    usage, limits, bulk = Usage(17, 1, 2), Limits(17, 20, 0, False, 0), Lane("bulk")
+    wrong = (
+        "the counter showed a call 7.4 s after it was answered; open the gate with counter_lag=8"
+    )
+    decision = replace(
+        _decided(bulk, usage, limits, eta=Eta(40.0, 95.0)),
+        premises=(f"counter_lag: {wrong}",),
+        given_up=("ends_free_at_once",),
     )
     return replace(
         busy(),
-        limits=Limits(17, 20, 0, False, 0),
+        limits=limits,
         usage=usage,
-        lanes=(
-            _lane(
-                "bulk",
-                sentence,
-                lifts_in=40.0,
-                ceiling=20,
-                waiting=1834,
-                waits=(412.0, 900.0),
-                eta=(40.0, 95.0),
-                rate=31.0,
-                refused=1,
-            ),
-        ),
+        lanes=(_lane(decision, waiting=1834, waits=(412.0, 900.0), rate=31.0, refused=1),),
         trunks=(TrunkView("default", 5.0, None, 0.0, 31, None, None, False),),
         holders=_holders(15, shared=False),
         burst=Burst(False, 0, 0.0),
-        premises=(
-            PremiseView(
-                "counter_lag",
-                5.0,
-                7.4,
-                3,
-                "the counter showed a call 7.4 s after it was answered; set counter_lag=8.0",
-            ),
-        ),
-        given_up=("ends_free_at_once",),
+        premises=(PremiseView("counter_lag", 5.0, 7.4, 3, wrong),),
+        given_up=decision.given_up,
         chart=_chart(20, 0, None, lambda s: min(17, 6 + s // 12)),
     )
 
 
 def paused() -> Overview:
     """Everything is paused by hand, and a trunk besides."""
+    pause = Pause(None, None, _OPERATOR, 95.0, "carrier trouble")
     return replace(
         busy(),
-        lanes=tuple(
-            replace(
-                lane,
-                sentence='denied: paused from dialer-1 (process 4711) 95 s ago ("carrier trouble")',
-                admits=False,
-                lifts_in=None,
-                paused=True,
-                eta_p50=None,
-                eta_p90=None,
-            )
-            for lane in busy().lanes
-        ),
+        lanes=tuple(replace(lane, paused=True) for lane in _lanes_of_busy(pause=pause)),
         trunks=tuple(replace(trunk, paused=True) for trunk in busy().trunks),
-        pauses=(
-            Pause(None, None, "dialer-1 (process 4711)", 95.0, "carrier trouble"),
-            Pause(None, "twilio", "dialer-2 (process 93)", 4000.0, ""),
-        ),
+        pauses=(pause, Pause(None, "twilio", "dialer-2 (process 93)", 4000.0, "")),
     )
 
 
 def outage() -> Overview:
     """The provider's counter can't be read any more."""
-    error = "unable to read the limits for 34.2 s, the latest error: HTTP 503 from the provider"
-    sentence = f"denied: the snapshot is 34.6 s old, and may be 10.0 s at most; {error}"
+    failing = Outage("HTTP 503 from the provider", 34.2)
     return replace(
         busy(),
         snapshot_age=34.6,
-        outage=error,
-        lanes=tuple(
-            replace(lane, sentence=sentence, admits=False, lifts_in=None, eta_p50=None)
-            for lane in busy().lanes
-        ),
+        outage=str(failing),
+        lanes=_lanes_of_busy(age=34.6, outage=failing),
         chart=tuple(
             point if point.at < NOW - 35 else replace(point, reported=None, others=None)
             for point in busy().chart
@@ -185,9 +152,9 @@ def outage() -> Overview:
 
 def draining() -> Overview:
     """The gate admits nobody any more."""
-    sentence = "denied: the gate drains, and admits nobody any more"
+    said = "the gate is draining, and admits nobody any more"
     lanes = tuple(
-        replace(lane, sentence=sentence, admits=False, waiting=0, lifts_in=None, eta_p50=None)
+        replace(lane, sentence=said, admits=False, waiting=0, lifts_in=None, eta_p50=None)
         for lane in busy().lanes
     )
     return replace(busy(), draining=True, lanes=lanes)
@@ -195,26 +162,23 @@ def draining() -> Overview:
 
 def shared() -> Overview:
     """Many workers on one ledger, many lanes, far above the usual numbers."""
-    lanes = tuple(
-        _lane(
-            f"region-{index}",
-            f"admitted: 261 of 300 in use (250 reported 0.8 s ago, 4 dialling, 7 uncounted); "
-            f"reserve {5 * index}; burst not allowed on lane 'region-{index}'",
-            admits=True,
-            ceiling=300 - 5 * index,
-            waiting=index,
-            waits=(0.1, 1.5 + index),
-            rate=70.0,
-        )
-        for index in range(5)
-    )
+    limits, usage = Limits(250, 300, 10, True, 600), Usage(250, 4, 7)
+    lanes = [Lane(f"region-{index}", reserve=5 * index) for index in range(5)]
     return replace(
         busy(),
-        limits=Limits(250, 300, 10, True, 600),
-        usage=Usage(250, 4, 7),
+        limits=limits,
+        usage=usage,
         snapshot_age=0.8,
-        lanes=lanes,
-        trunks=(TrunkView("default", 10.0, None, 0.05, 350, 211, 240, False),),
+        lanes=tuple(
+            _lane(
+                _decided(lane, usage, limits, age=0.8),
+                waiting=index,
+                waits=(0.1, 1.5 + index),
+                rate=70.0,
+            )
+            for index, lane in enumerate(lanes)
+        ),
+        trunks=(TrunkView("default", 10.0, None, 0.0, 350, 211, 240, False),),
         holders=_holders(211, shared=True),
         burst=Burst(True, 3, 1284.5),
         chart=_chart(300, 10, 600, lambda s: 200 + s // 12),
@@ -250,30 +214,62 @@ STATES: Final[dict[str, Callable[[], Overview]]] = {
 }
 
 
-def _lane(
-    name: str,
-    sentence: str,
+def _decided(
+    lane: Lane,
+    usage: Usage,
+    limits: Limits | None,
     *,
-    admits: bool = False,
-    lifts_in: float | None = None,
-    ceiling: int | None,
+    age: float = 0.4,
+    eta: Eta | None = None,
+    pause: Pause | None = None,
+    outage: Outage | None = None,
+) -> Decision:
+    """The gate's decision by a snapshot that is `age` seconds old."""
+    snapshot = None if limits is None else Snapshot(limits, 0.0, 0.0)
+    return decide(lane, usage, snapshot, now=age, max_age=10.0, eta=eta, pause=pause, outage=outage)
+
+
+def _lanes_of_busy(
+    *, age: float = 0.4, pause: Pause | None = None, outage: Outage | None = None
+) -> tuple[LaneView, ...]:
+    """The lanes of `busy`, where something keeps all callers out."""
+    found = busy()
+    decisions = (
+        _decided(lane, found.usage, found.limits, age=age, pause=pause, outage=outage)
+        for lane in (URGENT, BULK)
+    )
+    return tuple(
+        replace(
+            lane,
+            sentence=str(decision),
+            admits=decision.admitted,
+            lifts_in=decision.lifts_in,
+            eta_p50=None,
+            eta_p90=None,
+        )
+        for decision, lane in zip(decisions, found.lanes, strict=True)
+    )
+
+
+def _lane(
+    decision: Decision,
     waiting: int = 0,
     waits: tuple[float, float] | None = None,
-    eta: tuple[float, float] | None = None,
     rate: float = 0.0,
     refused: int = 0,
 ) -> LaneView:
+    eta, ceilings = decision.eta, decision.ceilings
     return LaneView(
-        name=name,
-        sentence=sentence,
-        admits=admits,
-        lifts_in=0.0 if admits else lifts_in,
-        ceiling=ceiling,
+        name=decision.lane.name,
+        sentence=str(decision),
+        admits=decision.admitted,
+        lifts_in=decision.lifts_in,
+        ceiling=None if ceilings is None else ceilings.highest,
         waiting=waiting,
         wait_p50=None if waits is None else waits[0],
         wait_p90=None if waits is None else waits[1],
-        eta_p50=0.0 if admits else None if eta is None else eta[0],
-        eta_p90=0.0 if admits else None if eta is None else eta[1],
+        eta_p50=None if eta is None else eta.p50,
+        eta_p90=None if eta is None else eta.p90,
         dials_per_minute=rate,
         refused=refused,
         paused=False,
@@ -286,7 +282,7 @@ def _holders(count: int, *, shared: bool) -> tuple[Holder, ...]:
             id=f"{index:032x}",
             worker=(None if index % 9 == 4 else f"dialer-{index % 4} (process {4711 + index % 4})")
             if shared
-            else "dialer-1 (process 4711)",
+            else _OPERATOR,
             lane="urgent" if index % 5 == 2 else "bulk",
             state=_state(count - index),
             age=3.4 * (count - index) ** 1.7 + 0.2,
@@ -300,15 +296,24 @@ def _state(younger: int) -> HolderState:
 
 
 def _events() -> tuple[Happening, ...]:
-    told = [
-        ("Admitted", "lane 'bulk': call 4f1e admitted after 41.3 s, 16 of 20 in use"),
-        ("Placed", "lane 'bulk': call 4f1d placed after 0.8 s"),
-        ("SnapshotReceived", "13 calls reported, 20 allowed, 2 of them reserved for inbound"),
-        ("Ended", "a call of lane 'urgent' is over after 3 min 12 s"),
-        ("Refused", "lane 'bulk': the provider refused a call: \"concurrency_limit_reached\""),
-        ("Resumed", "everything was resumed from dialer-1 (process 4711)"),
-    ]
-    return tuple(Happening(NOW - 1.3 * index**2, *told[index % len(told)]) for index in range(18))
+    """Calls that begin and end at the rate of `busy`, and an order before; the newest first."""
+    found = []
+    for index in range(17):
+        kind, latest = (Ended, 0x4F0F) if index % 2 else (Placed, 0x4F1E)
+        event = kind(
+            gate=GATE,
+            workspace=WORKSPACE,
+            permit_id=f"{GATE}-{index:04x}",
+            lane="urgent" if index % 5 == 2 else "bulk",
+            call_id=f"call_{latest - index // 2:04x}",
+        )
+        found.append(_happening(0.4 + 1.5 * index, event))
+    resumed = Resumed(gate=GATE, workspace=WORKSPACE, lane=None, trunk=None, duration=95.0)
+    return (*found, _happening(180.0, resumed))
+
+
+def _happening(age: float, event: Placed | Ended | Resumed) -> Happening:
+    return Happening(NOW - age, type(event).__name__, sentence(event))
 
 
 def _chart(
