@@ -11,7 +11,7 @@ import pytest
 
 import callguard
 from callguard import sync
-from tests.unit.sync.support import PATIENCE, Crowd, waiting
+from tests.unit.sync.support import PATIENCE, Crowd, until, waiting
 
 pytestmark = [pytest.mark.usefixtures("no_grace")]
 
@@ -66,6 +66,7 @@ def test_who_waits_for_a_server_is_told_what_others_are_told(gates: list[sync.Ga
         second.cancel()
         assert crowd.gone() == [None]
         other.pause(reason="a pause for all")
+        until(lambda: "paused" in str(one.explain()))
         crowd.send("too late")
         one.close()
         assert isinstance(crowd.gone()[-1], callguard.GateClosed)
