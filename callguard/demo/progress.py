@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from callguard.decision import Usage
 from callguard.limits import SURCHARGE
 from callguard.simulator import Truth
 
@@ -59,9 +60,7 @@ class Progress:
     @property
     def whose(self) -> str:
         """How many of the calls that go on are the campaign's and how many others', in words."""
-        ours = self.truth.outbound_count
-        others = self.truth.count - ours
-        return f"{ours} ours, {others} {'other' if others == 1 else 'others'}"
+        return Usage(self.truth.count, 0, 0, counted=self.truth.outbound_count).whose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

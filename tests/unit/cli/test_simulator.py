@@ -35,6 +35,12 @@ from callguard.simulator import (
 from tests.unit.demo.support import truth
 
 
+def refused(arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says of wrong arguments, without its frame."""
+    assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
+    return " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
 def test_every_knob_is_an_option() -> None:
     """A knob of the workspace could not be turned from the command line."""
     options = set(inspect.signature(simulator).parameters)
@@ -171,8 +177,7 @@ def test_wrong_trunks(text: str) -> None:
 )
 def test_wrong_rates(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A slip in a rate would simulate none, or be told by a name that is no option."""
-    assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
-    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert said in refused(arguments, capsys)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +195,7 @@ def test_wrong_rates(arguments: str, said: str, capsys: pytest.CaptureFixture[st
 )
 def test_wrong_faults(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A slip would be looked for in an option that is right."""
-    assert main(["simulator", *arguments.split()]) == ExitCode.WRONG_USE
-    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert said in refused(arguments, capsys)
 
 
 def test_request_table_tells_endpoints_apart() -> None:
